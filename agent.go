@@ -1,0 +1,96 @@
+package mft
+
+import (
+	"fmt"
+	"strings"
+)
+
+// AgentName names an agent: 1 to 63 bytes of lower-case letters, digits and
+// single hyphens, starting and ending with a letter or digit. The rule is
+// that of cloud containers and queues and of DNS labels, so that one name
+// fits every place an agent is known by.
+type AgentName string
+
+// reservedAgentNames would collide with names that the exchanges use for
+// their own containers.
+var reservedAgentNames = [...]string{"publickeys"}
+
+// ParseAgentName checks s and returns it as a name. The error is an *Error
+// with code CodeBadName.
+func ParseAgentName(s string) (AgentName, error) {
+	bad := func(why string) (AgentName, error) {
+		return "", &Error{
+			Code: CodeBadName, Op: "read agent name", Subject: s,
+			Err: fmt.Errorf("%s", why),
+		}
+	}
+	if s == "" || len(s) > 63 {
+		return bad("a name has 1 to 63 characters")
+	}
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c == '-' {
+			if i == 0 || i == len(s)-1 || s[i-1] == '-' {
+				return bad("hyphens stand alone between letters or digits")
+			}
+			continue
+		}
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			return bad("only lower-case letters, digits and hyphens are allowed")
+		}
+	}
+	for _, r := range reservedAgentNames {
+		if strings.EqualFold(s, r) {
+			return bad("this name is reserved")
+		}
+	}
+	return AgentName(s), nil
+}
+
+// An Endpoint is a place where files live: a path on the host of an agent.
+// Path is absolute and in the form of that host.
+type Endpoint struct {
+	Agent AgentName
+	Path  string
+}
+
+// String returns "agent:path".
+func (e Endpoint) String() string { return string(e.Agent) + ":" + e.Path }
+
+// A Grant is one line of a receiver's allow list: what one agent may do
+// inside one directory of this host.
+type Grant struct {
+	// Agent is whom the grant is for.
+	Agent AgentName
+	// Root is the directory inside which the agent may act, absolute. "/"
+	// means wherever the service user may.
+	Root string
+	// AllowSetID keeps setuid, setgid and sticky bits of files; otherwise
+	// they are stripped.
+	AllowSetID bool
+}
+
+// An AllowList is this host's own last word on who may do what. An agent that
+// is not listed may do nothing. A manager can narrow it, never widen it.
+type AllowList struct {
+	// FilesFrom lists who may send files to this host, and into where.
+	FilesFrom []Grant
+	// RequestsFrom lists who may ask for files of this host, and from where.
+	RequestsFrom []Grant
+}
+
+// Files returns the grants by which agent may send files here.
+func (l AllowList) Files(agent AgentName) []Grant { return grantsOf(l.FilesFrom, agent) }
+
+// Requests returns the grants by which agent may ask for files of this host.
+func (l AllowList) Requests(agent AgentName) []Grant { return grantsOf(l.RequestsFrom, agent) }
+
+func grantsOf(list []Grant, agent AgentName) []Grant {
+	var out []Grant
+	for _, g := range list {
+		if g.Agent == agent {
+			out = append(out, g)
+		}
+	}
+	return out
+}

@@ -1,0 +1,45 @@
+package mft
+
+import "time"
+
+// A Channel is a standing order: files under From that Select lets through
+// move to every endpoint in To whenever a trigger fires.
+type Channel struct {
+	Name   string
+	From   Endpoint
+	To     []Endpoint
+	When   []Trigger
+	Select Selection
+	// Overwrite says what happens to a file that is already at the
+	// destination.
+	Overwrite Overwrite
+}
+
+// A Selection chooses files by glob patterns on their slash-separated path
+// below the channel's root. A pattern without a slash matches the last
+// component at any depth; ** crosses directories. A file moves when it
+// matches an include (or there is none) and no exclude.
+type Selection struct {
+	Include []string
+	Exclude []string
+}
+
+// TriggerKind is what makes a channel fire.
+type TriggerKind string
+
+// The kinds of trigger.
+const (
+	TriggerArrival TriggerKind = "arrival" // a file appeared or changed and is stable
+	TriggerManual  TriggerKind = "manual"  // an operator says so
+)
+
+// A Trigger is one reason for a channel to fire.
+type Trigger struct {
+	Kind TriggerKind
+	// Stable is, for an arrival, how long size, times and identity of a file
+	// must stay the same before it moves.
+	Stable time.Duration
+	// Rescan is, for an arrival, the longest time between two full scans of
+	// the source; the scan is the truth, change notices only make it early.
+	Rescan time.Duration
+}

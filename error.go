@@ -1,0 +1,237 @@
+package mft
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// A Code is the stable name of an outcome. Codes cross the wire, stand in the
+// journal and in JSON output, and never change their meaning. The zero value
+// and CodeOK both mean that nothing is wrong.
+type Code string
+
+// The closed list of codes. docs/operations.md has a line for each; a test
+// holds the two together.
+const (
+	CodeOK        Code = "OK"
+	CodeDelivered Code = "ALREADY_DELIVERED"
+	CodePartial   Code = "PARTIAL"
+
+	// Refusals of the other end.
+	CodeNotAllowed  Code = "NOT_ALLOWED"
+	CodeBadPath     Code = "BAD_PATH"
+	CodeReplayed    Code = "REPLAYED"
+	CodeExpired     Code = "EXPIRED"
+	CodeBadSigned   Code = "BAD_SIGNATURE"
+	CodeMaintenance Code = "MAINTENANCE"
+	CodeBusy        Code = "BUSY"
+
+	// Conditions of a file system.
+	CodeNoSpace     Code = "INSUFFICIENT_SPACE"
+	CodeQuota       Code = "QUOTA_EXCEEDED"
+	CodePermission  Code = "INSUFFICIENT_PERMISSION"
+	CodeNameTooLong Code = "NAME_TOO_LONG"
+	CodeReadOnly    Code = "READ_ONLY"
+	CodeExists      Code = "EXISTS"
+	CodeNotFound    Code = "NOT_FOUND"
+	CodeNotRegular  Code = "NOT_REGULAR"
+	CodeWrongType   Code = "WRONG_TYPE"
+	CodeSymlink     Code = "SYMLINK_IN_PATH"
+	CodeChanged     Code = "CHANGED_WHILE_READ"
+	CodeIO          Code = "IO_ERROR"
+	CodeCorrupt     Code = "CORRUPT"
+
+	// Conditions of the network and the peer.
+	CodeUnreachable  Code = "UNREACHABLE"
+	CodeDisconnected Code = "DISCONNECTED"
+	CodeUnknownPeer  Code = "UNKNOWN_PEER"
+	CodeUntrusted    Code = "UNTRUSTED_KEY"
+	CodeProtocol     Code = "PROTOCOL"
+	CodeVersion      Code = "VERSION_MISMATCH"
+
+	// What an operator said or mistyped.
+	CodeCancelled  Code = "CANCELLED"
+	CodePaused     Code = "PAUSED"
+	CodeUsage      Code = "USAGE"
+	CodeBadName    Code = "BAD_NAME"
+	CodeConfig     Code = "BAD_CONFIG"
+	CodeBadState   Code = "WRONG_STATE"
+	CodeInvite     Code = "INVITE_REFUSED"
+	CodeNotRunning Code = "AGENT_NOT_RUNNING"
+	CodeRunning    Code = "AGENT_ALREADY_RUNNING"
+	CodeTimeout    Code = "TIMEOUT"
+
+	CodeJournal  Code = "JOURNAL"
+	CodeInternal Code = "INTERNAL"
+	CodeOther    Code = "OTHER_ERROR"
+)
+
+// A meaning is what is known of a code without looking at the case.
+type meaning struct {
+	code      Code
+	sentence  string // what happened, for people
+	remedy    string // what to do about it
+	retryable bool   // waiting, or trying again unchanged, may help
+}
+
+// meanings is the closed list, in the order of docs/operations.md.
+var meanings = [...]meaning{
+	{CodeOK, "nothing is wrong", "", false},
+	{CodeDelivered, "the transfer had already been delivered", "nothing: the earlier delivery stands", false},
+	{CodePartial, "some items were delivered, others could not be", "see the item events with `mft transfer show ID`, mend the cause, send those again", false},
+
+	{CodeNotAllowed, "the receiving host does not allow this", "on the receiving host, extend the allow list (config `allow:` or `mft peer allow`)", false},
+	{CodeBadPath, "the path is not one that may be used", "use a path inside the directory that the receiver allows, without `..`, NUL or empty components", false},
+	{CodeReplayed, "the message was seen before", "nothing if a retry follows by itself; else look for a copied journal or a cloned host", true},
+	{CodeExpired, "the message is past its time", "set the clocks of both hosts", true},
+	{CodeBadSigned, "the signature does not fit the message", "run `mft peer list` on both ends and pair again if the keys differ", false},
+	{CodeMaintenance, "the peer is shutting down or being serviced", "nothing: it is tried again", true},
+	{CodeBusy, "the peer has as many transfers as it takes at once", "nothing: it is tried again", true},
+
+	{CodeNoSpace, "there is not enough free space", "free space on the file system that is named; the transfer goes on by itself", true},
+	{CodeQuota, "the disk quota is used up", "raise the quota of the service user or remove files; the transfer goes on by itself", true},
+	{CodePermission, "the service user lacks the permission", "give the user that runs mft access to the path that is named", false},
+	{CodeNameTooLong, "the name is longer than the file system allows", "shorten the name; most file systems allow 255 bytes a component", false},
+	{CodeReadOnly, "the file system is read-only", "mount it writable; look in the kernel log for the cause", true},
+	{CodeExists, "a file of that name is already there", "use --overwrite=true, or another destination path", false},
+	{CodeNotFound, "there is no such file or directory", "check the path on the host that is named", false},
+	{CodeNotRegular, "it is a socket, device or named pipe", "such things are not transferred; exclude them", false},
+	{CodeWrongType, "something of another type is at the destination", "remove or rename what stands at the path that is named", false},
+	{CodeSymlink, "a component of the path is a symbolic link", "name the real directory: symbolic links are not followed below an allowed root", false},
+	{CodeChanged, "the file changed while it was read", "nothing: it is read again; if it never settles, have the producer write aside and rename", true},
+	{CodeIO, "the operating system reported an input/output error", "look at the disk and the kernel log of the host that is named", true},
+	{CodeCorrupt, "the content does not match its hash", "nothing: it is sent again; if it recurs, check memory and disk of both hosts", true},
+
+	{CodeUnreachable, "the peer cannot be reached", "check address, firewall and that `mft run` is up on the peer; it is tried again", true},
+	{CodeDisconnected, "the connection broke", "nothing: the transfer resumes where it was", true},
+	{CodeUnknownPeer, "no peer of that name is known here", "pair the hosts with `mft invite` and `mft join`; `mft peer list` shows the known ones", false},
+	{CodeUntrusted, "the peer showed a key that is not pinned", "if the peer was reinstalled, remove it and pair again; else treat it as an attack", false},
+	{CodeProtocol, "the peer sent something that makes no sense here", "check that both ends run a supported version (`mft version`); report it if they do", false},
+	{CodeVersion, "the two ends share no protocol version", "update the older one", false},
+
+	{CodeCancelled, "an operator cancelled it", "nothing, or start it again with `mft transfer retry ID`", false},
+	{CodePaused, "an operator paused it", "`mft transfer resume ID`", false},
+	{CodeUsage, "the command line cannot be understood", "see `mft help COMMAND`", false},
+	{CodeBadName, "the name or id is not well formed", "see the sentence for what is allowed", false},
+	{CodeConfig, "the configuration cannot be used", "mend the line that is named; `mft config check` tries it without starting", false},
+	{CodeBadState, "that cannot be done in the state the transfer is in", "see `mft transfer show ID`", false},
+	{CodeInvite, "the invitation is not valid: unknown, used or older than 15 minutes", "make a new one with `mft invite`", false},
+	{CodeNotRunning, "no agent answers on the local socket", "start it with `mft run`, or name its configuration with --config", true},
+	{CodeRunning, "another agent already uses this data directory", "stop it first, or give this one a data directory of its own", false},
+	{CodeTimeout, "it took longer than allowed", "try again; look at the load of both hosts", true},
+
+	{CodeJournal, "the journal could not be read or written", "look at the disk that holds the data directory; nothing is delivered without the journal", true},
+	{CodeInternal, "a defect of mft itself", "report it with the log of both ends", false},
+	{CodeOther, "a cause that has no code of its own", "see the sentence and the log", true},
+}
+
+func (c Code) meaning() meaning {
+	for _, m := range meanings {
+		if m.code == c || (c == "" && m.code == CodeOK) {
+			return m
+		}
+	}
+	return meaning{code: c, sentence: "unknown code " + string(c), remedy: "update this end: the peer knows more codes"}
+}
+
+// Codes returns the closed list in its documented order.
+func Codes() []Code {
+	out := make([]Code, len(meanings))
+	for i, m := range meanings {
+		out[i] = m.code
+	}
+	return out
+}
+
+// OK reports whether nothing is wrong.
+func (c Code) OK() bool { return c == "" || c == CodeOK }
+
+// Known reports whether c is on the closed list.
+func (c Code) Known() bool {
+	for _, m := range meanings {
+		if m.code == c {
+			return true
+		}
+	}
+	return false
+}
+
+// Sentence says in plain words what c means.
+func (c Code) Sentence() string { return c.meaning().sentence }
+
+// Remedy says what a person can do about c; empty when there is nothing.
+func (c Code) Remedy() string { return c.meaning().remedy }
+
+// Retryable reports whether the same attempt may succeed later without
+// anybody changing what was asked for.
+func (c Code) Retryable() bool { return c.meaning().retryable }
+
+// An Error is a failure that a user can meet. It says what was tried (Op), on
+// what (Subject), why it failed (Code, Err); the remedy follows from the code.
+type Error struct {
+	Code    Code
+	Op      string // what was being done, "open destination"
+	Subject string // a path, a name; may be hostile bytes: printed quoted
+	Err     error  // the cause, may be nil
+}
+
+// Error returns "op subject: cause [CODE]" with the subject quoted.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Op)
+	if e.Subject != "" {
+		fmt.Fprintf(&b, " %q", e.Subject)
+	}
+	if b.Len() > 0 {
+		b.WriteString(": ")
+	}
+	if e.Err != nil {
+		b.WriteString(e.Err.Error())
+	} else {
+		b.WriteString(e.Code.Sentence())
+	}
+	if !strings.HasSuffix(b.String(), "["+string(e.Code)+"]") {
+		fmt.Fprintf(&b, " [%s]", e.Code)
+	}
+	return b.String()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Is makes errors.Is(err, &Error{Code: c}) true for every error of code c.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Op == "" && t.Subject == "" && t.Err == nil && t.Code == e.Code
+}
+
+// Fail makes an *Error. The cause may be nil. A cause that already has a code
+// keeps it only if code is empty.
+func Fail(code Code, op, subject string, cause error) error {
+	if code == "" {
+		code = CodeOf(cause)
+	}
+	return &Error{Code: code, Op: op, Subject: subject, Err: cause}
+}
+
+// CodeOf returns the code of the outermost *Error in err's chain, CodeOK for
+// nil and CodeOther for an error without a code.
+func CodeOf(err error) Code {
+	if err == nil {
+		return CodeOK
+	}
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return CodeOther
+}
+
+// ReasonOf makes of err what goes into the journal and over the wire.
+func ReasonOf(err error) Reason {
+	if err == nil {
+		return Reason{}
+	}
+	return Reason{Code: CodeOf(err), Detail: err.Error()}
+}

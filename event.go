@@ -1,0 +1,49 @@
+package mft
+
+import "time"
+
+// EventKind says what happened to a transfer or a channel.
+type EventKind string
+
+// The events of a transfer, in the order in which a person meets them, then
+// those of agents.
+const (
+	EventDetected  EventKind = "detected"  // a channel saw a new or changed file
+	EventStable    EventKind = "stable"    // it stopped changing
+	EventPlanned   EventKind = "planned"   // the transfer exists
+	EventRequested EventKind = "requested" // the peer was asked to send
+	EventOffered   EventKind = "offered"   // the offer was sent, or came in
+	EventAccepted  EventKind = "accepted"
+	EventMoving    EventKind = "moving" // the first content moved in this attempt
+	EventVerified  EventKind = "verified"
+	EventDelivered EventKind = "delivered"
+	EventDone      EventKind = "done"
+	EventWaiting   EventKind = "waiting"
+	EventItem      EventKind = "item" // one item was skipped or failed
+	EventRejected  EventKind = "rejected"
+	EventFailed    EventKind = "failed"
+	EventCancelled EventKind = "cancelled"
+	EventPaused    EventKind = "paused"
+	EventResumed   EventKind = "resumed"
+
+	EventAgentStarted EventKind = "agent-started"
+	EventAgentStopped EventKind = "agent-stopped"
+	EventPeerAdded    EventKind = "peer-added"
+	EventPeerRemoved  EventKind = "peer-removed"
+	EventKeyRotated   EventKind = "key-rotated"
+	EventLinkUp       EventKind = "link-up"
+	EventLinkDown     EventKind = "link-down"
+)
+
+// An Event is one line of the journal. Seq is given by the journal: it grows
+// by one with every event of a host and has no gaps.
+type Event struct {
+	Seq      int64
+	Time     time.Time
+	Kind     EventKind
+	Transfer TransferID // zero when it concerns none
+	Channel  string
+	Peer     AgentName
+	Code     Code   // CodeOK or empty when nothing is wrong
+	Detail   string // for people; may name files
+}

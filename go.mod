@@ -1,0 +1,3 @@
+module mft.dev/mft
+
+go 1.26.0
