@@ -1,0 +1,372 @@
+package localapi
+
+import (
+	"encoding/json"
+	"errors"
+	"time"
+	"unicode/utf8"
+
+	"mft.dev/mft"
+)
+
+// A CopyOrder asks for files of this host to be sent to one or more agents.
+type CopyOrder struct {
+	// Sources are absolute paths on this host; a glob is allowed in any
+	// component, a trailing slash on a directory means its contents.
+	Sources      []string
+	Destinations []Destination
+}
+
+// A Destination is one place a copy goes to.
+type Destination struct {
+	Agent mft.AgentName
+	Path  string // absolute on Agent's host; see mft.Offer.Destination
+	// Overwrite is empty for the default, mft.OverwriteReplace.
+	Overwrite mft.Overwrite
+}
+
+// Placed is what became of one destination of a copy: a transfer, or the
+// reason why there is none.
+type Placed struct {
+	Agent    mft.AgentName  `json:"agent"`
+	Path     string         `json:"path"`
+	Transfer mft.TransferID `json:"transfer"` // zero if Err is set
+	Err      *Problem       `json:"error,omitempty"`
+}
+
+// A RequestOrder asks a peer for files of its host.
+type RequestOrder struct {
+	Agent mft.AgentName
+	Path  string // absolute on Agent's host; a glob is allowed in the last component
+	Into  string // absolute on this host; see mft.Offer.Destination
+	// Overwrite is empty for the default, mft.OverwriteReplace.
+	Overwrite mft.Overwrite
+}
+
+// A Filter selects transfers. Zero fields select everything.
+type Filter struct {
+	Role    mft.Role
+	Peer    mft.AgentName
+	Channel string
+	States  []mft.State
+	Limit   int // newest first; 0 means 1,000
+}
+
+// A Transfer is a row of the journal with what is known of it this moment.
+type Transfer struct {
+	ID          mft.TransferID `json:"id"`
+	Role        mft.Role       `json:"role"`
+	Peer        mft.AgentName  `json:"peer"`
+	Channel     string         `json:"channel,omitempty"`
+	State       mft.State      `json:"state"`
+	Reason      *Problem       `json:"reason,omitempty"`
+	Sources     []string       `json:"sources"`
+	Destination string         `json:"destination"`
+	Overwrite   mft.Overwrite  `json:"overwrite"`
+	Requested   bool           `json:"requested"`
+	Totals      Count          `json:"totals"`
+	Moved       Count          `json:"moved"`
+	Created     time.Time      `json:"created"`
+	Updated     time.Time      `json:"updated"`
+	Attempts    int            `json:"attempts"`
+}
+
+// Count measures a set of items; Bytes is the content of regular files.
+type Count struct {
+	Items int64 `json:"items"`
+	Bytes int64 `json:"bytes"`
+}
+
+// A TransferDetail is a transfer with its trail.
+type TransferDetail struct {
+	Transfer Transfer `json:"transfer"`
+	Events   []Event  `json:"events"`
+	// Rate is in bytes a second over the last seconds; zero unless it runs.
+	Rate float64 `json:"rate"`
+}
+
+// An Event is one line of the journal.
+type Event struct {
+	Seq      int64           `json:"seq"`
+	Time     time.Time       `json:"time"`
+	Kind     mft.EventKind   `json:"kind"`
+	Transfer *mft.TransferID `json:"transfer,omitempty"`
+	Channel  string          `json:"channel,omitempty"`
+	Peer     mft.AgentName   `json:"peer,omitempty"`
+	Code     mft.Code        `json:"code,omitempty"`
+	Detail   string          `json:"detail,omitempty"`
+}
+
+// An Action is what an operator can do to a transfer.
+type Action string
+
+// The actions.
+const (
+	ActionCancel Action = "cancel" // end it at both ends; partial files are removed
+	ActionPause  Action = "pause"  // stop it; what has been moved is kept
+	ActionResume Action = "resume" // go on with a paused one, or wait no longer
+	ActionRetry  Action = "retry"  // make a new transfer of one that ended
+)
+
+// Status is an agent as it is this moment.
+type Status struct {
+	Name         mft.AgentName     `json:"name"`
+	Version      string            `json:"version"`
+	Started      time.Time         `json:"started"`
+	DataDir      string            `json:"data_dir"`
+	Listen       string            `json:"listen"`  // where it listens
+	Address      string            `json:"address"` // what peers are told
+	Peers        []Peer            `json:"peers"`
+	Counts       map[mft.State]int `json:"counts"`
+	Waiting      []Transfer        `json:"waiting"` // at most 100
+	Channels     []ChannelStatus   `json:"channels"`
+	Resident     int64             `json:"resident_bytes"` // 0 where unknown
+	MaxTransfers int               `json:"max_transfers"`
+	Notes        []string          `json:"notes"` // of the configuration
+}
+
+// A ChannelStatus tells how a channel of this agent is watched.
+type ChannelStatus struct {
+	Name     string    `json:"name"`
+	From     string    `json:"from"`
+	Watching string    `json:"watching"` // "inotify", "fsnotify" or "scanning"
+	LastScan time.Time `json:"last_scan"`
+	Settling int       `json:"settling"` // files seen that are not stable yet
+	Problem  *Problem  `json:"problem,omitempty"`
+}
+
+// A Peer is another agent as it is known here.
+type Peer struct {
+	Name         mft.AgentName `json:"name"`
+	Address      string        `json:"address"` // empty when it always dials us
+	Pins         []string      `json:"pins"`
+	Configured   bool          `json:"configured"` // in the configuration file, not by pairing
+	Link         string        `json:"link"`       // "up" or "down"
+	LinkSince    time.Time     `json:"link_since"`
+	LinkReason   *Problem      `json:"link_reason,omitempty"`
+	Software     string        `json:"software,omitempty"`
+	FilesInto    []string      `json:"files_into"`    // where it may send files to
+	RequestsFrom []string      `json:"requests_from"` // where it may ask for files from
+	Added        time.Time     `json:"added"`
+}
+
+// A PeerGrant is what pairing or `mft peer allow` lets a peer do here; an
+// empty directory grants nothing.
+type PeerGrant struct {
+	FilesInto    string `json:"files_into"`
+	RequestsRoot string `json:"requests_root"`
+}
+
+// An InviteOrder asks for an invitation that admits one agent.
+type InviteOrder struct {
+	// Address is how the guest reaches this host, HOST:PORT; empty for the
+	// configured one.
+	Address      string `json:"address"`
+	FilesInto    string `json:"files_into"`
+	RequestsRoot string `json:"requests_root"`
+}
+
+// An Invite is a one-time invitation. Line is secret until it is used.
+type Invite struct {
+	Line    string    `json:"line"`
+	Expires time.Time `json:"expires"`
+}
+
+// A JoinOrder accepts an invitation.
+type JoinOrder struct {
+	Line         string `json:"line"`
+	FilesInto    string `json:"files_into"`
+	RequestsRoot string `json:"requests_root"`
+}
+
+// Keys are the agent's own public keys.
+type Keys struct {
+	Name mft.AgentName `json:"name"`
+	Keys []Key         `json:"keys"` // the current one first
+}
+
+// A Key is one public signing key.
+type Key struct {
+	Pin     string    `json:"pin"`
+	Created time.Time `json:"created"`
+	Current bool      `json:"current"`
+	// Retires is when an old key stops being accepted; zero for the current.
+	Retires time.Time `json:"retires"`
+}
+
+// A Problem is an *mft.Error in JSON.
+type Problem struct {
+	Code    mft.Code `json:"code"`
+	Op      string   `json:"op,omitempty"`
+	Subject string   `json:"subject,omitempty"`
+	Detail  string   `json:"detail,omitempty"`
+	Remedy  string   `json:"remedy,omitempty"`
+}
+
+// ProblemOf describes err; nil for nil.
+func ProblemOf(err error) *Problem {
+	if err == nil {
+		return nil
+	}
+	p := &Problem{Code: mft.CodeOf(err), Detail: err.Error()}
+	var e *mft.Error
+	if errors.As(err, &e) {
+		p.Op, p.Subject = e.Op, e.Subject
+		p.Detail = e.Code.Sentence()
+		if e.Err != nil {
+			p.Detail = e.Err.Error()
+		}
+	}
+	p.Remedy = p.Code.Remedy()
+	return p
+}
+
+// problemOfReason describes why a transfer is where it is; nil for no reason.
+func problemOfReason(r mft.Reason) *Problem {
+	if r.Code.OK() && r.Detail == "" {
+		return nil
+	}
+	return &Problem{Code: r.Code, Detail: r.Detail, Remedy: r.Code.Remedy()}
+}
+
+// Err returns p as an *mft.Error; nil for nil.
+func (p *Problem) Err() error {
+	if p == nil {
+		return nil
+	}
+	var cause error
+	if p.Detail != "" && p.Detail != p.Code.Sentence() {
+		cause = errors.New(p.Detail)
+	}
+	return mft.Fail(p.Code, p.Op, p.Subject, cause)
+}
+
+// opaque is a string of any bytes. JSON strings are Unicode, names of files
+// are not: what is not valid UTF-8 becomes {"base64": "…"}.
+type opaque string
+
+type opaqueBytes struct {
+	Base64 []byte `json:"base64"`
+}
+
+func (o opaque) MarshalJSON() ([]byte, error) {
+	if utf8.ValidString(string(o)) {
+		return json.Marshal(string(o))
+	}
+	return json.Marshal(opaqueBytes{[]byte(o)})
+}
+
+func (o *opaque) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '{' {
+		var v opaqueBytes
+		if err := json.Unmarshal(b, &v); err != nil {
+			return err
+		}
+		*o = opaque(v.Base64)
+		return nil
+	}
+	var s string
+	if err := json.Unmarshal(b, &s); err != nil {
+		return err
+	}
+	*o = opaque(s)
+	return nil
+}
+
+func opaques(in []string) []opaque {
+	out := make([]opaque, len(in))
+	for i, s := range in {
+		out[i] = opaque(s)
+	}
+	return out
+}
+
+func strs(in []opaque) []string {
+	out := make([]string, len(in))
+	for i, s := range in {
+		out[i] = string(s)
+	}
+	return out
+}
+
+type copyOrderJSON struct {
+	Sources      []opaque          `json:"sources"`
+	Destinations []destinationJSON `json:"destinations"`
+}
+
+type destinationJSON struct {
+	Agent     mft.AgentName `json:"agent"`
+	Path      opaque        `json:"path"`
+	Overwrite mft.Overwrite `json:"overwrite,omitempty"`
+}
+
+// MarshalJSON implements json.Marshaler.
+func (o CopyOrder) MarshalJSON() ([]byte, error) {
+	j := copyOrderJSON{Sources: opaques(o.Sources)}
+	for _, d := range o.Destinations {
+		j.Destinations = append(j.Destinations, destinationJSON{d.Agent, opaque(d.Path), d.Overwrite})
+	}
+	return json.Marshal(j)
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (o *CopyOrder) UnmarshalJSON(b []byte) error {
+	var j copyOrderJSON
+	if err := json.Unmarshal(b, &j); err != nil {
+		return err
+	}
+	*o = CopyOrder{Sources: strs(j.Sources)}
+	for _, d := range j.Destinations {
+		o.Destinations = append(o.Destinations, Destination{d.Agent, string(d.Path), d.Overwrite})
+	}
+	return nil
+}
+
+type requestOrderJSON struct {
+	Agent     mft.AgentName `json:"agent"`
+	Path      opaque        `json:"path"`
+	Into      opaque        `json:"into"`
+	Overwrite mft.Overwrite `json:"overwrite,omitempty"`
+}
+
+// MarshalJSON implements json.Marshaler.
+func (o RequestOrder) MarshalJSON() ([]byte, error) {
+	return json.Marshal(requestOrderJSON{o.Agent, opaque(o.Path), opaque(o.Into), o.Overwrite})
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (o *RequestOrder) UnmarshalJSON(b []byte) error {
+	var j requestOrderJSON
+	if err := json.Unmarshal(b, &j); err != nil {
+		return err
+	}
+	*o = RequestOrder{j.Agent, string(j.Path), string(j.Into), j.Overwrite}
+	return nil
+}
+
+// plainTransfer has the fields of Transfer without its methods.
+type plainTransfer Transfer
+
+// transferJSON overrides the fields that hold opaque bytes: the shallower
+// field wins in encoding/json.
+type transferJSON struct {
+	plainTransfer
+	Sources     []opaque `json:"sources"`
+	Destination opaque   `json:"destination"`
+}
+
+// MarshalJSON implements json.Marshaler.
+func (t Transfer) MarshalJSON() ([]byte, error) {
+	return json.Marshal(transferJSON{plainTransfer(t), opaques(t.Sources), opaque(t.Destination)})
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *Transfer) UnmarshalJSON(b []byte) error {
+	var j transferJSON
+	if err := json.Unmarshal(b, &j); err != nil {
+		return err
+	}
+	*t = Transfer(j.plainTransfer)
+	t.Sources, t.Destination = strs(j.Sources), string(j.Destination)
+	return nil
+}
