@@ -1,0 +1,80 @@
+//go:build !linux
+
+package watch
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+
+	"github.com/fsnotify/fsnotify"
+
+	"mft.dev/mft"
+)
+
+const mechanism = "fsnotify"
+
+func (w *Watcher) run(ctx context.Context, look func(string)) error {
+	fsw, err := fsnotify.NewWatcher()
+	if err != nil {
+		return fail(mft.CodeOther, w.root, err)
+	}
+	defer fsw.Close()
+	add := func(rel string) error {
+		return w.directories(rel, func(rel string) error {
+			if err := fsw.Add(w.full(rel)); err != nil {
+				if _, gone := os.Lstat(w.full(rel)); gone != nil {
+					return filepath.SkipDir
+				}
+				return fail(mft.CodeOther, w.full(rel), err)
+			}
+			return nil
+		})
+	}
+	if info, err := os.Lstat(w.root); err != nil || !info.IsDir() {
+		return fail(mft.CodeNotFound, w.root, err)
+	}
+	if err := add(""); err != nil {
+		return err
+	}
+	look("")
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err, ok := <-fsw.Errors:
+			if !ok {
+				return fail(mft.CodeIO, w.root, errors.New("the watcher has ended"))
+			}
+			if !errors.Is(err, fsnotify.ErrEventOverflow) {
+				return fail(mft.CodeIO, w.root, err)
+			}
+			if err := add(""); err != nil {
+				return err
+			}
+			look("")
+		case ev, ok := <-fsw.Events:
+			if !ok {
+				return fail(mft.CodeIO, w.root, errors.New("the watcher has ended"))
+			}
+			if !ev.Has(fsnotify.Create) && !ev.Has(fsnotify.Write) && !ev.Has(fsnotify.Rename) {
+				continue
+			}
+			rel, err := filepath.Rel(w.root, ev.Name)
+			if err != nil || rel == "." {
+				continue
+			}
+			rel = filepath.ToSlash(rel)
+			if info, err := os.Lstat(ev.Name); err == nil && info.IsDir() {
+				if !ev.Has(fsnotify.Create) {
+					continue
+				}
+				if err := add(rel); err != nil {
+					return err
+				}
+			}
+			look(rel)
+		}
+	}
+}
