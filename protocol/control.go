@@ -1,0 +1,220 @@
+package protocol
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"mft.dev/mft"
+)
+
+// ControlKind says what a frame of a control connection holds.
+type ControlKind uint8
+
+// The kinds of control frame.
+const (
+	// ControlHello is the first frame of either end: a Hello.
+	ControlHello ControlKind = iota + 1
+	// ControlEnvelope is a signed Envelope.
+	ControlEnvelope
+	// ControlPing asks for a ControlPong with the same payload.
+	ControlPing
+	ControlPong
+	// ControlBye is the last frame of either end: a Bye.
+	ControlBye
+	// ControlJoin and ControlJoined pair two agents by an invitation; their
+	// payload is that of package identity.
+	ControlJoin
+	ControlJoined
+)
+
+// A shape is what is known of a kind of frame: its name and how long its
+// payload may be.
+type shape struct {
+	name     string
+	min, max int
+}
+
+var controlShapes = [...]shape{
+	ControlHello:    {"hello", 1, 4 << 10},
+	ControlEnvelope: {"envelope", 1, MaxControl},
+	ControlPing:     {"ping", 0, 64},
+	ControlPong:     {"pong", 0, 64},
+	ControlBye:      {"bye", 1, 4 << 10},
+	ControlJoin:     {"join", 0, 64 << 10},
+	ControlJoined:   {"joined", 0, 64 << 10},
+}
+
+// fits checks a frame's header against the kinds there are.
+func fits(shapes []shape, op string, kind uint8, n int) error {
+	bad := func(why string, args ...any) error {
+		return mft.Fail(mft.CodeProtocol, op, "", fmt.Errorf(why, args...))
+	}
+	if int(kind) >= len(shapes) || shapes[kind].name == "" {
+		return bad("kind: %d is none", kind)
+	}
+	if s := shapes[kind]; n < s.min || n > s.max {
+		return bad("length: %d bytes of %s, and %d to %d are allowed", n, s.name, s.min, s.max)
+	}
+	return nil
+}
+
+func shapeName(shapes []shape, kind uint8) string {
+	if int(kind) < len(shapes) && shapes[kind].name != "" {
+		return shapes[kind].name
+	}
+	return fmt.Sprintf("kind %d", kind)
+}
+
+// String returns the kind's name in lower case.
+func (k ControlKind) String() string { return shapeName(controlShapes[:], uint8(k)) }
+
+// headerSize is the length of a frame's header: kind u8, length u24.
+const headerSize = 4
+
+func appendHeader(b []byte, kind uint8, n int) []byte {
+	return append(b, kind, uint8(n>>16), uint8(n>>8), uint8(n))
+}
+
+func parseHeader(h []byte) (kind uint8, n int) {
+	return h[0], int(h[1])<<16 | int(h[2])<<8 | int(h[3])
+}
+
+// broken gives an error of a connection a code unless it has one. Inside a
+// frame there is no orderly end.
+func broken(op string, err error) error {
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	var coded *mft.Error
+	if errors.As(err, &coded) {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	return mft.Fail(mft.CodeDisconnected, op, "", err)
+}
+
+// WriteControl writes one control frame with one call of w.Write. A payload
+// that the kind does not allow gives CodeProtocol and writes nothing; an error
+// of w without a code gets CodeDisconnected.
+func WriteControl(w io.Writer, k ControlKind, payload []byte) error {
+	const op = "write control frame"
+	if err := fits(controlShapes[:], op, uint8(k), len(payload)); err != nil {
+		return err
+	}
+	b := appendHeader(make([]byte, 0, headerSize+len(payload)), uint8(k), len(payload))
+	if _, err := w.Write(append(b, payload...)); err != nil {
+		return broken(op, err)
+	}
+	return nil
+}
+
+// ReadControl reads one control frame. It reads no byte beyond it. The error
+// is io.EOF when r ends before the frame begins, has CodeProtocol when the
+// header does not fit, and CodeDisconnected when r breaks off.
+func ReadControl(r io.Reader) (ControlKind, []byte, error) {
+	const op = "read control frame"
+	var h [headerSize]byte
+	if _, err := io.ReadFull(r, h[:]); err != nil {
+		if err == io.EOF {
+			return 0, nil, io.EOF
+		}
+		return 0, nil, broken(op, err)
+	}
+	kind, n := parseHeader(h[:])
+	if err := fits(controlShapes[:], op, kind, n); err != nil {
+		return 0, nil, err
+	}
+	payload, err := readGrowing(r, nil, n)
+	if err != nil {
+		return 0, nil, broken(op, err)
+	}
+	return ControlKind(kind), payload, nil
+}
+
+// firstRead is how much is allocated for a payload on the word of its header
+// alone.
+const firstRead = 64 << 10
+
+// readGrowing reads n bytes into buf, which grows no faster than bytes come.
+func readGrowing(r io.Reader, buf []byte, n int) ([]byte, error) {
+	buf = buf[:0]
+	for len(buf) < n {
+		have := len(buf)
+		step := min(n, max(cap(buf), firstRead, 2*have)) - have
+		buf = slices.Grow(buf, step)[:have+step]
+		if _, err := io.ReadFull(r, buf[have:]); err != nil {
+			return nil, err
+		}
+	}
+	return buf, nil
+}
+
+// A Hello is how an agent introduces itself on a control connection.
+type Hello struct {
+	// Versions are the protocol versions that the agent speaks, 1 to
+	// MaxVersions of them.
+	Versions []uint8
+	Agent    mft.AgentName
+	// Software names program and version, for people.
+	Software string
+	// Address is where this agent listens, host:port; may be empty.
+	Address string
+}
+
+// AppendHello appends the payload of a ControlHello.
+func AppendHello(b []byte, h *Hello) []byte {
+	b = appendBytes(b, h.Versions)
+	b = appendBytes(b, h.Agent)
+	b = appendBytes(b, h.Software)
+	return appendBytes(b, h.Address)
+}
+
+// ParseHello reads what AppendHello wrote. Versions that this end does not
+// know are fine.
+func ParseHello(p []byte) (Hello, error) {
+	c := cursor{op: "read hello", rest: p}
+	h := Hello{Versions: append([]uint8(nil), c.bytes("versions", MaxVersions)...)}
+	if len(h.Versions) == 0 {
+		c.fail("versions", "none")
+	}
+	h.Agent = c.agent("agent")
+	h.Software = c.label("software", MaxSoftware)
+	h.Address = c.label("address", MaxAddress)
+	if err := c.done(); err != nil {
+		return Hello{}, err
+	}
+	return h, nil
+}
+
+// ChooseVersion returns the highest version that is in both lists. The order
+// of the lists and of the arguments does not matter.
+func ChooseVersion(a, b []uint8) (uint8, bool) {
+	var best uint8
+	found := false
+	for _, v := range a {
+		if slices.Contains(b, v) && (!found || v > best) {
+			best, found = v, true
+		}
+	}
+	return best, found
+}
+
+// A Bye says why an agent closes a control connection.
+type Bye struct {
+	Code   mft.Code
+	Detail string
+}
+
+// AppendBye appends the payload of a ControlBye.
+func AppendBye(b []byte, x *Bye) []byte { return appendReason(b, x.Code, x.Detail) }
+
+// ParseBye reads what AppendBye wrote.
+func ParseBye(p []byte) (Bye, error) {
+	c := cursor{op: "read bye", rest: p}
+	x := Bye{Code: c.code(), Detail: c.detail()}
+	if err := c.done(); err != nil {
+		return Bye{}, err
+	}
+	return x, nil
+}
