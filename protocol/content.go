@@ -4,22 +4,20 @@ import (
 	"github.com/zeebo/blake3"
 
 	"mft.dev/mft"
+	"mft.dev/mft/protocol/internal/wire"
 )
 
 // Scanned is the size of the whole source, once the scan has reached its end.
 type Scanned = mft.Count
 
 // AppendScanned appends the payload of a FrameScanned.
-func AppendScanned(b []byte, s *Scanned) []byte { return appendCount(b, *s) }
+func AppendScanned(b []byte, s *Scanned) []byte { return wire.AppendCounted(b, *s) }
 
 // ParseScanned reads what AppendScanned wrote.
 func ParseScanned(p []byte) (Scanned, error) {
-	c := cursor{op: "read scanned frame", rest: p}
-	s := c.counted()
-	if err := c.done(); err != nil {
-		return Scanned{}, err
-	}
-	return s, nil
+	c := wire.Read("read scanned frame", p)
+	s := c.Counted()
+	return wire.Done(&c, s)
 }
 
 // A FileStart says that the content of a file follows from Offset on.
@@ -30,17 +28,14 @@ type FileStart struct {
 
 // AppendFileStart appends the payload of a FrameFile.
 func AppendFileStart(b []byte, f *FileStart) []byte {
-	return appendSize(appendUint(b, f.Index), f.Offset)
+	return wire.AppendSize(wire.AppendUint(b, f.Index), f.Offset)
 }
 
 // ParseFileStart reads what AppendFileStart wrote.
 func ParseFileStart(p []byte) (FileStart, error) {
-	c := cursor{op: "read file frame", rest: p}
-	f := FileStart{Index: c.uvarint("index", MaxIndex), Offset: c.size("offset")}
-	if err := c.done(); err != nil {
-		return FileStart{}, err
-	}
-	return f, nil
+	c := wire.Read("read file frame", p)
+	f := FileStart{Index: c.Uint("index", MaxIndex), Offset: c.Size("offset")}
+	return wire.Done(&c, f)
 }
 
 // A FileEnd closes the content of a file: its whole size and digest, from
@@ -52,34 +47,28 @@ type FileEnd struct {
 
 // AppendFileEnd appends the payload of a FrameFileEnd.
 func AppendFileEnd(b []byte, f *FileEnd) []byte {
-	return append(appendSize(b, f.Size), f.Digest[:]...)
+	return append(wire.AppendSize(b, f.Size), f.Digest[:]...)
 }
 
 // ParseFileEnd reads what AppendFileEnd wrote.
 func ParseFileEnd(p []byte) (FileEnd, error) {
-	c := cursor{op: "read file-end frame", rest: p}
-	f := FileEnd{Size: c.size("size"), Digest: c.digest("digest")}
-	if err := c.done(); err != nil {
-		return FileEnd{}, err
-	}
-	return f, nil
+	c := wire.Read("read file-end frame", p)
+	f := FileEnd{Size: c.Size("size"), Digest: c.Digest("digest")}
+	return wire.Done(&c, f)
 }
 
 // AppendHole appends the payload of a FrameHole: n zeros, n > 0.
-func AppendHole(b []byte, n int64) []byte { return appendSize(b, n) }
+func AppendHole(b []byte, n int64) []byte { return wire.AppendSize(b, n) }
 
 // ParseHole reads what AppendHole wrote. The length is above zero and
 // otherwise anything: compare it with the size of the file before use.
 func ParseHole(p []byte) (int64, error) {
-	c := cursor{op: "read hole frame", rest: p}
-	n := c.size("length")
+	c := wire.Read("read hole frame", p)
+	n := c.Size("length")
 	if n == 0 {
-		c.fail("length", "zero")
+		c.Fail("length", "zero")
 	}
-	if err := c.done(); err != nil {
-		return 0, err
-	}
-	return n, nil
+	return wire.Done(&c, n)
 }
 
 // AppendCheck appends the payload of a FrameCheck: the digest of the content
@@ -88,12 +77,9 @@ func AppendCheck(b []byte, d mft.Digest) []byte { return append(b, d[:]...) }
 
 // ParseCheck reads what AppendCheck wrote.
 func ParseCheck(p []byte) (mft.Digest, error) {
-	c := cursor{op: "read check frame", rest: p}
-	d := c.digest("digest")
-	if err := c.done(); err != nil {
-		return mft.Digest{}, err
-	}
-	return d, nil
+	c := wire.Read("read check frame", p)
+	d := c.Digest("digest")
+	return wire.Done(&c, d)
 }
 
 // PackOverhead is how many bytes AppendPackEntry writes at most besides the
@@ -103,8 +89,8 @@ const PackOverhead = 9 + 3 + 32
 // AppendPackEntry appends one whole file of at most MaxSmall bytes to the
 // payload of a FramePack.
 func AppendPackEntry(b []byte, index uint64, digest mft.Digest, content []byte) []byte {
-	b = appendUint(b, index)
-	b = appendUint(b, uint64(len(content)))
+	b = wire.AppendUint(b, index)
+	b = wire.AppendUint(b, uint64(len(content)))
 	b = append(b, digest[:]...)
 	return append(b, content...)
 }
@@ -114,14 +100,15 @@ func AppendPackEntry(b []byte, index uint64, digest mft.Digest, content []byte) 
 // part of p, and has not been compared with the digest. Entries before a
 // malformed one are walked.
 func WalkPack(p []byte, f func(index uint64, digest mft.Digest, content []byte) error) error {
-	c := cursor{op: "read pack", rest: p}
-	for c.more() {
-		index := c.uvarint("index", MaxIndex)
-		size := int(c.uvarint("length", MaxSmall))
-		digest := c.digest("digest")
-		content := c.take("content", size)
-		if c.err != nil {
-			return c.err
+	c := wire.Read("read pack", p)
+	for n := 0; c.More(); n++ {
+		c.Entry(n)
+		index := c.Uint("index", MaxIndex)
+		size := int(c.Uint("length", MaxSmall))
+		digest := c.Digest("digest")
+		content := c.Take("content", size)
+		if c.Err() != nil {
+			return c.Err()
 		}
 		if err := f(index, digest, content); err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"mft.dev/mft"
+	"mft.dev/mft/protocol/internal/wire"
 )
 
 // ControlKind says what a frame of a control connection holds.
@@ -164,27 +165,24 @@ type Hello struct {
 
 // AppendHello appends the payload of a ControlHello.
 func AppendHello(b []byte, h *Hello) []byte {
-	b = appendBytes(b, h.Versions)
-	b = appendBytes(b, h.Agent)
-	b = appendBytes(b, h.Software)
-	return appendBytes(b, h.Address)
+	b = wire.AppendBytes(b, h.Versions)
+	b = wire.AppendBytes(b, h.Agent)
+	b = wire.AppendBytes(b, h.Software)
+	return wire.AppendBytes(b, h.Address)
 }
 
 // ParseHello reads what AppendHello wrote. Versions that this end does not
 // know are fine.
 func ParseHello(p []byte) (Hello, error) {
-	c := cursor{op: "read hello", rest: p}
-	h := Hello{Versions: append([]uint8(nil), c.bytes("versions", MaxVersions)...)}
+	c := wire.Read("read hello", p)
+	h := Hello{Versions: c.Copy("versions", MaxVersions)}
 	if len(h.Versions) == 0 {
-		c.fail("versions", "none")
+		c.Fail("versions", "none")
 	}
-	h.Agent = c.agent("agent")
-	h.Software = c.label("software", MaxSoftware)
-	h.Address = c.label("address", MaxAddress)
-	if err := c.done(); err != nil {
-		return Hello{}, err
-	}
-	return h, nil
+	h.Agent = c.Agent("agent")
+	h.Software = c.Line("software", MaxSoftware)
+	h.Address = c.Line("address", MaxAddress)
+	return wire.Done(&c, h)
 }
 
 // ChooseVersion returns the highest version that is in both lists. The order
@@ -207,14 +205,11 @@ type Bye struct {
 }
 
 // AppendBye appends the payload of a ControlBye.
-func AppendBye(b []byte, x *Bye) []byte { return appendReason(b, x.Code, x.Detail) }
+func AppendBye(b []byte, x *Bye) []byte { return wire.AppendReason(b, x.Code, x.Detail) }
 
 // ParseBye reads what AppendBye wrote.
 func ParseBye(p []byte) (Bye, error) {
-	c := cursor{op: "read bye", rest: p}
-	x := Bye{Code: c.code(), Detail: c.detail()}
-	if err := c.done(); err != nil {
-		return Bye{}, err
-	}
-	return x, nil
+	c := wire.Read("read bye", p)
+	x := Bye{Code: c.Code(), Detail: c.Detail()}
+	return wire.Done(&c, x)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mft.dev/mft"
+	"mft.dev/mft/protocol/internal/wire"
 )
 
 // Kind says what the body of an envelope is.
@@ -84,51 +85,48 @@ func appendSigned(b []byte, e *Envelope) []byte {
 	b = append(b, e.Transfer[:]...)
 	b = append(b, e.Nonce[:]...)
 	b = append(b, e.KeyID[:]...)
-	b = appendUint(b, e.Sequence)
-	b = appendSize(b, e.Issued.UnixMilli())
-	b = appendSize(b, e.Expires.UnixMilli())
-	b = appendBytes(b, e.Sender)
-	b = appendBytes(b, e.Recipient)
-	b = appendBytes(b, e.Channel)
-	return appendBytes(b, e.Body)
+	b = wire.AppendUint(b, e.Sequence)
+	b = wire.AppendSize(b, e.Issued.UnixMilli())
+	b = wire.AppendSize(b, e.Expires.UnixMilli())
+	b = wire.AppendBytes(b, e.Sender)
+	b = wire.AppendBytes(b, e.Recipient)
+	b = wire.AppendBytes(b, e.Channel)
+	return wire.AppendBytes(b, e.Body)
 }
 
 // AppendEnvelope appends the wire form of e.
 func AppendEnvelope(b []byte, e *Envelope) []byte {
-	return appendBytes(appendSigned(b, e), e.Signature)
+	return wire.AppendBytes(appendSigned(b, e), e.Signature)
 }
 
 // ParseEnvelope reads the wire form of one envelope. It looks neither at the
 // signature nor into the body. A version other than Version gives
 // CodeVersion. The result shares no memory with b.
 func ParseEnvelope(b []byte) (*Envelope, error) {
-	c := cursor{op: "read envelope", rest: b}
-	e := &Envelope{Version: c.u8("version")}
-	if c.err == nil && e.Version != Version {
-		c.wrap(mft.CodeVersion, fmt.Errorf("version: %d, and this end speaks %d", e.Version, Version))
+	c := wire.Read("read envelope", b)
+	e := &Envelope{Version: c.U8("version")}
+	if c.Err() == nil && e.Version != Version {
+		c.FailWith(mft.CodeVersion, fmt.Errorf("version: %d, and this end speaks %d", e.Version, Version))
 	}
-	e.Kind = Kind(c.u8("kind"))
+	e.Kind = Kind(c.U8("kind"))
 	if e.Kind < KindOffer || e.Kind > KindCancel {
-		c.fail("kind", "%d is none", uint8(e.Kind))
+		c.Fail("kind", "%d is none", uint8(e.Kind))
 	}
-	c.fixed("transfer", e.Transfer[:])
+	c.Fixed("transfer", e.Transfer[:])
 	if e.Transfer.IsZero() {
-		c.fail("transfer", "zero names none")
+		c.Fail("transfer", "zero names none")
 	}
-	c.fixed("nonce", e.Nonce[:])
-	c.fixed("key id", e.KeyID[:])
-	e.Sequence = c.uvarint("sequence", math.MaxInt64)
-	e.Issued = c.time("issued")
-	e.Expires = c.time("expires")
-	e.Sender = c.agent("sender")
-	e.Recipient = c.agent("recipient")
-	e.Channel = c.label("channel", MaxChannel)
-	e.Body = append([]byte(nil), c.bytes("body", MaxBody)...)
-	e.Signature = append([]byte(nil), c.bytes("signature", MaxSignature)...)
-	if err := c.done(); err != nil {
-		return nil, err
-	}
-	return e, nil
+	c.Fixed("nonce", e.Nonce[:])
+	c.Fixed("key id", e.KeyID[:])
+	e.Sequence = c.Uint("sequence", math.MaxInt64)
+	e.Issued = c.Time("issued")
+	e.Expires = c.Time("expires")
+	e.Sender = c.Agent("sender")
+	e.Recipient = c.Agent("recipient")
+	e.Channel = c.Line("channel", MaxChannel)
+	e.Body = c.Copy("body", MaxBody)
+	e.Signature = c.Copy("signature", MaxSignature)
+	return wire.Done(&c, e)
 }
 
 // CheckTimes checks that e is valid at now, give or take MaxClockSkew, and

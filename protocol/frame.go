@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"mft.dev/mft"
+	"mft.dev/mft/protocol/internal/wire"
 )
 
 // FrameKind says what a frame of a data connection holds.
@@ -180,7 +181,7 @@ func (r *FrameReader) fail(err error) error {
 // Payload returns what Read has not yet returned of the payload, which is all
 // of it when Read was not called. The bytes are valid until Next.
 func (r *FrameReader) Payload() ([]byte, error) {
-	if r.err != nil && !errors.Is(r.err, io.EOF) {
+	if r.err != nil {
 		return nil, r.err
 	}
 	if r.left == 0 {
@@ -230,14 +231,11 @@ type Failure struct {
 }
 
 // AppendFailure appends the payload of a FrameFail.
-func AppendFailure(b []byte, f *Failure) []byte { return appendReason(b, f.Code, f.Detail) }
+func AppendFailure(b []byte, f *Failure) []byte { return wire.AppendReason(b, f.Code, f.Detail) }
 
 // ParseFailure reads what AppendFailure wrote.
 func ParseFailure(p []byte) (Failure, error) {
-	c := cursor{op: "read fail frame", rest: p}
-	f := Failure{Code: c.code(), Detail: c.detail()}
-	if err := c.done(); err != nil {
-		return Failure{}, err
-	}
-	return f, nil
+	c := wire.Read("read fail frame", p)
+	f := Failure{Code: c.Code(), Detail: c.Detail()}
+	return wire.Done(&c, f)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"mft.dev/mft"
+	"mft.dev/mft/protocol/internal/wire"
 )
 
 // CheckPath checks path against the rules of mft.Item.Path: relative, made of
@@ -92,15 +93,15 @@ func ItemSize(it *mft.Item) int {
 // AppendItems appends the payload of a FrameItems: items with the indexes
 // first, first+1 and so on. CheckItem must accept each of them.
 func AppendItems(b []byte, first uint64, items []mft.Item) []byte {
-	b = appendUint(b, first)
-	b = appendUint(b, uint64(len(items)))
+	b = wire.AppendUint(b, first)
+	b = wire.AppendUint(b, uint64(len(items)))
 	prev := ""
 	for i := range items {
 		it := &items[i]
 		shared := sharedPrefix(prev, it.Path)
 		b = append(b, uint8(it.Type))
-		b = appendUint(b, uint64(shared))
-		b = appendBytes(b, it.Path[shared:])
+		b = wire.AppendUint(b, uint64(shared))
+		b = wire.AppendBytes(b, it.Path[shared:])
 		b = appendAttributes(b, it)
 		prev = it.Path
 	}
@@ -119,18 +120,18 @@ func sharedPrefix(a, b string) int {
 
 // appendAttributes appends everything of an item but its type and path.
 func appendAttributes(b []byte, it *mft.Item) []byte {
-	b = appendUint(b, uint64(it.Mode))
-	b = appendZigzag(b, it.MTime)
+	b = wire.AppendUint(b, uint64(it.Mode))
+	b = wire.AppendZigzag(b, it.MTime)
 	switch it.Type {
 	case mft.ItemFile:
-		b = appendSize(b, it.Size)
+		b = wire.AppendSize(b, it.Size)
 	case mft.ItemSymlink:
-		b = appendBytes(b, it.Target)
+		b = wire.AppendBytes(b, it.Target)
 	}
-	b = appendUint(b, uint64(it.UID))
-	b = appendUint(b, uint64(it.GID))
-	b = appendBytes(b, it.Owner)
-	return appendBytes(b, it.Group)
+	b = wire.AppendUint(b, uint64(it.UID))
+	b = wire.AppendUint(b, uint64(it.GID))
+	b = wire.AppendBytes(b, it.Owner)
+	return wire.AppendBytes(b, it.Group)
 }
 
 // minItem is the length of the shortest item on the wire: a directory whose
@@ -141,90 +142,59 @@ const minItem = 9
 // strings of the items share memory with each other, not with p: keeping one
 // of them may keep some KiB of them.
 func ParseItems(p []byte) (first uint64, items []mft.Item, err error) {
-	c := cursor{op: "read items", rest: p}
-	first = c.uvarint("first index", MaxIndex)
-	n := c.count("count", MaxItems, minItem)
-	if first > MaxIndex-uint64(n) {
-		c.fail("count", "indexes beyond %d", uint64(MaxIndex))
+	c := wire.Read("read items", p)
+	first = c.Uint("first index", MaxIndex)
+	n := c.Count("count", MaxItems, minItem)
+	if first > MaxIndex+1-uint64(n) {
+		c.Fail("count", "indexes beyond %d", uint64(MaxIndex))
 	}
-	if c.err != nil {
-		return 0, nil, c.err
+	if c.Err() != nil {
+		return 0, nil, c.Err()
 	}
 	if n > 0 {
 		items = make([]mft.Item, n)
 	}
-	a := arena{next: min(2*len(p), arenaChunk)}
+	a := wire.NewArena(len(p))
 	prev := &mft.Item{}
 	for i := range items {
+		c.Entry(i)
 		it := &items[i]
-		c.item(it, prev, &a)
-		if c.err == nil {
-			if err := CheckItem(it); err != nil {
-				c.wrap("", err)
-			}
+		readItem(&c, it, prev, &a)
+		if c.Err() != nil {
+			return 0, nil, c.Err()
 		}
-		if c.err != nil {
-			return 0, nil, mft.Fail("", fmt.Sprintf("item %d of %d", i, n), "", c.err)
+		if err := CheckItem(it); err != nil {
+			c.FailWith("", err)
+			return 0, nil, c.Err()
 		}
 		prev = it
 	}
-	if err := c.done(); err != nil {
+	if items, err = wire.Done(&c, items); err != nil {
 		return 0, nil, err
 	}
 	return first, items, nil
 }
 
-// item reads one item into it; prev is the one before.
-func (c *cursor) item(it, prev *mft.Item, a *arena) {
-	it.Type = mft.ItemType(c.u8("type"))
-	shared := int(c.uvarint("shared prefix", uint64(len(prev.Path))))
-	suffix := c.bytes("path", MaxPath-shared)
+// readItem reads one item into it; prev is the one before.
+func readItem(c *wire.Reader, it, prev *mft.Item, a *wire.Arena) {
+	it.Type = mft.ItemType(c.U8("type"))
+	shared := int(c.Uint("shared prefix", uint64(len(prev.Path))))
+	suffix := c.Bytes("path", MaxPath-shared)
 	if len(suffix) > 0 && shared < len(prev.Path) && prev.Path[shared] == suffix[0] {
-		c.fail("shared prefix", "shorter than what is shared")
+		c.Fail("shared prefix", "shorter than what is shared")
 		return
 	}
-	it.Path = a.join(prev.Path[:shared], suffix)
-	it.Mode = uint32(c.uvarint("mode", MaxMode))
-	it.MTime = c.zigzag("mtime")
+	it.Path = a.Join(prev.Path[:shared], suffix)
+	it.Mode = uint32(c.Uint("mode", MaxMode))
+	it.MTime = c.Zigzag("mtime")
 	switch it.Type {
 	case mft.ItemFile:
-		it.Size = c.size("size")
+		it.Size = c.Size("size")
 	case mft.ItemSymlink:
-		it.Target = a.join("", c.bytes("target", MaxTarget))
+		it.Target = a.Join("", c.Bytes("target", MaxTarget))
 	}
-	it.UID = uint32(c.uvarint("uid", math.MaxUint32))
-	it.GID = uint32(c.uvarint("gid", math.MaxUint32))
-	it.Owner = a.again(prev.Owner, c.bytes("owner", MaxOwner))
-	it.Group = a.again(prev.Group, c.bytes("group", MaxOwner))
-}
-
-const arenaChunk = 16 << 10
-
-// An arena makes many small strings with few allocations. A string is cut
-// from a builder that still has room, so that the bytes under it never move
-// or change.
-type arena struct {
-	b    strings.Builder
-	next int // size of the next chunk
-}
-
-func (a *arena) join(head string, tail []byte) string {
-	n := len(head) + len(tail)
-	if n > a.b.Cap()-a.b.Len() {
-		a.b = strings.Builder{}
-		a.b.Grow(max(n, a.next))
-		a.next = arenaChunk
-	}
-	start := a.b.Len()
-	a.b.WriteString(head)
-	a.b.Write(tail)
-	return a.b.String()[start:]
-}
-
-// again returns last if p says the same.
-func (a *arena) again(last string, p []byte) string {
-	if last == string(p) {
-		return last
-	}
-	return a.join("", p)
+	it.UID = uint32(c.Uint("uid", math.MaxUint32))
+	it.GID = uint32(c.Uint("gid", math.MaxUint32))
+	it.Owner = a.Again(prev.Owner, c.Bytes("owner", MaxOwner))
+	it.Group = a.Again(prev.Group, c.Bytes("group", MaxOwner))
 }

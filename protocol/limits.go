@@ -3,6 +3,8 @@ package protocol
 import (
 	"math"
 	"time"
+
+	"mft.dev/mft/protocol/internal/wire"
 )
 
 // Limits on messages. A message beyond one of them is refused.
@@ -17,9 +19,9 @@ const (
 	MaxChannel = 255
 	// MaxDetail is the longest sentence for people in bytes; longer ones are
 	// cut when they are written.
-	MaxDetail = 1024
+	MaxDetail = wire.MaxDetail
 	// MaxCode is the longest code in bytes.
-	MaxCode = 32
+	MaxCode = wire.MaxCode
 	// MaxStreams is the most data connections that one transfer may use.
 	MaxStreams = 16
 	// MaxRetryIn is the longest wait that a Decision may ask for; longer ones
@@ -65,7 +67,7 @@ const (
 	// MaxPath, MaxTarget and MaxOwner bound, in bytes, the path of an item or
 	// of a destination, where a symlink points, and the name of an owner or a
 	// group.
-	MaxPath   = 4096
+	MaxPath   = wire.MaxPath
 	MaxTarget = 4095
 	MaxOwner  = 255
 	// MaxMode is the largest mode of an item.

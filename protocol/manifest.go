@@ -4,6 +4,7 @@ import (
 	"github.com/zeebo/blake3"
 
 	"mft.dev/mft"
+	"mft.dev/mft/protocol/internal/wire"
 )
 
 // A Key identifies what an item was when it was announced, and so survives
@@ -15,13 +16,13 @@ type Key [16]byte
 func KeyOf(it *mft.Item) Key {
 	var room [512]byte
 	b := append(room[:0], uint8(it.Type))
-	b = appendBytes(b, it.Path)
-	b = appendZigzag(b, it.MTime)
+	b = wire.AppendBytes(b, it.Path)
+	b = wire.AppendZigzag(b, it.MTime)
 	switch it.Type {
 	case mft.ItemFile:
-		b = appendSize(b, it.Size)
+		b = wire.AppendSize(b, it.Size)
 	case mft.ItemSymlink:
-		b = appendBytes(b, it.Target)
+		b = wire.AppendBytes(b, it.Target)
 	}
 	sum := blake3.Sum256(b)
 	return Key(sum[:16])
@@ -52,7 +53,7 @@ func NewManifest() *Manifest { return &Manifest{h: blake3.New()} }
 // delivered.
 func (m *Manifest) Add(it *mft.Item, o Outcome, d mft.Digest) {
 	b := append(m.buf[:0], uint8(it.Type))
-	b = appendBytes(b, it.Path)
+	b = wire.AppendBytes(b, it.Path)
 	b = appendAttributes(b, it)
 	n := len(b)
 	b = append(b, uint8(o))
@@ -60,7 +61,7 @@ func (m *Manifest) Add(it *mft.Item, o Outcome, d mft.Digest) {
 		b = append(b, d[:]...)
 	}
 	end := len(b)
-	b = appendUint(b, uint64(n)) // written after, hashed before
+	b = wire.AppendUint(b, uint64(n)) // written after, hashed before
 	m.write(b[end:])
 	m.write(b[:end])
 	m.buf = b

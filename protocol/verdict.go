@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"mft.dev/mft"
+	"mft.dev/mft/protocol/internal/wire"
 )
 
 // Verdict is what a receiver says to an announced item.
@@ -41,17 +42,17 @@ type Want struct {
 // AppendWant appends one entry of the payload of a FrameWant. Only the fields
 // that belong to the verdict are written.
 func AppendWant(b []byte, w *Want) []byte {
-	b = appendUint(b, w.First)
-	b = appendUint(b, w.Count)
+	b = wire.AppendUint(b, w.First)
+	b = wire.AppendUint(b, w.Count)
 	b = append(b, uint8(w.Verdict))
 	switch w.Verdict {
 	case Have:
 		b = append(b, w.Digest[:]...)
 	case Resume:
-		b = appendSize(b, w.Offset)
+		b = wire.AppendSize(b, w.Offset)
 		b = append(b, w.Digest[:]...)
 	case Refuse:
-		b = appendReason(b, w.Code, w.Detail)
+		b = wire.AppendReason(b, w.Code, w.Detail)
 	}
 	return b
 }
@@ -59,49 +60,47 @@ func AppendWant(b []byte, w *Want) []byte {
 // ParseWants reads any number, up to Window, of what AppendWant wrote. First+
 // Count never is beyond MaxIndex+1, but may well be beyond what was announced.
 func ParseWants(p []byte) ([]Want, error) {
-	c := cursor{op: "read wants", rest: p}
+	c := wire.Read("read wants", p)
 	var out []Want
-	for c.more() {
+	for c.More() {
 		if len(out) == Window {
-			c.fail("wants", "more than %d", Window)
+			c.Fail("wants", "more than %d", Window)
 			break
 		}
+		c.Entry(len(out))
 		out = append(out, Want{})
-		c.want(&out[len(out)-1])
+		readWant(&c, &out[len(out)-1])
 	}
-	if err := c.done(); err != nil {
-		return nil, err
-	}
-	return out, nil
+	return wire.Done(&c, out)
 }
 
-func (c *cursor) want(w *Want) {
-	w.First, w.Count = c.span()
-	w.Verdict = Verdict(c.u8("verdict"))
+func readWant(c *wire.Reader, w *Want) {
+	w.First, w.Count = readSpan(c)
+	w.Verdict = Verdict(c.U8("verdict"))
 	if w.Verdict != Send && w.Count != 1 {
-		c.fail("count", "%d of %v", w.Count, w.Verdict)
+		c.Fail("count", "%d of %v", w.Count, w.Verdict)
 	}
 	switch w.Verdict {
 	case Send:
 	case Have:
-		w.Digest = c.digest("digest")
+		w.Digest = c.Digest("digest")
 	case Resume:
-		w.Offset = c.size("offset")
-		w.Digest = c.digest("digest")
+		w.Offset = c.Size("offset")
+		w.Digest = c.Digest("digest")
 	case Refuse:
-		w.Code = c.code()
-		w.Detail = c.detail()
+		w.Code = c.Code()
+		w.Detail = c.Detail()
 	default:
-		c.fail("verdict", "%d is none", uint8(w.Verdict))
+		c.Fail("verdict", "%d is none", uint8(w.Verdict))
 	}
 }
 
-// span reads the beginning and the length of a run of indexes.
-func (c *cursor) span() (first, count uint64) {
-	first = c.uvarint("first", MaxIndex)
-	count = c.uvarint("count", MaxIndex+1-first)
+// readSpan reads the beginning and the length of a run of indexes.
+func readSpan(c *wire.Reader) (first, count uint64) {
+	first = c.Uint("first", MaxIndex)
+	count = c.Uint("count", MaxIndex+1-first)
 	if count == 0 {
-		c.fail("count", "zero")
+		c.Fail("count", "zero")
 	}
 	return first, count
 }
@@ -111,26 +110,24 @@ type Range struct{ First, Count uint64 }
 
 // AppendRange appends one entry of the payload of a FrameCommitted.
 func AppendRange(b []byte, r *Range) []byte {
-	return appendUint(appendUint(b, r.First), r.Count)
+	return wire.AppendUint(wire.AppendUint(b, r.First), r.Count)
 }
 
 // ParseRanges reads any number, up to Window, of what AppendRange wrote. What
 // it says of First and Count is what ParseWants says.
 func ParseRanges(p []byte) ([]Range, error) {
-	c := cursor{op: "read ranges", rest: p}
+	c := wire.Read("read ranges", p)
 	var out []Range
-	for c.more() {
+	for c.More() {
 		if len(out) == Window {
-			c.fail("ranges", "more than %d", Window)
+			c.Fail("ranges", "more than %d", Window)
 			break
 		}
-		first, count := c.span()
+		c.Entry(len(out))
+		first, count := readSpan(&c)
 		out = append(out, Range{first, count})
 	}
-	if err := c.done(); err != nil {
-		return nil, err
-	}
-	return out, nil
+	return wire.Done(&c, out)
 }
 
 // An ItemFail says that an item will not be sent (FrameFileFail) or not be
@@ -146,18 +143,15 @@ type ItemFail struct {
 
 // AppendItemFail appends the payload of a FrameFileFail or a FrameItemFail.
 func AppendItemFail(b []byte, f *ItemFail) []byte {
-	b = appendFlag(appendUint(b, f.Index), f.Again)
-	return appendReason(b, f.Code, f.Detail)
+	b = wire.AppendFlag(wire.AppendUint(b, f.Index), f.Again)
+	return wire.AppendReason(b, f.Code, f.Detail)
 }
 
 // ParseItemFail reads what AppendItemFail wrote.
 func ParseItemFail(p []byte) (ItemFail, error) {
-	c := cursor{op: "read item failure", rest: p}
-	f := ItemFail{Index: c.uvarint("index", MaxIndex), Again: c.flag("again")}
-	f.Code = c.code()
-	f.Detail = c.detail()
-	if err := c.done(); err != nil {
-		return ItemFail{}, err
-	}
-	return f, nil
+	c := wire.Read("read item failure", p)
+	f := ItemFail{Index: c.Uint("index", MaxIndex), Again: c.Flag("again")}
+	f.Code = c.Code()
+	f.Detail = c.Detail()
+	return wire.Done(&c, f)
 }
