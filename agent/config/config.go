@@ -4,7 +4,11 @@ import (
 	"log/slog"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/config/strict"
 )
+
+// Mistakes is everything that is wrong with one file, each with its line.
+type Mistakes = strict.Mistakes
 
 // Config is what the file of a host says, complete: whatever the file leaves
 // out has its default. It is a value; nobody changes it after Load.
@@ -63,33 +67,3 @@ type Destination struct {
 	// Overwrite is "" when the file does not say.
 	Overwrite mft.Overwrite
 }
-
-// Find returns the file that holds the configuration: explicit when it is not
-// empty, else the one that env names as MFT_CONFIG, else the first that
-// exists of mft's own places and azure-mft's old ones. It returns "" when
-// there is none, which is no error: see Default. A file that was named but is
-// not there is an error.
-func Find(explicit string, env func(string) string) (string, error) {
-	return explicit, nil
-}
-
-// Load reads the file at path. The error is an *mft.Error of code
-// mft.CodeConfig whose cause is a Mistakes value when the content is to blame.
-func Load(path string) (*Config, error) {
-	return &Config{Path: path}, nil
-}
-
-// Default is the configuration of a host without a file: its name is the host
-// name made legal, its data in /var/lib/mft for root and in the user's own
-// data directory otherwise. Nobody is allowed anything.
-func Default(env func(string) string) *Config {
-	return &Config{}
-}
-
-// LoadDestinations reads the file of `mft copy FILE --config`.
-func LoadDestinations(path string) ([]Destination, error) {
-	return nil, nil
-}
-
-// Schema returns the JSON Schema of the file.
-func Schema() []byte { return nil }

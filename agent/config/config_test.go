@@ -1,0 +1,235 @@
+package config
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"mft.dev/mft"
+)
+
+// defaults is what a host without a file has, made up.
+func defaults() *Config {
+	return &Config{
+		Agent: Agent{
+			Name: "host", Listen: ":7420", DataDir: "/var/lib/mft", KeysDir: "/var/lib/mft/keys",
+			Socket: "/var/lib/mft/agent.sock", MaxTransfers: 8,
+		},
+		Peers: map[mft.AgentName]Peer{},
+	}
+}
+
+func sample(t *testing.T, name string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+func TestFull(t *testing.T) {
+	got, err := read(sample(t, "full.yaml"), defaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &Config{
+		Agent: Agent{
+			Name: "erp", Listen: ":7420", Address: "erp.example:7420", DataDir: "/var/lib/mft",
+			KeysDir: "/etc/mft/keys", Socket: "/run/mft/agent.sock", SocketGroup: "mft",
+			LogLevel: slog.LevelDebug, MaxTransfers: 16,
+		},
+		Peers: map[mft.AgentName]Peer{
+			"ledger": {Address: "ledger.example:7420", Pins: []string{"mft1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}},
+			"branch": {Pins: []string{
+				"mft1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE",
+				"mft1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAI",
+			}},
+		},
+		Allow: mft.AllowList{
+			FilesFrom: []mft.Grant{
+				{Agent: "ledger", Root: "/srv/in"},
+				{Agent: "branch", Root: "/srv/branch", AllowSetID: true},
+			},
+			RequestsFrom: []mft.Grant{{Agent: "ledger", Root: "/srv/out"}},
+		},
+		Channels: []mft.Channel{
+			{
+				Name: "outbox", From: mft.Endpoint{Agent: "erp", Path: "/srv/out"},
+				To:        []mft.Endpoint{{Agent: "ledger", Path: "/srv/in"}, {Agent: "branch", Path: `C:\in`}},
+				When:      []mft.Trigger{{Kind: mft.TriggerArrival, Stable: 500 * time.Millisecond, Rescan: time.Minute}},
+				Select:    mft.Selection{Include: []string{"*.csv"}, Exclude: []string{"*.tmp"}},
+				Overwrite: mft.OverwriteVersion,
+			},
+			{
+				Name: "by-hand", From: mft.Endpoint{Agent: "erp", Path: "/srv/hand"},
+				To:        []mft.Endpoint{{Agent: "ledger", Path: "/srv/in"}},
+				When:      []mft.Trigger{{Kind: mft.TriggerManual}},
+				Overwrite: mft.OverwriteNever,
+			},
+		},
+		Notes: []string{"channel by-hand fires only by hand, and this version has no command for that yet; use mft copy"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("read(full.yaml) differs (-want +got):\n%s", diff)
+	}
+}
+
+func TestWhatTheFileLeavesOut(t *testing.T) {
+	tests := []struct {
+		name, content string
+		change        func(*Config)
+	}{
+		{"empty file", "", func(*Config) {}},
+		{"only a comment", "# nothing\n", func(*Config) {}},
+		{"empty sections", "agent:\npeers:\nallow:\nchannels:\n", func(*Config) {}},
+		{"data moves keys and socket", "agent: {data: /srv/mft}", func(c *Config) {
+			c.Agent.DataDir, c.Agent.KeysDir, c.Agent.Socket = "/srv/mft", "/srv/mft/keys", "/srv/mft/agent.sock"
+		}},
+		{"arrival has defaults", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: arrival}]", func(c *Config) {
+			c.Channels = []mft.Channel{{
+				Name: "c", From: mft.Endpoint{Agent: "host", Path: "/a"}, To: []mft.Endpoint{{Agent: "b", Path: "/b"}},
+				When:      []mft.Trigger{{Kind: mft.TriggerArrival, Stable: 2 * time.Second, Rescan: 30 * time.Second}},
+				Overwrite: mft.OverwriteReplace,
+			}}
+		}},
+		{"a channel of another agent", "channels: [{name: c, from: {agent: a, path: /a}, to: [{agent: host, path: /b}], when: {arrival: }}]", func(c *Config) {
+			c.Channels = []mft.Channel{{
+				Name: "c", From: mft.Endpoint{Agent: "a", Path: "/a"}, To: []mft.Endpoint{{Agent: "host", Path: "/b"}},
+				When:      []mft.Trigger{{Kind: mft.TriggerArrival, Stable: 2 * time.Second, Rescan: 30 * time.Second}},
+				Overwrite: mft.OverwriteReplace,
+			}}
+			c.Notes = []string{"channel c starts at agent a; agent host does not start it"}
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := read([]byte(tt.content), defaults())
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := defaults()
+			tt.change(want)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("read(%q) differs (-want +got):\n%s", tt.content, diff)
+			}
+		})
+	}
+}
+
+func TestAzureMFT(t *testing.T) {
+	tests := []struct {
+		file  string
+		level slog.Level
+		files []mft.Grant
+		asks  []mft.Grant
+		notes []string // the beginning of each
+	}{
+		{
+			file:  "azure-readme.yaml",
+			files: []mft.Grant{{Agent: "ledger", Root: "/"}},
+			asks:  []mft.Grant{{Agent: "branch", Root: "/"}},
+			notes: []string{
+				"this file is in the words of azure-mft",
+				"line 3: config.app_insights_key: ",
+				"line 7: config.mft.storage_account: ",
+				"line 13: config.exits: No meaning yet",
+				"allow_files_from: allowed_agent_name is no legal agent name",
+				"allow_files_from lets those agents write wherever",
+				"allow_requests_from lets those agents ask",
+			},
+		},
+		{
+			file:  "azure-code.yaml",
+			level: slog.LevelDebug,
+			files: []mft.Grant{{Agent: "ledger", Root: "/"}},
+			asks:  []mft.Grant{{Agent: "ledger", Root: "/"}, {Agent: "branch", Root: "/"}},
+			notes: []string{
+				"this file is in the words of azure-mft",
+				"line 6: config.paths.keys_dir: ",
+				"line 7: config.paths.cache_dir: ",
+				"line 8: config.paths.tmp_dir: ",
+				"line 10: config.azure.account_name: ",
+				"line 11: config.azure.account_key: ",
+				"line 12: config.azure.instrumentation_key: ",
+				"line 13: config.exits: ",
+				"allow_files_from lets",
+				"allow_requests_from lets",
+			},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.file, func(t *testing.T) {
+			got, err := read(sample(t, tt.file), defaults())
+			if err != nil {
+				t.Fatal(err)
+			}
+			notes := got.Notes
+			got.Notes = nil
+			want := defaults()
+			want.Agent.Name, want.Agent.LogLevel = "erp", tt.level
+			want.Allow = mft.AllowList{FilesFrom: tt.files, RequestsFrom: tt.asks}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("read(%s) differs (-want +got):\n%s", tt.file, diff)
+			}
+			if len(notes) != len(tt.notes) {
+				t.Fatalf("read(%s) made the notes\n%s\nwant %d", tt.file, strings.Join(notes, "\n"), len(tt.notes))
+			}
+			for i, note := range notes {
+				if !strings.HasPrefix(note, tt.notes[i]) {
+					t.Errorf("note %d of %s is %q, want it to start %q", i, tt.file, note, tt.notes[i])
+				}
+				if strings.Contains(note, "bm90IGEga2V5") {
+					t.Errorf("note %d of %s shows the account key", i, tt.file)
+				}
+			}
+		})
+	}
+}
+
+func TestLoadNamesTheFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mft.yaml")
+	if err := os.WriteFile(path, []byte("agent:\n  nmae: erp\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Load(path)
+	if mft.CodeOf(err) != mft.CodeConfig {
+		t.Fatalf("Load: error %v, want code %s", err, mft.CodeConfig)
+	}
+	want := "line 2: agent.nmae: unknown key, did you mean name?"
+	if !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), want) {
+		t.Errorf("Load: error %q, want it to hold %q and %q", err, path, want)
+	}
+	var m Mistakes
+	if !errors.As(err, &m) || len(m) != 1 || m[0].Line != 2 {
+		t.Errorf("Load: mistakes %v, want one on line 2", m)
+	}
+}
+
+func TestLoadWithoutFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "none.yaml")
+	_, err := Load(path)
+	if mft.CodeOf(err) != mft.CodeConfig || !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("Load of nothing: error %v, want code %s and os.ErrNotExist", err, mft.CodeConfig)
+	}
+	if n := strings.Count(err.Error(), path); n != 1 {
+		t.Errorf("Load of nothing: %q names the path %d times, want once", err, n)
+	}
+}
+
+func TestLoadRefusesLargeFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mft.yaml")
+	content := strings.Repeat("# filler\n", maxFile/9+1)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(path); err == nil || !strings.Contains(err.Error(), "larger than 1 MiB") {
+		t.Errorf("Load of %d bytes: error %v, want a refusal for its size", len(content), err)
+	}
+}

@@ -1,0 +1,146 @@
+package config
+
+import "mft.dev/mft/agent/config/strict"
+
+// The types of this file are the format: package strict fills and
+// describes them by their tags.
+
+// file is a configuration in mft's own words.
+type file struct {
+	Agent    agentSection            `yaml:"agent" doc:"What this host is and where it keeps its things."`
+	Peers    map[agentName]peerEntry `yaml:"peers" doc:"Agents that this file pins, by name. Others are added by mft invite and mft join."`
+	Allow    allowSection            `yaml:"allow" doc:"Who may do what on this host. Whoever is not listed may do nothing."`
+	Channels []channelEntry          `yaml:"channels" doc:"Standing orders: what moves from where to where, and when."`
+}
+
+type agentSection struct {
+	strict.Place
+	Name         agentName `yaml:"name" doc:"Name of the agent. Default: the host name made legal."`
+	Listen       listenOn  `yaml:"listen" doc:"HOST:PORT for peers; the host may be empty. Default: :7420."`
+	Address      dialTo    `yaml:"address" doc:"HOST:PORT that peers should dial."`
+	Data         localPath `yaml:"data" doc:"Directory of journal, keys and trust store. Default: /var/lib/mft for root, else ~/.local/share/mft."`
+	Keys         localPath `yaml:"keys" doc:"Directory of the agent's keys. Default: DATA/keys."`
+	Socket       localPath `yaml:"socket" doc:"Socket of the command line. Default: DATA/agent.sock."`
+	SocketGroup  word      `yaml:"socket_group" doc:"Group of the host whose members may use the socket too."`
+	LogLevel     logLevel  `yaml:"log_level" doc:"Least level that is logged. Default: info."`
+	MaxTransfers atOnce    `yaml:"max_transfers" doc:"How many transfers run at once. Default: 8."`
+}
+
+type peerEntry struct {
+	strict.Place
+	Address dialTo    `yaml:"address" doc:"HOST:PORT to dial; leave it out when the peer dials this host."`
+	Pins    pinOrPins `yaml:"pin" need:"yes" doc:"The key that the peer shows, as mft key show prints it there; several while a key is rotated."`
+}
+
+type allowSection struct {
+	FilesFrom    []filesGrant    `yaml:"files_from" doc:"Who may send files to this host, and into where."`
+	RequestsFrom []requestsGrant `yaml:"requests_from" doc:"Who may ask for files of this host, and from where."`
+}
+
+type filesGrant struct {
+	Agent      agentName `yaml:"agent" need:"yes" doc:"Whom the grant is for."`
+	Into       localPath `yaml:"into" need:"yes" doc:"Directory that the agent may write below."`
+	AllowSetID yesNo     `yaml:"allow_setid" doc:"Keep setuid, setgid and sticky bits. Default: false."`
+}
+
+type requestsGrant struct {
+	Agent agentName `yaml:"agent" need:"yes" doc:"Whom the grant is for."`
+	Root  localPath `yaml:"root" need:"yes" doc:"Directory that the agent may ask for files below."`
+}
+
+type channelEntry struct {
+	strict.Place
+	Name      channelName     `yaml:"name" need:"yes" doc:"Name of the channel, unique in the file."`
+	From      endpointEntry   `yaml:"from" need:"yes" doc:"Where the files are."`
+	To        []endpointEntry `yaml:"to" need:"yes" doc:"Where they go."`
+	When      whenEntry       `yaml:"when" need:"yes" doc:"What makes the channel fire."`
+	Select    selectEntry     `yaml:"select" doc:"Which files move. Default: all."`
+	Overwrite overwrite       `yaml:"overwrite" doc:"What happens to a file of that name at the destination: true or replace, false or never, version. Default: true."`
+
+	Markers strict.NotYet `yaml:"markers"`
+	RunAs   strict.NotYet `yaml:"run_as"`
+	Expect  strict.NotYet `yaml:"expect"`
+	Exits   strict.NotYet `yaml:"exits"`
+}
+
+type endpointEntry struct {
+	strict.Place
+	Agent agentName `yaml:"agent" need:"yes" doc:"Agent on whose host the path is."`
+	Path  hostPath  `yaml:"path" need:"yes" doc:"Directory, absolute, in the form of that host."`
+}
+
+type whenEntry struct {
+	strict.Place
+	Arrival *arrivalEntry `yaml:"arrival" doc:"Fire when a file appears or changes and is stable."`
+	Manual  yesNo         `yaml:"manual" doc:"Fire when an operator says so."`
+
+	Schedule strict.NotYet `yaml:"schedule"`
+	Timezone strict.NotYet `yaml:"timezone"`
+	Marker   strict.NotYet `yaml:"marker"`
+	Poll     strict.NotYet `yaml:"poll"`
+}
+
+type arrivalEntry struct {
+	Stable stableFor  `yaml:"stable" doc:"How long a file must stay the same before it moves, 10ms to 24h. Default: 2s."`
+	Rescan rescanTime `yaml:"rescan" doc:"Longest time between two full scans of the source, 1s to 24h. Default: 30s."`
+}
+
+type selectEntry struct {
+	Include []pattern `yaml:"include" doc:"Globs; a file must match one. Default: every file."`
+	Exclude []pattern `yaml:"exclude" doc:"Globs; a file must match none."`
+}
+
+// azureFile is azure-mft's config.yaml: the keys of its README, with those of
+// its code beside them.
+type azureFile struct {
+	Version versionOne   `yaml:"version" doc:"Always 1."`
+	Config  azureSection `yaml:"config" need:"yes" doc:"The whole configuration."`
+}
+
+type azureSection struct {
+	strict.Place
+	Agent          azureAgent    `yaml:"agent" doc:"What this host is."`
+	Paths          azurePaths    `yaml:"paths" doc:"Where azure-mft kept its things."`
+	AppInsightsKey strict.Unused `yaml:"app_insights_key" doc:"No meaning: nothing is sent to Application Insights."`
+	MFT            azureStorage  `yaml:"mft" doc:"Where the storage account was named."`
+	Azure          azureAccount  `yaml:"azure" doc:"How the storage account was reached."`
+	FilesFrom      []azureName   `yaml:"allow_files_from" doc:"Agents that may send files to anywhere on this host."`
+	RequestsFrom   []azureName   `yaml:"allow_requests_from" doc:"Agents that may ask for any file of this host."`
+	Exits          strict.Unused `yaml:"exits" doc:"No meaning yet: no command is run after a transfer."`
+}
+
+type azureAgent struct {
+	strict.Place
+	Name     agentName  `yaml:"name" need:"yes" doc:"Name of the agent."`
+	LogLevel azureLevel `yaml:"log_level" doc:"debug, or anything else for info."`
+}
+
+type azurePaths struct {
+	Keys  strict.Unused `yaml:"keys_dir" doc:"No meaning: RSA keys of azure-mft are not used."`
+	Cache strict.Unused `yaml:"cache_dir" doc:"No meaning: there is no cache."`
+	Temp  strict.Unused `yaml:"tmp_dir" doc:"No meaning: parts lie beside the file that they become."`
+}
+
+type azureStorage struct {
+	Account strict.Unused `yaml:"storage_account" doc:"No meaning yet: files move over direct links."`
+}
+
+type azureAccount struct {
+	Name     strict.Unused `yaml:"account_name" doc:"No meaning yet: files move over direct links."`
+	Key      strict.Unused `yaml:"account_key" doc:"No meaning yet; it is a secret that need not lie here."`
+	Insights strict.Unused `yaml:"instrumentation_key" doc:"No meaning: nothing is sent to Application Insights."`
+}
+
+// destinationsFile is the file of `mft copy --config` in its long form; the
+// short form is the list alone.
+type destinationsFile struct {
+	Version      versionOne         `yaml:"version"`
+	Destinations []destinationEntry `yaml:"destinations" need:"yes"`
+}
+
+type destinationEntry struct {
+	strict.Place
+	Agent     agentName `yaml:"agent" also:"name,destAgent,destinationAgent" need:"yes"`
+	Path      hostPath  `yaml:"path" also:"destPath,destinationPath,destinationFileName" need:"yes"`
+	Overwrite overwrite `yaml:"overwrite"`
+}

@@ -1,0 +1,250 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"mft.dev/mft"
+	"mft.dev/mft/agent/config/strict"
+)
+
+// maxFile is the size in bytes above which a file is refused unread: no
+// configuration of a host comes near it.
+const maxFile = 1 << 20
+
+// The defaults that do not depend on the host.
+const (
+	defaultListen    = ":7420"
+	defaultTransfers = 8
+	defaultStable    = 2 * time.Second
+	defaultRescan    = 30 * time.Second
+)
+
+// Load reads the file at path. The error is an *mft.Error of code
+// mft.CodeConfig whose cause is a Mistakes value when the content is to blame.
+func Load(path string) (*Config, error) {
+	content, err := readFile(path)
+	if err != nil {
+		return nil, mft.Fail(mft.CodeConfig, "read configuration", path, err)
+	}
+	cfg, err := read(content, Default(os.Getenv))
+	if err != nil {
+		return nil, mft.Fail(mft.CodeConfig, "read configuration", path, err)
+	}
+	cfg.Path = path
+	return cfg, nil
+}
+
+// readFile reads a file whole unless it is too large to be meant.
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, bare(err)
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, bare(err)
+	}
+	if len(content) > maxFile {
+		return nil, strict.Mistakes{{What: "the file is larger than 1 MiB"}}
+	}
+	return content, nil
+}
+
+// bare takes the operation and path off an error of package os: the *mft.Error
+// around it names them.
+func bare(err error) error {
+	if pe, ok := err.(*os.PathError); ok { //nolint:errorlint // only the outermost is meant
+		return pe.Err
+	}
+	return err
+}
+
+// read makes of content what it says, over the defaults.
+func read(content []byte, defaults *Config) (*Config, error) {
+	root, err := strict.Parse(content)
+	if err != nil {
+		return nil, err
+	}
+	if root == nil {
+		return defaults, nil
+	}
+	d := &strict.Decoder{}
+	if isAzure(root) {
+		var f azureFile
+		d.Decode(root, &f)
+		return f.config(d, defaults)
+	}
+	var f file
+	d.Decode(root, &f)
+	return f.config(d, defaults)
+}
+
+// isAzure says whether a file is azure-mft's: everything in it is under the
+// key `config`.
+func isAzure(root *yaml.Node) bool {
+	if root.Kind != yaml.MappingNode {
+		return false
+	}
+	for i := 0; i < len(root.Content); i += 2 {
+		if root.Content[i].Value == "config" {
+			return true
+		}
+	}
+	return false
+}
+
+// config completes what the file says with the defaults.
+func (f *file) config(d *strict.Decoder, defaults *Config) (*Config, error) {
+	cfg := *defaults
+	cfg.Agent = f.Agent.over(defaults.Agent)
+	cfg.Peers = make(map[mft.AgentName]Peer)
+	for _, name := range slices.Sorted(maps.Keys(f.Peers)) {
+		cfg.Peers[mft.AgentName(name)] = f.Peers[name].peer(d, name, cfg.Agent.Name)
+	}
+	for _, g := range f.Allow.FilesFrom {
+		cfg.Allow.FilesFrom = append(cfg.Allow.FilesFrom,
+			mft.Grant{Agent: mft.AgentName(g.Agent), Root: string(g.Into), AllowSetID: bool(g.AllowSetID)})
+	}
+	for _, g := range f.Allow.RequestsFrom {
+		cfg.Allow.RequestsFrom = append(cfg.Allow.RequestsFrom,
+			mft.Grant{Agent: mft.AgentName(g.Agent), Root: string(g.Root)})
+	}
+	first := make(map[channelName]int)
+	for i := range f.Channels {
+		entry := &f.Channels[i]
+		if line, twice := first[entry.Name]; twice && entry.Name != "" {
+			d.Mistake(entry.Line, entry.Key+".name", "a channel of this name is on line %d already", line)
+		}
+		first[entry.Name] = entry.Line
+		cfg.Channels = append(cfg.Channels, entry.channel(d))
+		cfg.Notes = append(cfg.Notes, entry.notes(cfg.Agent.Name)...)
+	}
+	if err := d.Err(); err != nil {
+		return nil, err
+	}
+	return &cfg, nil
+}
+
+// over returns the section with what it leaves out taken from def. Keys and
+// socket follow the data directory.
+func (s agentSection) over(def Agent) Agent {
+	a := def
+	if s.Data != "" {
+		a.DataDir = string(s.Data)
+		a.KeysDir = filepath.Join(a.DataDir, "keys")
+		a.Socket = filepath.Join(a.DataDir, "agent.sock")
+	}
+	set(&a.Name, mft.AgentName(s.Name))
+	set(&a.Listen, string(s.Listen))
+	set(&a.Address, string(s.Address))
+	set(&a.KeysDir, string(s.Keys))
+	set(&a.Socket, string(s.Socket))
+	set(&a.SocketGroup, string(s.SocketGroup))
+	set(&a.LogLevel, slog.Level(s.LogLevel))
+	set(&a.MaxTransfers, int(s.MaxTransfers))
+	return a
+}
+
+// set assigns value unless it is the zero value, which the file cannot say.
+func set[T comparable](to *T, value T) {
+	var zero T
+	if value != zero {
+		*to = value
+	}
+}
+
+func (e peerEntry) peer(d *strict.Decoder, name agentName, own mft.AgentName) Peer {
+	if mft.AgentName(name) == own {
+		d.Mistake(e.Line, e.Key, "this is the agent itself; name only others here")
+	}
+	if len(e.Pins) > 8 {
+		d.Mistake(e.Line, e.Key+".pin", "has more than 8 keys")
+	}
+	p := Peer{Address: string(e.Address)}
+	for _, one := range e.Pins {
+		p.Pins = append(p.Pins, string(one))
+	}
+	return p
+}
+
+func (e *channelEntry) channel(d *strict.Decoder) mft.Channel {
+	c := mft.Channel{
+		Name:      string(e.Name),
+		From:      e.From.endpoint(),
+		Select:    e.Select.selection(),
+		Overwrite: mft.OverwriteReplace,
+	}
+	set(&c.Overwrite, mft.Overwrite(e.Overwrite))
+	for _, to := range e.To {
+		if to.Agent == e.From.Agent && to.Agent != "" {
+			d.Mistake(to.Line, to.Key+".agent", "the files are on this agent already; a channel leads to another one")
+		}
+		c.To = append(c.To, to.endpoint())
+	}
+	if a := e.When.Arrival; a != nil {
+		t := mft.Trigger{Kind: mft.TriggerArrival, Stable: defaultStable, Rescan: defaultRescan}
+		set(&t.Stable, time.Duration(a.Stable))
+		set(&t.Rescan, time.Duration(a.Rescan))
+		c.When = append(c.When, t)
+	}
+	if e.When.Manual {
+		c.When = append(c.When, mft.Trigger{Kind: mft.TriggerManual})
+	}
+	if len(c.When) == 0 && e.When.Key != "" {
+		d.Mistake(e.When.Line, e.When.Key, "say arrival: {} or manual")
+	}
+	return c
+}
+
+// notes says what an operator may have expected of the channel in vain.
+func (e *channelEntry) notes(own mft.AgentName) []string {
+	switch {
+	case mft.AgentName(e.From.Agent) != own:
+		return []string{fmt.Sprintf("channel %s starts at agent %s; agent %s does not start it", e.Name, e.From.Agent, own)}
+	case e.When.Arrival == nil:
+		return []string{fmt.Sprintf("channel %s fires only by hand, and this version has no command for that yet; use mft copy", e.Name)}
+	}
+	return nil
+}
+
+// ReadShort accepts `when: manual`.
+func (e *whenEntry) ReadShort(s string) error {
+	switch s {
+	case "manual":
+		e.Manual = true
+		return nil
+	case "arrival":
+		e.Arrival = &arrivalEntry{}
+		return nil
+	}
+	return fmt.Errorf("want arrival: {…}, arrival or manual")
+}
+
+func (*whenEntry) ShortSchema() map[string]any {
+	return map[string]any{"enum": []string{"manual", "arrival"}}
+}
+
+func (e endpointEntry) endpoint() mft.Endpoint {
+	return mft.Endpoint{Agent: mft.AgentName(e.Agent), Path: string(e.Path)}
+}
+
+func (e selectEntry) selection() mft.Selection {
+	var s mft.Selection
+	for _, p := range e.Include {
+		s.Include = append(s.Include, string(p))
+	}
+	for _, p := range e.Exclude {
+		s.Exclude = append(s.Exclude, string(p))
+	}
+	return s
+}

@@ -1,0 +1,122 @@
+package config
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+const goodChannel = "name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: arrival"
+
+func TestMistakes(t *testing.T) {
+	tests := []struct {
+		name, content string
+		want          []string
+	}{
+		{"unknown section", "agnet: {}", []string{"line 1: agnet: unknown key, did you mean agent?"}},
+		{"unknown key far from all", "allow: {everything: true}", []string{"line 1: allow.everything: unknown key; known here: files_from, requests_from"}},
+		{"proposal is never a key of later", "channels:\n- {" + goodChannel + ", expcet: {}}", []string{"line 2: channels[0].expcet: unknown key; known here: name, from, to, when, select, overwrite"}},
+		{"key of later", "channels:\n- {" + goodChannel + ",\n   run_as: {user: erp}}", []string{"line 3: channels[0].run_as: not available yet in this version; take it out, it would not act"}},
+		{"schedule of later", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {schedule: '0 2 * * *', timezone: UTC}}]", []string{
+			"line 1: channels[0].when.schedule: not available yet",
+			"line 1: channels[0].when.timezone: not available yet",
+			"line 1: channels[0].when: say arrival: {} or manual",
+		}},
+		{"repeated key", "agent:\n  name: a\n  name: b", []string{"line 3: agent.name: stands here again; it was on line 2"}},
+		{"repeated channel", "channels:\n- {" + goodChannel + "}\n- {" + goodChannel + "}", []string{"line 3: channels[1].name: a channel of this name is on line 2 already"}},
+		{"repeated peer", "peers:\n  b: {pin: mft1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA}\n  b: {}", []string{"line 3: peers.b: stands here again"}},
+		{"several at once, by line", "agent: {listen: 7420}\npeers: {B: {}}\nallow: {files_from: [{agent: b}]}", []string{
+			"line 1: agent.listen: want HOST:PORT or :PORT",
+			"line 2: peers.B: B is no agent name: only lower-case",
+			"line 3: allow.files_from[0].into: is missing",
+		}},
+		{"alias", "agent: &a {name: x}\npeers: *a", []string{"line 2: peers: aliases (*a) are not accepted"}},
+		{"merge key", "agent:\n  <<: {name: x}", []string{"line 2: agent: a key is plain text"}},
+		{"tag", "agent: {name: !!binary eA==}", []string{"line 1: agent.name: tags (!!binary) are not accepted"}},
+		{"second document", "agent: {}\n---\nagent: {}", []string{"a second document starts here"}},
+		{"no YAML", "agent:\n  name: [}", []string{"line 1: this is no YAML, here or on the next line"}},
+		{"list for section", "agent: [a]", []string{"line 1: agent: want keys with values, not a list"}},
+		{"section for list", "channels: {a: b}", []string{"line 1: channels: want a list, not a section with keys"}},
+		{"section for value", "agent: {name: {a: b}}", []string{"line 1: agent.name: want one value, not a section with keys"}},
+		{"value for section", "agent: erp", []string{"line 1: agent: want keys with values, not a single value"}},
+		{"scalar for the whole", "erp", []string{"line 1: want keys with values"}},
+		{"key without value", "agent: {name: }", []string{"line 1: agent.name: has no value"}},
+		{"name", "agent: {name: ERP}", []string{"line 1: agent.name: ERP is no agent name: only lower-case letters"}},
+		{"reserved name", "agent: {name: publickeys}", []string{"this name is reserved"}},
+		{"listen port", "agent: {listen: ':99999'}", []string{"agent.listen: want HOST:PORT"}},
+		{"address without host", "agent: {address: ':7420'}", []string{"agent.address: want HOST:PORT, such as"}},
+		{"address with port 0", "agent: {address: 'a:0'}", []string{"agent.address: want HOST:PORT, such as"}},
+		{"address with scheme", "agent: {address: 'https://a:1'}", []string{"agent.address: want HOST:PORT, such as"}},
+		{"relative data", "agent: {data: var}", []string{"agent.data: want an absolute path"}},
+		{"home", "agent: {data: ~/mft}", []string{"agent.data: ~ is not expanded here"}},
+		{"dots", "agent: {data: /var/../etc}", []string{"agent.data: want a path without .. components"}},
+		{"NUL", `agent: {data: "/var\0"}`, []string{"agent.data: a path has no NUL"}},
+		{"group of two words", "agent: {socket_group: a b}", []string{"agent.socket_group: want one word"}},
+		{"level", "agent: {log_level: loud}", []string{"agent.log_level: want debug, info, warn or error"}},
+		{"no transfers", "agent: {max_transfers: 0}", []string{"agent.max_transfers: want a number from 1 to 256"}},
+		{"setid", "allow: {files_from: [{agent: b, into: /b, allow_setid: sometimes}]}", []string{"allow_setid: want true or false"}},
+		{"peer without pin", "peers: {b: {address: 'b:1'}}", []string{"line 1: peers.b.pin: is missing"}},
+		{"peer with bad pin", "peers: {b: {pin: sha256:x}}", []string{`peers.b.pin[0]: a pin begins with "mft1:"`}},
+		{"peer with bad pin in list", "peers: {b: {pin: [mft1:x]}}", []string{"peers.b.pin[0]: a pin has 43 characters"}},
+		{"peer is itself", "agent: {name: b}\npeers: {b: {pin: mft1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA}}", []string{"line 2: peers.b: this is the agent itself"}},
+		{"channel to itself", "channels: [{name: c, from: {agent: b, path: /a}, to: [{agent: b, path: /b}], when: arrival}]", []string{"channels[0].to[0].agent: the files are on this agent already"}},
+		{"channel to nowhere", "channels: [{name: c, from: {agent: b, path: /a}, to: [], when: arrival}]", []string{"channels[0].to: has no entry"}},
+		{"channel to null", "channels: [{name: c, from: {agent: b, path: /a}, to: , when: arrival}]", []string{"channels[0].to: has no entry"}},
+		{"peer with no pins", "peers: {b: {pin: []}}", []string{"peers.b.pin: has no entry"}},
+		{"channel without end", "channels: [{name: c}]", []string{"channels[0].from: is missing", "channels[0].to: is missing", "channels[0].when: is missing"}},
+		{"channel name", "channels: [{name: .c, from: {agent: b, path: /a}, to: [{agent: x, path: /b}], when: arrival}]", []string{"channels[0].name: a channel's name has"}},
+		{"relative endpoint", "channels: [{name: c, from: {agent: b, path: a}, to: [{agent: x, path: /b}], when: arrival}]", []string{"channels[0].from.path: want an absolute path"}},
+		{"when", "channels: [{name: c, from: {agent: b, path: /a}, to: [{agent: x, path: /b}], when: often}]", []string{"channels[0].when: want arrival"}},
+		{"when nothing", "channels: [{name: c, from: {agent: b, path: /a}, to: [{agent: x, path: /b}], when: {}}]", []string{"channels[0].when: say arrival"}},
+		{"stable", "channels: [{name: c, from: {agent: b, path: /a}, to: [{agent: x, path: /b}], when: {arrival: {stable: 5}}}]", []string{"when.arrival.stable: want a time from 10ms to 24h"}},
+		{"rescan", "channels: [{name: c, from: {agent: b, path: /a}, to: [{agent: x, path: /b}], when: {arrival: {rescan: 1ms}}}]", []string{"when.arrival.rescan: want a time from 1s to 24h"}},
+		{"overwrite", "channels: [{" + goodChannel + ", overwrite: maybe}]", []string{"channels[0].overwrite: want true (replace), false (never) or version"}},
+		{"glob", "channels: [{" + goodChannel + ", select: {include: ['[']}}]", []string{"channels[0].select.include[0]: "}},
+		{"azure version", "version: 2\nconfig: {agent: {name: a}}", []string{"line 1: version: want 1"}},
+		{"azure without name", "config: {agent: {}}", []string{"config.agent.name: is missing"}},
+		{"azure typo", "config:\n  agent: {name: a}\n  allow_file_from: [b]", []string{"line 3: config.allow_file_from: unknown key, did you mean allow_files_from?"}},
+		{"azure mixed with ours", "config: {agent: {name: a}}\npeers: {}", []string{"line 2: peers: unknown key"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := read([]byte(tt.content), defaults())
+			var got Mistakes
+			if !errors.As(err, &got) {
+				t.Fatalf("read(%q): error %v, want Mistakes", tt.content, err)
+			}
+			if len(got) != len(tt.want) {
+				t.Fatalf("read(%q) found %d mistakes, want %d:\n%v", tt.content, len(got), len(tt.want), got)
+			}
+			for i, m := range got {
+				if !strings.Contains(m.String(), tt.want[i]) {
+					t.Errorf("read(%q): mistake %d is %q, want it to hold %q", tt.content, i, m, tt.want[i])
+				}
+			}
+		})
+	}
+}
+
+func TestSecretsAreNotRepeated(t *testing.T) {
+	for _, content := range []string{
+		"config: {agent: {name: a}, azure: {account_key: {s3cret: 1}}}",
+		"config: {agent: {name: a, log_level: [s3cret]}, azure: {account_key: [s3cret]}}",
+		"peers: {b: {pin: s3cret}}",
+		"agent: {data: s3cret}",
+	} {
+		cfg, err := read([]byte(content), defaults())
+		if err != nil && strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("read(%q): the error repeats a value: %v", content, err)
+		}
+		if cfg != nil && strings.Contains(strings.Join(cfg.Notes, ""), "s3cret") {
+			t.Errorf("read(%q): a note repeats a value", content)
+		}
+	}
+}
+
+func TestMistakesAreBounded(t *testing.T) {
+	_, err := read([]byte(strings.Repeat("x: 1\n", 10_000)), defaults())
+	var got Mistakes
+	if !errors.As(err, &got) || len(got) > 50 {
+		t.Errorf("10,000 mistakes make a report of %d, want at most 50", len(got))
+	}
+}
