@@ -1,0 +1,173 @@
+package e2e
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"mft.dev/mft"
+)
+
+// TestEveryCall strikes at each system call that changes a file during the
+// delivery of a tree of three files: at each one in a new delivery, until a
+// delivery has fewer calls than that. Whatever was struck, the tree appears
+// once, whole, and both ends end up with a transfer that is done.
+func TestEveryCall(t *testing.T) {
+	needs(t, canTrace, "the tracer does not know this machine")
+	for _, tt := range []struct {
+		name     string
+		receiver bool // which end is struck
+		strike   strike
+		errno    syscall.Errno
+		match    string
+		take     bool
+	}{
+		{name: "kill the receiver", receiver: true, strike: strikeKill},
+		{name: "kill the receiver, files taken away", receiver: true, strike: strikeKill, take: true},
+		{name: "kill the sender", strike: strikeKill},
+		{name: "fail at the receiver", receiver: true, strike: strikeFail, errno: syscall.EIO},
+		{name: "fail at the sender", strike: strikeFail, errno: syscall.EIO},
+		{name: "lie to the receiver", receiver: true, strike: strikeLie, errno: syscall.EIO},
+		{name: "lie to the receiver, files taken away", receiver: true, strike: strikeLie, errno: syscall.EIO, take: true},
+		{name: "lie to the sender", strike: strikeLie, errno: syscall.EIO},
+		{name: "disk full at the receiver", receiver: true, strike: strikeFail, errno: syscall.ENOSPC, match: "write"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			alpha, beta := newPair(t)
+			d := &delivery{
+				t: t, rnd: chance(t), from: alpha, to: beta, struck: alpha,
+				spec: tracing{Strike: tt.strike, Errno: int(tt.errno), Match: tt.match},
+			}
+			if tt.receiver {
+				d.struck = beta
+			}
+			d.ledger = newLedger()
+			c := consume(t, beta.in(), filepath.Join(beta.dir, "kept"), tt.take)
+			stride := sample(9, 1)
+			first := 1 + d.rnd.IntN(stride)
+			n := first
+			for d.strikeAt(n) {
+				n += stride
+			}
+			c.awaitArrived(d.ledger.len())
+			c.verdict(d.ledger)
+			t.Logf("struck at every call from %d to %d in steps of %d", first, n-stride, stride)
+		})
+	}
+}
+
+// A delivery sends one small tree after the other from one host to another,
+// and strikes one of the agents while it does.
+type delivery struct {
+	t        *testing.T
+	rnd      *rand.Rand
+	from, to *host
+	struck   *host
+	spec     tracing
+	ledger   *ledger
+}
+
+// strikeAt makes one delivery during which the agent is struck at call n, and
+// reports whether there was such a call.
+func (d *delivery) strikeAt(n int) bool {
+	d.t.Helper()
+	spec := d.spec
+	spec.At = n
+	spec.Under = []string{d.struck.data(), d.struck.in()}
+	spec.Log = filepath.Join(d.struck.dir, fmt.Sprintf("calls-%04d", n))
+	spec.Arm = spec.Log + ".armed"
+	d.struck.stop()
+	if err := d.struck.launch(&spec); err != nil {
+		d.t.Fatal(err)
+	}
+	d.struck.await()
+	if err := os.WriteFile(spec.Arm, nil, 0o600); err != nil {
+		d.t.Fatal(err)
+	}
+
+	keepUp := d.keepUp(n)
+	id, err := order(d.from, d.to, d.tree(n))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	for _, h := range []*host{d.from, d.to} {
+		if tr := h.awaitEnd(id); tr.State != mft.StateDone {
+			d.t.Errorf("%s: call %d struck: transfer %s ended as %s: %+v", h.name, n, id, tr.State, tr.Reason)
+		}
+	}
+	keepUp()
+
+	lines, err := readTrace(spec.Log)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	for _, l := range lines {
+		if strings.Contains(l, " <- ") {
+			if d.t.Failed() {
+				d.t.Logf("struck: %s", l)
+			}
+			return true
+		}
+	}
+	return false
+}
+
+// tree makes the three files of delivery n: an empty one, a small one, and one
+// that is staged and flushed by itself.
+func (d *delivery) tree(n int) string {
+	top := fmt.Sprintf("call%04d", n)
+	if err := os.MkdirAll(filepath.Join(d.from.out(), top, "sub"), 0o755); err != nil {
+		d.t.Fatal(err)
+	}
+	for name, size := range map[string]int64{"empty": 0, "small": 5000, "sub/big": 600 << 10} {
+		rel := filepath.Join(top, name)
+		d.ledger.add(rel, fill(d.t, filepath.Join(d.from.out(), rel), size, d.rnd))
+	}
+	return filepath.Join(d.from.out(), top)
+}
+
+// keepUp starts the struck agent again whenever it has died, until the
+// function it returns is called. Now and then it lets it die once more while
+// it recovers.
+func (d *delivery) keepUp(n int) (end func()) {
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	twice := d.spec.Strike == strikeKill && d.rnd.IntN(3) == 0
+	at := 1 + d.rnd.IntN(40)
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-d.struck.running().ended:
+			case <-stop:
+				return
+			}
+			d.struck.kill() // it is dead: take note of it
+			var again *tracing
+			if twice {
+				again = &tracing{
+					Under: []string{d.struck.data(), d.struck.in()},
+					Log:   filepath.Join(d.struck.dir, fmt.Sprintf("calls-%04d-again", n)), Strike: strikeKill, At: at,
+				}
+			}
+			twice = false
+			if err := d.struck.launch(again); err != nil {
+				d.t.Error(err)
+				return
+			}
+		}
+	}()
+	return func() {
+		close(stop)
+		select {
+		case <-stopped:
+		case <-time.After(patience):
+			d.t.Error("the agent could not be kept running")
+		}
+	}
+}

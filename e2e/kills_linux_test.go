@@ -1,0 +1,246 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"mft.dev/mft"
+	"mft.dev/mft/agent/localapi"
+)
+
+// TestRandomKills kills agents at random moments while files are streaming
+// from one to the other. Afterwards every file has appeared exactly once and
+// whole.
+func TestRandomKills(t *testing.T) {
+	const kinds = 4
+	for _, tt := range []struct {
+		name    string
+		take    bool // the consumer takes each file away the moment it appears
+		channel bool // a channel sends the files, not a command
+	}{
+		{name: "commands"},
+		{name: "commands, files taken away", take: true},
+		{name: "channel", channel: true},
+		{name: "channel, files taken away", take: true, channel: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			rnd := chance(t)
+			alpha, beta := newPair(t)
+			if tt.channel {
+				alpha.configure(channelTo(alpha, beta))
+				alpha.stop()
+				alpha.start()
+			}
+			c := consume(t, beta.in(), filepath.Join(beta.dir, "kept"), tt.take)
+			s := &stream{
+				from: alpha, to: beta, consumer: c, channel: tt.channel,
+				producer: &producer{t: t, dir: alpha.out(), ledger: newLedger(), rnd: rand.New(rand.NewPCG(rnd.Uint64(), 1))},
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan error)
+			go func() { ended <- s.flow(ctx) }()
+			killAtRandom(t, rnd, sample(20, 200)/kinds, alpha, beta)
+			cancel()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+			s.settle(t)
+			c.verdict(s.producer.ledger)
+		})
+	}
+}
+
+// newPair returns two hosts whose agents run and trust each other; alpha may
+// send into beta's in().
+func newPair(t testing.TB) (alpha, beta *host) {
+	t.Helper()
+	alpha, beta = newHost(t, "alpha", ""), newHost(t, "beta", "")
+	alpha.start()
+	beta.start()
+	pair(alpha, beta, beta.addr)
+	return alpha, beta
+}
+
+// pair lets guest join host, which it reaches at addr.
+func pair(guest, host *host, addr string) {
+	host.t.Helper()
+	line := host.mft("invite", "--address", addr, "--files-into", host.in())
+	i := strings.Index(line, "mft join ")
+	if i < 0 {
+		host.t.Fatalf("mft invite printed no command to join:\n%s", line)
+	}
+	command, _, _ := strings.Cut(line[i:], "\n")
+	guest.mft(strings.Fields(command)[1:]...)
+}
+
+// channelTo returns the configuration of a channel from one out() to the
+// other's in().
+func channelTo(from, to *host) string {
+	return fmt.Sprintf(`
+channels:
+  - name: stream
+    from: {agent: %s, path: %s}
+    to: [{agent: %s, path: %s}]
+    when: {arrival: {stable: 50ms, rescan: 2s}}
+    select: {exclude: [".new-*", ".new-*/**"]}
+`, from.name, from.out(), to.name, to.in())
+}
+
+// killAtRandom kills one agent or both n times and starts them again.
+func killAtRandom(t *testing.T, rnd *rand.Rand, n int, hosts ...*host) {
+	t.Helper()
+	pause := func(most time.Duration) {
+		// A random moment is the point here; nothing waits for anything.
+		<-time.After(rand.N(most))
+	}
+	for range n {
+		pause(400 * time.Millisecond)
+		victims := hosts
+		if i := rnd.IntN(len(hosts) + 1); i < len(hosts) {
+			victims = hosts[i : i+1]
+		}
+		for _, h := range victims {
+			h.kill()
+		}
+		if rnd.IntN(4) == 0 {
+			pause(300 * time.Millisecond)
+		}
+		for _, h := range victims {
+			if err := h.launch(nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if rnd.IntN(4) != 0 { // else the next one may come while it starts
+			for _, h := range victims {
+				h.await()
+			}
+		}
+	}
+}
+
+// A stream keeps files flowing from one host to another.
+type stream struct {
+	from, to *host
+	producer *producer
+	consumer *consumer
+	channel  bool
+	orders   []mft.TransferID
+}
+
+// flow makes files until ctx ends, and has them sent.
+func (s *stream) flow(ctx context.Context) error {
+	for {
+		if err := s.backPressure(ctx); err != nil {
+			return nil
+		}
+		source := s.produce()
+		if s.channel {
+			continue
+		}
+		id, err := order(s.from, s.to, source)
+		if err != nil {
+			return err
+		}
+		s.orders = append(s.orders, id)
+	}
+}
+
+func (s *stream) produce() string {
+	if s.producer.rnd.IntN(5) == 0 {
+		return s.producer.tree()
+	}
+	return s.producer.file()
+}
+
+// backPressure waits until not too many files are on their way.
+func (s *stream) backPressure(ctx context.Context) error {
+	for {
+		n, changed := s.consumer.arrived()
+		if s.producer.ledger.len()-n < 30 {
+			return ctx.Err()
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// settle waits until everything that was made has arrived and both ends agree
+// that every transfer is done.
+func (s *stream) settle(t *testing.T) {
+	t.Helper()
+	for _, h := range []*host{s.from, s.to} {
+		if h.awaitOrEnd() != nil { // it was killed while it started
+			h.kill()
+			h.start()
+		}
+	}
+	s.consumer.awaitArrived(s.producer.ledger.len())
+	for _, h := range []*host{s.from, s.to} {
+		all, err := h.transfers()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, tr := range all {
+			if tr = h.awaitEnd(tr.ID); tr.State != mft.StateDone {
+				t.Errorf("%s: transfer %s of %q ended as %s: %+v", h.name, tr.ID, tr.Sources, tr.State, tr.Reason)
+			}
+		}
+		for _, id := range s.orders {
+			if tr := h.awaitEnd(id); tr.State != mft.StateDone {
+				t.Errorf("%s: ordered transfer %s ended as %s: %+v", h.name, id, tr.State, tr.Reason)
+			}
+		}
+	}
+}
+
+// order has one source sent, by a command that is tried until it is certain
+// that the agent has taken the order: an agent that is killed between taking
+// an order and confirming it leaves a command that failed and a transfer.
+func order(from, to *host, source string) (mft.TransferID, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	var last error
+	for {
+		id, err := ordered(ctx, from, source)
+		if err == nil && id.IsZero() {
+			var out string
+			out, err = from.run("copy", "--detach", source, "--dest-agent", string(to.name), "--dest-path", to.in()+"/")
+			if err == nil {
+				return mft.ParseTransferID(strings.TrimSpace(out))
+			}
+		} else if err == nil {
+			return id, nil
+		}
+		last = err
+		select {
+		case <-ctx.Done():
+			return mft.TransferID{}, fmt.Errorf("ordering %s: %w", source, last)
+		case <-again.C:
+		}
+	}
+}
+
+// ordered returns the transfer of source if the agent knows one.
+func ordered(ctx context.Context, h *host, source string) (mft.TransferID, error) {
+	all, err := h.api().Transfers(ctx, localapi.Filter{Role: mft.RoleSend, Limit: 200})
+	if err != nil {
+		return mft.TransferID{}, errors.Join(errors.New("asking what was ordered"), err)
+	}
+	for _, tr := range all {
+		if len(tr.Sources) == 1 && tr.Sources[0] == source {
+			return tr.ID, nil
+		}
+	}
+	return mft.TransferID{}, nil
+}
