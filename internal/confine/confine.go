@@ -10,7 +10,7 @@
 //
 //	root, err := confine.Open("/srv/in")
 //	dir, err := root.Dir("2026/ledger")
-//	f, err := dir.Create("a.part")            // exclusive, 0600
+//	f, err := dir.Create("a.part") // exclusive, 0600
 //	err = confine.SetAttributes(f, attributes)
 //	err = confine.Flush(f)
 //	err = dir.Rename("a.part", dir, "a", confine.RenameNoReplace)
@@ -23,9 +23,10 @@
 // a link followed to another place inside the same root, never outside of it.
 //
 // The package does not decide who may write where, makes no names, keeps no
-// record and never retries. A process that may rename directories out of the
-// root takes the open descriptors along: whoever may do that owns the root.
-// Mount points below a root are crossed, except by RemoveAll.
+// record and never retries. It cannot help against somebody who may rename
+// directories of the root to places outside of it: an open directory goes
+// where it is taken. Mount points below a root are crossed, except by
+// RemoveAll.
 //
 // Every error is an [*mft.Error] with a code and the path.
 package confine
@@ -34,149 +35,221 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+
+	"mft.dev/mft"
 )
 
 // ErrCrossDevice is in the chain of the error of a Rename whose two names are
 // on different file systems.
 var ErrCrossDevice = errors.New("the two names are on different file systems")
 
-// RenameMode says what a rename does about a target that exists.
-type RenameMode uint8
-
-// The modes of a rename. Both are atomic: at no time is the new name absent
-// that was present before.
-const (
-	// RenameReplace takes the place of a file that is there.
-	RenameReplace RenameMode = iota + 1
-	// RenameNoReplace fails with CodeExists when anything is there.
-	RenameNoReplace
-)
-
-// Space is what is left of a file system for a process without privileges.
-type Space struct {
-	Bytes  int64 // -1 when unknown
-	Inodes int64 // -1 when unknown or without a limit
-}
-
 // A Root is an open directory, below which paths are resolved. It is safe for
 // concurrent use.
 type Root struct {
 	path string
+	tree tree
 }
 
 // Open opens the directory at path. Symbolic links in path are followed: it is
 // the word of this host's operator. It fails with CodeNotFound,
 // CodePermission, or CodeWrongType when it is not a directory.
-func Open(path string) (*Root, error) { return nil, errors.ErrUnsupported }
+func Open(path string) (*Root, error) {
+	r := &Root{path: path}
+	if err := r.tree.open(path); err != nil {
+		return nil, fail("open directory", path, err)
+	}
+	return r, nil
+}
 
-// Close closes the root and every descriptor that it keeps. Directories that
-// it gave out fail from then on.
-func (r *Root) Close() error { return errors.ErrUnsupported }
+// Close closes the root and every descriptor that it keeps. It and the
+// directories that it gave out fail from then on.
+func (r *Root) Close() error {
+	if err := r.tree.close(); err != nil {
+		return fail("close directory", r.path, err)
+	}
+	return nil
+}
 
 // Path returns the path that the root was opened by.
 func (r *Root) Path() string { return r.path }
 
 // Dir resolves rel anew and returns the directory that is there now; "" and
-// "." are the root itself. It need not be closed.
-func (r *Root) Dir(rel string) (*Dir, error) { return nil, errors.ErrUnsupported }
+// "." are the root itself. It fails with CodeNotFound, CodeSymlink, or
+// CodeWrongType when something else is there.
+func (r *Root) Dir(rel string) (*Dir, error) {
+	rel, err := checkPath(rel)
+	if err != nil {
+		return nil, fail("open directory", r.join(rel), err)
+	}
+	id, err := r.tree.find(rel)
+	if err != nil {
+		return nil, fail("open directory", r.join(rel), err)
+	}
+	return &Dir{root: r, rel: rel, id: id}, nil
+}
 
-// FlushCache closes the directory descriptors that are kept open. Directories
-// given out stay usable.
-func (r *Root) FlushCache() {}
+// Sub opens the directory rel below r as a root of its own. It stays open, and
+// stays that directory, when r is closed or names change: hold one to flush
+// the file system of a directory that is written to. Errors are those of Dir.
+func (r *Root) Sub(rel string) (*Root, error) {
+	rel, err := checkPath(rel)
+	sub := &Root{path: r.join(rel)}
+	if err == nil {
+		err = r.tree.sub(&sub.tree, rel)
+	}
+	if err != nil {
+		return nil, fail("open directory", sub.path, err)
+	}
+	return sub, nil
+}
+
+// FlushCache closes the directory descriptors that are kept open for speed.
+// Directories given out stay usable.
+func (r *Root) FlushCache() { r.tree.flush() }
 
 // MkdirAll makes the directory rel and those above it that are missing, with
 // perm before umask. It returns the paths of those it made, outermost first,
 // also when it fails half way.
 func (r *Root) MkdirAll(rel string, perm os.FileMode) ([]string, error) {
-	return nil, errors.ErrUnsupported
+	rel, err := checkPath(rel)
+	if err != nil {
+		return nil, fail("make directory", r.join(rel), err)
+	}
+	if rel == "" {
+		return nil, nil
+	}
+	if _, err := r.Dir(rel); err == nil {
+		return nil, nil
+	}
+	d, err := r.Dir("")
+	if err != nil {
+		return nil, err
+	}
+	var made []string
+	for name, rest := "", rel; rest != ""; {
+		name, rest = cutPath(rest)
+		// Making it first and looking at what is there afterwards leaves no
+		// moment in between for somebody else.
+		mkErr := d.Mkdir(name, perm)
+		if mkErr == nil {
+			made = append(made, joinPath(d.rel, name))
+		}
+		next, err := d.Dir(name)
+		if err != nil {
+			if mkErr != nil && !errors.Is(mkErr, fs.ErrExist) {
+				err = mkErr
+			}
+			return made, err
+		}
+		d = next
+	}
+	return made, nil
 }
 
 // OpenFile opens the regular file rel for reading. It fails with
-// CodeNotRegular when rel is anything else.
+// CodeNotRegular when rel is anything else but a symbolic link, and with
+// CodeSymlink when it is one. It does not wait for a writer of a named pipe,
+// but it opens it for an instant, and a device likewise: look first.
 func (r *Root) OpenFile(rel string) (*os.File, fs.FileInfo, error) {
-	return nil, nil, errors.ErrUnsupported
+	rel, err := checkPath(rel)
+	if err == nil && rel == "" {
+		err = refuse(mft.CodeNotRegular, "it is a directory")
+	}
+	if err != nil {
+		return nil, nil, fail("open", r.join(rel), err)
+	}
+	f, fi, err := r.tree.openFile(rel, r.join(rel))
+	if err != nil {
+		return nil, nil, fail("open", r.join(rel), err)
+	}
+	return f, fi, nil
 }
 
 // Lstat describes rel, not following it when it is a symbolic link.
-func (r *Root) Lstat(rel string) (fs.FileInfo, error) { return nil, errors.ErrUnsupported }
+func (r *Root) Lstat(rel string) (fs.FileInfo, error) {
+	d, name, err := r.parent("stat", rel)
+	if err != nil {
+		return nil, err
+	}
+	if name == "" {
+		return d.Stat()
+	}
+	return d.Lstat(name)
+}
 
-// Readlink returns the target of the symbolic link rel.
-func (r *Root) Readlink(rel string) (string, error) { return "", errors.ErrUnsupported }
+// Readlink returns the target of the symbolic link rel. It fails with
+// CodeWrongType when rel is something else.
+func (r *Root) Readlink(rel string) (string, error) {
+	d, name, err := r.parent("read link", rel)
+	if err != nil {
+		return "", err
+	}
+	return d.Readlink(name)
+}
 
 // RemoveAll removes rel and all that is below it. Links are removed, not
 // followed. Nothing there is no error. The root itself is refused with
-// CodeBadPath; a mount point below ends it with an error.
-func (r *Root) RemoveAll(rel string) error { return errors.ErrUnsupported }
+// CodeBadPath. What cannot be removed stays, with the directories above it,
+// and makes the first error; so does, on Linux, a mount point, which is not
+// entered.
+func (r *Root) RemoveAll(rel string) error {
+	d, name, err := r.parent("remove", rel)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	// An open descriptor would keep what is removed alive.
+	r.tree.forget(joinPath(d.rel, name))
+	return d.use("remove", name, func(h handle) error { return h.removeAll(name) })
+}
 
 // Rename gives oldrel the name newrel. See Dir.Rename.
-func (r *Root) Rename(oldrel, newrel string, mode RenameMode) error { return errors.ErrUnsupported }
-
-// SyncFS flushes the file system that holds the root, and reports write-back
-// errors since Open. Mount points below are not covered. Without support the
-// error is errors.ErrUnsupported in the sense of errors.Is.
-func (r *Root) SyncFS() error { return errors.ErrUnsupported }
-
-// Free returns what is left of the file system that holds the directory rel.
-func (r *Root) Free(rel string) (Space, error) { return Space{}, errors.ErrUnsupported }
-
-// A Dir is one directory below a Root. Its methods take names of a single
-// component and refuse "", ".", "..", "/" and NUL with CodeBadPath. It stays
-// with the directory that it was made for, wherever that is moved within the
-// root. It needs no closing and is safe for concurrent use.
-type Dir struct {
-	rel string
+func (r *Root) Rename(oldrel, newrel string, mode RenameMode) error {
+	from, oldname, err := r.parent("rename", oldrel)
+	if err != nil {
+		return err
+	}
+	to, newname, err := r.parent("rename", newrel)
+	if err != nil {
+		return err
+	}
+	return from.Rename(oldname, to, newname, mode)
 }
 
-// Rel returns the path of the directory below its root, "" for the root.
-func (d *Dir) Rel() string { return d.rel }
-
-// Dir returns the directory name inside d.
-func (d *Dir) Dir(name string) (*Dir, error) { return nil, errors.ErrUnsupported }
-
-// Create makes a file that was not there, mode 0600, for reading and writing.
-func (d *Dir) Create(name string) (*os.File, error) { return nil, errors.ErrUnsupported }
-
-// OpenExisting opens a regular file for reading and writing.
-func (d *Dir) OpenExisting(name string) (*os.File, error) { return nil, errors.ErrUnsupported }
-
-// Lstat describes name, not following it when it is a symbolic link.
-func (d *Dir) Lstat(name string) (fs.FileInfo, error) { return nil, errors.ErrUnsupported }
-
-// Identity is Stamp of Lstat, without the detour.
-func (d *Dir) Identity(name string) (Identity, error) { return Identity{}, errors.ErrUnsupported }
-
-// Remove removes a file, a link or an empty directory.
-func (d *Dir) Remove(name string) error { return errors.ErrUnsupported }
-
-// Mkdir makes a directory with perm before umask.
-func (d *Dir) Mkdir(name string, perm os.FileMode) error { return errors.ErrUnsupported }
-
-// Symlink makes a symbolic link that points to target.
-func (d *Dir) Symlink(target, name string) error { return errors.ErrUnsupported }
-
-// Readlink returns the target of the symbolic link name.
-func (d *Dir) Readlink(name string) (string, error) { return "", errors.ErrUnsupported }
-
-// Sync makes the names in the directory durable.
-func (d *Dir) Sync() error { return errors.ErrUnsupported }
-
-// Stat describes the directory itself.
-func (d *Dir) Stat() (fs.FileInfo, error) { return nil, errors.ErrUnsupported }
-
-// Names calls f for every name in the directory, except "." and "..", and
-// stops at the first error of f, which it returns as it is. Up to 1,024 names
-// are held at a time, sorted among themselves.
-func (d *Dir) Names(f func(name string) error) error { return errors.ErrUnsupported }
-
-// Rename gives oldname in d the name newname in to, which belongs to the same
-// root.
-func (d *Dir) Rename(oldname string, to *Dir, newname string, mode RenameMode) error {
-	return errors.ErrUnsupported
+// SyncFS flushes the whole file system that holds the root, and reports
+// write-back errors since Open. Other file systems mounted below the root are
+// not covered: compare Identity.Dev. It fails with errors.ErrUnsupported (in
+// the sense of errors.Is) where there is no such call, or when the root may
+// not be listed.
+func (r *Root) SyncFS() error {
+	if err := r.tree.syncFS(); err != nil {
+		return fail("flush file system", r.path, err)
+	}
+	return nil
 }
 
-// SetAttributes sets the attributes of the directory itself.
-func (d *Dir) SetAttributes(a Attributes) error { return errors.ErrUnsupported }
+// parent resolves the directory that holds rel and returns it with the last
+// component, which is empty when rel is the root.
+func (r *Root) parent(op, rel string) (*Dir, string, error) {
+	rel, err := checkPath(rel)
+	if err != nil {
+		return nil, "", fail(op, r.join(rel), err)
+	}
+	dir, name := splitPath(rel)
+	d, err := r.Dir(dir)
+	return d, name, err
+}
 
-// SetLinkAttributes sets owner and times of the symbolic link name without
-// following it. The mode is left alone: links have none.
-func (d *Dir) SetLinkAttributes(name string, a Attributes) error { return errors.ErrUnsupported }
+// join returns rel as people know it.
+func (r *Root) join(rel string) string {
+	switch {
+	case rel == "":
+		return r.path
+	case r.path == "" || os.IsPathSeparator(r.path[len(r.path)-1]):
+		return r.path + rel
+	default:
+		return r.path + "/" + rel
+	}
+}

@@ -1,0 +1,49 @@
+//go:build linux || darwin
+
+package confine
+
+import (
+	"errors"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"mft.dev/mft"
+)
+
+// codeOfErrno returns the code of an errno, or empty.
+func codeOfErrno(e syscall.Errno) mft.Code {
+	switch e {
+	case unix.ENOSPC:
+		return mft.CodeNoSpace
+	case unix.EDQUOT:
+		return mft.CodeQuota
+	case unix.EACCES, unix.EPERM:
+		return mft.CodePermission
+	case unix.ENAMETOOLONG:
+		return mft.CodeNameTooLong
+	case unix.EROFS:
+		return mft.CodeReadOnly
+	case unix.EEXIST, unix.ENOTEMPTY:
+		return mft.CodeExists
+	case unix.ENOENT:
+		return mft.CodeNotFound
+	case unix.ELOOP:
+		return mft.CodeSymlink
+	case unix.ENOTDIR, unix.EISDIR:
+		return mft.CodeWrongType
+	case unix.EILSEQ:
+		return mft.CodeBadPath
+	case unix.EIO, unix.EBADMSG, unix.ESTALE, unix.ENOTCONN, unix.ETIMEDOUT, unix.EHOSTDOWN, errnoDamaged:
+		// The later ones are how network and user-space file systems say
+		// that what is behind them is gone.
+		return mft.CodeIO
+	}
+	return ""
+}
+
+func isCrossDevice(err error) bool { return errors.Is(err, unix.EXDEV) }
+
+// isBadName reports whether a call that takes a new name refused the name:
+// file systems with rules for names say EINVAL.
+func isBadName(err error) bool { return errors.Is(err, unix.EINVAL) }

@@ -1,0 +1,219 @@
+//go:build !portable
+
+package confine
+
+import (
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"mft.dev/mft"
+)
+
+// A handle is an open directory. Every name is taken relative to its
+// descriptor, and no call here follows a link.
+type handle struct {
+	fd int
+	// blind is set when the directory may not be listed: the descriptor then
+	// only says where it is (O_PATH). Files can still be made in it.
+	blind bool
+}
+
+func (h handle) close() { _ = unix.Close(h.fd) }
+
+func (h handle) create(name, path string) (*os.File, error) {
+	fd, err := openat(h.fd, name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
+func (h handle) openExisting(name, path string) (*os.File, error) {
+	fd, err := openat(h.fd, name, unix.O_RDWR|inert, 0)
+	f, _, err := regular(fd, err, path)
+	return f, err
+}
+
+// inert are the flags by which something that turns out not to be a regular
+// file is opened with the least effect.
+const inert = unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
+
+// regular makes a file of what an open with the flags inert returned, or says
+// why not.
+func regular(fd int, err error, path string) (*os.File, fs.FileInfo, error) {
+	switch err {
+	case nil:
+	case unix.ENXIO, unix.ENODEV, unix.EISDIR:
+		// A socket, a pipe without reader, a device without driver; a
+		// directory that was opened for writing.
+		return nil, nil, refuse(mft.CodeNotRegular, "it is not a regular file")
+	default:
+		return nil, nil, err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		_ = unix.Close(fd)
+		return nil, nil, err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		_ = unix.Close(fd)
+		return nil, nil, refuse(mft.CodeNotRegular, "it is not a regular file")
+	}
+	// Without O_NONBLOCK package os does not offer the file to the poller.
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFL, 0); err != nil {
+		_ = unix.Close(fd)
+		return nil, nil, err
+	}
+	return os.NewFile(uintptr(fd), path), newInfo(path, &st), nil
+}
+
+func (h handle) lstat(name string) (fs.FileInfo, error) {
+	st, err := fstatat(h.fd, name)
+	if err != nil {
+		return nil, err
+	}
+	return newInfo(name, &st), nil
+}
+
+func (h handle) identity(name string) (Identity, error) {
+	st, err := fstatat(h.fd, name)
+	if err != nil {
+		return Identity{}, err
+	}
+	return stamp(&st), nil
+}
+
+func (h handle) stat() (fs.FileInfo, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(h.fd, &st); err != nil {
+		return nil, err
+	}
+	return newInfo(".", &st), nil
+}
+
+func (h handle) remove(name string) error {
+	err := unlinkat(h.fd, name, 0)
+	if err == unix.EISDIR {
+		return unlinkat(h.fd, name, unix.AT_REMOVEDIR)
+	}
+	return err
+}
+
+func (h handle) mkdir(name string, perm os.FileMode) error {
+	return again(func() error { return unix.Mkdirat(h.fd, name, unixMode(perm)&0o7777) })
+}
+
+func (h handle) symlink(target, name string) error {
+	return again(func() error { return unix.Symlinkat(target, h.fd, name) })
+}
+
+func (h handle) readlink(name string) (string, error) {
+	buf := make([]byte, unix.PathMax)
+	var n int
+	err := again(func() (err error) {
+		n, err = unix.Readlinkat(h.fd, name, buf)
+		return err
+	})
+	if err == unix.EINVAL {
+		return "", refuse(mft.CodeWrongType, "it is not a symbolic link")
+	}
+	if err != nil {
+		return "", err
+	}
+	return string(buf[:n]), nil
+}
+
+// list opens the directory a second time, since a descriptor has one position
+// in the listing and may be used by several at once.
+func (h handle) list(path string) (*os.File, error) {
+	fd, err := openat(h.fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
+// sync flushes the directory. One that may not be listed cannot be opened for
+// that; the whole file system is flushed instead, by way of a file without a
+// name in it.
+func (h handle) sync() error {
+	if !h.blind {
+		return again(func() error { return unix.Fsync(h.fd) })
+	}
+	fd, err := openat(h.fd, ".", unix.O_TMPFILE|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = unix.Close(fd) }()
+	return again(func() error { return unix.Syncfs(fd) })
+}
+
+func (h handle) rename(oldname string, to handle, newname string) error {
+	return again(func() error { return unix.Renameat2(h.fd, oldname, to.fd, newname, 0) })
+}
+
+// renameNoReplace fails with errors.ErrUnsupported where there is no such
+// call.
+func (h handle) renameNoReplace(oldname string, to handle, newname string) error {
+	err := again(func() error {
+		return unix.Renameat2(h.fd, oldname, to.fd, newname, unix.RENAME_NOREPLACE)
+	})
+	if err == unix.EINVAL || err == unix.ENOSYS {
+		return unix.EOPNOTSUPP
+	}
+	return err
+}
+
+func (h handle) link(oldname string, to handle, newname string) error {
+	return again(func() error { return unix.Linkat(h.fd, oldname, to.fd, newname, 0) })
+}
+
+func (h handle) free() (Space, error) { return fstatfs(h.fd) }
+
+// setAttributes sets those of the directory itself.
+func (h handle) setAttributes(a Attributes) error {
+	if !h.blind {
+		return setByDescriptor(h.fd, a)
+	}
+	if a.changesOwner() {
+		if err := again(func() error { return unix.Fchownat(h.fd, ".", a.UID, a.GID, 0) }); err != nil {
+			return err
+		}
+	}
+	// Times go first here: the new mode may forbid to reach "." again.
+	times := a.times()
+	if err := again(func() error { return unix.UtimesNanoAt(h.fd, ".", times[:], 0) }); err != nil {
+		return err
+	}
+	return again(func() error { return unix.Fchmodat(h.fd, ".", a.Mode&0o7777, 0) })
+}
+
+func (h handle) setLinkAttributes(name string, a Attributes) error {
+	if a.changesOwner() {
+		err := again(func() error { return unix.Fchownat(h.fd, name, a.UID, a.GID, unix.AT_SYMLINK_NOFOLLOW) })
+		if err != nil {
+			return err
+		}
+	}
+	times := a.times()
+	return again(func() error { return unix.UtimesNanoAt(h.fd, name, times[:], unix.AT_SYMLINK_NOFOLLOW) })
+}
+
+func openat(dirfd int, name string, flags int, mode uint32) (fd int, err error) {
+	err = again(func() (err error) {
+		fd, err = unix.Openat(dirfd, name, flags, mode)
+		return err
+	})
+	return fd, err
+}
+
+func fstatat(dirfd int, name string) (st unix.Stat_t, err error) {
+	err = again(func() error { return unix.Fstatat(dirfd, name, &st, unix.AT_SYMLINK_NOFOLLOW) })
+	return st, err
+}
+
+func unlinkat(dirfd int, name string, flags int) error {
+	return again(func() error { return unix.Unlinkat(dirfd, name, flags) })
+}

@@ -1,0 +1,32 @@
+package confine
+
+import "math"
+
+// Space is what is left of a file system for a process without privileges.
+// Quotas do not show in it.
+type Space struct {
+	Bytes  int64
+	Inodes int64 // -1 when unknown or without a limit
+}
+
+// Free returns what is left of the file system that holds the directory rel.
+func (r *Root) Free(rel string) (Space, error) {
+	d, err := r.Dir(rel)
+	if err != nil {
+		return Space{}, err
+	}
+	var s Space
+	err = d.self("measure free space of", func(h handle) (err error) {
+		s, err = h.free()
+		return err
+	})
+	return s, err
+}
+
+// product returns a*b, or the largest number there is.
+func product(a, b uint64) int64 {
+	if b != 0 && a > math.MaxInt64/b {
+		return math.MaxInt64
+	}
+	return int64(a * b)
+}

@@ -1,0 +1,18 @@
+package confine
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+func freeOf(dir *os.File) (Space, error) {
+	var st unix.Statfs_t
+	err := control(dir, func(fd int) error {
+		return again(func() error { return unix.Fstatfs(fd, &st) })
+	})
+	if err != nil {
+		return Space{}, err
+	}
+	return Space{Bytes: product(st.Bavail, uint64(st.Bsize)), Inodes: product(st.Ffree, 1)}, nil
+}
