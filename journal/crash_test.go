@@ -1,0 +1,3 @@
+package journal
+
+func childMain() func() { return nil }

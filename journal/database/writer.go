@@ -1,0 +1,158 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+
+	"mft.dev/mft"
+)
+
+// A writer owns the only connection that writes. Only the leader uses it.
+type writer struct {
+	path  string
+	db    *sql.DB
+	conn  *sql.Conn // nil when there is none, or it was thrown away
+	stmts map[string]*sql.Stmt
+}
+
+// connect makes sure that there is a connection.
+func (w *writer) connect(ctx context.Context) error {
+	if w.conn != nil {
+		return nil
+	}
+	conn, err := w.db.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("opening the database: %w", err)
+	}
+	w.conn, w.stmts = conn, make(map[string]*sql.Stmt)
+	return nil
+}
+
+// discard throws the connection away, and with it whatever transaction may be
+// open: SQLite rolls that back. It is the answer to every state that cannot
+// be explained.
+func (w *writer) discard() {
+	if w.conn == nil {
+		return
+	}
+	// Raw returns the error it is given, Close that the connection is gone.
+	_ = w.conn.Raw(func(any) error { return driver.ErrBadConn })
+	_ = w.conn.Close()
+	w.conn, w.stmts = nil, nil
+}
+
+// close gives the connection back and closes the database.
+func (w *writer) close() error {
+	var errs []error
+	if w.conn != nil {
+		errs = append(errs, w.conn.Close()) // closes its statements too
+	}
+	return errors.Join(append(errs, w.db.Close())...)
+}
+
+// prepare returns the statement for query, which must be a constant: it is
+// kept for as long as the connection.
+func (w *writer) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+	if s, ok := w.stmts[query]; ok {
+		return s, nil
+	}
+	s, err := w.conn.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	w.stmts[query] = s
+	return s, nil
+}
+
+func (w *writer) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	s, err := w.prepare(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return s.ExecContext(ctx, args...)
+}
+
+// run runs the functions of group in one transaction, and sets the err of
+// each call once it is known what became of all of them.
+func (w *writer) run(ctx context.Context, group []*call) {
+	whole := false // whether the transaction came to its proper end
+	defer func() {
+		if !whole {
+			w.discard()
+		}
+	}()
+	fail := func(doing string, err error) {
+		for _, c := range group {
+			c.err = failure(opWrite, w.path, fmt.Errorf("%s: %w", doing, err))
+		}
+	}
+	if err := w.connect(ctx); err != nil {
+		fail("connecting", err)
+		return
+	}
+	if _, err := w.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
+		fail("beginning a transaction", err)
+		return
+	}
+	answers := make([]error, len(group))
+	good := 0
+	for i, c := range group {
+		var err error
+		if answers[i], err = w.runOne(ctx, c); err != nil {
+			fail("keeping one change apart from the others", err)
+			return
+		}
+		if answers[i] == nil {
+			good++
+		}
+	}
+	if _, err := w.exec(ctx, end(good)); err != nil && good > 0 {
+		fail("committing", err)
+		return
+	} else if err == nil {
+		whole = true
+	}
+	for i, c := range group {
+		c.err = answers[i]
+	}
+}
+
+// end returns how a transaction ends in which so many functions succeeded.
+func end(good int) string {
+	if good == 0 {
+		return "ROLLBACK"
+	}
+	return "COMMIT"
+}
+
+// runOne runs one function inside a savepoint and returns what to answer to
+// its caller. The error err concerns the whole transaction.
+func (w *writer) runOne(ctx context.Context, c *call) (answer, err error) {
+	if err := c.ctx.Err(); err != nil {
+		return failure(opWrite, w.path, err), nil
+	}
+	if _, err := w.exec(ctx, "SAVEPOINT one"); err != nil {
+		return nil, err
+	}
+	tx := &Tx{ctx: ctx, w: w}
+	answer = c.f(tx)
+	broken := tx.failed
+	tx.failed = mft.Fail(mft.CodeInternal, opWrite, w.path, errOver)
+	if answer == nil {
+		answer = broken
+	}
+	if answer != nil {
+		if _, err := w.exec(ctx, "ROLLBACK TO one"); err != nil {
+			// After some failures SQLite has already undone everything;
+			// then broken is the cause for the others too.
+			return nil, errors.Join(broken, err)
+		}
+	}
+	if _, err := w.exec(ctx, "RELEASE one"); err != nil {
+		return nil, err
+	}
+	return answer, nil
+}
