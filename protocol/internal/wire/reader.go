@@ -40,19 +40,20 @@ const maxMillis = 253402300799999
 type Reader struct {
 	op    string
 	entry int // counted from 1
-	rest  []byte
+	p     []byte
+	at    int // moving a number instead of p keeps the garbage collector out
 	err   error
 }
 
 // Read returns a reader of p. Op says in errors what is done.
-func Read(op string, p []byte) Reader { return Reader{op: op, rest: p} }
+func Read(op string, p []byte) Reader { return Reader{op: op, p: p} }
 
 // Done returns v if r has read all of its input and all of it did fit, and
 // else the zero value and the error.
 func Done[T any](r *Reader, v T) (T, error) {
-	if len(r.rest) > 0 {
+	if r.More() {
 		r.entry = 0
-		r.Fail("end", "%d bytes too many", len(r.rest))
+		r.Fail("end", "%d bytes too many", r.left())
 	}
 	if r.err != nil {
 		var zero T
@@ -75,7 +76,7 @@ func (r *Reader) FailWith(code mft.Code, err error) {
 		}
 		r.err = mft.Fail(code, r.op, "", err)
 	}
-	r.rest = nil
+	r.p, r.at = nil, 0
 }
 
 // Entry says that from here on fields belong to entry i of a list, for
@@ -86,17 +87,18 @@ func (r *Reader) Entry(i int) { r.entry = i + 1 }
 func (r *Reader) Err() error { return r.err }
 
 // More reports whether something is left to read.
-func (r *Reader) More() bool { return len(r.rest) > 0 }
+func (r *Reader) More() bool { return r.at < len(r.p) }
+
+func (r *Reader) left() int { return len(r.p) - r.at }
 
 // U8 reads a byte.
 func (r *Reader) U8(field string) uint8 {
-	if len(r.rest) == 0 {
+	if r.at >= len(r.p) {
 		r.Fail(field, "missing")
 		return 0
 	}
-	v := r.rest[0]
-	r.rest = r.rest[1:]
-	return v
+	r.at++
+	return r.p[r.at-1]
 }
 
 // Flag reads a byte that is 0 or 1.
@@ -111,23 +113,27 @@ func (r *Reader) Flag(field string) bool {
 // Uint reads a number of at most limit, in base 128 and its one shortest
 // form.
 func (r *Reader) Uint(field string, limit uint64) uint64 {
-	if len(r.rest) > 0 && r.rest[0] < 0x80 && uint64(r.rest[0]) <= limit {
-		v := uint64(r.rest[0])
-		r.rest = r.rest[1:]
-		return v
+	if r.at < len(r.p) && r.p[r.at] < 0x80 && uint64(r.p[r.at]) <= limit {
+		r.at++
+		return uint64(r.p[r.at-1])
 	}
-	v, n := binary.Uvarint(r.rest)
+	return r.longUint(field, limit)
+}
+
+// longUint is Uint without the short cut for one byte.
+func (r *Reader) longUint(field string, limit uint64) uint64 {
+	v, n := binary.Uvarint(r.p[r.at:])
 	switch {
 	case n == 0:
 		r.Fail(field, "missing or cut off")
 	case n < 0:
 		r.Fail(field, "number of more than 64 bits")
-	case n > 1 && r.rest[n-1] == 0:
+	case n > 1 && r.p[r.at+n-1] == 0:
 		r.Fail(field, "number is not in its shortest form")
 	case v > limit:
 		r.Fail(field, "%d is more than %d", v, limit)
 	default:
-		r.rest = r.rest[n:]
+		r.at += n
 		return v
 	}
 	return 0
@@ -147,8 +153,8 @@ func (r *Reader) Zigzag(field string) int64 {
 // returns is bounded by what is left of the input.
 func (r *Reader) Count(field string, limit, each int) int {
 	n := int(r.Uint(field, uint64(limit)))
-	if n > len(r.rest)/each {
-		r.Fail(field, "%d do not fit into %d bytes", n, len(r.rest))
+	if n > r.left()/each {
+		r.Fail(field, "%d do not fit into %d bytes", n, r.left())
 		return 0
 	}
 	return n
@@ -156,13 +162,12 @@ func (r *Reader) Count(field string, limit, each int) int {
 
 // Take returns the next n bytes of the input itself.
 func (r *Reader) Take(field string, n int) []byte {
-	if n > len(r.rest) {
-		r.Fail(field, "%d bytes expected, %d left", n, len(r.rest))
+	if n > r.left() {
+		r.Fail(field, "%d bytes expected, %d left", n, r.left())
 		return nil
 	}
-	v := r.rest[:n:n]
-	r.rest = r.rest[n:]
-	return v
+	r.at += n
+	return r.p[r.at-n : r.at : r.at]
 }
 
 // Fixed fills dst, or leaves it zero.
