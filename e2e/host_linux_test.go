@@ -109,7 +109,7 @@ func (h *host) launch(spec *tracing) error {
 	if h.agent != nil {
 		return fmt.Errorf("%s: the agent is running", h.name)
 	}
-	p := &process{cmd: exec.Command(os.Getenv(binaryVar), "run", "--config", h.config()), ended: make(chan struct{})}
+	p := &process{cmd: exec.Command(os.Getenv(binaryVar), "run"), ended: make(chan struct{})}
 	if spec != nil {
 		p.traced = true
 		var err error
@@ -151,7 +151,7 @@ func (p *process) start() error {
 }
 
 func (h *host) environ() []string {
-	return []string{"HOME=" + h.dir, "PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8"}
+	return []string{"HOME=" + h.dir, "MFT_CONFIG=" + h.config(), "PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8"}
 }
 
 func (h *host) running() *process {
@@ -247,7 +247,7 @@ func (h *host) tail() string {
 func (h *host) run(args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, os.Getenv(binaryVar), append(args, "--config", h.config())...)
+	cmd := exec.CommandContext(ctx, os.Getenv(binaryVar), args...)
 	cmd.Env = h.environ()
 	cmd.Dir = h.dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: h.user}

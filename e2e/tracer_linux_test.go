@@ -100,6 +100,7 @@ func traced(spec tracing, argv ...string) (*exec.Cmd, error) {
 		return nil, err
 	}
 	cmd := exec.Command(self, argv...)
-	cmd.Env = []string{traceVar + "=" + string(b), "PATH=" + os.Getenv("PATH")}
+	// The race detector would sleep for a second before it lets the tracer end.
+	cmd.Env = []string{traceVar + "=" + string(b), "PATH=" + os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0"}
 	return cmd, nil
 }

@@ -1,0 +1,381 @@
+package mft_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "mft.dev/mft"
+
+// A layer of the house. Imports go down: to a lower layer, or to a package
+// below the importing one in the tree.
+const (
+	layerRoot      = iota // the nouns
+	layerPlumbing         // internal
+	layerRecords          // bytes, keys, durable state, pure decisions
+	layerMechanism        // what roles share
+	layerRole             // who acts
+	layerCommand          // where roles meet
+	layerOutside          // tests of the whole, measurements
+)
+
+// A house rule says where a package stands and what it may import: packages of
+// ours by their path below the module ("." is the root), others by the
+// beginning of their path.
+type houseRule struct {
+	layer int
+	may   []string
+}
+
+// house is the table of DESIGN §2 and docs/design/001-foundation.md. To add an
+// import is to change the design: say in the commit why it has to be.
+var house = map[string]houseRule{
+	".": {layerRoot, nil},
+
+	"internal/confine": {layerPlumbing, []string{".", "golang.org/x/sys"}},
+	"internal/durable": {layerPlumbing, []string{"."}},
+	"internal/watch":   {layerPlumbing, []string{".", "golang.org/x/sys", "github.com/fsnotify/fsnotify"}},
+
+	"protocol":               {layerRecords, []string{".", "protocol/internal/wire", "github.com/zeebo/blake3"}},
+	"protocol/internal/wire": {layerRecords, []string{"."}},
+	"identity":               {layerRecords, []string{".", "internal/durable", "protocol"}},
+	"journal":                {layerRecords, []string{".", "journal/database", "github.com/klauspost/compress/zstd"}},
+	"journal/database":       {layerRecords, []string{".", "internal/durable", "golang.org/x/sys", "modernc.org/sqlite"}},
+	"trigger":                {layerRecords, []string{"."}},
+
+	"transfer": {layerMechanism, []string{
+		".", "internal/confine", "journal", "protocol", "transfer/scan", "github.com/zeebo/blake3", "golang.org/x/sync",
+	}},
+	"transfer/scan": {layerMechanism, []string{".", "internal/confine"}},
+	"link":          {layerMechanism, []string{".", "identity", "protocol"}},
+
+	"agent": {layerRole, []string{
+		".", "agent/config", "agent/localapi", "identity", "internal/confine", "internal/durable", "internal/watch", "journal", "link", "protocol",
+		"transfer", "transfer/scan", "trigger", "github.com/google/uuid", "golang.org/x/sync",
+	}},
+	"agent/config":        {layerRole, []string{".", "agent/config/strict", "identity", "trigger", "go.yaml.in/yaml"}},
+	"agent/config/strict": {layerRole, []string{"go.yaml.in/yaml"}},
+	"agent/localapi":      {layerRole, []string{"."}},
+
+	"cmd/mft":          {layerCommand, []string{".", "agent", "agent/config", "agent/localapi", "cmd/mft/progress", "identity", "github.com/spf13/cobra"}},
+	"cmd/mft/progress": {layerCommand, []string{".", "agent/localapi"}},
+
+	"bench": {layerOutside, nil},
+	"e2e":   {layerOutside, nil},
+}
+
+// sideways lists the imports within one layer that the house puts up with, and
+// why.
+var sideways = map[string]string{
+	"identity -> protocol": "a signature covers an envelope as protocol lays it out, and nothing else is ever signed",
+}
+
+// tooLong lists functions of more than 60 lines that are better left whole,
+// and why.
+var tooLong = map[string]string{}
+
+const (
+	maxFile     = 400
+	maxFunction = 60
+	maxPackage  = 1500
+)
+
+// A source is one file of ours that is not a test.
+type source struct {
+	name  string // slash-separated, below the module
+	file  *ast.File
+	lines int
+}
+
+// sources returns the files of the module that are not tests, by package.
+func sources(t *testing.T, fset *token.FileSet) map[string][]source {
+	t.Helper()
+	out := map[string][]source{}
+	err := filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		slashed := filepath.ToSlash(name)
+		if d.IsDir() {
+			hidden := name != "." && strings.HasPrefix(d.Name(), ".")
+			if hidden || d.Name() == "testdata" || slashed == "tools" { // tools is a module of its own
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return nil
+		}
+		f, err := parser.ParseFile(fset, name, nil, parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		dir := path.Dir(slashed)
+		out[dir] = append(out[dir], source{slashed, f, fset.File(f.Pos()).LineCount()})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// TestLayering holds the table of the house.
+func TestLayering(t *testing.T) {
+	fset := token.NewFileSet()
+	packages := sources(t, fset)
+	for _, dir := range slices.Sorted(maps.Keys(packages)) {
+		rule, known := house[dir]
+		if !known {
+			t.Errorf("%s: this package is not in the table of layering_test.go", dir)
+			continue
+		}
+		for _, src := range packages[dir] {
+			for _, spec := range src.file.Imports {
+				imported, err := strconv.Unquote(spec.Path.Value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if why := rule.forbids(imported); why != "" {
+					t.Errorf("%s imports %s: %s", src.name, imported, why)
+				}
+			}
+		}
+	}
+	for dir := range house {
+		if len(packages[dir]) == 0 {
+			t.Errorf("%s: is in the table, but not in the tree", dir)
+		}
+	}
+}
+
+// forbids returns why a package may not import another one, "" if it may.
+func (r houseRule) forbids(imported string) string {
+	name, ours := strings.CutPrefix(imported+"/", module+"/")
+	name = strings.TrimSuffix(name, "/")
+	if ours && name == "" {
+		name = "."
+	}
+	if !ours {
+		first, _, _ := strings.Cut(imported, "/")
+		if !strings.Contains(first, ".") {
+			return "" // the standard library
+		}
+		for _, m := range r.may {
+			if imported == m || strings.HasPrefix(imported, m+"/") {
+				return ""
+			}
+		}
+		return "the table does not allow this dependency here"
+	}
+	if !slices.Contains(r.may, name) {
+		return "the table does not allow it"
+	}
+	return ""
+}
+
+// TestHouseGoesDown checks the table itself: what it allows goes down.
+func TestHouseGoesDown(t *testing.T) {
+	used := map[string]bool{}
+	for dir, rule := range house {
+		for _, m := range rule.may {
+			below, ours := house[m]
+			if !ours {
+				if first, _, _ := strings.Cut(m, "/"); !strings.Contains(first, ".") {
+					t.Errorf("%s may import %s, which is not in the table", dir, m)
+				}
+				continue
+			}
+			edge := dir + " -> " + m
+			switch {
+			case strings.HasPrefix(m, dir+"/"), below.layer < rule.layer:
+			case sideways[edge] != "" && below.layer == rule.layer:
+				used[edge] = true
+			default:
+				t.Errorf("%s may import %s, which does not stand below it", dir, m)
+			}
+		}
+	}
+	for edge := range sideways {
+		if !used[edge] {
+			t.Errorf("%s is put up with, but not in the table", edge)
+		}
+	}
+	if len(house["."].may) > 0 {
+		t.Error("the root package may import only the standard library")
+	}
+}
+
+// TestShape holds the sizes, and one package comment for each package.
+func TestShape(t *testing.T) {
+	fset := token.NewFileSet()
+	for dir, files := range sources(t, fset) {
+		lines := 0
+		var commented []string
+		for _, src := range files {
+			lines += src.lines
+			if src.lines > maxFile {
+				t.Errorf("%s: %d lines, want no more than %d", src.name, src.lines, maxFile)
+			}
+			if src.file.Doc != nil {
+				commented = append(commented, src.name)
+			}
+			for _, d := range src.file.Decls {
+				f, ok := d.(*ast.FuncDecl)
+				if !ok {
+					continue
+				}
+				n := fset.Position(f.End()).Line - fset.Position(f.Pos()).Line + 1
+				if name := dir + "." + f.Name.Name; n > maxFunction && tooLong[name] == "" {
+					t.Errorf("%s: %s has %d lines, want no more than %d", src.name, f.Name.Name, n, maxFunction)
+				}
+			}
+		}
+		if lines > maxPackage {
+			t.Errorf("%s: %d lines, want no more than %d", dir, lines, maxPackage)
+		}
+		if len(commented) != 1 {
+			t.Errorf("%s: package comments in %q, want exactly one", dir, commented)
+		}
+	}
+}
+
+// TestNoGlobalState finds package variables that change, and init functions.
+// Tables and compiled patterns that nobody assigns to are constants in all but
+// name.
+func TestNoGlobalState(t *testing.T) {
+	fset := token.NewFileSet()
+	for dir, files := range sources(t, fset) {
+		vars := map[string]token.Pos{}
+		for _, src := range files {
+			for _, d := range src.file.Decls {
+				if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.Name == "init" {
+					t.Errorf("%s: there is an init function", src.name)
+				}
+				for name, spec := range packageVars(d) {
+					vars[name.Name] = name.Pos()
+					if name.IsExported() && !strings.HasPrefix(name.Name, "Err") { // errors to compare with are custom
+						t.Errorf("%s: the variable %s can be changed by everybody", src.name, name.Name)
+					}
+					if state := stateful(spec); state != "" {
+						t.Errorf("%s: the package variable %s is a %s", src.name, name.Name, state)
+					}
+				}
+			}
+		}
+		for _, src := range files {
+			for _, id := range assigned(src.file) {
+				if _, ok := vars[id.Name]; ok {
+					t.Errorf("%s: %s changes a package variable of %s", fset.Position(id.Pos()), id.Name, dir)
+				}
+			}
+		}
+	}
+}
+
+// packageVars yields the names that a declaration makes variables of the
+// package, and where.
+func packageVars(d ast.Decl) map[*ast.Ident]*ast.ValueSpec {
+	out := map[*ast.Ident]*ast.ValueSpec{}
+	g, ok := d.(*ast.GenDecl)
+	if !ok || g.Tok != token.VAR {
+		return out
+	}
+	for _, s := range g.Specs {
+		spec := s.(*ast.ValueSpec)
+		for _, name := range spec.Names {
+			if name.Name != "_" {
+				out[name] = spec
+			}
+		}
+	}
+	return out
+}
+
+// stateful names the type of a variable that exists to be changed.
+func stateful(spec *ast.ValueSpec) string {
+	typ := spec.Type
+	if typ == nil && len(spec.Values) == 1 {
+		if lit, ok := spec.Values[0].(*ast.CompositeLit); ok {
+			typ = lit.Type
+		}
+	}
+	if index, ok := typ.(*ast.IndexExpr); ok {
+		typ = index.X
+	}
+	sel, ok := typ.(*ast.SelectorExpr)
+	if !ok {
+		return ""
+	}
+	if pkg, ok := sel.X.(*ast.Ident); ok && (pkg.Name == "sync" || pkg.Name == "atomic") && sel.Sel.Name != "Pool" {
+		return fmt.Sprintf("%s.%s", pkg.Name, sel.Sel.Name)
+	}
+	return ""
+}
+
+// assigned returns the identifiers that a file assigns to, or into, and that
+// are not local to a function.
+func assigned(f *ast.File) []*ast.Ident {
+	var out []*ast.Ident
+	note := func(e ast.Expr) {
+		for {
+			switch x := e.(type) {
+			case *ast.IndexExpr:
+				e = x.X
+			case *ast.SelectorExpr:
+				e = x.X
+			case *ast.StarExpr:
+				e = x.X
+			case *ast.ParenExpr:
+				e = x.X
+			case *ast.Ident:
+				if !local(f, x) {
+					out = append(out, x)
+				}
+				return
+			default:
+				return
+			}
+		}
+	}
+	ast.Inspect(f, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.AssignStmt:
+			if n.Tok != token.DEFINE {
+				for _, e := range n.Lhs {
+					note(e)
+				}
+			}
+		case *ast.IncDecStmt:
+			note(n.X)
+		case *ast.UnaryExpr:
+			if n.Op == token.AND {
+				if _, literal := n.X.(*ast.CompositeLit); !literal {
+					note(n.X)
+				}
+			}
+		case *ast.RangeStmt:
+			if n.Tok == token.ASSIGN {
+				note(n.Key)
+			}
+		}
+		return true
+	})
+	return out
+}
+
+// local reports whether id stands for something inside a function of f. What
+// another file of the package declares the parser does not find, so it is not.
+func local(f *ast.File, id *ast.Ident) bool {
+	return id.Obj != nil && f.Scope.Lookup(id.Name) != id.Obj
+}
