@@ -3,20 +3,41 @@
 //	src, err := scan.Open("/srv/out/*.csv")
 //	defer src.Close()
 //	for e, err := range src.Items(ctx) {
-//		// err with e.Item.Path: this item cannot be sent, the walk goes on
-//		// err without a path: the walk has ended
+//		switch {
+//		case err != nil && e.Item.Path == "":
+//			// the walk has ended
+//		case err != nil:
+//			// e.Item.Path cannot be sent; the walk goes on
+//		case e.Item.Type == mft.ItemFile:
+//			err = src.Settle(ctx, e.Identity, time.Now)
+//			f, before, err := src.OpenItem(e)
+//			// read; then confine.Stamp of f.Stat must equal before
+//		}
 //	}
 //
-// It does not read content, decide who may ask for a source, or remember what
-// it saw.
+// What becomes an item:
+//
+//   - Regular files and directories, wherever they are mounted. Files with
+//     several names are as many items.
+//   - A symbolic link inside a tree, as a link, when [SafeLink] holds; else it
+//     is an error with mft.CodeSymlink. Links are never followed, but for the
+//     one that this host's operator named.
+//   - Not sockets, devices and named pipes: each is an error with
+//     mft.CodeNotRegular.
+//   - Not the staging of mft itself ([IsStaging]), and not what has vanished
+//     by the time that it is looked at: these are passed over in silence.
+//
+// The package does not read content, decide who may ask for a source, or
+// remember what it saw. It holds 1,024 names per level of directories at most,
+// however large the tree is.
 package scan
 
 import (
-	"context"
 	"errors"
-	"iter"
+	"fmt"
 	"os"
-	"time"
+	"path/filepath"
+	"strings"
 
 	"mft.dev/mft"
 	"mft.dev/mft/internal/confine"
@@ -28,7 +49,7 @@ import (
 type Source struct {
 	// Root is the directory that nothing of the source lies outside of.
 	Root *confine.Root
-	// Path is what the source was opened by.
+	// Path is what the source was opened by, absolute.
 	Path string
 	// Prefix is the first component of every item's path: the name of the
 	// directory. It is empty for a file, the contents of a directory and a
@@ -40,50 +61,201 @@ type Source struct {
 	// Single is set when the source is one file, so that it may be given
 	// another name at the destination; see mft.Offer.
 	Single bool
+
+	owned   bool     // Close closes Root
+	base    string   // the directory below Root where the walk begins
+	file    string   // the only file, a name in base
+	name    string   // what the only file is called
+	pattern *pattern // nil without one
+	owners  owners
 }
 
 // An Entry is an item and where it was found.
 type Entry struct {
 	Item     mft.Item
 	Identity confine.Identity
-	// Rel is the path below the source's root.
+	// Rel is the path of the item below the source's root.
 	Rel string
 }
 
 // Open opens the source that this host's operator named by an absolute path.
-func Open(path string) (*Source, error) { return nil, errors.ErrUnsupported }
-
-// OpenUnder opens the source rel below root, which stays the caller's: Close
-// leaves it open. No symbolic link is followed.
-func OpenUnder(root *confine.Root, rel string) (*Source, error) {
-	return nil, errors.ErrUnsupported
+//
+//	/srv/out/a.csv    the file, as a.csv
+//	/srv/out          the directory, as out and out/…
+//	/srv/out/         what is in it, without the name of the directory
+//	/srv/out/*.csv    what the pattern matches, files and directories, if there
+//	                  is nothing of that very name
+//
+// Patterns are those of doublestar, with ** for any number of directories, and
+// do match names that begin with a dot. The items of a pattern are named by
+// their path below the last directory that was spelled out, so that two
+// matches never collide. Symbolic links are followed in what the operator
+// spelled out, not in what a pattern found: who may write below a directory
+// does not choose what this host sends.
+//
+// It fails with CodeBadPath for a path or pattern that makes no sense,
+// CodeNotFound when nothing is there, CodeNotRegular for a socket, device or
+// pipe, and CodePermission.
+func Open(path string) (*Source, error) {
+	if !filepath.IsAbs(path) {
+		return nil, refuse(mft.CodeBadPath, path, "the path is not absolute")
+	}
+	if _, err := os.Lstat(path); err != nil && mayBePattern(path, err) {
+		return openPattern(path)
+	}
+	fi, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, refuse(confine.CodeFor(err), path, "%w", withoutPath(err))
+	case fi.IsDir():
+		root, err := confine.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		s := &Source{Root: root, Path: path, Follow: true, owned: true}
+		if name := filepath.Base(path); !wantsContents(path) {
+			s.Prefix = name
+		}
+		return s, nil
+	case fi.Mode().IsRegular():
+		return openSingle(path)
+	}
+	return nil, refuse(mft.CodeNotRegular, path, "it is not a regular file")
 }
 
-// Items walks the source, parents before children.
-func (s *Source) Items(ctx context.Context) iter.Seq2[Entry, error] {
-	return func(yield func(Entry, error) bool) {}
+// openSingle opens a file that exists.
+func openSingle(path string) (*Source, error) {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return nil, refuse(confine.CodeFor(err), path, "%w", withoutPath(err))
+	}
+	root, err := confine.Open(filepath.Dir(real))
+	if err != nil {
+		return nil, err
+	}
+	return &Source{
+		Root: root, Path: path, Follow: true, Single: true, owned: true,
+		file: filepath.Base(real), name: filepath.Base(path),
+	}, nil
+}
+
+// openPattern opens what an absolute pattern matches.
+func openPattern(path string) (*Source, error) {
+	base, pat, err := splitPattern(filepath.ToSlash(path))
+	if err != nil {
+		return nil, refuse(mft.CodeBadPath, path, "%w", err)
+	}
+	root, err := confine.Open(filepath.FromSlash(base))
+	if err != nil {
+		return nil, err
+	}
+	s := &Source{Root: root, Path: path, Follow: true, owned: true, pattern: pat}
+	if err := s.matchesSomething(); err != nil {
+		root.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// OpenUnder opens the source rel below root for somebody who may be a
+// stranger: it never leads out of root, and no symbolic link is followed, not
+// even one that rel names. The forms of rel are those of Open, relative and
+// with slashes; "" and "." are the directory root by its own name, "./" is
+// what is in it. Patterns are those of Open.
+//
+// The root stays the caller's, Close leaves it open. Errors are those of Open,
+// and CodeSymlink.
+func OpenUnder(root *confine.Root, rel string) (*Source, error) {
+	clean, contents := strings.CutSuffix(rel, "/")
+	if clean == "." || rel == "" {
+		clean = ""
+	} else if clean == "" {
+		return nil, refuse(mft.CodeBadPath, rel, "the path is not relative")
+	}
+	s := &Source{Root: root, Path: strings.TrimSuffix(root.Path(), "/") + "/" + rel, base: clean}
+	fi, err := root.Lstat(clean)
+	switch {
+	case err != nil && mayBePattern(rel, err):
+		if s.base, s.pattern, err = splitPattern(rel); err != nil {
+			return nil, refuse(mft.CodeBadPath, s.Path, "%w", err)
+		}
+		if err := s.matchesSomething(); err != nil {
+			return nil, err
+		}
+		return s, nil
+	case err != nil:
+		return nil, err
+	}
+	id := confine.Stamp(fi)
+	switch {
+	case id.IsDir():
+		s.Prefix = s.base[strings.LastIndexByte(s.base, '/')+1:]
+		if contents {
+			s.Prefix = ""
+		} else if s.base == "" && !wantsContents(root.Path()) {
+			s.Prefix = filepath.Base(root.Path())
+		}
+		return s, nil
+	case id.IsSymlink():
+		return nil, refuse(mft.CodeSymlink, s.Path, "it is a symbolic link")
+	case !id.IsRegular():
+		return nil, refuse(mft.CodeNotRegular, s.Path, "it is not a regular file")
+	case contents:
+		return nil, refuse(mft.CodeWrongType, s.Path, "it is not a directory")
+	}
+	i := strings.LastIndexByte(clean, '/')
+	s.base, s.file, s.Single = clean[:max(i, 0)], clean[i+1:], true
+	s.name = s.file
+	return s, nil
 }
 
 // OpenItem opens the file of an entry for reading and returns what it is now,
-// to be compared with e.Identity.
+// to be compared with e.Identity, and again with what it is after reading. It
+// fails with CodeNotRegular or CodeSymlink when something else took its place.
 func (s *Source) OpenItem(e Entry) (*os.File, confine.Identity, error) {
-	return nil, confine.Identity{}, errors.ErrUnsupported
+	f, fi, err := s.Root.OpenFile(e.Rel)
+	if err != nil {
+		return nil, confine.Identity{}, err
+	}
+	return f, confine.Stamp(fi), nil
 }
 
-// Settle waits until a change of the file described by id could no longer go
-// unnoticed.
-func (s *Source) Settle(ctx context.Context, id confine.Identity, now func() time.Time) error {
-	return errors.ErrUnsupported
+// Close closes the root if Open made it.
+func (s *Source) Close() error {
+	if !s.owned {
+		return nil
+	}
+	return s.Root.Close()
 }
 
-// Close closes the root when Open made it.
-func (s *Source) Close() error { return errors.ErrUnsupported }
-
-// SafeLink reports whether a symbolic link at itemPath that points to target
-// stays inside the tree that itemPath is relative to, whatever other safe
-// links there are in the tree.
-func SafeLink(itemPath, target string) bool { return false }
-
-// IsStaging reports whether name is one that mft gives to directories of
+// IsStaging reports whether name is one that mft gives to the directories of
 // unfinished transfers: .mft-*.part.
-func IsStaging(name string) bool { return false }
+func IsStaging(name string) bool {
+	return strings.HasPrefix(name, ".mft-") && strings.HasSuffix(name, ".part")
+}
+
+// wantsContents reports whether path names a directory for what is in it: by
+// a slash, or because it gives no name.
+func wantsContents(path string) bool {
+	if path == "" || os.IsPathSeparator(path[len(path)-1]) {
+		return true
+	}
+	// filepath.Base does not clean before it looks.
+	name := filepath.Base(path)
+	return name == "." || name == ".." || name == filepath.VolumeName(path)
+}
+
+// refuse makes an error about the path of a source.
+func refuse(code mft.Code, path, format string, args ...any) error {
+	return mft.Fail(code, "open source", path, fmt.Errorf(format, args...))
+}
+
+// withoutPath returns what the operating system said, without the path that
+// is said elsewhere.
+func withoutPath(err error) error {
+	var p *os.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}

@@ -1,0 +1,60 @@
+package scan
+
+import (
+	"math"
+	"os/user"
+	"strconv"
+	"sync"
+)
+
+// maxOwners bounds how many names are remembered. A tree with more owners
+// than that is looked up again from time to time.
+const maxOwners = 4096
+
+// owners remembers the names of users and groups. The zero value is ready.
+type owners struct {
+	mu     sync.Mutex
+	users  map[uint32]string
+	groups map[uint32]string
+}
+
+// names returns the names of a user and a group, empty where unknown.
+func (o *owners) names(uid, gid uint32) (owner, group string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	owner = remember(&o.users, uid, func(id string) (string, error) {
+		u, err := user.LookupId(id)
+		if err != nil {
+			return "", err
+		}
+		return u.Username, nil
+	})
+	group = remember(&o.groups, gid, func(id string) (string, error) {
+		g, err := user.LookupGroupId(id)
+		if err != nil {
+			return "", err
+		}
+		return g.Name, nil
+	})
+	return owner, group
+}
+
+// remember returns the name of id from the map, or looks it up. What cannot be
+// found has no name, and that is remembered too.
+func remember(known *map[uint32]string, id uint32, lookup func(string) (string, error)) string {
+	if id == math.MaxUint32 {
+		return "" // nobody: this system has no such numbers
+	}
+	if name, ok := (*known)[id]; ok {
+		return name
+	}
+	if *known == nil || len(*known) >= maxOwners {
+		*known = make(map[uint32]string)
+	}
+	name, err := lookup(strconv.FormatUint(uint64(id), 10))
+	if err != nil {
+		name = ""
+	}
+	(*known)[id] = name
+	return name
+}
