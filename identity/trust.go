@@ -241,3 +241,12 @@ func (t *Trust) keyOf(p Peer, id [16]byte, now time.Time) (key ed25519.PublicKey
 	}
 	return nil, false
 }
+
+// Trusts reports whether the key with this pin is pinned for the peer called
+// name and valid at now.
+func (t *Trust) Trusts(name mft.AgentName, pin Pin, now time.Time) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	k := t.peers[name].find(pin)
+	return k != nil && !expired(k.Until, now)
+}

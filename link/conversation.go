@@ -2,7 +2,10 @@ package link
 
 import (
 	"context"
-	"net"
+	"crypto/rand"
+	"errors"
+	"sync"
+	"sync/atomic"
 
 	"mft.dev/mft"
 	"mft.dev/mft/protocol"
@@ -10,52 +13,157 @@ import (
 
 // A Conversation is the exchange about one attempt of one transfer. It ends
 // when it is closed or its control connection breaks. Methods may be called
-// concurrently; Receive by one goroutine at a time.
-type Conversation struct{}
+// concurrently.
+type Conversation struct {
+	conn     *control
+	transfer mft.TransferID
+	channel  string
+	opening  atomic.Pointer[protocol.Envelope]
+	data     dataSide
+
+	inbox chan message
+	done  chan struct{} // closed when the conversation is over
+
+	mu    sync.Mutex
+	cause error // why it is over
+
+	// conn.mu guards what follows.
+	counted bool
+	key     attempt
+}
+
+type message struct {
+	kind protocol.Kind
+	body []byte
+}
+
+func newConversation(c *control, id mft.TransferID, channel string) *Conversation {
+	return &Conversation{
+		conn: c, transfer: id, channel: channel,
+		inbox: make(chan message, inboxSize), done: make(chan struct{}),
+		data: newDataSide(),
+	}
+}
 
 // Peer returns the agent at the other end.
-func (c *Conversation) Peer() mft.AgentName { return "" }
+func (c *Conversation) Peer() mft.AgentName { return c.conn.peer }
 
 // Transfer returns the transfer that the conversation is about.
-func (c *Conversation) Transfer() mft.TransferID { return mft.TransferID{} }
+func (c *Conversation) Transfer() mft.TransferID { return c.transfer }
 
 // Opening returns the envelope that opened the conversation: received for
 // one that a peer opened, else the first that was sent, nil before that. The
 // caller must not change it.
-func (c *Conversation) Opening() *protocol.Envelope { return nil }
+func (c *Conversation) Opening() *protocol.Envelope { return c.opening.Load() }
 
 // Send signs body into an envelope of this kind and returns when it has been
 // handed to the network. The first envelope of a conversation made by Open is
 // of an opening kind and gets a fresh nonce and the next sequence; answers
 // carry the nonce of the opening. An opening kind that is sent later, a
 // Cancel, starts a conversation of its own at the peer, to which nobody here
-// listens. Errors: mft.CodeDisconnected, mft.CodeTimeout.
-func (c *Conversation) Send(ctx context.Context, kind protocol.Kind, body []byte) error { return nil }
-
-// Receive returns kind and body of the next envelope from the peer, verified.
-// Errors: mft.CodeDisconnected when the control connection is gone,
-// mft.CodeCancelled after Close, mft.CodeBusy when more came than was read,
-// and the code of an answer that could not be accepted.
-func (c *Conversation) Receive(ctx context.Context) (protocol.Kind, []byte, error) {
-	return 0, nil, nil
+// listens. Errors: mft.CodeDisconnected, mft.CodeTimeout or mft.CodeCancelled
+// when ctx ends, what Config.NextSequence returns, and what ended the
+// conversation, see Receive.
+func (c *Conversation) Send(ctx context.Context, kind protocol.Kind, body []byte) error {
+	select {
+	case <-c.done:
+		return c.why()
+	default:
+	}
+	if len(body) > protocol.MaxBody {
+		return mft.Fail(mft.CodeProtocol, "send "+kind.String()+" to", string(c.Peer()), errors.New("it is too long"))
+	}
+	e := &protocol.Envelope{Kind: kind, Transfer: c.transfer, Channel: c.channel, Body: body}
+	wire, err := c.seal(ctx, e)
+	if err != nil {
+		return err
+	}
+	return c.conn.send(ctx, protocol.ControlEnvelope, wire)
 }
 
-// DataKey returns the fingerprint of the certificate that this end shows on
-// the data connections of the conversation. The certificate is made at the
-// first call.
-func (c *Conversation) DataKey() [32]byte { return [32]byte{} }
+// seal gives e its nonce and sequence and signs it. The first opening is
+// registered before it leaves: the answer may come at once.
+func (c *Conversation) seal(ctx context.Context, e *protocol.Envelope) ([]byte, error) {
+	if !e.Kind.Opens() {
+		opening := c.opening.Load()
+		if opening == nil {
+			return nil, mft.Fail(mft.CodeInternal, "send "+e.Kind.String()+" to", string(c.Peer()),
+				errors.New("nothing was sent yet that it could follow"))
+		}
+		e.Nonce = opening.Nonce
+		return c.conn.sign(e)
+	}
+	if _, err := rand.Read(e.Nonce[:]); err != nil {
+		return nil, mft.Fail(mft.CodeInternal, "choose a nonce", "", err)
+	}
+	sequence, err := c.conn.link.c.NextSequence(ctx, c.Peer())
+	if err != nil {
+		return nil, err
+	}
+	e.Sequence = sequence
+	wire, err := c.conn.sign(e)
+	if err != nil {
+		return nil, err
+	}
+	if c.opening.CompareAndSwap(nil, e) {
+		err = c.conn.register(c, e)
+	}
+	return wire, err
+}
 
-// OpenData returns a new data connection on which the other end has shown the
-// certificate with fingerprint peerKey. The end that dialled the control
-// connection dials; the other waits for it, at most 15 s. Call it once for
-// each stream, always with the same key. The caller closes the connection;
-// closing the conversation does not. The connection is a *Stream. Errors:
-// mft.CodeUnreachable, mft.CodeUntrusted, mft.CodeTimeout,
-// mft.CodeDisconnected.
-func (c *Conversation) OpenData(ctx context.Context, peerKey [32]byte) (net.Conn, error) {
-	return nil, nil
+// Receive returns kind and body of the next envelope from the peer, verified.
+// What came before the conversation ended is returned first. Errors:
+// mft.CodeDisconnected when the control connection is gone, mft.CodeCancelled
+// after Close, mft.CodeBusy when more came than was read, the code of an
+// answer that could not be accepted (mft.CodeExpired, mft.CodeProtocol), and
+// mft.CodeTimeout or mft.CodeCancelled when ctx ends.
+func (c *Conversation) Receive(ctx context.Context) (protocol.Kind, []byte, error) {
+	select {
+	case m := <-c.inbox:
+		return m.kind, m.body, nil
+	case <-c.done:
+		select {
+		case m := <-c.inbox:
+			return m.kind, m.body, nil
+		default:
+			return 0, nil, c.why()
+		}
+	case <-ctx.Done():
+		return 0, nil, interrupted("wait for peer "+string(c.Peer()), ctx)
+	}
+}
+
+// deliver puts an envelope into the inbox. It never waits.
+func (c *Conversation) deliver(kind protocol.Kind, body []byte) {
+	select {
+	case c.inbox <- message{kind, body}:
+	default:
+		c.end(mft.Fail(mft.CodeBusy, "hear peer", string(c.Peer()), errors.New("more came than was read")))
+	}
 }
 
 // Close ends the conversation at this end and frees what it holds. It does
 // not tell the peer. It may be called more than once.
-func (c *Conversation) Close() {}
+func (c *Conversation) Close() {
+	c.end(mft.Fail(mft.CodeCancelled, "talk to peer", string(c.Peer()), errors.New("the conversation was closed here")))
+}
+
+// end makes the conversation over, once; the first cause counts.
+func (c *Conversation) end(cause error) {
+	c.mu.Lock()
+	if c.cause != nil {
+		c.mu.Unlock()
+		return
+	}
+	c.cause = cause
+	close(c.done)
+	c.mu.Unlock()
+	c.conn.link.data.withdraw(c)
+	c.conn.release(c)
+}
+
+func (c *Conversation) why() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cause
+}

@@ -2,16 +2,20 @@ package link
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"mft.dev/mft"
 	"mft.dev/mft/identity"
+	"mft.dev/mft/link/gate"
 )
 
-// Config is what a link needs. Keys, Trust, NextSequence and Handle must be
-// set.
+// Config is what a link needs. Name, Keys, Trust, NextSequence and Handle
+// must be set.
 type Config struct {
 	// Name is this agent.
 	Name  mft.AgentName
@@ -41,65 +45,104 @@ type Config struct {
 
 // A Link is an agent's connections to its peers. It is safe for concurrent
 // use.
-type Link struct{}
+type Link struct {
+	c    Config
+	dial func(ctx context.Context, address string) (net.Conn, error)
+
+	served  atomic.Bool
+	run     chan func(context.Context) // to Serve, which runs it in a goroutine
+	stopped chan struct{}              // closed when Serve ends
+
+	pending *gate.Gate
+	data    expectations
+
+	mu    sync.Mutex
+	peers map[mft.AgentName]*peerLinks
+}
 
 // New returns a link. It starts nothing.
-func New(c Config) *Link { return &Link{} }
+func New(c Config) *Link {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return &Link{
+		c:       c,
+		dial:    dialTCP,
+		run:     make(chan func(context.Context)),
+		stopped: make(chan struct{}),
+		pending: gate.New(maxPending, maxPendingOf),
+		peers:   map[mft.AgentName]*peerLinks{},
+	}
+}
 
 // Serve accepts connections from ln, which may be nil for an agent that only
 // dials, and carries every conversation until ctx ends. Then it tells the
 // peers, closes ln and all connections, waits for everything that the link
 // started, calls of Config.Handle included, and returns nil. It returns
 // earlier, with the cause, only when ln fails. It can be called once.
-func (l *Link) Serve(ctx context.Context, ln net.Listener) error { return nil }
-
-// Open starts a conversation with peer about the transfer id: over a control
-// connection that is up, or by dialling. Nothing is sent before the first
-// Send. It waits for Serve to begin. Errors: mft.CodeUnknownPeer,
-// mft.CodeUnreachable, mft.CodeUntrusted, mft.CodeVersion, mft.CodeBusy when
-// the connection carries its 256 conversations, mft.CodeMaintenance when
-// Serve has ended.
-func (l *Link) Open(ctx context.Context, peer mft.AgentName, id mft.TransferID, channel string) (*Conversation, error) {
-	return nil, nil
+func (l *Link) Serve(ctx context.Context, ln net.Listener) error {
+	if !l.served.CompareAndSwap(false, true) {
+		return mft.Fail(mft.CodeInternal, "serve", string(l.c.Name), errors.New("Serve was called before"))
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var all sync.WaitGroup
+	failed := make(chan error, 1)
+	if ln != nil {
+		all.Go(func() { failed <- l.accept(ctx, ln) })
+	}
+	err := l.start(ctx, &all, failed)
+	cancel() // connections say goodbye and end
+	close(l.stopped)
+	if ln != nil {
+		if e := ln.Close(); e != nil && !errors.Is(e, net.ErrClosed) {
+			l.c.Log.Warn("closing the listener", "error", e)
+		}
+	}
+	all.Wait()
+	return err
 }
 
-// Keep keeps a control connection to peer up until ctx ends: while there is
-// none it dials, after a pause that grows from 1 s to 60 s. It returns the
-// context's error, or why there is no point: mft.CodeUnknownPeer when the
-// peer is not or no longer known, mft.CodeUnreachable when it has no address.
-func (l *Link) Keep(ctx context.Context, peer mft.AgentName) error { return nil }
-
-// Drop closes every connection to peer, as after its removal.
-func (l *Link) Drop(peer mft.AgentName) {}
-
-// Join redeems an invitation: it dials the inviter, proves knowledge of the
-// secret, and adds the inviter to the trusted peers. Serve need not run.
-// Errors: mft.CodeUnreachable, mft.CodeUntrusted when another key answers
-// than the invitation names, mft.CodeInvite when the inviter refuses.
-func (l *Link) Join(ctx context.Context, invite identity.Invite) (identity.Peer, error) {
-	return identity.Peer{}, nil
+// start runs what is handed to l.run until ctx ends or the listener fails.
+func (l *Link) start(ctx context.Context, all *sync.WaitGroup, failed <-chan error) error {
+	for {
+		select {
+		case f := <-l.run:
+			all.Go(func() { f(ctx) })
+		case err := <-failed:
+			return err
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
-// PeerState is one peer and the connection to it.
-type PeerState struct {
-	Name      mft.AgentName
-	Address   string
-	Connected bool
-	// Since is when the connection was made or lost; zero when there was
-	// none since the link began.
-	Since time.Time
-	// Inbound says that the peer dialled.
-	Inbound bool
-	// Remote is the network address of the other end; Software what it says
-	// it runs.
-	Remote   string
-	Software string
-	// Conversations counts those that the connection carries.
-	Conversations int
-	// LastError says why there is no connection, nil when there is one or
-	// none was tried.
-	LastError error
+// spawn has Serve run f in a goroutine that it waits for, with a context that
+// ends with Serve. It waits for Serve to begin, and fails when ctx or Serve
+// has ended.
+func (l *Link) spawn(ctx context.Context, f func(context.Context)) error {
+	select {
+	case l.run <- f:
+		return nil
+	case <-l.stopped:
+		return errStopped()
+	case <-ctx.Done():
+		return interrupted("wait for the link to start", ctx)
+	}
 }
 
-// Peers returns the state of every known peer, by name.
-func (l *Link) Peers() []PeerState { return nil }
+func errStopped() error {
+	return mft.Fail(mft.CodeMaintenance, "use the link", "", errors.New("this agent is stopping"))
+}
+
+// interrupted says that ctx ended while something was done.
+func interrupted(op string, ctx context.Context) error {
+	code := mft.CodeCancelled
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		code = mft.CodeTimeout
+	}
+	return mft.Fail(code, op, "", context.Cause(ctx))
+}

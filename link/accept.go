@@ -1,0 +1,167 @@
+package link
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"time"
+
+	"mft.dev/mft"
+	"mft.dev/mft/link/gate"
+	"mft.dev/mft/link/stream"
+)
+
+// accept takes connections from ln until it fails or is closed.
+func (l *Link) accept(ctx context.Context, ln net.Listener) error {
+	pause := time.Duration(0)
+	for {
+		conn, err := ln.Accept()
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			if errors.Is(err, net.ErrClosed) {
+				return mft.Fail(mft.CodeIO, "accept connections at", ln.Addr().String(), err)
+			}
+			// As with too many open files: it passes.
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			l.c.Log.Warn("accepting a connection", "error", err, "pause", pause)
+			if !sleep(ctx, pause) {
+				return nil
+			}
+			continue
+		}
+		pause = 0
+		visitor := l.pending.Enter(conn.RemoteAddr(), func() { conn.Close() })
+		if err := l.spawn(ctx, func(ctx context.Context) { l.welcome(ctx, conn, visitor) }); err != nil {
+			l.pending.Leave(visitor)
+			conn.Close() // the link is ending
+		}
+	}
+}
+
+// sleep waits and reports whether ctx still goes on.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// A reception is what a ClientHello asks for and, once its handshake is done,
+// how to go on.
+type reception struct {
+	own      *tls.Certificate
+	who      *caller
+	conv     *Conversation
+	proceed  func(ctx context.Context, s *tls.Conn, r *reception) (then func(context.Context), err error)
+	raw      *stream.Raw
+	deadline time.Time
+}
+
+// welcome sees to it that a connection becomes useful in time, or ends.
+func (l *Link) welcome(ctx context.Context, conn net.Conn, visitor *gate.Visitor) {
+	defer l.pending.Leave(visitor)
+	tune(conn)
+	r := &reception{raw: stream.Under(conn), deadline: time.Now().Add(greetWithin)}
+	secure := tls.Server(r.raw, &tls.Config{
+		MinVersion: tls.VersionTLS13,
+		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			return l.choose(hello, r)
+		},
+	})
+	greeting, cancel := context.WithDeadline(ctx, r.deadline)
+	defer cancel()
+	then, err := l.greet(greeting, secure, r)
+	if err != nil {
+		l.c.Log.Debug("a connection was refused", "remote", conn.RemoteAddr(), "error", err)
+		conn.Close() // already of no use
+		return
+	}
+	if then != nil {
+		l.pending.Leave(visitor)
+		cancel()
+		then(ctx)
+	}
+}
+
+func (l *Link) greet(ctx context.Context, secure *tls.Conn, r *reception) (func(context.Context), error) {
+	if err := secure.HandshakeContext(ctx); err != nil {
+		return nil, broken("greet", secure.RemoteAddr().String(), err)
+	}
+	return r.proceed(ctx, secure, r)
+}
+
+// choose picks what a connection is for by its application protocol. It runs
+// before anything is known of who asks.
+func (l *Link) choose(hello *tls.ClientHelloInfo, r *reception) (*tls.Config, error) {
+	asks := func(proto string) bool { return slices.Equal(hello.SupportedProtos, []string{proto}) }
+	switch {
+	case asks(protoControl):
+		r.own = l.c.Keys.Certificate()
+		r.proceed = l.greetPeer
+		config, who := l.controlTLS(r.own, "")
+		r.who = who
+		return config, nil
+	case asks(protoData):
+		conv, err := l.data.find(hello.Context(), hello.ServerName)
+		if err != nil {
+			return nil, err
+		}
+		r.conv, r.proceed = conv, l.handOver
+		return dataTLS(&conv.data.certificate, conv.data.key()), nil
+	case asks(protoJoin) && l.c.Invites != nil && l.c.Invites.Alive(l.c.Now()):
+		r.own = l.c.Keys.Certificate()
+		r.proceed = l.greetGuest
+		return joinTLS(r.own), nil
+	}
+	return nil, fmt.Errorf("nobody here speaks %q", hello.SupportedProtos)
+}
+
+// key returns the fingerprint that the other end must show.
+func (d *dataSide) key() [32]byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.peerKey
+}
+
+// handOver gives a data connection to OpenData of its conversation.
+func (l *Link) handOver(ctx context.Context, secure *tls.Conn, r *reception) (func(context.Context), error) {
+	select {
+	case r.conv.data.arrived <- stream.New(secure, r.raw, string(r.conv.Peer())):
+		return nil, nil
+	case <-r.conv.done:
+		return nil, r.conv.why()
+	case <-ctx.Done():
+		return nil, interrupted("hand over a data connection", ctx)
+	}
+}
+
+// tune sets what the defaults of the system leave out. Buffer sizes are left
+// to it: a size that is set ends its own tuning, which reaches further.
+func tune(conn net.Conn) {
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		// An error means that the connection is gone, which is found out soon.
+		_ = tcp.SetNoDelay(true)
+		_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{
+			Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3,
+		})
+	}
+}
+
+// dialTCP is how a link reaches the network.
+func dialTCP(ctx context.Context, address string) (net.Conn, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", address)
+	if err == nil {
+		tune(conn)
+	}
+	return conn, err
+}

@@ -1,0 +1,49 @@
+package link
+
+import "time"
+
+const (
+	// envelopeLife is how long an envelope can be accepted. Over a direct
+	// link it arrives at once; the rest is for a slow network.
+	envelopeLife = 5 * time.Minute
+
+	// pingEvery and deadAfter keep an idle control connection known to be
+	// alive: a peer that sends nothing for deadAfter, not even a pong, is
+	// taken for gone.
+	pingEvery = 20 * time.Second
+	deadAfter = 60 * time.Second
+	// writeWithin is how long one frame may take to leave: a peer that does
+	// not read must not hold anything up for longer.
+	writeWithin = 30 * time.Second
+	// byeWithin is how long the last frame may take.
+	byeWithin = time.Second
+
+	// greetWithin is the time for a connection to become useful, at the end
+	// that accepts: the TLS handshake, and for a data connection the wait for
+	// its conversation, for a control connection the Hello, for pairing the
+	// request.
+	greetWithin = 10 * time.Second
+	// dialWithin is the same for the end that dials, TCP included.
+	dialWithin = 15 * time.Second
+
+	// maxConversations bounds those of one control connection.
+	maxConversations = 256
+	// maxConnections bounds the control connections with one peer. A second
+	// is made when both dial at once, a third when one end lost its memory of
+	// the first two.
+	maxConnections = 4
+	// inboxSize bounds the envelopes of a conversation that nobody has read
+	// yet. No exchange needs more than three.
+	inboxSize = 16
+	// outboxSize bounds the frames that wait to be written.
+	outboxSize = 64
+
+	// maxPending and maxPendingOf bound the connections that are not useful
+	// yet, of everybody and of one network address.
+	maxPending   = 512
+	maxPendingOf = 128
+
+	// firstPause and longestPause bound the pause between attempts to connect.
+	firstPause   = time.Second
+	longestPause = time.Minute
+)
