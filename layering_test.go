@@ -44,6 +44,7 @@ var house = map[string]houseRule{
 
 	"internal/confine": {layerPlumbing, []string{".", "golang.org/x/sys"}},
 	"internal/durable": {layerPlumbing, []string{"."}},
+	"internal/rig":     {layerPlumbing, nil},
 	"internal/watch":   {layerPlumbing, []string{".", "golang.org/x/sys", "github.com/fsnotify/fsnotify"}},
 
 	"protocol":               {layerRecords, []string{".", "protocol/internal/wire", "github.com/zeebo/blake3"}},
@@ -70,7 +71,7 @@ var house = map[string]houseRule{
 	"cmd/mft":          {layerCommand, []string{".", "agent", "agent/config", "agent/localapi", "cmd/mft/progress", "identity", "github.com/spf13/cobra"}},
 	"cmd/mft/progress": {layerCommand, []string{".", "agent/localapi"}},
 
-	"bench": {layerOutside, nil},
+	"bench": {layerOutside, []string{"internal/rig"}},
 	"e2e":   {layerOutside, nil},
 }
 

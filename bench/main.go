@@ -1,4 +1,4 @@
-//go:build unix
+//go:build linux
 
 // Command bench measures mft against what people would use instead, on this
 // machine: two agents and rsync over ssh move the same file, in turns, so that
@@ -86,7 +86,7 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 	defer func() { err = errors.Join(err, ssh.stop()) }()
 
 	contenders := []contender{{"mft", agents.copy}, {"rsync -e ssh", ssh.rsync}}
-	took, err := alternate(ctx, o.rounds, contenders, source, filepath.Join(dir, "in", "arrived"))
+	took, err := alternate(ctx, o.rounds, contenders, source, filepath.Join(agents.beta.In(), "arrived"))
 	if err != nil {
 		return err
 	}

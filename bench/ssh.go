@@ -1,4 +1,4 @@
-//go:build unix
+//go:build linux
 
 package main
 
@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"mft.dev/mft/internal/rig"
 )
 
 // ssh is an sshd of our own, on loopback, with keys that were made for it.
@@ -38,7 +40,7 @@ func startSSH(ctx context.Context, dir string) (*ssh, error) {
 			return nil, err
 		}
 	}
-	addr, err := freeAddr(ctx)
+	addr, err := rig.FreeAddr()
 	if err != nil {
 		return nil, err
 	}
@@ -85,16 +87,6 @@ func (s *ssh) stop() error {
 	}
 	_ = s.sshd.Wait() // it was killed
 	return nil
-}
-
-// freeAddr returns a loopback address that nobody listens on.
-func freeAddr(ctx context.Context) (string, error) {
-	var c net.ListenConfig
-	l, err := c.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }
 
 func awaitDial(ctx context.Context, addr string) error {

@@ -48,7 +48,7 @@ func TestEveryCall(t *testing.T) {
 				d.struck = beta
 			}
 			d.ledger = newLedger()
-			c := consume(t, beta.in(), filepath.Join(beta.dir, "kept"), tt.take)
+			c := consume(t, beta.In(), filepath.Join(beta.Dir, "kept"), tt.take)
 			stride := sample(9, 1)
 			first := 1 + d.rnd.IntN(stride)
 			n := first
@@ -79,8 +79,8 @@ func (d *delivery) strikeAt(n int) bool {
 	d.t.Helper()
 	spec := d.spec
 	spec.At = n
-	spec.Under = []string{d.struck.data(), d.struck.in()}
-	spec.Log = filepath.Join(d.struck.dir, fmt.Sprintf("calls-%04d", n))
+	spec.Under = []string{d.struck.Data(), d.struck.In()}
+	spec.Log = filepath.Join(d.struck.Dir, fmt.Sprintf("calls-%04d", n))
 	spec.Arm = spec.Log + ".armed"
 	d.struck.stop()
 	if err := d.struck.launch(&spec); err != nil {
@@ -98,7 +98,7 @@ func (d *delivery) strikeAt(n int) bool {
 	}
 	for _, h := range []*host{d.from, d.to} {
 		if tr := h.awaitEnd(id); tr.State != mft.StateDone {
-			d.t.Errorf("%s: call %d struck: transfer %s ended as %s: %+v", h.name, n, id, tr.State, tr.Reason)
+			d.t.Errorf("%s: call %d struck: transfer %s ended as %s: %+v", h.Name, n, id, tr.State, tr.Reason)
 		}
 	}
 	keepUp()
@@ -122,14 +122,14 @@ func (d *delivery) strikeAt(n int) bool {
 // that is staged and flushed by itself.
 func (d *delivery) tree(n int) string {
 	top := fmt.Sprintf("call%04d", n)
-	if err := os.MkdirAll(filepath.Join(d.from.out(), top, "sub"), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(d.from.Out(), top, "sub"), 0o755); err != nil {
 		d.t.Fatal(err)
 	}
 	for name, size := range map[string]int64{"empty": 0, "small": 5000, "sub/big": 600 << 10} {
 		rel := filepath.Join(top, name)
-		d.ledger.add(rel, fill(d.t, filepath.Join(d.from.out(), rel), size, d.rnd))
+		d.ledger.add(rel, fill(d.t, filepath.Join(d.from.Out(), rel), size, d.rnd))
 	}
-	return filepath.Join(d.from.out(), top)
+	return filepath.Join(d.from.Out(), top)
 }
 
 // keepUp starts the struck agent again whenever it has died, until the
@@ -143,16 +143,16 @@ func (d *delivery) keepUp(n int) (end func()) {
 		defer close(stopped)
 		for {
 			select {
-			case <-d.struck.running().ended:
+			case <-d.struck.Running().Ended():
 			case <-stop:
 				return
 			}
-			d.struck.kill() // it is dead: take note of it
+			d.struck.Kill() // it is dead: take note of it
 			var again *tracing
 			if twice {
 				again = &tracing{
-					Under: []string{d.struck.data(), d.struck.in()},
-					Log:   filepath.Join(d.struck.dir, fmt.Sprintf("calls-%04d-again", n)), Strike: strikeKill, At: at,
+					Under: []string{d.struck.Data(), d.struck.In()},
+					Log:   filepath.Join(d.struck.Dir, fmt.Sprintf("calls-%04d-again", n)), Strike: strikeKill, At: at,
 				}
 			}
 			twice = false

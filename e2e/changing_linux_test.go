@@ -32,11 +32,11 @@ func TestChangingFile(t *testing.T) {
 			t.Parallel()
 			rnd := chance(t)
 			alpha, beta := newPair(t)
-			source := filepath.Join(alpha.out(), "report")
+			source := filepath.Join(alpha.Out(), "report")
 			stop := rewrite(t, source, tt.size, tt.pause, rnd)
 			delivered := 0
 			for i := range sample(10, 60) {
-				dest := filepath.Join(beta.in(), numbered(i))
+				dest := filepath.Join(beta.In(), numbered(i))
 				out, err := alpha.run("copy", source, "--dest-agent", "beta", "--dest-path", dest)
 				if err == nil {
 					delivered++
@@ -51,7 +51,7 @@ func TestChangingFile(t *testing.T) {
 				}
 			}
 			stop()
-			final := filepath.Join(beta.in(), "final")
+			final := filepath.Join(beta.In(), "final")
 			alpha.mft("copy", source, "--dest-agent", "beta", "--dest-path", final)
 			oneGeneration(t, final)
 			t.Logf("%d copies of the changing file were delivered", delivered)

@@ -1,262 +1,133 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
-	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/internal/rig"
 )
 
 // patience is how long anything may take before a test gives up on it. Nothing
 // is ever timed: a slow machine only makes the tests slow.
 const patience = 4 * time.Minute
 
-// A host is one machine of a test: directories, a configuration and an agent,
-// which is a process that can be started, stopped and killed. Its methods may
-// be called from several goroutines; those that cannot do their work end the
-// test.
+// patient returns a context for something that must come to an end.
+func patient() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), patience)
+}
+
+// A host is a machine of a test. Its methods end the test when they cannot do
+// their work, unless they return an error.
 type host struct {
-	t    testing.TB
-	name mft.AgentName
-	dir  string // everything of this host is below it
-	addr string
-	user *syscall.Credential // nil: the user of the test
-
-	mu    sync.Mutex
-	agent *process
+	*rig.Host
+	t testing.TB
 }
 
-// A process is one life of an agent.
-type process struct {
-	cmd    *exec.Cmd
-	traced bool
-	ended  chan struct{}
-}
-
-// newHost makes a host whose agent has not been started. section is appended
-// to its configuration.
-func newHost(t testing.TB, name mft.AgentName, section string) *host {
+// newHost makes a host whose agent has not been started.
+func newHost(t testing.TB, name string) *host {
 	t.Helper()
-	h := &host{t: t, name: name, dir: filepath.Join(t.TempDir(), string(name)), addr: freeAddr(t)}
-	for _, d := range []string{h.dir, h.in(), h.out()} {
-		if err := os.MkdirAll(d, 0o755); err != nil {
-			t.Fatal(err)
-		}
+	h, err := rig.New(os.Getenv(binaryVar), filepath.Join(t.TempDir(), name), name)
+	if err != nil {
+		t.Fatal(err)
 	}
-	h.configure(section)
-	t.Cleanup(h.finish)
-	return h
+	t.Cleanup(func() {
+		h.Kill()
+		if t.Failed() {
+			t.Logf("the last lines of %s:\n%s", name, h.Tail())
+		}
+	})
+	return &host{h, t}
 }
 
-// configure writes the configuration; it holds from the next start.
-func (h *host) configure(section string) {
-	text := fmt.Sprintf("agent: {name: %s, listen: %q, data: %s}\n%s", h.name, h.addr, h.data(), section)
-	if err := os.WriteFile(h.config(), []byte(text), 0o644); err != nil {
+// newPair returns two hosts whose agents run and trust each other; alpha may
+// send into beta's In.
+func newPair(t testing.TB) (alpha, beta *host) {
+	t.Helper()
+	alpha, beta = newHost(t, "alpha"), newHost(t, "beta")
+	alpha.start()
+	beta.start()
+	pair(alpha, beta, beta.Addr)
+	return alpha, beta
+}
+
+// pair lets guest join host, which it reaches at addr.
+func pair(guest, host *host, addr string) {
+	host.t.Helper()
+	ctx, cancel := patient()
+	defer cancel()
+	if err := rig.Pair(ctx, guest.Host, host.Host, addr); err != nil {
+		host.t.Fatal(err)
+	}
+}
+
+// configure gives the agent, which must not run, another configuration.
+func (h *host) configure(sections string) {
+	h.t.Helper()
+	if err := h.Configure(sections); err != nil {
 		h.t.Fatal(err)
 	}
-}
-
-func (h *host) config() string { return filepath.Join(h.dir, "mft.yaml") }
-func (h *host) data() string   { return filepath.Join(h.dir, "data") }
-func (h *host) in() string     { return filepath.Join(h.dir, "in") }
-func (h *host) out() string    { return filepath.Join(h.dir, "out") }
-func (h *host) log() string    { return filepath.Join(h.dir, "agent.log") }
-
-// freeAddr returns an address that stays free while an agent is down: every
-// host has a loopback address of its own, and the port is not one that the
-// kernel gives to outgoing connections.
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	for range 100 {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:7420", 1+rand.IntN(250), rand.IntN(250), 1+rand.IntN(250)))
-		if err == nil {
-			defer l.Close()
-			return l.Addr().String()
-		}
-	}
-	t.Fatal("no free loopback address")
-	return ""
 }
 
 // start starts the agent and returns once it answers.
 func (h *host) start() {
 	h.t.Helper()
-	if err := h.launch(nil); err != nil {
+	ctx, cancel := patient()
+	defer cancel()
+	if err := h.Start(ctx); err != nil {
 		h.t.Fatal(err)
 	}
-	h.await()
 }
 
 // launch starts the agent, under the tracer if spec is not nil, and does not
 // wait for it.
 func (h *host) launch(spec *tracing) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.agent != nil {
-		return fmt.Errorf("%s: the agent is running", h.name)
+	argv := []string{h.Binary(), "run"}
+	if spec == nil {
+		return h.Launch(exec.Command(argv[0], argv[1:]...), syscall.SIGKILL)
 	}
-	p := &process{cmd: exec.Command(os.Getenv(binaryVar), "run"), ended: make(chan struct{})}
-	if spec != nil {
-		p.traced = true
-		var err error
-		if p.cmd, err = traced(*spec, p.cmd.Args...); err != nil {
-			return err
-		}
-	}
-	p.cmd.Env = append(p.cmd.Env, h.environ()...)
-	log, err := os.OpenFile(h.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	cmd, err := traced(*spec, argv...)
 	if err != nil {
 		return err
 	}
-	defer log.Close()
-	p.cmd.Stdout, p.cmd.Stderr = log, log
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: h.user, Pdeathsig: syscall.SIGKILL}
-	if err := p.start(); err != nil {
-		return fmt.Errorf("%s: starting the agent: %w", h.name, err)
-	}
-	h.agent = p
-	return nil
+	return h.Launch(cmd, tracerKills)
 }
 
-// start starts the process and closes p.ended when it has ended.
-func (p *process) start() error {
-	started := make(chan error)
-	go func() {
-		defer close(p.ended)
-		// An agent dies with the thread that started it, so that none is left
-		// behind by a test that panics; this one waits as long as the agent lives.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := p.cmd.Start()
-		started <- err
-		if err == nil {
-			_ = p.cmd.Wait() // how it ended is of interest to those that ask
-		}
-	}()
-	return <-started
-}
-
-func (h *host) environ() []string {
-	return []string{"HOME=" + h.dir, "MFT_CONFIG=" + h.config(), "PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8"}
-}
-
-func (h *host) running() *process {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.agent
-}
-
-// api returns the way to the running agent.
-func (h *host) api() *localapi.Client {
-	return localapi.NewClient(filepath.Join(h.data(), "agent.sock"))
-}
-
-// await returns once the agent answers on its local socket.
+// await returns once the agent answers.
 func (h *host) await() {
 	h.t.Helper()
 	if err := h.awaitOrEnd(); err != nil {
-		h.t.Fatalf("%s: %v\n%s", h.name, err, h.tail())
+		h.t.Fatal(err)
 	}
 }
 
 // awaitOrEnd is await for an agent that may be killed while it starts.
 func (h *host) awaitOrEnd() error {
-	p := h.running()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := patient()
 	defer cancel()
-	again := time.NewTicker(5 * time.Millisecond)
-	defer again.Stop()
-	for {
-		_, err := h.api().Status(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-p.ended:
-			return fmt.Errorf("the agent ended: %v", p.cmd.ProcessState)
-		case <-ctx.Done():
-			return fmt.Errorf("the agent does not answer: %w", err)
-		case <-again.C:
-		}
-	}
+	return h.Await(ctx)
 }
 
-// end sends the agent sig and waits for its death. An agent that is dead
-// already only is taken note of.
-func (h *host) end(sig syscall.Signal) *os.ProcessState {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	p := h.agent
-	if p == nil {
-		return nil
-	}
-	if p.traced && sig == syscall.SIGKILL {
-		sig = syscall.SIGUSR1 // the tracer kills it and lives on to see it dead
-	}
-	_ = p.cmd.Process.Signal(sig) // fails when it is dead
-	<-p.ended
-	h.agent = nil
-	return p.cmd.ProcessState
-}
-
-// kill ends the agent without a warning.
-func (h *host) kill() { h.end(syscall.SIGKILL) }
-
-// stop ends the agent as systemd does.
+// stop ends the agent as a service manager does.
 func (h *host) stop() {
 	h.t.Helper()
-	if s := h.end(syscall.SIGTERM); s != nil && !s.Success() {
-		h.t.Errorf("%s: the agent was asked to stop, and ended with %v\n%s", h.name, s, h.tail())
+	if err := h.Stop(); err != nil {
+		h.t.Error(err)
 	}
 }
 
-// finish is the clean-up.
-func (h *host) finish() {
-	h.kill()
-	if h.t.Failed() {
-		h.t.Logf("the last lines of %s:\n%s", h.name, h.tail())
-	}
-}
-
-// tail returns the end of the agent's log.
-func (h *host) tail() string {
-	b, err := os.ReadFile(h.log())
-	if err != nil {
-		return err.Error()
-	}
-	lines := strings.Split(string(b), "\n")
-	return strings.Join(lines[max(0, len(lines)-40):], "\n")
-}
-
-// run runs a command of mft on this host and returns its standard output. The
-// error has the exit status and what it said.
+// run runs a command of mft.
 func (h *host) run(args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := patient()
 	defer cancel()
-	cmd := exec.CommandContext(ctx, os.Getenv(binaryVar), args...)
-	cmd.Env = h.environ()
-	cmd.Dir = h.dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: h.user}
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Run(); err != nil {
-		return out.String(), fmt.Errorf("mft %s: %w: %s%s", strings.Join(args, " "), err, out.String(), errs.String())
-	}
-	return out.String(), nil
+	return h.Mft(ctx, args...)
 }
 
 // mft is run for a command that has to work.
@@ -264,14 +135,17 @@ func (h *host) mft(args ...string) string {
 	h.t.Helper()
 	out, err := h.run(args...)
 	if err != nil {
-		h.t.Fatalf("%s: %v\n%s", h.name, err, h.tail())
+		h.t.Fatalf("%v\n%s", err, h.Tail())
 	}
 	return out
 }
 
+// api returns the way to the running agent.
+func (h *host) api() *localapi.Client { return localapi.NewClient(h.Socket()) }
+
 // transfers returns what the agent knows of all its transfers.
 func (h *host) transfers() ([]localapi.Transfer, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := patient()
 	defer cancel()
 	return h.api().Transfers(ctx, localapi.Filter{Limit: 1 << 20})
 }
@@ -311,7 +185,7 @@ func (h *host) awaitTransfer(id mft.TransferID, ok func(localapi.Transfer) bool)
 		select {
 		case <-ctx.Done():
 			out, _ := h.run("transfer", "show", id.String())
-			h.t.Fatalf("%s: transfer %s has not moved for %v: last %+v (%v)\n%s\n%s", h.name, id, patience, last, err, out, h.tail())
+			h.t.Fatalf("%s: transfer %s has not moved for %v: last %+v (%v)\n%s\n%s", h.Name, id, patience, last, err, out, h.Tail())
 		case <-again.C:
 		}
 	}

@@ -37,10 +37,10 @@ func TestRandomKills(t *testing.T) {
 				alpha.stop()
 				alpha.start()
 			}
-			c := consume(t, beta.in(), filepath.Join(beta.dir, "kept"), tt.take)
+			c := consume(t, beta.In(), filepath.Join(beta.Dir, "kept"), tt.take)
 			s := &stream{
 				from: alpha, to: beta, consumer: c, channel: tt.channel,
-				producer: &producer{t: t, dir: alpha.out(), ledger: newLedger(), rnd: rand.New(rand.NewPCG(rnd.Uint64(), 1))},
+				producer: &producer{t: t, dir: alpha.Out(), ledger: newLedger(), rnd: rand.New(rand.NewPCG(rnd.Uint64(), 1))},
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			ended := make(chan error)
@@ -56,29 +56,6 @@ func TestRandomKills(t *testing.T) {
 	}
 }
 
-// newPair returns two hosts whose agents run and trust each other; alpha may
-// send into beta's in().
-func newPair(t testing.TB) (alpha, beta *host) {
-	t.Helper()
-	alpha, beta = newHost(t, "alpha", ""), newHost(t, "beta", "")
-	alpha.start()
-	beta.start()
-	pair(alpha, beta, beta.addr)
-	return alpha, beta
-}
-
-// pair lets guest join host, which it reaches at addr.
-func pair(guest, host *host, addr string) {
-	host.t.Helper()
-	line := host.mft("invite", "--address", addr, "--files-into", host.in())
-	i := strings.Index(line, "mft join ")
-	if i < 0 {
-		host.t.Fatalf("mft invite printed no command to join:\n%s", line)
-	}
-	command, _, _ := strings.Cut(line[i:], "\n")
-	guest.mft(strings.Fields(command)[1:]...)
-}
-
 // channelTo returns the configuration of a channel from one out() to the
 // other's in().
 func channelTo(from, to *host) string {
@@ -89,7 +66,7 @@ channels:
     to: [{agent: %s, path: %s}]
     when: {arrival: {stable: 50ms, rescan: 2s}}
     select: {exclude: [".new-*", ".new-*/**"]}
-`, from.name, from.out(), to.name, to.in())
+`, from.Name, from.Out(), to.Name, to.In())
 }
 
 // killAtRandom kills one agent or both n times and starts them again.
@@ -106,7 +83,7 @@ func killAtRandom(t *testing.T, rnd *rand.Rand, n int, hosts ...*host) {
 			victims = hosts[i : i+1]
 		}
 		for _, h := range victims {
-			h.kill()
+			h.Kill()
 		}
 		if rnd.IntN(4) == 0 {
 			pause(300 * time.Millisecond)
@@ -179,7 +156,7 @@ func (s *stream) settle(t *testing.T) {
 	t.Helper()
 	for _, h := range []*host{s.from, s.to} {
 		if h.awaitOrEnd() != nil { // it was killed while it started
-			h.kill()
+			h.Kill()
 			h.start()
 		}
 	}
@@ -191,12 +168,12 @@ func (s *stream) settle(t *testing.T) {
 		}
 		for _, tr := range all {
 			if tr = h.awaitEnd(tr.ID); tr.State != mft.StateDone {
-				t.Errorf("%s: transfer %s of %q ended as %s: %+v", h.name, tr.ID, tr.Sources, tr.State, tr.Reason)
+				t.Errorf("%s: transfer %s of %q ended as %s: %+v", h.Name, tr.ID, tr.Sources, tr.State, tr.Reason)
 			}
 		}
 		for _, id := range s.orders {
 			if tr := h.awaitEnd(id); tr.State != mft.StateDone {
-				t.Errorf("%s: ordered transfer %s ended as %s: %+v", h.name, id, tr.State, tr.Reason)
+				t.Errorf("%s: ordered transfer %s ended as %s: %+v", h.Name, id, tr.State, tr.Reason)
 			}
 		}
 	}
@@ -206,7 +183,7 @@ func (s *stream) settle(t *testing.T) {
 // that the agent has taken the order: an agent that is killed between taking
 // an order and confirming it leaves a command that failed and a transfer.
 func order(from, to *host, source string) (mft.TransferID, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := patient()
 	defer cancel()
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()
@@ -215,7 +192,7 @@ func order(from, to *host, source string) (mft.TransferID, error) {
 		id, err := ordered(ctx, from, source)
 		if err == nil && id.IsZero() {
 			var out string
-			out, err = from.run("copy", "--detach", source, "--dest-agent", string(to.name), "--dest-path", to.in()+"/")
+			out, err = from.run("copy", "--detach", source, "--dest-agent", string(to.Name), "--dest-path", to.In()+"/")
 			if err == nil {
 				return mft.ParseTransferID(strings.TrimSpace(out))
 			}

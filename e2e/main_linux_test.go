@@ -1,15 +1,16 @@
 package e2e
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"mft.dev/mft/internal/rig"
 )
 
 var (
@@ -43,11 +44,9 @@ func runTests(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	binary := filepath.Join(dir, "mft")
-	build := exec.Command("go", "build", "-o", binary, "mft.dev/mft/cmd/mft")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building mft: %v\n%s", err, out)
+	binary, err := rig.Build(context.Background(), dir)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	os.Setenv(binaryVar, binary)

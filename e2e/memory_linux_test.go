@@ -47,7 +47,7 @@ func TestMemory(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			alpha, beta := newPair(t)
-			top := filepath.Join(alpha.out(), "tree")
+			top := filepath.Join(alpha.Out(), "tree")
 			if err := os.Mkdir(top, 0o755); err != nil {
 				t.Fatal(err)
 			}
@@ -61,9 +61,9 @@ func TestMemory(t *testing.T) {
 			}
 			for _, h := range []*host{alpha, beta} {
 				got := h.peakMemory()
-				t.Logf("%s: at most %.1f MiB", h.name, float64(got)/mib)
+				t.Logf("%s: at most %.1f MiB", h.Name, float64(got)/mib)
 				if got > tt.limit {
-					t.Errorf("%s: at most %.1f MiB, want no more than %d", h.name, float64(got)/mib, tt.limit/mib)
+					t.Errorf("%s: at most %.1f MiB, want no more than %d", h.Name, float64(got)/mib, tt.limit/mib)
 				}
 			}
 		})
@@ -74,7 +74,7 @@ func TestMemory(t *testing.T) {
 // in bytes.
 func (h *host) peakMemory() int64 {
 	h.t.Helper()
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", h.running().cmd.Process.Pid))
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", h.Running().PID()))
 	if err != nil {
 		h.t.Fatal(err)
 	}

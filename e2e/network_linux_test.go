@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"mft.dev/mft/internal/rig"
 )
 
 // TestNetwork sends a stream of files over a network that cuts, stalls and
@@ -27,14 +29,14 @@ func TestNetwork(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			rnd := chance(t)
-			alpha, beta := newHost(t, "alpha", ""), newHost(t, "beta", "")
+			alpha, beta := newHost(t, "alpha"), newHost(t, "beta")
 			alpha.start()
 			beta.start()
-			p := newProxy(t, beta.addr, tt.fate, rnd.Uint64())
+			p := newProxy(t, beta.Addr, tt.fate, rnd.Uint64())
 			pair(alpha, beta, p.listener.Addr().String())
 
-			c := consume(t, beta.in(), filepath.Join(beta.dir, "kept"), false)
-			s := &stream{from: alpha, to: beta, consumer: c, producer: &producer{t: t, dir: alpha.out(), ledger: newLedger(), rnd: rnd}}
+			c := consume(t, beta.In(), filepath.Join(beta.Dir, "kept"), false)
+			s := &stream{from: alpha, to: beta, consumer: c, producer: &producer{t: t, dir: alpha.Out(), ledger: newLedger(), rnd: rnd}}
 			p.breakNext(sample(10, 40))
 			ctx, cancel := context.WithCancel(t.Context())
 			ended := make(chan error)
@@ -54,13 +56,13 @@ func TestNetwork(t *testing.T) {
 // no packet, no reset. The agents notice by themselves.
 func TestSilentNetwork(t *testing.T) {
 	t.Parallel()
-	alpha, beta := newHost(t, "alpha", ""), newHost(t, "beta", "")
+	alpha, beta := newHost(t, "alpha"), newHost(t, "beta")
 	alpha.start()
 	beta.start()
-	p := newProxy(t, beta.addr, silent, 1)
+	p := newProxy(t, beta.Addr, silent, 1)
 	pair(alpha, beta, p.listener.Addr().String())
-	c := consume(t, beta.in(), filepath.Join(beta.dir, "kept"), false)
-	pr := &producer{t: t, dir: alpha.out(), ledger: newLedger(), rnd: chance(t)}
+	c := consume(t, beta.In(), filepath.Join(beta.Dir, "kept"), false)
+	pr := &producer{t: t, dir: alpha.Out(), ledger: newLedger(), rnd: chance(t)}
 	p.breakNext(1)
 	pr.make("big", 2*big)
 	if _, err := order(alpha, beta, filepath.Join(pr.dir, "big")); err != nil {
@@ -98,7 +100,11 @@ type proxy struct {
 
 func newProxy(t testing.TB, target string, f fate, seed uint64) *proxy {
 	t.Helper()
-	l, err := net.Listen("tcp", freeAddr(t))
+	addr, err := rig.FreeAddr()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}

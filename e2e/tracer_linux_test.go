@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 )
 
 // The tracer runs an agent under ptrace and sees every system call of all its
@@ -27,6 +28,10 @@ const (
 	traceVar  = "MFT_E2E_TRACE"  // a tracing in JSON: be the tracer
 	filterVar = "MFT_E2E_FILTER" // install the filter and become the agent
 )
+
+// tracerKills is the signal by which the tracer kills the agent, and lives on to
+// see it dead.
+const tracerKills = syscall.SIGUSR1
 
 // A strike is what a tracer does to the agent.
 type strike string
