@@ -71,8 +71,9 @@ var house = map[string]houseRule{
 	"cmd/mft":          {layerCommand, []string{".", "agent", "agent/config", "agent/localapi", "cmd/mft/progress", "identity", "github.com/spf13/cobra"}},
 	"cmd/mft/progress": {layerCommand, []string{".", "agent/localapi"}},
 
-	"bench": {layerOutside, []string{"internal/rig"}},
-	"e2e":   {layerOutside, nil},
+	"bench":   {layerOutside, []string{"internal/rig"}},
+	"e2e":     {layerOutside, nil},
+	"interop": {layerOutside, nil},
 }
 
 // sideways lists the imports within one layer that the house puts up with, and
