@@ -1,0 +1,246 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"mft.dev/mft"
+	"mft.dev/mft/agent/arrival"
+	"mft.dev/mft/agent/config"
+	"mft.dev/mft/agent/notice"
+	"mft.dev/mft/agent/pairing"
+	"mft.dev/mft/agent/queue"
+	"mft.dev/mft/agent/trail"
+	"mft.dev/mft/internal/confine"
+	"mft.dev/mft/journal"
+	"mft.dev/mft/link"
+)
+
+// Options are what an agent is made of.
+type Options struct {
+	Config *config.Config // required
+	// Log is for what nobody asked for; nil discards it.
+	Log *slog.Logger
+	// Version is that of the program.
+	Version string
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+	// Listener takes the place of one on Config.Agent.Listen; Run closes it.
+	Listener net.Listener
+}
+
+// An Agent is the daemon of one host. Its Pairing is what it knows of peers,
+// and is safe to use while Run runs.
+type Agent struct {
+	*pairing.Pairing
+	cfg     *config.Config
+	log     *slog.Logger
+	version string
+	now     func() time.Time
+	offered net.Listener // Options.Listener
+
+	journal  *journal.Journal
+	trail    *trail.Trail
+	link     *link.Link
+	notices  *notice.Notices
+	channels map[string]*arrival.Watcher
+
+	// wake has the dispatcher look at the queue.
+	wake chan struct{}
+	// hands are the attempts that the dispatcher started.
+	hands sync.WaitGroup
+
+	mu        sync.Mutex // guards what follows
+	queue     *queue.Queue
+	running   map[mft.TransferID]*attempt
+	sending   int // attempts that the queue started
+	incoming  int // receives under way
+	listening string
+	started   time.Time
+}
+
+// New opens keys, trust store and journal of the agent that o describes and
+// makes what is missing. It starts nothing. The error is CodeRunning when
+// another process uses the data directory.
+func New(o Options) (*Agent, error) {
+	c := o.Config
+	a := &Agent{
+		cfg: c, log: o.Log, version: o.Version, now: o.Now, offered: o.Listener,
+		wake: make(chan struct{}, 1), queue: queue.New(), running: map[mft.TransferID]*attempt{},
+		channels: map[string]*arrival.Watcher{},
+	}
+	if a.log == nil {
+		a.log = slog.New(slog.DiscardHandler)
+	}
+	if a.now == nil {
+		a.now = time.Now
+	}
+	if err := os.MkdirAll(c.Agent.DataDir, 0o700); err != nil {
+		return nil, mft.Fail(confine.CodeFor(err), "make the data directory", c.Agent.DataDir, err)
+	}
+	// The journal comes first: its lock keeps a second agent from the keys.
+	var err error
+	if a.journal, err = journal.Open(context.Background(), filepath.Join(c.Agent.DataDir, "journal.db")); err != nil {
+		return nil, err
+	}
+	a.trail = trail.New(a.journal, a.log, a.now)
+	pc := pairing.Config{Config: c, Log: a.log, Now: a.now, Event: a.event, Up: a.linked}
+	if o.Listener != nil {
+		pc.Listening = o.Listener.Addr().String()
+	}
+	if a.Pairing, err = pairing.Open(pc); err != nil {
+		return nil, errors.Join(err, a.journal.Close())
+	}
+	a.link = a.Use(link.Config{Software: "mft/" + a.version, NextSequence: a.nextSequence, Handle: a.handle})
+	a.notices = notice.New(notice.Config{Journal: a.journal, Trail: a.trail, Link: a.link, Log: a.log})
+	for _, ch := range c.Channels {
+		if when, ok := arrival.Trigger(ch, c.Agent.Name); ok {
+			a.channels[ch.Name] = arrival.New(arrival.Config{
+				Channel: ch, When: when, Journal: a.journal, Trail: a.trail, Log: a.log, Now: a.now,
+				Plan: func(to mft.AgentName, o mft.Overwrite) (mft.Transfer, error) {
+					return a.newTransfer(mft.RoleSend, to, o)
+				},
+				Placed: a.enqueue,
+			})
+		}
+	}
+	return a, nil
+}
+
+// linked rouses what waits for a peer that has come.
+func (a *Agent) linked(peer mft.AgentName) {
+	a.mu.Lock()
+	a.queue.Rouse(peer)
+	a.mu.Unlock()
+	a.poke()
+	a.notices.Poke()
+}
+
+// Close releases the journal. Run must have returned.
+func (a *Agent) Close() error { return a.journal.Close() }
+
+// Name returns the name of the agent.
+func (a *Agent) Name() mft.AgentName { return a.cfg.Agent.Name }
+
+// Config returns what the agent was made from. The caller must not change it.
+func (a *Agent) Config() *config.Config { return a.cfg }
+
+// Run listens, recovers what was interrupted, and serves until ctx ends; then
+// it returns nil. What runs at that moment goes on after the next start. The
+// error of an earlier return says what made it impossible to serve. Run can be
+// called once.
+func (a *Agent) Run(ctx context.Context) error {
+	ln, err := a.listen(ctx)
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	a.started = a.now()
+	if ln != nil {
+		a.listening = ln.Addr().String()
+	}
+	a.mu.Unlock()
+	if err := a.begin(ctx); err != nil {
+		if ln != nil {
+			ln.Close()
+		}
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	start := func(f func(context.Context)) { g.Go(func() error { f(ctx); return nil }) }
+	g.Go(func() error { return a.link.Serve(ctx, ln) })
+	start(a.dispatch)
+	start(a.trail.Run)
+	start(a.Pairing.Run)
+	start(a.notices.Run)
+	start(a.keepHouse)
+	for _, ch := range a.channels {
+		start(ch.Run)
+	}
+	err = g.Wait()
+	a.hands.Wait()
+	a.trail.Flush()
+	a.event(context.Background(), mft.Event{Kind: mft.EventAgentStopped, Detail: a.version})
+	return err
+}
+
+// listen returns the listener for peers, nil for an agent that only dials.
+// Without multipath TCP: confinement by Landlock does not cover it.
+func (a *Agent) listen(ctx context.Context) (net.Listener, error) {
+	if a.offered != nil {
+		return a.offered, nil
+	}
+	if a.cfg.Agent.Listen == "" {
+		return nil, nil
+	}
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false)
+	ln, err := lc.Listen(ctx, "tcp", a.cfg.Agent.Listen)
+	if err != nil {
+		return nil, mft.Fail(mft.CodeConfig, "listen on", a.cfg.Agent.Listen, err)
+	}
+	return ln, nil
+}
+
+// event appends one event that belongs to no change of a transfer.
+func (a *Agent) event(ctx context.Context, e mft.Event) {
+	e.Time = a.now()
+	if err := a.journal.Update(ctx, func(tx *journal.Tx) error { return tx.Append(e) }); err != nil {
+		a.log.Error("cannot write an event", "kind", e.Kind, "err", err)
+	}
+}
+
+func (a *Agent) nextSequence(ctx context.Context, recipient mft.AgentName) (uint64, error) {
+	var n uint64
+	err := a.journal.Update(ctx, func(tx *journal.Tx) (err error) {
+		n, err = tx.NextSequence(recipient, a.now())
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("drawing a sequence number: %w", err)
+	}
+	return n, nil
+}
+
+// forgetAfter and forgetKeep bound the journal: an ended transfer is kept for
+// at least this long, and the newest are kept whatever their age. A sender
+// that repeats an offer after that finds it forgotten; it would have had to
+// retry for all that time without reaching this host once.
+const (
+	forgetAfter = 90 * 24 * time.Hour
+	forgetKeep  = 10000
+	forgetEvery = time.Hour
+)
+
+// keepHouse drops what the journal need no longer hold.
+func (a *Agent) keepHouse(ctx context.Context) {
+	a.sweep(ctx)
+	tick := time.NewTicker(forgetEvery)
+	defer tick.Stop()
+	for {
+		for n := journal.ForgetAtMost; n >= journal.ForgetAtMost && ctx.Err() == nil; {
+			err := a.journal.Update(ctx, func(tx *journal.Tx) (err error) {
+				n, err = tx.Forget(a.now().Add(-forgetAfter), forgetKeep)
+				return err
+			})
+			if err != nil {
+				n = 0
+				a.log.Warn("cannot shorten the journal", "err", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}

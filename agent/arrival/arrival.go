@@ -1,0 +1,241 @@
+// Package arrival watches the source of a channel and makes transfers of the
+// files that appear there and stop changing.
+//
+// A [Watcher] is made with [New] for a channel that [Trigger] says this agent
+// watches, and works while [Watcher.Run] runs. The full scan from time to
+// time is the truth; notices of the system only make it look sooner. That a
+// version of a file was sent is journaled together with the transfer that
+// sends it: it is sent once, whenever the agent dies.
+//
+// The package refuses to follow symbolic links, to send anything but regular
+// files, and to forget a file because its destination is not known yet. It
+// does not read files, and moves none: the queue does.
+package arrival
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"mft.dev/mft"
+	"mft.dev/mft/agent/trail"
+	"mft.dev/mft/internal/watch"
+	"mft.dev/mft/journal"
+	"mft.dev/mft/trigger"
+)
+
+// Config is what a watcher needs; every field must be set.
+type Config struct {
+	Channel mft.Channel
+	// When is the trigger that makes this agent watch, see Trigger.
+	When    mft.Trigger
+	Journal *journal.Journal
+	Trail   *trail.Trail
+	Log     *slog.Logger
+	Now     func() time.Time
+	// Plan returns a new transfer to an agent, complete but for its channel,
+	// sources and destination.
+	Plan func(to mft.AgentName, o mft.Overwrite) (mft.Transfer, error)
+	// Placed is told of each transfer that was made and is queued.
+	Placed func(mft.Transfer)
+}
+
+// A Watcher watches the source of one channel.
+type Watcher struct {
+	Config
+	root string // of the source, in the form of this host
+
+	// Only the goroutine of Run uses these.
+	stability *trigger.Stability
+	settling  map[string]*settling
+
+	wake chan struct{}
+
+	mu    sync.Mutex // guards what follows
+	hints map[string]bool
+	shown Status
+	said  map[mft.Code]bool // what has been complained about since it last went well
+}
+
+// A settling file was seen and is not stable yet.
+type settling struct {
+	first time.Time // when it was first seen
+	again time.Time // when to look again
+}
+
+// Status tells how the source of a channel is watched.
+type Status struct {
+	Name     string
+	From     string
+	Watching string    // "inotify", "fsnotify" or "scanning"
+	LastScan time.Time // zero before the first one
+	Settling int       // files that are not stable yet
+	Problem  error     // why files may be late or missed; nil if all is well
+}
+
+const (
+	defaultStable = time.Second
+	defaultRescan = 30 * time.Second
+	// maxSettling bounds the files that are watched while they settle, and
+	// maxHints the paths that are remembered between two looks; what is beyond
+	// is found by a scan.
+	maxSettling = 100000
+	maxHints    = 10000
+	// portion is how many files one transfer of a channel has at most.
+	portion = 200
+	// scanShare bounds scanning to one part in so many of the time.
+	scanShare = 10
+	// scanning is the mechanism that always works.
+	scanning = "scanning"
+)
+
+// Trigger returns the trigger by which the agent self watches ch, if any.
+func Trigger(ch mft.Channel, self mft.AgentName) (mft.Trigger, bool) {
+	if ch.From.Agent != self {
+		return mft.Trigger{}, false
+	}
+	for _, t := range ch.When {
+		if t.Kind == mft.TriggerArrival {
+			if t.Stable <= 0 {
+				t.Stable = defaultStable
+			}
+			if t.Rescan <= 0 {
+				t.Rescan = defaultRescan
+			}
+			return t, true
+		}
+	}
+	return mft.Trigger{}, false
+}
+
+// New returns a watcher. It starts nothing.
+func New(c Config) *Watcher {
+	return &Watcher{
+		Config: c, root: filepath.Clean(c.Channel.From.Path),
+		stability: trigger.NewStability(c.When.Stable, maxSettling), settling: map[string]*settling{},
+		wake: make(chan struct{}, 1), hints: map[string]bool{}, said: map[mft.Code]bool{},
+		shown: Status{Name: c.Channel.Name, From: c.Channel.From.Path, Watching: scanning},
+	}
+}
+
+// Root returns the directory that is watched, in the form of this host.
+func (w *Watcher) Root() string { return w.root }
+
+// Status tells how it goes.
+func (w *Watcher) Status() Status {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.shown
+}
+
+// complain tells once of what is in the way, until it went well again.
+func (w *Watcher) complain(err error) {
+	code := mft.CodeOf(err)
+	w.mu.Lock()
+	w.shown.Problem = err
+	repeated := w.said[code]
+	w.said[code] = true
+	w.mu.Unlock()
+	if !repeated {
+		w.Log.Warn("a channel is in trouble", "channel", w.Channel.Name, "err", err)
+	}
+}
+
+// hint remembers that path is worth a look; "" is everything.
+func (w *Watcher) hint(path string) {
+	w.mu.Lock()
+	if path == "" || len(w.hints) >= maxHints {
+		clear(w.hints)
+		path = ""
+	}
+	if !w.hints[""] {
+		w.hints[path] = true
+	}
+	w.mu.Unlock()
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (w *Watcher) takeHints() map[string]bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := w.hints
+	w.hints = map[string]bool{}
+	return out
+}
+
+// Run watches until ctx ends.
+func (w *Watcher) Run(ctx context.Context) {
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	watching.Go(func() { w.watch(ctx) })
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var nextScan time.Time
+	for {
+		hints := w.takeHints()
+		now, well := w.Now(), true
+		if hints[""] || !now.Before(nextScan) {
+			well = w.look(ctx, map[string]bool{"": true})
+			took := w.Now().Sub(now)
+			nextScan = w.Now().Add(max(w.When.Rescan, took*scanShare))
+		} else {
+			for path, s := range w.settling {
+				if !now.Before(s.again) {
+					hints[path] = true
+				}
+			}
+			if len(hints) > 0 {
+				well = w.look(ctx, hints)
+			}
+		}
+		pause := time.Millisecond
+		if !well {
+			pause = time.Second // what is due stays due
+		}
+		timer.Reset(max(w.nextLook(nextScan).Sub(w.Now()), pause))
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.wake:
+		case <-timer.C:
+		}
+	}
+}
+
+// nextLook returns when something is due, at the latest nextScan.
+func (w *Watcher) nextLook(nextScan time.Time) time.Time {
+	for _, s := range w.settling {
+		if s.again.Before(nextScan) {
+			nextScan = s.again
+		}
+	}
+	return nextScan
+}
+
+// watch turns notices of the system into hints until ctx ends. Without them
+// the channel works by scanning alone, and says so once.
+func (w *Watcher) watch(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := watch.New(w.root).Run(ctx, func(path string) {
+			w.mu.Lock()
+			w.shown.Watching = watch.Mechanism()
+			w.mu.Unlock()
+			w.hint(path)
+		})
+		w.mu.Lock()
+		w.shown.Watching = scanning
+		w.mu.Unlock()
+		if err != nil {
+			w.complain(err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(w.When.Rescan):
+		}
+	}
+}

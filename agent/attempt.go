@@ -1,0 +1,272 @@
+package agent
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"mft.dev/mft"
+	"mft.dev/mft/agent/queue"
+	"mft.dev/mft/journal"
+	"mft.dev/mft/transfer"
+)
+
+// An attempt is somebody's turn with one transfer: one try at moving it, or an
+// operator's order. There is at most one for each transfer, so whoever has it
+// may read the row, decide, and write without anybody between.
+type attempt struct {
+	id     mft.TransferID
+	peer   mft.AgentName
+	ctx    context.Context //nolint:containedctx // the life of the attempt
+	cancel context.CancelCauseFunc
+	done   chan struct{}
+	meter  *transfer.Meter
+	began  time.Time
+
+	// entry is what the queue knew of the transfer; set for those it ran.
+	entry queue.Entry
+	// reached says that the peer was reached.
+	reached bool
+}
+
+// claim begins an attempt at the transfer id. An attempt that is under way is
+// ended first, with cause, and waited for; with a nil cause claim returns nil
+// instead.
+func (a *Agent) claim(ctx context.Context, peer mft.AgentName, id mft.TransferID, cause error) (*attempt, error) {
+	for {
+		a.mu.Lock()
+		old := a.running[id]
+		if old == nil {
+			at := &attempt{id: id, peer: peer, done: make(chan struct{}), meter: new(transfer.Meter), began: a.now()}
+			at.ctx, at.cancel = context.WithCancelCause(ctx)
+			a.running[id] = at
+			a.mu.Unlock()
+			return at, nil
+		}
+		a.mu.Unlock()
+		if cause == nil {
+			return nil, nil
+		}
+		old.cancel(cause)
+		select {
+		case <-old.done:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// release ends an attempt.
+func (a *Agent) release(at *attempt) {
+	a.mu.Lock()
+	delete(a.running, at.id)
+	a.mu.Unlock()
+	at.cancel(nil)
+	close(at.done)
+}
+
+// poke has the dispatcher look again.
+func (a *Agent) poke() {
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+}
+
+// enqueue has a transfer run as soon as there is room.
+func (a *Agent) enqueue(t mft.Transfer) {
+	if !pending(t) {
+		return
+	}
+	var waiting mft.Code
+	if t.State == mft.StateWaiting {
+		waiting = t.Reason.Code
+	}
+	a.mu.Lock()
+	a.queue.Put(t.Peer, queue.Entry{ID: t.ID, Waiting: waiting})
+	a.mu.Unlock()
+	a.poke()
+}
+
+// pending reports whether it is for this end to do something about t: sends,
+// and receives that this end asks for. A row that says running while nobody
+// has claimed it was left behind by an attempt that could not say how it ended.
+func pending(t mft.Transfer) bool {
+	if t.Role != mft.RoleSend && !t.Requested {
+		return false
+	}
+	return !t.State.Terminal() && t.State != mft.StatePaused && t.State != mft.StateDelivered
+}
+
+// dispatch starts what the queue has until ctx ends.
+func (a *Agent) dispatch(ctx context.Context) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		for a.startNext(ctx) {
+		}
+		a.tellBlocked(ctx)
+		a.mu.Lock()
+		now := a.now()
+		next := a.queue.Next(now)
+		a.mu.Unlock()
+		wait := time.Hour
+		if !next.IsZero() {
+			wait = next.Sub(now)
+		}
+		timer.Reset(wait)
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.wake:
+		case <-timer.C:
+		}
+	}
+}
+
+// startNext starts one transfer if there is one and there is room.
+func (a *Agent) startNext(ctx context.Context) bool {
+	limit := max(a.cfg.Agent.MaxTransfers, 1)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if ctx.Err() != nil || a.sending >= limit {
+		return false
+	}
+	peer, e, ok := a.queue.Take(a.now(), max(limit-1, 1))
+	if !ok {
+		return false
+	}
+	a.sending++
+	a.hands.Add(1)
+	go func() {
+		defer a.hands.Done()
+		a.work(ctx, peer, e)
+		a.mu.Lock()
+		a.sending--
+		a.queue.Ended(peer)
+		a.mu.Unlock()
+		a.poke()
+	}()
+	return true
+}
+
+// tellBlocked writes into the rows of transfers behind a shut gate why they
+// wait. Those that wait for nothing but their turn stay queued.
+func (a *Agent) tellBlocked(ctx context.Context) {
+	const atOnce = 500
+	a.mu.Lock()
+	blocked := a.queue.Untold(atOnce)
+	a.mu.Unlock()
+	if len(blocked) == 0 {
+		return
+	}
+	err := a.journal.Update(ctx, func(tx *journal.Tx) error {
+		for id, reason := range blocked {
+			if t, ok, err := tx.Transfer(id); err != nil || !ok || !pending(t) {
+				continue // changed under way, or the journal fails, which Update knows
+			}
+			if err := a.trail.SetState(tx, id, mft.StateWaiting, reason); err != nil {
+				a.log.Debug("a transfer cannot wait", "transfer", id, "err", err)
+			}
+		}
+		return nil
+	})
+	if err != nil && ctx.Err() == nil {
+		a.log.Error("cannot write why transfers wait", "err", err)
+	}
+	if len(blocked) == atOnce {
+		a.poke()
+	}
+}
+
+// work makes one attempt at a transfer that the queue gave.
+func (a *Agent) work(ctx context.Context, peer mft.AgentName, e queue.Entry) {
+	at, err := a.claim(ctx, peer, e.ID, nil)
+	if err != nil || at == nil {
+		return // whoever has it sees to what follows
+	}
+	defer a.release(at)
+	at.entry = e
+	t, ok, err := a.journal.Transfer(ctx, e.ID)
+	if err != nil {
+		a.log.Error("cannot read a transfer", "transfer", e.ID, "err", err)
+		a.again(at, t, a.verdictOf(at, err))
+		return
+	}
+	if !ok || !pending(t) {
+		return
+	}
+	if t.Role == mft.RoleSend {
+		receipt, err := a.send(at, t)
+		a.concludeSend(at, t, receipt, err)
+		return
+	}
+	a.concludeAsk(at, t, a.ask(at, t))
+}
+
+// verdictOf decides about an attempt that ended with err.
+func (a *Agent) verdictOf(at *attempt, err error) queue.Verdict {
+	return queue.Decide(err, context.Cause(at.ctx), at.entry.Tries+1, rand.Float64())
+}
+
+// conclude writes what follows an attempt that did not succeed, and queues the
+// transfer if it is to be tried again.
+func (a *Agent) conclude(at *attempt, t mft.Transfer, v queue.Verdict) {
+	if v.State == "" {
+		return
+	}
+	totals, moved := at.meter.Snapshot()
+	if moved.Bytes > t.Moved.Bytes || moved.Items > t.Moved.Items {
+		at.entry.Tries, at.entry.Waiting = -1, "" // it got further: patience begins anew
+		if v.Delay > queue.FirstDelay && v.Reason.Code != mft.CodePaused {
+			v.Delay = queue.FirstDelay
+		}
+	}
+	// A transfer that waits on for the same reason tells nobody again.
+	quiet := v.State == mft.StateWaiting && at.entry.Waiting == v.Reason.Code
+	if !quiet || t.State != mft.StateWaiting || at.reached {
+		err := a.trail.Write(context.WithoutCancel(at.ctx), t.ID, func(tx *journal.Tx) error {
+			now, ok, err := tx.Transfer(t.ID)
+			if err != nil || !ok || now.State.Terminal() {
+				return err
+			}
+			if totals.Items > 0 {
+				if err := tx.SetProgress(t.ID, totals, moved); err != nil {
+					return err
+				}
+			}
+			if quiet {
+				return tx.SetState(t.ID, v.State, v.Reason, a.now())
+			}
+			return a.trail.SetState(tx, t.ID, v.State, v.Reason)
+		})
+		if err != nil {
+			a.log.Error("cannot write what follows an attempt", "transfer", t.ID, "state", v.State, "err", err)
+			v = queue.Verdict{State: mft.StateWaiting, Reason: mft.ReasonOf(err), Delay: queue.LastDelay}
+		}
+	}
+	a.again(at, t, v)
+}
+
+// again puts a transfer back into the queue as the verdict says.
+func (a *Agent) again(at *attempt, t mft.Transfer, v queue.Verdict) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if v.PeerWide {
+		a.queue.Shut(at.peer, a.now(), v.Reason, rand.Float64())
+		v.Delay = 0
+	} else if at.reached {
+		a.queue.Open(at.peer)
+	}
+	if t.Role == mft.RoleReceive && !t.Requested {
+		return // the sender comes again
+	}
+	switch v.State {
+	case mft.StateWaiting, mft.StateQueued:
+		var notBefore time.Time
+		if v.Delay > 0 {
+			notBefore = a.now().Add(v.Delay)
+		}
+		a.queue.Put(at.peer, queue.Entry{ID: at.id, NotBefore: notBefore, Tries: at.entry.Tries + 1, Waiting: v.Reason.Code})
+	}
+}

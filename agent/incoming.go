@@ -1,0 +1,357 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"time"
+
+	"mft.dev/mft"
+	"mft.dev/mft/agent/queue"
+	"mft.dev/mft/journal"
+	"mft.dev/mft/link"
+	"mft.dev/mft/protocol"
+	"mft.dev/mft/transfer"
+)
+
+const (
+	// busyDelay is how long a sender is asked to wait when as many transfers
+	// come in as may.
+	busyDelay = 2 * time.Second
+	// answerTimeout is how long telling a peer of a refusal may take.
+	answerTimeout = 10 * time.Second
+)
+
+// handle serves a conversation that a peer opened. The link has verified who
+// opened it and that the message is meant for this agent and of this time;
+// that it was not seen before is for the journal to say.
+func (a *Agent) handle(ctx context.Context, conv *link.Conversation) {
+	e := conv.Opening()
+	var err error
+	switch e.Kind {
+	case protocol.KindOffer:
+		err = a.offeredBy(ctx, conv, e)
+	case protocol.KindRequest:
+		err = a.requestedBy(ctx, conv, e)
+	case protocol.KindCancel:
+		err = a.cancelledBy(ctx, e)
+	default:
+		err = mft.Fail(mft.CodeProtocol, "open a conversation", "", fmt.Errorf("a %v cannot open one", e.Kind))
+	}
+	if err != nil && ctx.Err() == nil {
+		a.log.Info("a conversation of a peer ended early", "peer", e.Sender, "kind", e.Kind, "transfer", e.Transfer, "err", err)
+	}
+}
+
+// answer sends a decision that is not for package transfer to send.
+func (a *Agent) answer(ctx context.Context, conv transfer.Conversation, d mft.Decision) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	if err := conv.Send(ctx, protocol.KindDecision, protocol.AppendDecision(nil, &d)); err != nil {
+		return fmt.Errorf("sending a decision: %w", err)
+	}
+	return nil
+}
+
+// witness records that the envelope was seen; a second time is CodeReplayed.
+func (a *Agent) witness(ctx context.Context, e *protocol.Envelope) error {
+	return a.journal.Update(ctx, func(tx *journal.Tx) error { return tx.Witness(e.Sender, e.Sequence) })
+}
+
+// offeredBy answers an offer and receives the transfer.
+func (a *Agent) offeredBy(ctx context.Context, conv transfer.Conversation, e *protocol.Envelope) error {
+	o, err := e.Offer()
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	old := a.running[o.Transfer]
+	full := a.incoming >= max(8, 2*a.cfg.Agent.MaxTransfers) && old == nil
+	if !full {
+		a.incoming++
+	}
+	a.mu.Unlock()
+	if full {
+		return a.answer(ctx, conv, mft.Decision{Code: mft.CodeBusy, RetryIn: busyDelay})
+	}
+	defer func() {
+		a.mu.Lock()
+		a.incoming--
+		a.mu.Unlock()
+	}()
+	if err := a.belongs(ctx, &o); err != nil {
+		return a.answer(ctx, conv, decisionOf(err))
+	}
+	in := &offer{Offer: o, envelope: e}
+	at, err := a.claim(ctx, o.Sender, o.Transfer, nil)
+	if at == nil && err == nil {
+		// The newer attempt takes the place of the one under way, unless it is
+		// a copy of an old message.
+		if err := a.witness(ctx, e); err != nil {
+			return a.answer(ctx, conv, decisionOf(err))
+		}
+		in.witnessed = true
+		at, err = a.claim(ctx, o.Sender, o.Transfer, queue.ErrSuperseded)
+	}
+	if err != nil {
+		return err
+	}
+	defer a.release(at)
+	return a.receive(at, conv, in)
+}
+
+// An offer is what a peer offers, and the message that it came in.
+type offer struct {
+	mft.Offer
+	envelope  *protocol.Envelope
+	witnessed bool // the journal has seen the message, and it was new
+}
+
+// witness records the message within the transaction that gives it effect.
+func (o *offer) witness(tx *journal.Tx) error {
+	if o.witnessed {
+		return nil
+	}
+	return tx.Witness(o.Sender, o.envelope.Sequence)
+}
+
+// belongs makes sure that the sender is the other end of the transfer: nobody
+// else has a say in it.
+func (a *Agent) belongs(ctx context.Context, o *mft.Offer) error {
+	t, known, err := a.journal.Transfer(ctx, o.Transfer)
+	if err != nil {
+		return err
+	}
+	if known && (t.Role != mft.RoleReceive || t.Peer != o.Sender) {
+		return mft.Fail(mft.CodeNotAllowed, "offer", o.Transfer.String(), errors.New("this host knows another transfer by this id"))
+	}
+	return nil
+}
+
+// receive answers the offer of a transfer that the caller has claimed.
+func (a *Agent) receive(at *attempt, conv transfer.Conversation, o *offer) error {
+	t, known, err := a.journal.Transfer(at.ctx, o.Transfer)
+	if err != nil {
+		return a.answer(at.ctx, conv, decisionOf(err))
+	}
+	if known {
+		receipt, _, delivered, err := a.journal.Receipt(at.ctx, o.Transfer)
+		switch {
+		case err != nil:
+			return a.answer(at.ctx, conv, decisionOf(err))
+		case delivered:
+			return transfer.Redeliver(at.ctx, conv, receipt)
+		case t.State.Terminal() || t.State == mft.StatePaused:
+			return a.answer(at.ctx, conv, ended(t))
+		}
+	}
+	landing, err := a.admit(at.ctx, &o.Offer, t, known)
+	if err == nil {
+		t, err = a.accept(at.ctx, o, landing, known)
+	}
+	if err != nil {
+		a.refused(at, o, known, err)
+		return a.answer(at.ctx, conv, decisionOf(err))
+	}
+	_, err = transfer.Receive(at.ctx, conv, transfer.Incoming{
+		Offer: o.Offer, Landing: landing, Journal: a.journal, Meter: at.meter, Note: a.promptNoteOf(at),
+	})
+	at.reached = true
+	a.concludeReceive(at, t, err)
+	return err
+}
+
+// promptNoteOf is noteOf for a receive, whose last transaction is written by
+// package transfer: its notes must not come after that.
+func (a *Agent) promptNoteOf(at *attempt) transfer.Note {
+	note := a.noteOf(at)
+	return func(kind mft.EventKind, code mft.Code, detail string) {
+		note(kind, code, detail)
+		if kind == mft.EventVerified {
+			if err := a.trail.Write(at.ctx, at.id, func(*journal.Tx) error { return nil }); err != nil {
+				a.log.Debug("a note was not written", "transfer", at.id, "err", err)
+			}
+		}
+	}
+}
+
+// ended answers the offer of a transfer that is over here, or paused.
+func ended(t mft.Transfer) mft.Decision {
+	d := mft.Decision{Code: t.Reason.Code, Detail: t.Reason.Detail}
+	switch {
+	case t.State == mft.StatePaused:
+		d = mft.Decision{Code: mft.CodePaused, Detail: "paused on the receiving host", RetryIn: queue.PausedDelay}
+	case t.State == mft.StateCancelled:
+		d.Code = mft.CodeCancelled
+	case d.Code.OK() || d.Code.Retryable():
+		// Over is over, whatever the reason would allow elsewhere.
+		d.Code = mft.CodeBadState
+	}
+	return d
+}
+
+// decisionOf refuses with the code of err.
+func decisionOf(err error) mft.Decision {
+	r := mft.ReasonOf(err)
+	d := mft.Decision{Code: r.Code, Detail: r.Detail}
+	if errors.Is(err, context.Canceled) {
+		d = mft.Decision{Code: mft.CodeMaintenance, RetryIn: busyDelay}
+	}
+	return d
+}
+
+// admit decides whether the offer may proceed, and where its items land.
+// Nothing is touched.
+func (a *Agent) admit(ctx context.Context, o *mft.Offer, t mft.Transfer, known bool) (journal.Landing, error) {
+	var landing journal.Landing
+	var err error
+	switch {
+	case o.Requested != (known && t.Requested):
+		return landing, mft.Fail(mft.CodeNotAllowed, "offer", o.Transfer.String(), errors.New("this host has not asked for it"))
+	case o.Requested:
+		o.Overwrite = t.Overwrite
+		landing, err = transfer.LandingFor(t.Destination)
+	default:
+		landing, err = transfer.Admit(o, a.FileGrants(o.Sender))
+	}
+	if err != nil || !known {
+		return landing, err
+	}
+	// What was staged is below the root of the first attempt.
+	first, ok, err := a.journal.Landing(ctx, o.Transfer)
+	if err != nil || !ok {
+		return landing, err
+	}
+	if path.Join(first.Root, first.Dir, first.Name) != path.Join(landing.Root, landing.Dir, landing.Name) {
+		return landing, mft.Fail(mft.CodeNotAllowed, "offer", o.Destination, errors.New("the destination is not that of the first offer of this transfer"))
+	}
+	first.AllowSetID = landing.AllowSetID
+	return first, nil
+}
+
+// accept makes the transfer a row that runs. The message is on record in the
+// same transaction, so that a copy of it has no second effect.
+func (a *Agent) accept(ctx context.Context, o *offer, l journal.Landing, known bool) (mft.Transfer, error) {
+	var t mft.Transfer
+	err := a.trail.Write(ctx, o.Transfer, func(tx *journal.Tx) error {
+		if err := o.witness(tx); err != nil {
+			return err
+		}
+		if !known {
+			now := a.now()
+			err := tx.Create(mft.Transfer{
+				ID: o.Transfer, Role: mft.RoleReceive, Peer: o.Sender, Channel: o.Channel, State: mft.StatePlanned,
+				Destination: o.Destination, Overwrite: o.Overwrite, Totals: o.Announced, Created: now, Updated: now,
+			})
+			if err != nil {
+				return err
+			}
+		}
+		var err error
+		if t, _, err = tx.Transfer(o.Transfer); err != nil {
+			return err
+		}
+		if err := tx.SetLanding(o.Transfer, l); err != nil {
+			return err
+		}
+		if err := tx.AddAttempt(o.Transfer); err != nil {
+			return err
+		}
+		if err := tx.SetState(o.Transfer, mft.StateRunning, mft.Reason{}, a.now()); err != nil {
+			return err
+		}
+		if t.State == mft.StateWaiting && t.Reason.Code != mft.CodeDisconnected {
+			return nil // it tries again: the story has been told
+		}
+		if err := a.trail.Tell(tx, o.Transfer, mft.EventOffered, "", ""); err != nil {
+			return err
+		}
+		return a.trail.Tell(tx, o.Transfer, mft.EventAccepted, "", "")
+	})
+	if err == nil {
+		a.mu.Lock()
+		a.queue.Drop(t.Peer, t.ID) // no need to ask for it any more
+		a.mu.Unlock()
+	}
+	return t, err
+}
+
+// refused writes down that an offer was refused: operators on both ends want
+// to know.
+func (a *Agent) refused(at *attempt, o *offer, known bool, cause error) {
+	reason := mft.ReasonOf(cause)
+	ctx := context.WithoutCancel(at.ctx)
+	if errors.Is(cause, context.Canceled) || reason.Code.Retryable() {
+		return
+	}
+	err := a.trail.Write(ctx, o.Transfer, func(tx *journal.Tx) error {
+		if err := o.witness(tx); err != nil {
+			return err
+		}
+		if known {
+			return a.trail.SetState(tx, o.Transfer, mft.StateRejected, reason)
+		}
+		return tx.Append(mft.Event{
+			Time: a.now(), Kind: mft.EventRejected, Transfer: o.Transfer, Channel: o.Channel, Peer: o.Sender,
+			Code: reason.Code, Detail: reason.Detail,
+		})
+	})
+	if err != nil {
+		a.log.Error("cannot write that an offer was refused", "transfer", o.Transfer, "err", err)
+		return
+	}
+	if known {
+		a.discard(ctx, o.Transfer)
+	}
+}
+
+// discard removes what a receive that ended without delivery left behind. If
+// that fails the next start tries again.
+func (a *Agent) discard(ctx context.Context, id mft.TransferID) {
+	if err := transfer.Discard(ctx, a.journal, id); err != nil {
+		a.log.Warn("cannot remove what a transfer left behind", "transfer", id, "err", err)
+	}
+}
+
+// concludeReceive writes what follows an attempt at receiving.
+func (a *Agent) concludeReceive(at *attempt, t mft.Transfer, err error) {
+	ctx := context.WithoutCancel(at.ctx)
+	delivered, jerr := a.closeDelivered(ctx, at.id)
+	if jerr != nil {
+		a.log.Error("cannot write what follows an attempt", "transfer", at.id, "err", jerr)
+		return // the receipt stands; the next start closes the row
+	}
+	if delivered {
+		a.again(at, t, queue.Verdict{State: mft.StateDone})
+		return
+	}
+	if err == nil {
+		err = mft.Fail(mft.CodeInternal, "receive", at.id.String(), errors.New("no receipt was journaled"))
+	}
+	if t.State == mft.StateWaiting {
+		at.entry.Waiting = t.Reason.Code
+	}
+	v := a.verdictOf(at, err)
+	v.PeerWide = false
+	a.conclude(at, t, v)
+	if v.State.Terminal() {
+		a.discard(ctx, at.id)
+	}
+}
+
+// closeDelivered ends a receive that has its receipt, and reports whether it
+// has one.
+func (a *Agent) closeDelivered(ctx context.Context, id mft.TransferID) (bool, error) {
+	receipt, _, ok, err := a.journal.Receipt(ctx, id)
+	if err != nil || !ok {
+		return false, err
+	}
+	return true, a.trail.Write(ctx, id, func(tx *journal.Tx) error {
+		t, ok, err := tx.Transfer(id)
+		if err != nil || !ok || t.State != mft.StateDelivered {
+			return err
+		}
+		return a.trail.Close(tx, id, receipt)
+	})
+}

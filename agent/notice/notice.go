@@ -1,0 +1,212 @@
+// Package notice tells peers of transfers that ended here while they still wait
+// for them there.
+//
+// [Notices.Add] has a peer told as soon as it can be reached, [Notices.Poke]
+// has what is due tried again, [Notices.Load] finds what an earlier life of
+// the agent did not come to tell: that a peer was told is an event of the
+// transfer. [Notices.Run] does the telling.
+//
+// Nothing answers a notice. It counts as told once the connection has outlived
+// it for a moment; a second copy does no harm. The package refuses to end a
+// transfer itself.
+package notice
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"mft.dev/mft"
+	"mft.dev/mft/agent/trail"
+	"mft.dev/mft/journal"
+	"mft.dev/mft/link"
+	"mft.dev/mft/protocol"
+)
+
+// Config is what notices need; every field must be set.
+type Config struct {
+	Journal *journal.Journal
+	Trail   *trail.Trail
+	Link    *link.Link
+	Log     *slog.Logger
+}
+
+// Notices are what peers are still to be told. Methods may be called
+// concurrently.
+type Notices struct {
+	c    Config
+	wake chan struct{}
+
+	mu  sync.Mutex // guards due
+	due map[mft.AgentName]map[mft.TransferID]bool
+}
+
+// toldDetail marks the event that says that the peer knows.
+const toldDetail = "the other end was told"
+
+// tellTimeout is how long telling one peer may take.
+const tellTimeout = 30 * time.Second
+
+// outlive is how long a connection has to stay up for a notice on it to count
+// as told.
+const outlive = 2 * time.Second
+
+// New returns notices of which none is due. It starts nothing.
+func New(c Config) *Notices {
+	return &Notices{c: c, wake: make(chan struct{}, 1), due: map[mft.AgentName]map[mft.TransferID]bool{}}
+}
+
+// Add has the peer told that transfer id has ended.
+func (n *Notices) Add(peer mft.AgentName, id mft.TransferID) {
+	n.mu.Lock()
+	if n.due[peer] == nil {
+		n.due[peer] = map[mft.TransferID]bool{}
+	}
+	n.due[peer][id] = true
+	n.mu.Unlock()
+	n.Poke()
+}
+
+// Poke has the due notices tried again.
+func (n *Notices) Poke() {
+	select {
+	case n.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Load finds what an earlier life of the agent did not come to tell.
+func (n *Notices) Load(ctx context.Context) error {
+	const enough = 1000 // an end that nobody was told of for longer than that is history
+	ended, err := n.c.Journal.Transfers(ctx, journal.Filter{
+		States: []mft.State{mft.StateCancelled, mft.StateFailed}, Limit: enough, Newest: true,
+	})
+	if err != nil {
+		return err
+	}
+	for _, t := range ended {
+		if t.Attempts == 0 && !t.Requested {
+			continue // the peer never heard of it
+		}
+		events, err := n.c.Journal.TransferEvents(ctx, t.ID)
+		if err != nil {
+			return err
+		}
+		told := false
+		for _, e := range events {
+			told = told || e.Detail == toldDetail
+		}
+		if !told {
+			n.Add(t.Peer, t.ID)
+		}
+	}
+	return nil
+}
+
+// Run tells peers until ctx ends.
+func (n *Notices) Run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-n.wake:
+		}
+		n.mu.Lock()
+		due := map[mft.AgentName][]mft.TransferID{}
+		for peer, ids := range n.due {
+			for id := range ids {
+				due[peer] = append(due[peer], id)
+			}
+		}
+		n.mu.Unlock()
+		var all sync.WaitGroup
+		for peer, ids := range due {
+			all.Go(func() { n.tellPeer(ctx, peer, ids) })
+		}
+		all.Wait()
+	}
+}
+
+// tellPeer tells one peer what it can; the rest stays due.
+func (n *Notices) tellPeer(ctx context.Context, peer mft.AgentName, ids []mft.TransferID) {
+	ctx, cancel := context.WithTimeout(ctx, tellTimeout)
+	defer cancel()
+	var told []mft.TransferID
+	var last *link.Conversation
+	for _, id := range ids {
+		conv, err := n.tell(ctx, id)
+		switch code := mft.CodeOf(err); {
+		case err == nil && conv == nil, code == mft.CodeUnknownPeer:
+			n.forget(peer, id)
+		case err != nil:
+			n.c.Log.Debug("a peer could not be told", "peer", peer, "transfer", id, "err", err)
+			return
+		default:
+			defer conv.Close()
+			told, last = append(told, id), conv
+		}
+	}
+	if last == nil {
+		return
+	}
+	wait, stop := context.WithTimeout(ctx, outlive)
+	defer stop()
+	if _, _, err := last.Receive(wait); wait.Err() == nil || ctx.Err() != nil {
+		n.c.Log.Debug("a connection did not outlive a notice", "peer", peer, "err", err)
+		return
+	}
+	for _, id := range told {
+		n.mark(ctx, id)
+		n.forget(peer, id)
+	}
+}
+
+func (n *Notices) forget(peer mft.AgentName, id mft.TransferID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.due[peer], id)
+	if len(n.due[peer]) == 0 {
+		delete(n.due, peer)
+	}
+}
+
+// tell sends one notice and returns its conversation, nil when there is
+// nothing to tell.
+func (n *Notices) tell(ctx context.Context, id mft.TransferID) (*link.Conversation, error) {
+	t, ok, err := n.c.Journal.Transfer(ctx, id)
+	if err != nil || !ok || (t.Attempts == 0 && !t.Requested) {
+		return nil, err
+	}
+	conv, err := n.c.Link.Open(ctx, t.Peer, t.ID, t.Channel)
+	if err != nil {
+		return nil, err
+	}
+	c := protocol.Cancel{Transfer: t.ID, Code: t.Reason.Code, Detail: t.Reason.Detail}
+	if c.Code.OK() {
+		c.Code = mft.CodeCancelled
+	}
+	if err := conv.Send(ctx, protocol.KindCancel, protocol.AppendCancel(nil, &c)); err != nil {
+		conv.Close()
+		return nil, err
+	}
+	return conv, nil
+}
+
+// mark remembers that the peer was told.
+func (n *Notices) mark(ctx context.Context, id mft.TransferID) {
+	err := n.c.Trail.Write(context.WithoutCancel(ctx), id, func(tx *journal.Tx) error {
+		t, ok, err := tx.Transfer(id)
+		if err != nil || !ok {
+			return err
+		}
+		kind := mft.EventCancelled
+		if t.State == mft.StateFailed {
+			kind = mft.EventFailed
+		}
+		return n.c.Trail.Tell(tx, id, kind, t.Reason.Code, toldDetail)
+	})
+	if err != nil {
+		n.c.Log.Warn("cannot remember that a peer was told", "transfer", id, "err", err)
+	}
+}

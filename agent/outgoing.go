@@ -1,0 +1,202 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"mft.dev/mft"
+	"mft.dev/mft/agent/queue"
+	"mft.dev/mft/agent/source"
+	"mft.dev/mft/journal"
+	"mft.dev/mft/protocol"
+	"mft.dev/mft/transfer"
+)
+
+// send makes one attempt at sending t.
+func (a *Agent) send(at *attempt, t mft.Transfer) (mft.Receipt, error) {
+	place := source.Place{Grants: a.RequestGrants(t.Peer), Missing: func(err error) {
+		if at.entry.Tries == 0 {
+			a.noteOf(at)(mft.EventItem, mft.CodeNotFound, err.Error())
+		}
+	}}
+	if ch := a.channels[t.Channel]; ch != nil {
+		place.Channel = ch.Root()
+	}
+	src, err := source.Open(t, place)
+	if err != nil {
+		return mft.Receipt{}, err
+	}
+	defer src.Close()
+	conv, err := a.link.Open(at.ctx, t.Peer, t.ID, t.Channel)
+	if err != nil {
+		return mft.Receipt{}, err
+	}
+	defer conv.Close()
+	at.reached = true
+	announced, err := src.Announced(at.ctx)
+	if err != nil {
+		return mft.Receipt{}, err
+	}
+	offer := mft.Offer{
+		Transfer: t.ID, Sender: a.Name(), Recipient: t.Peer, Channel: t.Channel,
+		Destination: t.Destination, Requested: t.Requested, Overwrite: t.Overwrite, Announced: announced,
+		Single: src.Single(),
+	}
+	if t.Requested {
+		offer.Destination = ""
+	}
+	return transfer.Send(at.ctx, &toldSend{Conversation: conv, agent: a, at: at}, transfer.Outgoing{
+		Offer: offer, Sources: src.Sources, Meter: at.meter, LastTry: at.entry.Tries >= lastTry,
+		Note: a.noteOf(at),
+	})
+}
+
+// lastTry is after how many attempts without progress a file that never stops
+// changing fails.
+const lastTry = 8
+
+// noteOf returns what tells the journal of progress, in the order told.
+func (a *Agent) noteOf(at *attempt) transfer.Note {
+	return func(kind mft.EventKind, code mft.Code, detail string) {
+		now := a.now()
+		a.trail.Note(at.id, func(tx *journal.Tx) error {
+			return a.trail.TellAt(tx, now, at.id, kind, code, detail)
+		})
+	}
+}
+
+// A toldSend is a conversation that writes its milestones into the journal.
+type toldSend struct {
+	transfer.Conversation
+	agent *Agent
+	at    *attempt
+}
+
+// Send sends, with the offer on record before it leaves.
+func (c *toldSend) Send(ctx context.Context, kind protocol.Kind, body []byte) error {
+	a, id := c.agent, c.at.id
+	if kind == protocol.KindOffer {
+		err := a.trail.Write(ctx, id, func(tx *journal.Tx) error {
+			if err := tx.SetState(id, mft.StateRunning, mft.Reason{}, a.now()); err != nil {
+				return err
+			}
+			if err := tx.AddAttempt(id); err != nil || c.quiet() {
+				return err
+			}
+			return a.trail.Tell(tx, id, mft.EventOffered, "", "")
+		})
+		if err != nil {
+			return err
+		}
+	}
+	err := c.Conversation.Send(ctx, kind, body)
+	if err == nil && kind == protocol.KindSeal {
+		now := a.now()
+		a.trail.Note(id, func(tx *journal.Tx) error { return tx.SetState(id, mft.StateVerifying, mft.Reason{}, now) })
+	}
+	return err
+}
+
+// Receive receives, and tells when the peer accepts.
+func (c *toldSend) Receive(ctx context.Context) (protocol.Kind, []byte, error) {
+	kind, body, err := c.Conversation.Receive(ctx)
+	if err == nil && kind == protocol.KindDecision && !c.quiet() {
+		if d, err := protocol.ParseDecision(body); err == nil && d.Code.OK() {
+			c.agent.noteOf(c.at)(mft.EventAccepted, "", "")
+		}
+	}
+	return kind, body, err
+}
+
+// quiet reports whether the attempt repeats one that ended in waiting: its
+// story has been told.
+func (c *toldSend) quiet() bool { return c.at.entry.Waiting != "" && c.at.entry.Tries > 0 }
+
+// concludeSend writes what follows an attempt at sending.
+func (a *Agent) concludeSend(at *attempt, t mft.Transfer, receipt mft.Receipt, err error) {
+	if err != nil {
+		v := a.verdictOf(at, err)
+		a.conclude(at, t, v)
+		if v.State == mft.StateFailed {
+			a.notices.Add(t.Peer, t.ID)
+		}
+		return
+	}
+	totals, moved := at.meter.Snapshot()
+	if totals.Items == 0 { // an earlier attempt had delivered it
+		totals, moved = receipt.Received, receipt.Received
+		totals.Items += receipt.Failed
+	}
+	err = a.trail.Write(context.WithoutCancel(at.ctx), t.ID, func(tx *journal.Tx) error {
+		if err := tx.SetProgress(t.ID, totals, moved); err != nil {
+			return err
+		}
+		if err := tx.StoreReceipt(t.ID, receipt, nil); err != nil {
+			return err
+		}
+		if err := a.trail.SetState(tx, t.ID, mft.StateDelivered, mft.Reason{}); err != nil {
+			return err
+		}
+		return a.trail.Close(tx, t.ID, receipt)
+	})
+	if err != nil {
+		// The peer has it: the next offer is answered with the receipt.
+		a.conclude(at, t, a.verdictOf(at, err))
+		return
+	}
+	a.again(at, t, queue.Verdict{State: mft.StateDone})
+}
+
+// askTimeout is how long a peer may take to answer a request; askAgain how
+// long an offer may take to follow before the request is repeated.
+const (
+	askTimeout = 30 * time.Second
+	askAgain   = time.Minute
+)
+
+// ask asks the peer for the files of t. The offer comes in a conversation of
+// its own.
+func (a *Agent) ask(at *attempt, t mft.Transfer) error {
+	ctx, cancel := context.WithTimeout(at.ctx, askTimeout)
+	defer cancel()
+	conv, err := a.link.Open(ctx, t.Peer, t.ID, "")
+	if err != nil {
+		return err
+	}
+	defer conv.Close()
+	at.reached = true
+	if at.entry.Waiting == "" && at.entry.Tries == 0 {
+		a.noteOf(at)(mft.EventRequested, "", strings.Join(t.Sources, " "))
+	}
+	r := mft.Request{Path: t.Sources[0], Overwrite: t.Overwrite}
+	if err := conv.Send(ctx, protocol.KindRequest, protocol.AppendRequest(nil, &r)); err != nil {
+		return fmt.Errorf("sending the request: %w", err)
+	}
+	kind, body, err := conv.Receive(ctx)
+	if err != nil {
+		return fmt.Errorf("waiting for the answer to the request: %w", err)
+	}
+	if kind != protocol.KindDecision {
+		return mft.Fail(mft.CodeProtocol, "ask for files", "", fmt.Errorf("a %v came where a decision was due", kind))
+	}
+	d, err := protocol.ParseDecision(body)
+	if err != nil {
+		return err
+	}
+	if !d.Code.OK() {
+		return &transfer.Refused{Decision: d}
+	}
+	return nil
+}
+
+// concludeAsk writes what follows a request. One that the peer agreed to is
+// repeated if no offer follows: it may have lost what it agreed to.
+func (a *Agent) concludeAsk(at *attempt, t mft.Transfer, err error) {
+	if err == nil {
+		a.conclude(at, t, queue.Verdict{State: mft.StateQueued, Delay: askAgain})
+		return
+	}
+	a.conclude(at, t, a.verdictOf(at, err))
+}

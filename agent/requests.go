@@ -1,0 +1,140 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"mft.dev/mft"
+	"mft.dev/mft/agent/queue"
+	"mft.dev/mft/agent/source"
+	"mft.dev/mft/journal"
+	"mft.dev/mft/protocol"
+	"mft.dev/mft/transfer"
+)
+
+// requestedBy answers a request of a peer for files of this host, and queues
+// the transfer if it is granted.
+func (a *Agent) requestedBy(ctx context.Context, conv transfer.Conversation, e *protocol.Envelope) error {
+	r, err := e.Request()
+	if err != nil {
+		return err
+	}
+	if err := a.witness(ctx, e); err != nil {
+		return a.answer(ctx, conv, decisionOf(err))
+	}
+	t, err := a.grant(ctx, &r)
+	if err != nil {
+		if _, known, _ := a.journal.Transfer(ctx, r.Transfer); !known {
+			reason := mft.ReasonOf(err)
+			a.event(ctx, mft.Event{Kind: mft.EventRejected, Transfer: r.Transfer, Peer: r.Requester, Code: reason.Code, Detail: reason.Detail})
+		}
+		return a.answer(ctx, conv, decisionOf(err))
+	}
+	if err := a.answer(ctx, conv, mft.Decision{Code: mft.CodeOK}); err != nil {
+		return err
+	}
+	a.enqueue(t)
+	return nil
+}
+
+// grant makes a row of a request, or finds the one that an earlier copy of it
+// made.
+func (a *Agent) grant(ctx context.Context, r *mft.Request) (mft.Transfer, error) {
+	t, known, err := a.journal.Transfer(ctx, r.Transfer)
+	if err != nil {
+		return t, err
+	}
+	if known {
+		switch {
+		case t.Role != mft.RoleSend || t.Peer != r.Requester || !t.Requested:
+			return t, mft.Fail(mft.CodeNotAllowed, "request", r.Transfer.String(), errors.New("this host knows another transfer by this id"))
+		case t.State.Terminal() || t.State == mft.StatePaused:
+			d := ended(t)
+			return t, mft.Fail(d.Code, "request", r.Path, fmt.Errorf("it is %s: %s", t.State, d.Detail))
+		}
+		return t, nil
+	}
+	found, err := source.Grant(r, a.RequestGrants(r.Requester))
+	if err != nil {
+		return t, err
+	}
+	now := a.now()
+	t = mft.Transfer{
+		ID: r.Transfer, Role: mft.RoleSend, Peer: r.Requester, State: mft.StatePlanned, Sources: []string{found},
+		Overwrite: r.Overwrite, Requested: true, Created: now, Updated: now,
+	}
+	err = a.journal.Update(ctx, func(tx *journal.Tx) error {
+		return a.trail.Create(tx, t, mft.EventRequested, "by "+string(r.Requester)+": "+r.Path)
+	})
+	t.State = mft.StateQueued
+	return t, err
+}
+
+// cancelledBy ends a transfer that the peer has given up.
+func (a *Agent) cancelledBy(ctx context.Context, e *protocol.Envelope) error {
+	c, err := e.Cancel()
+	if err != nil {
+		return err
+	}
+	if err := a.witness(ctx, e); err != nil {
+		return err
+	}
+	t, known, err := a.journal.Transfer(ctx, c.Transfer)
+	if err != nil || !known || t.Peer != e.Sender {
+		return err
+	}
+	state, reason := mft.StateFailed, mft.Reason{Code: c.Code, Detail: fmt.Sprintf("%s ended it: %s", e.Sender, c.Detail)}
+	if c.Code == mft.CodeCancelled {
+		state = mft.StateCancelled
+	}
+	_, err = a.finish(ctx, t, state, reason, queue.ErrCancelled)
+	if mft.CodeOf(err) == mft.CodeBadState {
+		return nil // it has ended already
+	}
+	return err
+}
+
+// finish puts a transfer into a state that ends it or holds it up. An attempt
+// under way is ended first, with cause. CodeBadState says that the transfer
+// can no longer be changed.
+func (a *Agent) finish(ctx context.Context, t mft.Transfer, s mft.State, r mft.Reason, cause error) (mft.Transfer, error) {
+	at, err := a.claim(ctx, t.Peer, t.ID, cause)
+	if err != nil {
+		return t, err
+	}
+	defer a.release(at)
+	err = a.trail.Write(ctx, t.ID, func(tx *journal.Tx) error {
+		now, ok, err := tx.Transfer(t.ID)
+		if err != nil {
+			return err
+		}
+		if !ok || now.State.Terminal() || now.State == mft.StateDelivered {
+			return mft.Fail(mft.CodeBadState, string(s), t.ID.String(), fmt.Errorf("it is %s", now.State))
+		}
+		if err := a.trail.SetState(tx, t.ID, s, r); err != nil {
+			return err
+		}
+		t, _, err = tx.Transfer(t.ID)
+		return err
+	})
+	if err != nil {
+		a.requeue(ctx, t)
+		return t, err
+	}
+	a.mu.Lock()
+	a.queue.Drop(t.Peer, t.ID)
+	a.mu.Unlock()
+	if t.Role == mft.RoleReceive && t.State.Terminal() {
+		a.discard(context.WithoutCancel(ctx), t.ID)
+	}
+	return t, nil
+}
+
+// requeue makes sure that a transfer whose attempt was ended for nothing is
+// tried again.
+func (a *Agent) requeue(ctx context.Context, t mft.Transfer) {
+	if now, ok, err := a.journal.Transfer(context.WithoutCancel(ctx), t.ID); err == nil && ok {
+		a.enqueue(now)
+	}
+}

@@ -1,0 +1,199 @@
+// Package source opens what a transfer sends, from where it may be sent.
+//
+// [Open] takes the row of a transfer and a [Place], which says whose word the
+// paths are: an operator's, who may name anything that the agent can read; a
+// channel's, below its directory; or a peer's, below what the peer is allowed
+// at this moment. [Set.Close] closes what Open opened.
+//
+// The package refuses to follow symbolic links that anybody but an operator
+// named, and to send for a peer what was allowed once but is not any more. It
+// reads no content.
+package source
+
+import (
+	"context"
+	"errors"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"mft.dev/mft"
+	"mft.dev/mft/internal/confine"
+	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/scan"
+)
+
+// A Place is where the sources of a transfer may lie.
+type Place struct {
+	// Grants are those of the peer that asked; used when the transfer was
+	// requested.
+	Grants []mft.Grant
+	// Channel is the directory of the transfer's channel, empty when the
+	// configuration has no such channel; used when it belongs to one.
+	Channel string
+	// Missing is told of each file that a channel found and that has gone
+	// since, unless there is no other.
+	Missing func(error)
+}
+
+// A Set is the sources of one transfer.
+type Set struct {
+	Sources []*scan.Source
+	roots   []*confine.Root
+}
+
+// Close closes the sources.
+func (s *Set) Close() {
+	for _, src := range s.Sources {
+		src.Close() // read only: there is nothing to lose
+	}
+	for _, r := range s.roots {
+		r.Close()
+	}
+}
+
+// Single reports whether the transfer sends one file, which may get another
+// name at its destination.
+func (s *Set) Single() bool { return len(s.Sources) == 1 && s.Sources[0].Single }
+
+// Announced sums up the sizes when all sources are files. What is in
+// directories is found by scanning, while it moves.
+func (s *Set) Announced(ctx context.Context) (mft.Count, error) {
+	var sum mft.Count
+	for _, src := range s.Sources {
+		if !src.Single {
+			return mft.Count{}, nil
+		}
+		for e, err := range src.Items(ctx) {
+			if err == nil {
+				sum.Items++
+				sum.Bytes += e.Item.Size
+			}
+		}
+	}
+	return sum, ctx.Err()
+}
+
+// Open opens the sources of t. Errors: those of scan.Open and
+// transfer.AdmitRequest, and mft.CodeConfig when the channel is no more.
+func Open(t mft.Transfer, p Place) (*Set, error) {
+	s := &Set{}
+	var err error
+	switch {
+	case t.Requested:
+		err = s.openRequested(t, p.Grants)
+	case t.Channel != "":
+		err = s.openArrived(t, p)
+	default:
+		err = s.openNamed(t.Sources)
+	}
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Set) openNamed(paths []string) error {
+	for _, path := range paths {
+		src, err := scan.Open(path)
+		if err != nil {
+			return err
+		}
+		s.Sources = append(s.Sources, src)
+	}
+	return nil
+}
+
+// openRequested opens what a peer asked for. What it is allowed is asked at
+// every attempt: what was taken back since is not sent.
+func (s *Set) openRequested(t mft.Transfer, grants []mft.Grant) error {
+	for _, path := range t.Sources {
+		r := mft.Request{Transfer: t.ID, Requester: t.Peer, Path: path}
+		root, rel, err := transfer.AdmitRequest(&r, grants)
+		if err != nil {
+			return err
+		}
+		if err := s.openUnder(root, rel); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Set) openUnder(root, rel string) error {
+	r, err := confine.Open(filepath.FromSlash(root))
+	if err != nil {
+		return err
+	}
+	s.roots = append(s.roots, r)
+	src, err := scan.OpenUnder(r, rel)
+	if err != nil {
+		return err
+	}
+	s.Sources = append(s.Sources, src)
+	return nil
+}
+
+// openArrived opens files that a channel found. One that has gone since is
+// told of and left out.
+func (s *Set) openArrived(t mft.Transfer, p Place) error {
+	if p.Channel == "" {
+		return mft.Fail(mft.CodeConfig, "open the source of channel", t.Channel, errors.New("the configuration no longer has it"))
+	}
+	root, err := confine.Open(p.Channel)
+	if err != nil {
+		return err
+	}
+	s.roots = append(s.roots, root)
+	var missing []error
+	for _, path := range t.Sources {
+		rel, err := filepath.Rel(p.Channel, path)
+		if err != nil || rel == ".." || strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
+			return mft.Fail(mft.CodeConfig, "open the source of channel", path, errors.New("it is not in the channel's directory"))
+		}
+		src, err := scan.OpenUnder(root, filepath.ToSlash(rel))
+		switch {
+		case mft.CodeOf(err) == mft.CodeNotFound:
+			missing = append(missing, err)
+		case err != nil:
+			return err
+		default:
+			s.Sources = append(s.Sources, src)
+		}
+	}
+	if len(s.Sources) == 0 && len(missing) > 0 {
+		return missing[0]
+	}
+	for _, err := range missing {
+		p.Missing(err)
+	}
+	return nil
+}
+
+// Grant decides whether a peer may have what it asks for, opens it once to see
+// that it is there, and returns its absolute path. Errors: those of
+// transfer.AdmitRequest and scan.OpenUnder.
+func Grant(r *mft.Request, grants []mft.Grant) (string, error) {
+	root, rel, err := transfer.AdmitRequest(r, grants)
+	if err != nil {
+		return "", err
+	}
+	s := &Set{}
+	defer s.Close()
+	if err := s.openUnder(root, rel); err != nil {
+		return "", err
+	}
+	found := path.Join(root, rel)
+	if strings.HasSuffix(rel, "/") {
+		found += "/"
+	}
+	return found, nil
+}
+
+// Check opens what an operator named once to see that it is there.
+func Check(paths []string) error {
+	s := &Set{}
+	defer s.Close()
+	return s.openNamed(paths)
+}
