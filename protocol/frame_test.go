@@ -1,7 +1,6 @@
 package protocol
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"io"
@@ -217,7 +216,7 @@ func TestPayloadStaysUntilNext(t *testing.T) {
 	for i := range 200 {
 		writeOrFail(t, w, FramePack, bytes.Repeat([]byte{byte(i)}, 1+i*401))
 	}
-	r := NewFrameReader(iotest.OneByteReader(bufio.NewReader(&pipe)))
+	r := NewFrameReader(iotest.HalfReader(&pipe))
 	for i := range 200 {
 		if _, _, err := r.Next(); err != nil {
 			t.Fatal(err)
