@@ -37,7 +37,9 @@ func (t *tree) openat(dirfd int, rel string, flags int) (int, error) {
 	if t.plain || len(rel) >= unix.PathMax {
 		return walk(dirfd, rel, flags)
 	}
-	fd, err := openat2(dirfd, rel, flags|unix.O_NOFOLLOW, beneath)
+	// Without O_NOFOLLOW, since then a link at the end is ELOOP too and not
+	// ENOTDIR.
+	fd, err := openat2(dirfd, rel, flags, beneath)
 	switch err {
 	case unix.EXDEV:
 		// No path that passed checkPath leads out by itself.
