@@ -1,0 +1,247 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/zeebo/blake3"
+
+	"mft.dev/mft"
+	"mft.dev/mft/journal"
+	"mft.dev/mft/protocol"
+)
+
+// plan decides for a run of announced items which content is wanted, and
+// makes what has no content: directories and symlinks.
+func (r *receiver) plan(ctx context.Context, first uint64, items []mft.Item) error {
+	r.mu.Lock()
+	next := r.items.next
+	room := windowItems - (r.items.next - r.items.first)
+	r.mu.Unlock()
+	if first != next || uint64(len(items)) > room {
+		return protocolError("items %d to %d are out of turn", first, first+uint64(len(items)))
+	}
+	answer := r.scratch[:0]
+	var run protocol.Want // a run of items with the verdict Send
+	for i := range items {
+		index := first + uint64(i)
+		w, err := r.verdict(ctx, index, &items[i])
+		if err != nil {
+			return err
+		}
+		if w.Verdict == protocol.Send {
+			if run.Count == 0 {
+				run = protocol.Want{First: index, Verdict: protocol.Send}
+			}
+			run.Count++
+			continue
+		}
+		if run.Count > 0 {
+			answer = protocol.AppendWant(answer, &run)
+			run.Count = 0
+		}
+		w.First, w.Count = index, 1
+		answer = protocol.AppendWant(answer, &w)
+	}
+	if run.Count > 0 {
+		answer = protocol.AppendWant(answer, &run)
+	}
+	r.scratch = answer
+	return r.write(protocol.FrameWant, answer)
+}
+
+// verdict admits one item to the window. An error ends the attempt; what
+// concerns the item alone is a refusal.
+func (r *receiver) verdict(ctx context.Context, index uint64, it *mft.Item) (protocol.Want, error) {
+	slot := inItem{item: *it}
+	var w protocol.Want
+	final, err := r.place.final(index, it)
+	if err != nil {
+		return w, err
+	}
+	slot.final = final
+	key := protocol.KeyOf(it)
+	if digest, ok := r.known.get(key); ok {
+		slot.decided, slot.settled = true, true
+		slot.digest = digest
+		w = protocol.Want{Verdict: protocol.Have, Digest: digest}
+		r.push(slot, it.Size)
+		if it.Type == mft.ItemDir {
+			r.place.remember(final, it)
+		}
+		return w, nil
+	}
+	w, made, err := r.consider(ctx, index, &slot, key)
+	if err != nil && itemLevel(err) {
+		reason := mft.ReasonOf(err)
+		slot.decided, slot.settled, slot.wanted = true, true, false
+		slot.outcome = protocol.Failed
+		r.itemFailed(it.Path, reason)
+		w, err = protocol.Want{Verdict: protocol.Refuse, Code: reason.Code, Detail: reason.Detail}, nil
+	}
+	if err != nil {
+		return w, err
+	}
+	r.push(slot, 0)
+	if made != nil {
+		r.stage(*made)
+	}
+	return w, nil
+}
+
+// consider decides on an item that this transfer has not delivered before. What
+// has no content is made, and returned to be staged.
+func (r *receiver) consider(ctx context.Context, index uint64, slot *inItem, key protocol.Key) (protocol.Want, *staged, error) {
+	wanted := protocol.Want{Verdict: protocol.Send}
+	switch it := &slot.item; it.Type {
+	case mft.ItemDir:
+		slot.decided = true
+		made, err := r.place.makeDir(slot.final, it)
+		if err != nil {
+			return wanted, nil, err
+		}
+		e := journal.Entry{Key: key, Final: slot.final, Type: it.Type, Overwrite: r.in.Offer.Overwrite}
+		return wanted, &staged{index: index, made: made, entry: e}, nil
+	case mft.ItemSymlink:
+		slot.decided = true
+		if err := r.place.exists(slot.final, r.in.Offer.Overwrite); err != nil {
+			return wanted, nil, err
+		}
+		temp, err := r.place.stageLink(ctx, slot.final, key, it)
+		if err != nil {
+			return wanted, nil, err
+		}
+		return wanted, &staged{index: index, made: true, entry: r.entryOf(slot, key, temp)}, nil
+	default:
+		if err := r.place.exists(slot.final, r.in.Offer.Overwrite); err != nil {
+			return wanted, nil, err
+		}
+		slot.wanted = true
+		return r.resumePoint(ctx, it, key), nil, nil
+	}
+}
+
+func (r *receiver) entryOf(slot *inItem, key protocol.Key, temp string) journal.Entry {
+	return journal.Entry{
+		Key: key, Temp: temp, Final: slot.final, Digest: slot.digest,
+		Size: slot.item.Size, Type: slot.item.Type, Overwrite: r.in.Offer.Overwrite,
+	}
+}
+
+// resumePoint offers to go on where an earlier attempt left a big file, with
+// the digest of what is there now: the length of a file proves nothing.
+func (r *receiver) resumePoint(ctx context.Context, it *mft.Item, key protocol.Key) protocol.Want {
+	fresh := protocol.Want{Verdict: protocol.Send}
+	part, ok := r.parts[key]
+	if !ok || it.Size <= smallMax || part.Offset <= 0 || part.Offset > it.Size {
+		return fresh
+	}
+	f, err := r.place.reopen(part.Temp)
+	if err != nil {
+		return fresh
+	}
+	defer f.Close()
+	hash := blake3.New()
+	if err := hashRange(ctx, f, part.Offset, hash); err != nil {
+		return fresh
+	}
+	return protocol.Want{Verdict: protocol.Resume, Offset: part.Offset, Digest: sumOf(hash)}
+}
+
+// push puts an item into the window. size counts for what was had before.
+func (r *receiver) push(slot inItem, had int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.items.push(slot)
+	r.in.Meter.found(1, slot.item.Size)
+	if slot.settled && slot.outcome == protocol.Delivered {
+		r.delivered.Items++
+		r.delivered.Bytes += had
+		r.in.Meter.moved(1, had)
+	}
+	r.advance()
+}
+
+// advance hashes what can be hashed in order and lets settled items go. The
+// caller holds mu.
+func (r *receiver) advance() {
+	for r.hashedTo < r.items.next {
+		it := r.items.at(r.hashedTo)
+		if !it.decided {
+			break
+		}
+		r.manifest.Add(&it.item, it.outcome, it.digest)
+		it.hashed = true
+		r.hashedTo++
+	}
+	r.items.popWhile(func(it *inItem) bool { return it.hashed && it.settled })
+}
+
+// due returns an item whose content is due, and marks it as no longer due.
+func (r *receiver) due(index uint64) (inItem, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	it := r.items.at(index)
+	if it == nil || !it.wanted {
+		return inItem{}, protocolError("content of item %d, which is not due", index)
+	}
+	it.wanted = false
+	return *it, nil
+}
+
+// decide fixes what an item contributes to the manifest.
+func (r *receiver) decide(index uint64, o protocol.Outcome, d mft.Digest) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	it := r.items.at(index)
+	it.decided, it.outcome, it.digest = true, o, d
+	if o != protocol.Delivered {
+		it.settled = true
+	}
+	r.advance()
+}
+
+// giveUp notes that an item whose content came cannot be delivered, and tells
+// the sender. The item has been decided.
+func (r *receiver) giveUp(index uint64, path string, cause error) error {
+	r.itemFailed(path, mft.ReasonOf(cause))
+	return r.tellFailed(index, cause)
+}
+
+// tellFailed settles an item that has been counted as failed.
+func (r *receiver) tellFailed(index uint64, cause error) error {
+	reason := mft.ReasonOf(cause)
+	r.mu.Lock()
+	if it := r.items.at(index); it != nil {
+		it.settled = true
+	}
+	r.advance()
+	r.mu.Unlock()
+	fail := protocol.ItemFail{Index: index, Code: reason.Code, Detail: reason.Detail}
+	return r.write(protocol.FrameItemFail, protocol.AppendItemFail(nil, &fail))
+}
+
+func (r *receiver) itemFailed(path string, reason mft.Reason) {
+	r.mu.Lock()
+	r.failed++
+	r.mu.Unlock()
+	r.failures.add(reason.Code, reason.Detail)
+	r.in.Note(mft.EventItem, reason.Code, fmt.Sprintf("%q was not delivered: %s", path, reason.Detail))
+}
+
+// itemLevel reports whether an error concerns one item and not the transfer:
+// another name could still be delivered.
+func itemLevel(err error) bool {
+	switch mft.CodeOf(err) {
+	case mft.CodeBadPath, mft.CodePermission, mft.CodeNameTooLong, mft.CodeExists, mft.CodeNotFound,
+		mft.CodeNotRegular, mft.CodeWrongType, mft.CodeSymlink:
+		return true
+	}
+	return false
+}
+
+func notThere(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || mft.CodeOf(err) == mft.CodeNotFound
+}

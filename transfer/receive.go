@@ -1,0 +1,371 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"mft.dev/mft"
+	"mft.dev/mft/journal"
+	"mft.dev/mft/protocol"
+)
+
+// Receive answers an admitted offer, takes what is sent, and commits it. When
+// it returns a receipt, everything that the receipt vouches for is durable
+// under its final name, the journal has the transfer as delivered with this
+// receipt, and the receipt has been handed to the conversation.
+//
+// After an error the transfer stays as it is in the journal, and what has been
+// verified stays in its staging directory: the next attempt goes on there, or
+// [Discard] removes it. What the sender can do about the error it was told.
+func Receive(ctx context.Context, conv Conversation, in Incoming) (mft.Receipt, error) {
+	return receive(ctx, conv, in, nil)
+}
+
+func receive(ctx context.Context, conv Conversation, in Incoming, step stepper) (mft.Receipt, error) {
+	in.Meter.reset()
+	r, err := newReceiver(ctx, in)
+	if err != nil {
+		refuse(ctx, conv, err)
+		return mft.Receipt{}, err
+	}
+	r.step = step
+	defer r.place.close()
+	decision := mft.Decision{Code: mft.CodeOK, DataKey: conv.DataKey(), Streams: 1}
+	if err := conv.Send(ctx, protocol.KindDecision, protocol.AppendDecision(nil, &decision)); err != nil {
+		return mft.Receipt{}, fmt.Errorf("sending the decision: %w", err)
+	}
+	conn, err := conv.OpenData(ctx, in.Offer.DataKey)
+	if err != nil {
+		return mft.Receipt{}, fmt.Errorf("opening the data connection: %w", err)
+	}
+	defer conn.Close()
+	receipt, err := r.run(ctx, conv, conn)
+	if err != nil {
+		return mft.Receipt{}, err
+	}
+	if err := conv.Send(ctx, protocol.KindReceipt, protocol.AppendReceipt(nil, &receipt)); err != nil {
+		return receipt, fmt.Errorf("sending the receipt: %w", err)
+	}
+	return receipt, nil
+}
+
+// Redeliver answers an offer of a transfer that already has its receipt.
+func Redeliver(ctx context.Context, conv Conversation, r mft.Receipt) error {
+	decision := mft.Decision{Code: mft.CodeDelivered}
+	if err := conv.Send(ctx, protocol.KindDecision, protocol.AppendDecision(nil, &decision)); err != nil {
+		return fmt.Errorf("sending the decision: %w", err)
+	}
+	if err := conv.Send(ctx, protocol.KindReceipt, protocol.AppendReceipt(nil, &r)); err != nil {
+		return fmt.Errorf("sending the receipt: %w", err)
+	}
+	return nil
+}
+
+// refuse tells the sender why this end cannot take part. That it could not be
+// told is no news: it will ask again.
+func refuse(ctx context.Context, conv Conversation, cause error) {
+	reason := mft.ReasonOf(cause)
+	decision := mft.Decision{Code: reason.Code, Detail: reason.Detail}
+	_ = conv.Send(ctx, protocol.KindDecision, protocol.AppendDecision(nil, &decision))
+}
+
+// inItem is one announced item at the receiver.
+type inItem struct {
+	item    mft.Item
+	final   string // relative to the landing's root
+	wanted  bool   // content is due
+	decided bool   // its contribution to the manifest is known
+	hashed  bool
+	settled bool // committed, had before, failed or superseded
+	outcome protocol.Outcome
+	digest  mft.Digest
+}
+
+// receiver is the state of one attempt at receiving. One goroutine reads the
+// data connection and owns what it lands; another commits. They share the
+// window and the pending batch.
+type receiver struct {
+	in    Incoming
+	place *place
+	known *knownSet
+	parts map[protocol.Key]journal.Partial
+	step  stepper
+
+	conn    net.Conn
+	writing sync.Mutex
+	frames  *protocol.FrameWriter
+	scratch []byte
+
+	big *bigLanding // the file that DATA belongs to
+
+	mu        sync.Mutex
+	items     *window[inItem]
+	manifest  *protocol.Manifest
+	hashedTo  uint64
+	delivered mft.Count // committed now or before
+	failed    int64
+	batch     batch
+	roomy     sync.Cond // batch has been taken, or stopped
+	stopped   bool      // the attempt is over: nobody takes the batch
+	failures  failures
+
+	seal chan mft.Seal
+	kick chan struct{} // the committer should look
+}
+
+// newReceiver brings what earlier attempts left into order and prepares the
+// place where items land.
+func newReceiver(ctx context.Context, in Incoming) (*receiver, error) {
+	id := in.Offer.Transfer
+	if err := Recover(ctx, in.Journal, id); err != nil {
+		return nil, err
+	}
+	known, err := loadKnown(ctx, in.Journal, id)
+	if err != nil {
+		return nil, err
+	}
+	partials, err := in.Journal.Partials(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	p, err := openPlace(in)
+	if err != nil {
+		return nil, err
+	}
+	r := &receiver{
+		in: in, place: p, known: known, parts: make(map[protocol.Key]journal.Partial),
+		items: newWindow[inItem](), manifest: protocol.NewManifest(),
+		seal: make(chan mft.Seal, 1), kick: make(chan struct{}, 1),
+	}
+	r.roomy.L = &r.mu
+	for _, part := range partials {
+		r.parts[part.Key] = part
+	}
+	if err := p.prepare(in.Offer.Announced, r.parts); err != nil {
+		p.close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// run takes part in the data connection until everything is committed.
+func (r *receiver) run(ctx context.Context, conv Conversation, conn net.Conn) (mft.Receipt, error) {
+	r.conn, r.frames = conn, protocol.NewFrameWriter(conn)
+	g, gctx := errgroup.WithContext(ctx)
+	woken := make(chan struct{})
+	wake := context.AfterFunc(gctx, func() {
+		defer close(woken)
+		r.stop()
+	})
+
+	landed := make(chan struct{})
+	var receipt mft.Receipt
+	g.Go(func() error { return r.awaitSeal(gctx, conv) })
+	g.Go(func() error {
+		defer r.abandonBig()
+		if err := r.land(gctx); err != nil {
+			return firstError(gctx, err)
+		}
+		close(landed)
+		return nil
+	})
+	g.Go(func() error {
+		var err error
+		receipt, err = r.commitAll(gctx, landed)
+		return err
+	})
+	err := g.Wait()
+	if !wake() {
+		<-woken
+	}
+	r.batch.discard()
+	if err != nil {
+		r.tell(err)
+	}
+	return receipt, err
+}
+
+// stop wakes whoever waits, so that all goroutines of the attempt can end.
+// The connection is left open to tell the sender why.
+func (r *receiver) stop() {
+	r.mu.Lock()
+	r.stopped = true
+	r.roomy.Broadcast()
+	r.mu.Unlock()
+	past := time.Unix(1, 0)
+	if r.writing.TryLock() {
+		defer r.writing.Unlock()
+		_ = r.conn.SetReadDeadline(past)
+		return
+	}
+	_ = r.conn.SetDeadline(past) // somebody is stuck in a write
+}
+
+// tellTimeout bounds how long a sender that does not read delays the end of a
+// failed attempt.
+const tellTimeout = 3 * time.Second
+
+// tell lets the sender know why this end gives up, if the connection still
+// takes it. It reads on until the sender has closed: closing a connection with
+// unread content would make the kernel drop what was just written.
+func (r *receiver) tell(cause error) {
+	if errors.Is(cause, context.Canceled) || mft.CodeOf(cause) == mft.CodeDisconnected {
+		return
+	}
+	reason := mft.ReasonOf(cause)
+	f := protocol.Failure{Code: reason.Code, Detail: reason.Detail}
+	_ = r.conn.SetDeadline(time.Now().Add(tellTimeout))
+	if r.frames.WriteFrame(protocol.FrameFail, protocol.AppendFailure(nil, &f)) == nil {
+		_, _ = io.Copy(io.Discard, r.conn)
+	}
+}
+
+// awaitSeal passes the sender's seal on.
+func (r *receiver) awaitSeal(ctx context.Context, conv Conversation) error {
+	kind, body, err := conv.Receive(ctx)
+	if err != nil {
+		return firstError(ctx, fmt.Errorf("waiting for the seal: %w", err))
+	}
+	if kind != protocol.KindSeal {
+		return unexpected(kind, body, protocol.KindSeal)
+	}
+	seal, err := protocol.ParseSeal(body)
+	if err != nil {
+		return err
+	}
+	r.seal <- seal
+	return nil
+}
+
+// land reads the data connection until the sender has sent everything.
+func (r *receiver) land(ctx context.Context) error {
+	frames := protocol.NewFrameReader(r.conn)
+	moving := false
+	for {
+		kind, size, err := frames.Next()
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				err = errors.New("the peer closed it")
+			}
+			return disconnected("read from", err)
+		}
+		switch kind {
+		case protocol.FrameData:
+			if err := r.landData(ctx, frames, size); err != nil {
+				return err
+			}
+			continue
+		case protocol.FrameFile, protocol.FramePack:
+			if !moving {
+				moving = true
+				r.in.Note(mft.EventMoving, mft.CodeOK, "")
+			}
+		}
+		payload, err := frames.Payload()
+		if err != nil {
+			return disconnected("read from", err)
+		}
+		if kind == protocol.FrameEnd {
+			return r.checkComplete()
+		}
+		if err := r.hear(ctx, kind, payload); err != nil {
+			return err
+		}
+	}
+}
+
+func (r *receiver) hear(ctx context.Context, kind protocol.FrameKind, payload []byte) error {
+	switch kind {
+	case protocol.FrameItems:
+		first, items, err := protocol.ParseItems(payload)
+		if err != nil {
+			return err
+		}
+		return r.plan(ctx, first, items)
+	case protocol.FrameScanned:
+		_, err := protocol.ParseScanned(payload)
+		return err
+	case protocol.FramePack:
+		return protocol.WalkPack(payload, func(i uint64, d mft.Digest, content []byte) error {
+			return r.landSmall(ctx, i, d, content)
+		})
+	case protocol.FrameFile:
+		start, err := protocol.ParseFileStart(payload)
+		if err != nil {
+			return err
+		}
+		return r.landBig(ctx, start)
+	case protocol.FrameHole:
+		n, err := protocol.ParseHole(payload)
+		if err != nil {
+			return err
+		}
+		return r.landHole(ctx, n)
+	case protocol.FrameCheck:
+		d, err := protocol.ParseCheck(payload)
+		if err != nil {
+			return err
+		}
+		return r.landCheck(ctx, d)
+	case protocol.FrameFileEnd:
+		end, err := protocol.ParseFileEnd(payload)
+		if err != nil {
+			return err
+		}
+		return r.landEnd(ctx, end)
+	case protocol.FrameFileFail:
+		fail, err := protocol.ParseItemFail(payload)
+		if err != nil {
+			return err
+		}
+		return r.landFail(ctx, fail)
+	case protocol.FrameFail:
+		f, err := protocol.ParseFailure(payload)
+		if err != nil {
+			return err
+		}
+		return mft.Fail(f.Code, "transfer", "", fmt.Errorf("the sender stopped: %s", f.Detail))
+	}
+	return protocolError("a frame of kind %d does not come from a sender", kind)
+}
+
+// checkComplete makes sure that END came when nothing is due any more.
+func (r *receiver) checkComplete() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.big != nil {
+		return protocolError("the end came in the middle of a file")
+	}
+	for i := r.items.first; i < r.items.next; i++ {
+		if it := r.items.at(i); it.wanted {
+			return protocolError("the end came before the content of item %d", i)
+		}
+	}
+	return nil
+}
+
+// write sends one frame.
+func (r *receiver) write(kind protocol.FrameKind, payload []byte) error {
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	r.mu.Lock()
+	stopped := r.stopped
+	r.mu.Unlock()
+	if stopped {
+		return disconnected("write to", net.ErrClosed)
+	}
+	if err := r.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return disconnected("write to", err)
+	}
+	if err := r.frames.WriteFrame(kind, payload); err != nil {
+		return disconnected("write to", err)
+	}
+	return nil
+}

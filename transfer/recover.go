@@ -1,0 +1,106 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"path"
+	"slices"
+
+	"mft.dev/mft"
+	"mft.dev/mft/internal/confine"
+	"mft.dev/mft/journal"
+)
+
+// Recover finishes what a crash interrupted between PREPARED and COMMITTED: an
+// item whose temporary name is still there is published now, one whose
+// temporary name is gone was published before. It is idempotent, and does
+// nothing for a transfer without such a batch. Partial content is left for the
+// next attempt.
+//
+// It must run before the transfer is attempted again, and before other
+// transfers may write to the same names.
+func Recover(ctx context.Context, j *journal.Journal, id mft.TransferID) error {
+	batches, err := j.Prepared(ctx, id)
+	if err != nil || len(batches) == 0 {
+		return err
+	}
+	landing, ok, err := j.Landing(ctx, id)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return mft.Fail(mft.CodeJournal, "recover transfer", id.String(),
+			errors.New("a batch was prepared but no landing is known"))
+	}
+	root, err := confine.Open(landing.Root)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for _, b := range batches {
+		if err := recoverBatch(ctx, j, id, root, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func recoverBatch(ctx context.Context, j *journal.Journal, id mft.TransferID, root *confine.Root, b journal.Batch) error {
+	var good []staged
+	some := false
+	for i := range b.Entries {
+		e := &b.Entries[i]
+		if e.Temp != "" && stillThere(root, e.Temp) {
+			switch err := publish(root, e); {
+			case err == nil:
+			case itemLevel(err):
+				some = true // it is asked for again, and refused for this reason
+				continue
+			default:
+				return err
+			}
+		}
+		good = append(good, staged{made: true, entry: *e})
+	}
+	if err := syncDirs(root, finalDirs(b.Entries)); err != nil {
+		return err
+	}
+	return j.Update(ctx, func(tx *journal.Tx) error { return commitBatch(tx, id, b.N, good, some) })
+}
+
+// Discard removes the staging directories of a receive that has ended without
+// needing them, after finishing what had been prepared. It is idempotent.
+func Discard(ctx context.Context, j *journal.Journal, id mft.TransferID) error {
+	if err := Recover(ctx, j, id); err != nil {
+		return err
+	}
+	landing, ok, err := j.Landing(ctx, id)
+	if err != nil || !ok {
+		return err
+	}
+	dirs, err := j.Staging(ctx, id)
+	if err != nil {
+		return err
+	}
+	// The staging directory of the landing is not recorded by itself: its
+	// name follows from the transfer, its place from the landing.
+	dirs = append(dirs, path.Join(landing.Dir, StagingName(id)))
+	if landing.Name != "" {
+		dirs = append(dirs, path.Join(landing.Dir, landing.Name, StagingName(id)))
+	}
+	root, err := confine.Open(landing.Root)
+	if notThere(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	slices.Sort(dirs)
+	for _, dir := range slices.Compact(dirs) {
+		if err := root.RemoveAll(dir); err != nil && !notThere(err) && mft.CodeOf(err) != mft.CodeWrongType {
+			return err
+		}
+	}
+	return j.Update(ctx, func(tx *journal.Tx) error { return tx.ClearStaging(id) })
+}
