@@ -1,0 +1,57 @@
+package localapi
+
+import (
+	"mft.dev/mft"
+	"mft.dev/mft/agent/pairing"
+)
+
+func transferOf(t mft.Transfer) Transfer {
+	sources := t.Sources
+	if sources == nil {
+		sources = []string{}
+	}
+	return Transfer{
+		ID: t.ID, Role: t.Role, Peer: t.Peer, Channel: t.Channel, State: t.State, Reason: problemOfReason(t.Reason),
+		Sources: sources, Destination: t.Destination, Overwrite: t.Overwrite, Requested: t.Requested,
+		Totals: Count(t.Totals), Moved: Count(t.Moved), Created: t.Created, Updated: t.Updated, Attempts: t.Attempts,
+	}
+}
+
+func transfersOf(list []mft.Transfer) []Transfer {
+	out := make([]Transfer, len(list))
+	for i, t := range list {
+		out[i] = transferOf(t)
+	}
+	return out
+}
+
+func eventOf(e mft.Event) Event {
+	out := Event{Seq: e.Seq, Time: e.Time, Kind: e.Kind, Channel: e.Channel, Peer: e.Peer, Code: e.Code, Detail: e.Detail}
+	if !e.Transfer.IsZero() {
+		out.Transfer = &e.Transfer
+	}
+	return out
+}
+
+func peerOf(p pairing.Peer) Peer {
+	out := Peer{
+		Name: p.Name, Address: p.Address, Pins: []string{}, Configured: p.Configured, Link: "down",
+		LinkSince: p.Link.Since, Software: p.Link.Software, Added: p.Added,
+		FilesInto: p.Files, RequestsFrom: p.RequestsFrom,
+	}
+	if p.Link.Connected {
+		out.Link = "up"
+	} else {
+		out.LinkReason = ProblemOf(p.Link.LastError)
+	}
+	for _, k := range p.Pins {
+		out.Pins = append(out.Pins, string(k.Pin))
+	}
+	if out.FilesInto == nil {
+		out.FilesInto = []string{}
+	}
+	if out.RequestsFrom == nil {
+		out.RequestsFrom = []string{}
+	}
+	return out
+}

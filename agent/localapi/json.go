@@ -1,0 +1,138 @@
+package localapi
+
+import (
+	"encoding/json"
+	"unicode/utf8"
+
+	"mft.dev/mft"
+)
+
+// opaque is a string of any bytes. JSON strings are Unicode, names of files
+// are not: what is not valid UTF-8 becomes {"base64": "…"}.
+type opaque string
+
+type opaqueBytes struct {
+	Base64 []byte `json:"base64"`
+}
+
+func (o opaque) MarshalJSON() ([]byte, error) {
+	if utf8.ValidString(string(o)) {
+		return json.Marshal(string(o))
+	}
+	return json.Marshal(opaqueBytes{[]byte(o)})
+}
+
+func (o *opaque) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '{' {
+		var v opaqueBytes
+		if err := json.Unmarshal(b, &v); err != nil {
+			return err
+		}
+		*o = opaque(v.Base64)
+		return nil
+	}
+	var s string
+	if err := json.Unmarshal(b, &s); err != nil {
+		return err
+	}
+	*o = opaque(s)
+	return nil
+}
+
+func opaques(in []string) []opaque {
+	out := make([]opaque, len(in))
+	for i, s := range in {
+		out[i] = opaque(s)
+	}
+	return out
+}
+
+func strs(in []opaque) []string {
+	out := make([]string, len(in))
+	for i, s := range in {
+		out[i] = string(s)
+	}
+	return out
+}
+
+type copyOrderJSON struct {
+	Sources      []opaque          `json:"sources"`
+	Destinations []destinationJSON `json:"destinations"`
+}
+
+type destinationJSON struct {
+	Agent     mft.AgentName `json:"agent"`
+	Path      opaque        `json:"path"`
+	Overwrite mft.Overwrite `json:"overwrite,omitempty"`
+}
+
+// MarshalJSON implements json.Marshaler.
+func (o CopyOrder) MarshalJSON() ([]byte, error) {
+	j := copyOrderJSON{Sources: opaques(o.Sources)}
+	for _, d := range o.Destinations {
+		j.Destinations = append(j.Destinations, destinationJSON{d.Agent, opaque(d.Path), d.Overwrite})
+	}
+	return json.Marshal(j)
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (o *CopyOrder) UnmarshalJSON(b []byte) error {
+	var j copyOrderJSON
+	if err := json.Unmarshal(b, &j); err != nil {
+		return err
+	}
+	*o = CopyOrder{Sources: strs(j.Sources)}
+	for _, d := range j.Destinations {
+		o.Destinations = append(o.Destinations, Destination{d.Agent, string(d.Path), d.Overwrite})
+	}
+	return nil
+}
+
+type requestOrderJSON struct {
+	Agent     mft.AgentName `json:"agent"`
+	Path      opaque        `json:"path"`
+	Into      opaque        `json:"into"`
+	Overwrite mft.Overwrite `json:"overwrite,omitempty"`
+}
+
+// MarshalJSON implements json.Marshaler.
+func (o RequestOrder) MarshalJSON() ([]byte, error) {
+	return json.Marshal(requestOrderJSON{o.Agent, opaque(o.Path), opaque(o.Into), o.Overwrite})
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (o *RequestOrder) UnmarshalJSON(b []byte) error {
+	var j requestOrderJSON
+	if err := json.Unmarshal(b, &j); err != nil {
+		return err
+	}
+	*o = RequestOrder{j.Agent, string(j.Path), string(j.Into), j.Overwrite}
+	return nil
+}
+
+// plainTransfer has the fields of Transfer without its methods.
+type plainTransfer Transfer
+
+// transferJSON overrides the fields that hold opaque bytes: the shallower
+// field wins in encoding/json.
+type transferJSON struct {
+	plainTransfer
+	Sources     []opaque `json:"sources"`
+	Destination opaque   `json:"destination"`
+}
+
+// MarshalJSON implements json.Marshaler.
+func (t Transfer) MarshalJSON() ([]byte, error) {
+	return json.Marshal(transferJSON{plainTransfer(t), opaques(t.Sources), opaque(t.Destination)})
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *Transfer) UnmarshalJSON(b []byte) error {
+	var j transferJSON
+	if err := json.Unmarshal(b, &j); err != nil {
+		return err
+	}
+	*t = Transfer(j.plainTransfer)
+	t.Sources, t.Destination = strs(j.Sources), string(j.Destination)
+	return nil
+}

@@ -1,0 +1,167 @@
+package localapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"reflect"
+	"strconv"
+	"time"
+
+	"mft.dev/mft"
+)
+
+// A stream writes lines of JSON, each as soon as it is known.
+type stream struct {
+	w   http.ResponseWriter
+	ctl *http.ResponseController
+}
+
+func newStream(w http.ResponseWriter) *stream {
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	w.Header().Set("Cache-Control", "no-store")
+	return &stream{w: w, ctl: http.NewResponseController(w)}
+}
+
+func (s *stream) send(l line) error {
+	_ = s.ctl.SetWriteDeadline(time.Now().Add(lineTimeout))
+	return json.NewEncoder(s.w).Encode(l)
+}
+
+func (s *stream) flush() error { return s.ctl.Flush() }
+
+// end sends the last line: that all is told, or why not.
+func (s *stream) end(err error) {
+	l := line{End: true}
+	if err != nil {
+		l = line{Problem: ProblemOf(err)}
+	}
+	// The caller may have gone, which is its own affair.
+	_ = s.send(l)
+	_ = s.flush()
+}
+
+const (
+	// watchEvery is how often transfers are looked at, tellEvery how often
+	// one that merely progresses is told of.
+	watchEvery = 100 * time.Millisecond
+	tellEvery  = 250 * time.Millisecond
+)
+
+// watch streams transfers as they change until all have ended.
+func (s *server) watch(w http.ResponseWriter, r *http.Request) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	var ids []mft.TransferID
+	for _, text := range r.URL.Query()["id"] {
+		id, err := mft.ParseTransferID(text)
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+		ids = append(ids, id)
+	}
+	out := newStream(w)
+	out.end(s.watchAll(r.Context(), out, ids))
+}
+
+// told is what the watcher of a transfer knows.
+type told struct {
+	transfer Transfer
+	at       time.Time
+}
+
+func (s *server) watchAll(ctx context.Context, out *stream, ids []mft.TransferID) error {
+	known := map[mft.TransferID]told{}
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		open := 0
+		for _, id := range ids {
+			last, again := known[id]
+			if again && last.transfer.State.Terminal() {
+				continue
+			}
+			row, _, err := s.agent.Transfer(ctx, id)
+			if err != nil {
+				return err
+			}
+			t, now := transferOf(row), time.Now()
+			if !t.State.Terminal() {
+				open++
+			}
+			if again && t.State == last.transfer.State && (now.Sub(last.at) < tellEvery || reflect.DeepEqual(t, last.transfer)) {
+				continue
+			}
+			known[id] = told{t, now}
+			if err := out.send(line{Transfer: &t}); err != nil {
+				return err
+			}
+		}
+		if err := out.flush(); err != nil || open == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return stopping(ctx)
+		case <-tick.C:
+		}
+	}
+}
+
+// stopping tells the reader of a stream that the agent ends it.
+func stopping(ctx context.Context) error {
+	return mft.Fail(mft.CodeMaintenance, "watch", "", context.Cause(ctx))
+}
+
+// eventsAtOnce is how many events are read at a time.
+const eventsAtOnce = 500
+
+// events streams the journal from a sequence number on.
+func (s *server) events(w http.ResponseWriter, r *http.Request) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	q := r.URL.Query()
+	after, err := strconv.ParseInt(q.Get("after"), 10, 64)
+	if err != nil || after < 0 {
+		refuse(w, mft.Fail(mft.CodeUsage, "follow events", q.Get("after"), errors.New("it is the number of an event, or 0")))
+		return
+	}
+	follow, err := strconv.ParseBool(q.Get("follow"))
+	if err != nil {
+		refuse(w, mft.Fail(mft.CodeUsage, "follow events", q.Get("follow"), errors.New("follow is true or false")))
+		return
+	}
+	out := newStream(w)
+	out.end(s.tellEvents(r.Context(), out, after, follow))
+}
+
+func (s *server) tellEvents(ctx context.Context, out *stream, after int64, follow bool) error {
+	for {
+		list, err := s.agent.Events(ctx, after, eventsAtOnce)
+		if err != nil {
+			return err
+		}
+		for _, e := range list {
+			l := eventOf(e)
+			if err := out.send(line{Event: &l}); err != nil {
+				return err
+			}
+			after = e.Seq
+		}
+		if err := out.flush(); err != nil {
+			return err
+		}
+		if len(list) > 0 {
+			continue
+		}
+		if !follow {
+			return nil
+		}
+		if err := s.agent.AwaitEvents(ctx, after); err != nil {
+			if ctx.Err() != nil {
+				return stopping(ctx)
+			}
+			return err
+		}
+	}
+}
