@@ -26,6 +26,7 @@ const (
 	keySize    = 16 + 32
 	maxPath    = 16 << 10 // bytes of one path
 	maxNames   = 64 << 20 // bytes of all paths of a batch, and of its list
+	maxKept    = 1 << 20  // bytes of a buffer that is kept for the next batch
 	compressAt = 1 << 10  // a shorter list is not worth it
 
 	formPlain = 0
@@ -39,10 +40,13 @@ func overwrites() [4]mft.Overwrite {
 	return [...]mft.Overwrite{"", mft.OverwriteReplace, mft.OverwriteNever, mft.OverwriteVersion}
 }
 
-// blobs encodes and decodes batches. It may be used concurrently.
+// blobs encodes and decodes batches. decode may be called concurrently.
 type blobs struct {
 	enc *zstd.Encoder
 	dec *zstd.Decoder
+	// What encode returned last, to be used again. Only one update runs at a
+	// time, and the database has copied the blobs before the next.
+	keys, list, names []byte
 }
 
 func newBlobs() (*blobs, error) {
@@ -64,30 +68,39 @@ func (b *blobs) close() error {
 	return b.enc.Close()
 }
 
-// encode returns the two blobs of a batch, or an error that says which bound
-// the entries exceed.
+// encode returns the two blobs of a batch, valid until the next call, or an
+// error that says which bound the entries exceed.
 func (b *blobs) encode(entries []Entry) (keys, names []byte, err error) {
 	if len(entries) == 0 || len(entries) > MaxBatch {
 		return nil, nil, fmt.Errorf("a batch has 1 to %d entries, not %d", MaxBatch, len(entries))
 	}
-	keys = make([]byte, 0, len(entries)*keySize)
-	list := binary.AppendUvarint([]byte{formPlain}, uint64(len(entries)))
+	b.keys, b.list, b.names = reuse(b.keys), reuse(b.list), reuse(b.names)
+	b.list = binary.AppendUvarint(append(b.list, formPlain), uint64(len(entries)))
 	total := 0
 	var temp, final string
 	for _, e := range entries {
-		keys = append(append(keys, e.Key[:]...), e.Digest[:]...)
-		if list, err = appendEntry(list, e, temp, final); err != nil {
+		b.keys = append(append(b.keys, e.Key[:]...), e.Digest[:]...)
+		if b.list, err = appendEntry(b.list, e, temp, final); err != nil {
 			return nil, nil, err
 		}
-		if total += len(e.Temp) + len(e.Final); total > maxNames || len(list) > maxNames {
+		if total += len(e.Temp) + len(e.Final); total > maxNames || len(b.list) > maxNames {
 			return nil, nil, fmt.Errorf("the names of a batch have at most %d bytes", maxNames)
 		}
 		temp, final = e.Temp, e.Final
 	}
-	if len(list) < compressAt {
-		return keys, list, nil
+	if len(b.list) < compressAt {
+		return b.keys, b.list, nil
 	}
-	return keys, b.enc.EncodeAll(list[1:], []byte{formZstd}), nil
+	b.names = b.enc.EncodeAll(b.list[1:], append(b.names, formZstd))
+	return b.keys, b.names, nil
+}
+
+// reuse returns b without content, or nothing if it is too large to keep.
+func reuse(b []byte) []byte {
+	if cap(b) > maxKept {
+		return nil
+	}
+	return b[:0]
 }
 
 func appendEntry(list []byte, e Entry, temp, final string) ([]byte, error) {

@@ -38,17 +38,30 @@ func (w *writer) discard() {
 	if w.conn == nil {
 		return
 	}
-	// Raw returns the error it is given, Close that the connection is gone.
+	// What these report is no news: the state is bad, the connection is gone.
+	_ = w.finalize()
 	_ = w.conn.Raw(func(any) error { return driver.ErrBadConn })
 	_ = w.conn.Close()
-	w.conn, w.stmts = nil, nil
+	w.conn = nil
+}
+
+// finalize closes the statements. database/sql does not do that for those of
+// a Conn, and SQLite keeps a closed connection, with its locks, for as long as
+// it has statements.
+func (w *writer) finalize() error {
+	var errs []error
+	for _, s := range w.stmts {
+		errs = append(errs, s.Close())
+	}
+	w.stmts = nil
+	return errors.Join(errs...)
 }
 
 // close gives the connection back and closes the database.
 func (w *writer) close() error {
 	var errs []error
 	if w.conn != nil {
-		errs = append(errs, w.conn.Close()) // closes its statements too
+		errs = append(errs, w.finalize(), w.conn.Close())
 	}
 	return errors.Join(append(errs, w.db.Close())...)
 }
