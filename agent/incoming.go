@@ -155,25 +155,11 @@ func (a *Agent) receive(at *attempt, conv transfer.Conversation, o *offer) error
 		return a.answer(at.ctx, conv, decisionOf(err))
 	}
 	_, err = transfer.Receive(at.ctx, conv, transfer.Incoming{
-		Offer: o.Offer, Landing: landing, Journal: a.journal, Meter: at.meter, Note: a.promptNoteOf(at),
+		Offer: o.Offer, Landing: landing, Journal: a.journal, Meter: at.meter, Note: a.noteOf(at),
 	})
 	at.reached = true
 	a.concludeReceive(at, t, err)
 	return err
-}
-
-// promptNoteOf is noteOf for a receive, whose last transaction is written by
-// package transfer: its notes must not come after that.
-func (a *Agent) promptNoteOf(at *attempt) transfer.Note {
-	note := a.noteOf(at)
-	return func(kind mft.EventKind, code mft.Code, detail string) {
-		note(kind, code, detail)
-		if kind == mft.EventVerified {
-			if err := a.trail.Write(at.ctx, at.id, func(*journal.Tx) error { return nil }); err != nil {
-				a.log.Debug("a note was not written", "transfer", at.id, "err", err)
-			}
-		}
-	}
 }
 
 // ended answers the offer of a transfer that is over here, or paused.
@@ -285,6 +271,9 @@ func (a *Agent) refused(at *attempt, o *offer, known bool, cause error) {
 	if errors.Is(cause, context.Canceled) || reason.Code.Retryable() {
 		return
 	}
+	if known {
+		a.discard(ctx, o.Transfer)
+	}
 	err := a.trail.Write(ctx, o.Transfer, func(tx *journal.Tx) error {
 		if err := o.witness(tx); err != nil {
 			return err
@@ -299,15 +288,11 @@ func (a *Agent) refused(at *attempt, o *offer, known bool, cause error) {
 	})
 	if err != nil {
 		a.log.Error("cannot write that an offer was refused", "transfer", o.Transfer, "err", err)
-		return
-	}
-	if known {
-		a.discard(ctx, o.Transfer)
 	}
 }
 
-// discard removes what a receive that ended without delivery left behind. If
-// that fails the next start tries again.
+// discard removes what a receive that ends without delivery leaves behind,
+// before its row says so. If that fails the next start tries again.
 func (a *Agent) discard(ctx context.Context, id mft.TransferID) {
 	if err := transfer.Discard(ctx, a.journal, id); err != nil {
 		a.log.Warn("cannot remove what a transfer left behind", "transfer", id, "err", err)
@@ -334,10 +319,10 @@ func (a *Agent) concludeReceive(at *attempt, t mft.Transfer, err error) {
 	}
 	v := a.verdictOf(at, err)
 	v.PeerWide = false
-	a.conclude(at, t, v)
 	if v.State.Terminal() {
 		a.discard(ctx, at.id)
 	}
+	a.conclude(at, t, v)
 }
 
 // closeDelivered ends a receive that has its receipt, and reports whether it
@@ -350,6 +335,9 @@ func (a *Agent) closeDelivered(ctx context.Context, id mft.TransferID) (bool, er
 	return true, a.trail.Write(ctx, id, func(tx *journal.Tx) error {
 		t, ok, err := tx.Transfer(id)
 		if err != nil || !ok || t.State != mft.StateDelivered {
+			return err
+		}
+		if err := a.trail.Tell(tx, id, mft.EventDelivered, "", ""); err != nil {
 			return err
 		}
 		return a.trail.Close(tx, id, receipt)

@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"mft.dev/mft"
 	"mft.dev/mft/journal"
@@ -55,8 +57,9 @@ func (a *Agent) reopen(ctx context.Context, t mft.Transfer) (mft.Transfer, error
 func (a *Agent) sweep(ctx context.Context) {
 	const enough = 20000
 	ended, err := a.journal.Transfers(ctx, journal.Filter{
-		Role: mft.RoleReceive, States: []mft.State{mft.StateRejected, mft.StateFailed, mft.StateCancelled},
+		Role:  mft.RoleReceive,
 		Limit: enough, Newest: true,
+		States: []mft.State{mft.StateDone, mft.StateRejected, mft.StateFailed, mft.StateCancelled},
 	})
 	if err != nil {
 		a.log.Warn("cannot look for what transfers left behind", "err", err)
@@ -66,8 +69,11 @@ func (a *Agent) sweep(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		dirs, err := a.journal.Staging(ctx, t.ID)
-		if err == nil && len(dirs) > 0 {
+		l, ok, err := a.journal.Landing(ctx, t.ID)
+		if err != nil || !ok {
+			continue
+		}
+		if _, err := os.Lstat(filepath.Join(l.Root, filepath.FromSlash(l.Dir), transfer.StagingName(t.ID))); err == nil {
 			a.discard(ctx, t.ID)
 		}
 	}

@@ -104,6 +104,11 @@ func (a *Agent) finish(ctx context.Context, t mft.Transfer, s mft.State, r mft.R
 		return t, err
 	}
 	defer a.release(at)
+	if t.Role == mft.RoleReceive && s.Terminal() {
+		if now, ok, err := a.journal.Transfer(ctx, t.ID); err == nil && ok && !now.State.Terminal() {
+			a.discard(context.WithoutCancel(ctx), t.ID)
+		}
+	}
 	err = a.trail.Write(ctx, t.ID, func(tx *journal.Tx) error {
 		now, ok, err := tx.Transfer(t.ID)
 		if err != nil {
@@ -125,9 +130,6 @@ func (a *Agent) finish(ctx context.Context, t mft.Transfer, s mft.State, r mft.R
 	a.mu.Lock()
 	a.queue.Drop(t.Peer, t.ID)
 	a.mu.Unlock()
-	if t.Role == mft.RoleReceive && t.State.Terminal() {
-		a.discard(context.WithoutCancel(ctx), t.ID)
-	}
 	return t, nil
 }
 
