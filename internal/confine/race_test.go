@@ -47,9 +47,9 @@ func swapping(t *testing.T, y yard, f func()) {
 // rounds is how often each operation meets the swapper.
 func rounds(t *testing.T) int {
 	if testing.Short() {
-		return 50
+		return 30
 	}
-	return 400
+	return 100
 }
 
 func TestNothingEscapesARace(t *testing.T) {

@@ -91,8 +91,12 @@ func (m move) byLink() error {
 		}
 		// Whatever else a file system says about links: it has none.
 	}
-	// A directory can have no second name, but renaming one replaces at most
-	// an empty directory.
+	return m.byLooking()
+}
+
+// byLooking renames when nothing has the new name. Of a directory that is
+// safe enough: renaming one replaces at most an empty directory.
+func (m move) byLooking() error {
 	if _, err := m.into.identity(m.newname); !errors.Is(err, fs.ErrNotExist) {
 		if err == nil {
 			err = fs.ErrExist

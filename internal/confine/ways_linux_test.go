@@ -10,6 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// portableRoot says that package os confines the paths.
+const portableRoot = false
+
 // eachWay runs a test once for every way in which paths are resolved here.
 func eachWay(t *testing.T, f func(t *testing.T, open func(path string) (*Root, error))) {
 	t.Run("openat2", func(t *testing.T) {

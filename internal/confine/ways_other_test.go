@@ -7,6 +7,9 @@ import (
 	"testing"
 )
 
+// portableRoot says that package os confines the paths.
+const portableRoot = true
+
 // eachWay runs a test once for every way in which paths are resolved here.
 func eachWay(t *testing.T, f func(t *testing.T, open func(path string) (*Root, error))) {
 	f(t, Open)
