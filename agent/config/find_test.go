@@ -27,27 +27,33 @@ func TestPlaces(t *testing.T) {
 		want []string
 	}{
 		{
-			"root", host{os: "linux", root: true, home: "/root", env: environment()},
+			"root",
+			host{os: "linux", root: true, home: "/root", env: environment()},
 			[]string{"/etc/mft/mft.yaml", "/var/mft2/config.yaml", "/var/azmft/azmft.config.yaml", "/root/.config/azmft.config.yaml"},
 		},
 		{
-			"user", host{os: "linux", home: "/home/u", env: environment()},
+			"user",
+			host{os: "linux", home: "/home/u", env: environment()},
 			[]string{"/home/u/.config/mft/mft.yaml", "/etc/mft/mft.yaml", "/var/mft2/config.yaml", "/var/azmft/azmft.config.yaml", "/home/u/.config/azmft.config.yaml"},
 		},
 		{
-			"user with XDG", host{os: "linux", home: "/home/u", env: environment("XDG_CONFIG_HOME", "/x")},
+			"user with XDG",
+			host{os: "linux", home: "/home/u", env: environment("XDG_CONFIG_HOME", "/x")},
 			[]string{"/x/mft/mft.yaml", "/etc/mft/mft.yaml", "/var/mft2/config.yaml", "/var/azmft/azmft.config.yaml", "/x/azmft.config.yaml"},
 		},
 		{
-			"relative XDG does not count", host{os: "linux", home: "/home/u", env: environment("XDG_CONFIG_HOME", "x")},
+			"relative XDG does not count",
+			host{os: "linux", home: "/home/u", env: environment("XDG_CONFIG_HOME", "x")},
 			[]string{"/home/u/.config/mft/mft.yaml", "/etc/mft/mft.yaml", "/var/mft2/config.yaml", "/var/azmft/azmft.config.yaml", "/home/u/.config/azmft.config.yaml"},
 		},
 		{
-			"no home", host{os: "linux", env: environment()},
+			"no home",
+			host{os: "linux", env: environment()},
 			[]string{"/etc/mft/mft.yaml", "/var/mft2/config.yaml", "/var/azmft/azmft.config.yaml"},
 		},
 		{
-			"mac", host{os: "darwin", home: "/Users/u", env: environment()},
+			"mac",
+			host{os: "darwin", home: "/Users/u", env: environment()},
 			[]string{"/Users/u/.config/mft/mft.yaml", "/etc/mft/mft.yaml", "/var/mft2/config.yaml", "/var/azmft/azmft.config.yaml", "/Users/u/Library/Application Support/azmft.config.yaml"},
 		},
 	}

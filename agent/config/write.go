@@ -1,0 +1,114 @@
+package config
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"mft.dev/mft"
+)
+
+// A document is a configuration as a file would have it.
+type document struct {
+	Agent struct {
+		Name         mft.AgentName `yaml:"name" json:"name"`
+		Listen       string        `yaml:"listen" json:"listen"`
+		Address      string        `yaml:"address,omitempty" json:"address,omitempty"`
+		Data         string        `yaml:"data" json:"data"`
+		Keys         string        `yaml:"keys" json:"keys"`
+		Socket       string        `yaml:"socket" json:"socket"`
+		SocketGroup  string        `yaml:"socket_group,omitempty" json:"socket_group,omitempty"`
+		LogLevel     string        `yaml:"log_level" json:"log_level"`
+		MaxTransfers int           `yaml:"max_transfers" json:"max_transfers"`
+	} `yaml:"agent" json:"agent"`
+	Peers map[mft.AgentName]documentPeer `yaml:"peers,omitempty" json:"peers,omitempty"`
+	Allow struct {
+		FilesFrom    []documentFiles    `yaml:"files_from,omitempty" json:"files_from,omitempty"`
+		RequestsFrom []documentRequests `yaml:"requests_from,omitempty" json:"requests_from,omitempty"`
+	} `yaml:"allow,omitempty" json:"allow"`
+	Channels []documentChannel `yaml:"channels,omitempty" json:"channels,omitempty"`
+}
+
+type documentPeer struct {
+	Address string   `yaml:"address,omitempty" json:"address,omitempty"`
+	Pin     []string `yaml:"pin,flow" json:"pin"`
+}
+
+type documentFiles struct {
+	Agent      mft.AgentName `yaml:"agent" json:"agent"`
+	Into       string        `yaml:"into" json:"into"`
+	AllowSetID bool          `yaml:"allow_setid,omitempty" json:"allow_setid,omitempty"`
+}
+
+type documentRequests struct {
+	Agent mft.AgentName `yaml:"agent" json:"agent"`
+	Root  string        `yaml:"root" json:"root"`
+}
+
+type documentChannel struct {
+	Name   string             `yaml:"name" json:"name"`
+	From   documentEndpoint   `yaml:"from,flow" json:"from"`
+	To     []documentEndpoint `yaml:"to,flow" json:"to"`
+	When   map[string]any     `yaml:"when,flow" json:"when"`
+	Select struct {
+		Include []string `yaml:"include,omitempty,flow" json:"include,omitempty"`
+		Exclude []string `yaml:"exclude,omitempty,flow" json:"exclude,omitempty"`
+	} `yaml:"select,omitempty" json:"select"`
+	Overwrite mft.Overwrite `yaml:"overwrite,omitempty" json:"overwrite,omitempty"`
+}
+
+type documentEndpoint struct {
+	Agent mft.AgentName `yaml:"agent" json:"agent"`
+	Path  string        `yaml:"path" json:"path"`
+}
+
+// YAML returns c as a file that Load reads as c again, notes and path aside.
+func (c *Config) YAML() ([]byte, error) { return yaml.Marshal(c.document()) }
+
+// MarshalJSON implements json.Marshaler, in the words of the file.
+func (c *Config) MarshalJSON() ([]byte, error) { return json.Marshal(c.document()) }
+
+func (c *Config) document() document {
+	var d document
+	a := &d.Agent
+	a.Name, a.Listen, a.Address = c.Agent.Name, c.Agent.Listen, c.Agent.Address
+	a.Data, a.Keys, a.Socket, a.SocketGroup = c.Agent.DataDir, c.Agent.KeysDir, c.Agent.Socket, c.Agent.SocketGroup
+	a.LogLevel, a.MaxTransfers = strings.ToLower(c.Agent.LogLevel.String()), c.Agent.MaxTransfers
+	for _, name := range slices.Sorted(maps.Keys(c.Peers)) {
+		if d.Peers == nil {
+			d.Peers = make(map[mft.AgentName]documentPeer)
+		}
+		d.Peers[name] = documentPeer{c.Peers[name].Address, c.Peers[name].Pins}
+	}
+	for _, g := range c.Allow.FilesFrom {
+		d.Allow.FilesFrom = append(d.Allow.FilesFrom, documentFiles{g.Agent, g.Root, g.AllowSetID})
+	}
+	for _, g := range c.Allow.RequestsFrom {
+		d.Allow.RequestsFrom = append(d.Allow.RequestsFrom, documentRequests{g.Agent, g.Root})
+	}
+	for _, ch := range c.Channels {
+		d.Channels = append(d.Channels, documentOf(ch))
+	}
+	return d
+}
+
+func documentOf(ch mft.Channel) documentChannel {
+	d := documentChannel{
+		Name: ch.Name, From: documentEndpoint(ch.From), Overwrite: ch.Overwrite, When: make(map[string]any),
+	}
+	for _, to := range ch.To {
+		d.To = append(d.To, documentEndpoint(to))
+	}
+	for _, t := range ch.When {
+		if t.Kind == mft.TriggerManual {
+			d.When["manual"] = true
+			continue
+		}
+		d.When["arrival"] = map[string]string{"stable": t.Stable.String(), "rescan": t.Rescan.String()}
+	}
+	d.Select.Include, d.Select.Exclude = ch.Select.Include, ch.Select.Exclude
+	return d
+}

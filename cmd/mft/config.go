@@ -1,0 +1,116 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"mft.dev/mft"
+	"mft.dev/mft/agent/config"
+)
+
+func newConfig(s *shell) *cobra.Command {
+	return group("config", "Check or show the configuration of this host",
+		newConfigCheck(s), newConfigShow(s), newConfigSchema(s))
+}
+
+// A checked is what `mft config check --json` prints.
+type checked struct {
+	File     string          `json:"file"`
+	OK       bool            `json:"ok"`
+	Mistakes config.Mistakes `json:"mistakes"`
+	Notes    []string        `json:"notes"`
+}
+
+func newConfigCheck(s *shell) *cobra.Command {
+	return &cobra.Command{
+		Use:   "check [FILE]",
+		Short: "Read the configuration without starting anything, and say all that is wrong",
+		Args:  takes(0, 1, "one FILE"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				s.configFile = args[0]
+			}
+			cfg, err := s.config()
+			var bad config.Mistakes
+			if err != nil && !errors.As(err, &bad) {
+				return err
+			}
+			if s.json {
+				out := checked{OK: err == nil, Mistakes: bad}
+				if cfg != nil {
+					out.File, out.Notes = cfg.Path, cfg.Notes
+				} else {
+					out.File = subjectOf(err)
+				}
+				if perr := s.print(out, nil); perr != nil {
+					return perr
+				}
+			}
+			if err != nil {
+				return err
+			}
+			if !s.json {
+				s.notes(cfg)
+				s.printf("%s: ok\n", fileOf(cfg))
+			}
+			return nil
+		},
+	}
+}
+
+func subjectOf(err error) string {
+	var e *mft.Error
+	if errors.As(err, &e) {
+		return e.Subject
+	}
+	return ""
+}
+
+func (s *shell) notes(cfg *config.Config) {
+	for _, note := range cfg.Notes {
+		s.note("note: %s", note)
+	}
+}
+
+// fileOf says where a configuration came from.
+func fileOf(cfg *config.Config) string {
+	if cfg.Path == "" {
+		return "no configuration file; these are the defaults"
+	}
+	return cfg.Path
+}
+
+func newConfigShow(s *shell) *cobra.Command {
+	return &cobra.Command{
+		Use:   "show",
+		Short: "Show what holds for this host, defaults included",
+		Args:  takes(0, 0, ""),
+		RunE: func(*cobra.Command, []string) error {
+			cfg, err := s.config()
+			if err != nil {
+				return err
+			}
+			text, err := cfg.YAML()
+			if err != nil {
+				return mft.Fail(mft.CodeInternal, "write the configuration", "", err)
+			}
+			return s.print(cfg, func() {
+				s.notes(cfg)
+				s.printf("# %s\n%s", fileOf(cfg), text)
+			})
+		},
+	}
+}
+
+func newConfigSchema(s *shell) *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema",
+		Short: "Print the JSON Schema of the configuration file",
+		Args:  takes(0, 0, ""),
+		RunE: func(*cobra.Command, []string) error {
+			s.printf("%s", config.Schema())
+			return nil
+		},
+	}
+}

@@ -1,0 +1,118 @@
+// Package daemon runs the agent of a host in this process: the agent itself,
+// its local socket, what the service manager wants to know, and bounds for the
+// memory that it takes.
+//
+// [Run] blocks for as long as the agent lives. The package refuses to go into
+// the background: that is the business of systemd and its like.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"mft.dev/mft/agent"
+	"mft.dev/mft/agent/config"
+	"mft.dev/mft/agent/localapi"
+)
+
+// Options are what Run needs besides the configuration.
+type Options struct {
+	// Version is that of the program.
+	Version string
+	Log     *slog.Logger
+	// Env looks up variables of the environment.
+	Env func(string) string
+}
+
+// Run serves peers and commands until ctx ends, which is no error.
+func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
+	log := o.Log
+	signal.Ignore(syscall.SIGHUP) // a terminal that goes away is no reason to end
+	o.boundMemory()
+	a, err := agent.New(agent.Options{Config: cfg, Log: log, Version: o.Version})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.Close()) }()
+	ln, err := localapi.Listen(cfg.Agent.Socket, cfg.Agent.SocketGroup)
+	if err != nil {
+		return err
+	}
+	log.Info("agent starts", "name", cfg.Agent.Name, "version", o.Version, "config", cfg.Path, "listen", cfg.Agent.Listen, "socket", cfg.Agent.Socket)
+	for _, note := range cfg.Notes {
+		log.Warn(note)
+	}
+	defer context.AfterFunc(ctx, func() {
+		log.Info("agent ends")
+		o.notify("STOPPING=1")
+	})()
+	g, alive := errgroup.WithContext(ctx)
+	g.Go(func() error { return a.Run(alive) })
+	g.Go(func() error { return localapi.Serve(alive, ln, a) })
+	g.Go(func() error {
+		if started(alive, a) {
+			o.notify("READY=1")
+		}
+		return nil
+	})
+	if err := g.Wait(); ctx.Err() == nil || !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil // it was told to end before it had quite begun
+}
+
+// started waits until the agent listens to its peers.
+func started(ctx context.Context, a *agent.Agent) bool {
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for {
+		if status, err := a.Status(ctx); err == nil && !status.Started.IsZero() {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-again.C:
+		}
+	}
+}
+
+// boundMemory keeps the heap close to what is in use: an agent shares its host
+// with the programs whose files it moves. What the operator says in GOGC and
+// GOMEMLIMIT has the last word.
+func (o Options) boundMemory() {
+	if o.Env("GOGC") == "" {
+		debug.SetGCPercent(40)
+	}
+	if o.Env("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(160 << 20)
+	}
+}
+
+// notify tells the service manager of a change of state, if there is one that
+// wants to know (sd_notify(3)).
+func (o Options) notify(state string) {
+	name := o.Env("NOTIFY_SOCKET")
+	if name == "" {
+		return
+	}
+	if name[0] == '@' {
+		name = "\x00" + name[1:] // of the abstract name space
+	}
+	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: name, Net: "unixgram"})
+	if err == nil {
+		defer conn.Close()
+		_, err = conn.Write([]byte(state))
+	}
+	if err != nil {
+		o.Log.Warn("cannot tell the service manager", "state", state, "err", err)
+	}
+}

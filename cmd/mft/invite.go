@@ -1,0 +1,56 @@
+package main
+
+import (
+	"net"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/cmd/mft/exit"
+)
+
+func newInvite(s *shell) *cobra.Command {
+	var g grants
+	var address string
+	c := &cobra.Command{
+		Use:   "invite [--address HOST:PORT] [--files-into DIR] [--requests-root DIR]",
+		Short: "Print the command that lets another host join this one",
+		Long: `Print the command that lets another host join this one. Typed there, it makes
+both agents trust each other's keys. The command holds a secret that works
+once, within 15 minutes; send it in a way that only the other operator reads.
+
+The directories are what the guest may use on this host. Without them it may do
+nothing until mft peer allow says otherwise.`,
+		Example: `  mft invite --files-into /srv/in
+  mft invite --address files.example:7420 --files-into /srv/in --requests-root /srv/out`,
+		Args: takes(0, 0, ""),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := g.absolute(s); err != nil {
+				return err
+			}
+			if _, _, err := net.SplitHostPort(address); address != "" && err != nil {
+				return exit.Misused("--address %q is not HOST:PORT, such as files.example:7420", address)
+			}
+			client, err := s.client()
+			if err != nil {
+				return err
+			}
+			invite, err := client.Invite(c.Context(), localapi.InviteOrder{Address: address, FilesInto: g.into, RequestsRoot: g.root})
+			if err != nil {
+				return err
+			}
+			return s.print(invite, func() {
+				s.printf("%s\n", invite.Line)
+				left := time.Until(invite.Expires).Round(time.Minute)
+				s.note("type this on the other host within %d minutes; it works once", int(left.Minutes()))
+				if g.into == "" && g.root == "" {
+					s.note("the guest may do nothing here until you say so: mft peer allow NAME --files-into DIR")
+				}
+			})
+		},
+	}
+	c.Flags().StringVar(&address, "address", "", "`HOST:PORT` at which the guest reaches this host (default: as configured)")
+	g.flags(c)
+	return c
+}

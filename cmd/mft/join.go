@@ -1,0 +1,47 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/cmd/mft/show"
+)
+
+func newJoin(s *shell) *cobra.Command {
+	var g grants
+	c := &cobra.Command{
+		Use:   "join INVITATION [--files-into DIR] [--requests-root DIR]",
+		Short: "Accept the invitation of another host",
+		Long: `Accept the invitation that mft invite printed on another host. Then both agents
+trust each other's keys.
+
+The directories are what the host that invited may use on this one.`,
+		Args: takes(1, -1, "the INVITATION that mft invite printed"),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := g.absolute(s); err != nil {
+				return err
+			}
+			client, err := s.client()
+			if err != nil {
+				return err
+			}
+			p, err := client.Join(c.Context(), localapi.JoinOrder{
+				Line: strings.Join(args, " "), FilesInto: g.into, RequestsRoot: g.root,
+			})
+			if err != nil {
+				return err
+			}
+			return s.print(p, func() {
+				s.printf("paired with %s at %s\n", p.Name, show.OrDash(p.Address))
+				for _, pin := range p.Pins {
+					s.printf("its key is %s\n", pin)
+				}
+				show.May(s.out, p)
+			})
+		},
+	}
+	g.flags(c)
+	return c
+}

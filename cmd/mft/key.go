@@ -1,0 +1,62 @@
+package main
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mft.dev/mft/cmd/mft/exit"
+	"mft.dev/mft/cmd/mft/show"
+)
+
+func newKey(s *shell) *cobra.Command {
+	return group("key", "Show or renew the keys of this agent", newKeyShow(s), newKeyRotate(s))
+}
+
+func newKeyShow(s *shell) *cobra.Command {
+	return &cobra.Command{
+		Use:   "show",
+		Short: "Show the public keys by which peers know this agent",
+		Args:  takes(0, 0, ""),
+		RunE: func(c *cobra.Command, _ []string) error {
+			client, err := s.client()
+			if err != nil {
+				return err
+			}
+			keys, err := client.Keys(c.Context())
+			if err != nil {
+				return err
+			}
+			return s.print(keys, func() { show.Keys(s.out, keys) })
+		},
+	}
+}
+
+func newKeyRotate(s *shell) *cobra.Command {
+	var overlap time.Duration
+	c := &cobra.Command{
+		Use:   "rotate [--overlap TIME]",
+		Short: "Make a new key; the old one stays valid for an overlap",
+		Long: `Make a new key. The old one vouches for it and stays valid for the overlap;
+paired peers follow by themselves when they next connect. A peer that pins this
+agent in its configuration needs the new pin there before the overlap ends.`,
+		Example: "  mft key rotate --overlap 168h",
+		Args:    takes(0, 0, ""),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if overlap <= 0 {
+				return exit.Misused("--overlap %s is not longer than nothing", overlap)
+			}
+			client, err := s.client()
+			if err != nil {
+				return err
+			}
+			keys, err := client.RotateKey(c.Context(), overlap)
+			if err != nil {
+				return err
+			}
+			return s.print(keys, func() { show.Keys(s.out, keys) })
+		},
+	}
+	c.Flags().DurationVar(&overlap, "overlap", 30*24*time.Hour, "how long the old key stays valid")
+	return c
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"mft.dev/mft"
+	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/cmd/mft/exit"
+	"mft.dev/mft/cmd/mft/show"
+)
+
+func newPeer(s *shell) *cobra.Command {
+	return group("peer", "List the agents that this one trusts, and what they may do here",
+		newPeerList(s), newPeerShow(s), newPeerAllow(s), newPeerRemove(s))
+}
+
+func newPeerList(s *shell) *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List the known peers",
+		Args:  takes(0, 0, ""),
+		RunE: func(c *cobra.Command, _ []string) error {
+			client, err := s.client()
+			if err != nil {
+				return err
+			}
+			peers, err := client.Peers(c.Context())
+			if err != nil {
+				return err
+			}
+			return s.print(peers, func() { show.Peers(s.out, peers) })
+		},
+	}
+}
+
+func newPeerShow(s *shell) *cobra.Command {
+	return &cobra.Command{
+		Use:               "show NAME",
+		Short:             "Show one peer: keys, connection, grants",
+		Args:              takes(1, 1, "the NAME of a peer"),
+		ValidArgsFunction: s.completePeers,
+		RunE: func(c *cobra.Command, args []string) error {
+			name, client, err := s.named(args[0])
+			if err != nil {
+				return err
+			}
+			p, err := client.Peer(c.Context(), name)
+			if err != nil {
+				return err
+			}
+			return s.print(p, func() { show.Peer(s.out, p) })
+		},
+	}
+}
+
+// named reads the name of a peer and finds the way to the agent.
+func (s *shell) named(text string) (mft.AgentName, *localapi.Client, error) {
+	name, err := mft.ParseAgentName(text)
+	if err != nil {
+		return "", nil, err
+	}
+	client, err := s.client()
+	return name, client, err
+}
+
+// grants are the flags by which a peer is allowed things.
+type grants struct{ into, root string }
+
+func (g *grants) flags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&g.into, "files-into", "", "`DIR` of this host that the peer may send files into")
+	f.StringVar(&g.root, "requests-root", "", "`DIR` of this host that the peer may ask for files from")
+	for _, name := range []string{"files-into", "requests-root"} {
+		completeWith(c, name, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return nil, cobra.ShellCompDirectiveFilterDirs
+		})
+	}
+}
+
+// absolute makes the directories what the agent needs them to be.
+func (g *grants) absolute(s *shell) error {
+	for _, dir := range []*string{&g.into, &g.root} {
+		if *dir == "" {
+			continue
+		}
+		path, err := s.absolute(*dir)
+		if err != nil {
+			return err
+		}
+		*dir = path
+	}
+	return nil
+}
+
+func newPeerAllow(s *shell) *cobra.Command {
+	var g grants
+	var nothing bool
+	c := &cobra.Command{
+		Use:   "allow NAME [--files-into DIR] [--requests-root DIR] [--nothing]",
+		Short: "Say anew what a peer may do on this host",
+		Long: `Say anew what a peer may do on this host. It takes the place of what pairing or
+an earlier allow granted: what is left out is taken away. Grants that stand in
+the configuration stay.`,
+		Example:           "  mft peer allow ledger --files-into /srv/in --requests-root /srv/out",
+		Args:              takes(1, 1, "the NAME of a peer"),
+		ValidArgsFunction: s.completePeers,
+		RunE: func(c *cobra.Command, args []string) error {
+			if nothing == (g.into != "" || g.root != "") {
+				return exit.Misused("mft peer allow needs --files-into, --requests-root or both; or --nothing alone")
+			}
+			if err := g.absolute(s); err != nil {
+				return err
+			}
+			name, client, err := s.named(args[0])
+			if err != nil {
+				return err
+			}
+			if err := client.AllowPeer(c.Context(), name, g.into, g.root); err != nil {
+				return err
+			}
+			p, err := client.Peer(c.Context(), name)
+			if err != nil {
+				return err
+			}
+			return s.print(p, func() { show.May(s.out, p) })
+		},
+	}
+	g.flags(c)
+	c.Flags().BoolVar(&nothing, "nothing", false, "take away whatever was granted")
+	return c
+}
+
+func newPeerRemove(s *shell) *cobra.Command {
+	return &cobra.Command{
+		Use:   "remove NAME",
+		Short: "Trust a peer no longer",
+		Long: `Trust a peer no longer: its connections are closed, its transfers that have not
+ended fail, and its keys are not believed again until it is paired anew.`,
+		Args:              takes(1, 1, "the NAME of a peer"),
+		ValidArgsFunction: s.completePeers,
+		RunE: func(c *cobra.Command, args []string) error {
+			name, client, err := s.named(args[0])
+			if err != nil {
+				return err
+			}
+			if err := client.RemovePeer(c.Context(), name); err != nil {
+				return err
+			}
+			s.note("%s is trusted no longer", name)
+			return nil
+		},
+	}
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"mft.dev/mft"
+	"mft.dev/mft/agent/config"
+	"mft.dev/mft/cmd/mft/quickstart"
+)
+
+func newQuickstart(s *shell) *cobra.Command {
+	var dir string
+	var once bool
+	c := &cobra.Command{
+		Use:   "quickstart [--dir DIR] [--once]",
+		Short: "See two agents move a file on this machine",
+		Long: `Start two agents, alpha and beta, on this machine, pair them, and move a sample
+from alpha's outbox to beta's inbox. Everything lies in one directory; started
+again it goes on where it was. Both agents end with this command (Ctrl-C).`,
+		Example: `  mft quickstart
+  mft quickstart --once --dir /tmp/try`,
+		Args: takes(0, 0, ""),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if dir == "" {
+				dir = s.quickstartDir()
+			}
+			program, err := os.Executable()
+			if err != nil {
+				return mft.Fail(mft.CodeIO, "find this program", "", err)
+			}
+			err = quickstart.Run(c.Context(), quickstart.Options{
+				Dir: dir, Once: once, Program: program, Name: os.Args[0], Out: s.out,
+			})
+			if errors.Is(err, c.Context().Err()) && once && c.Context().Err() != nil {
+				return mft.Fail(mft.CodeCancelled, "quickstart", "", errors.New("it was interrupted before the sample arrived"))
+			}
+			return err
+		},
+	}
+	c.Flags().StringVar(&dir, "dir", "", "`DIR` for everything (default: ./mft-quickstart, or below the data directory of this user)")
+	c.Flags().BoolVar(&once, "once", false, "end after the first verified file")
+	return c
+}
+
+// quickstartDir is a directory below this one if it can be made.
+func (s *shell) quickstartDir() string {
+	const here = "mft-quickstart"
+	if err := os.MkdirAll(here, 0o755); err == nil {
+		return here
+	}
+	return filepath.Join(config.Default(s.env).Agent.DataDir, "quickstart")
+}

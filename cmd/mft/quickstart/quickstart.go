@@ -1,0 +1,161 @@
+package quickstart
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"mft.dev/mft"
+	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/cmd/mft/progress"
+)
+
+// Options are what Run needs.
+type Options struct {
+	// Dir holds everything; it is made if need be.
+	Dir string
+	// Once ends Run after the first file, the sample or another one, that was
+	// delivered and checked.
+	Once bool
+	// Program and Name start mft: the file to execute and what it is told to
+	// be called.
+	Program, Name string
+	// Out gets the story.
+	Out io.Writer
+}
+
+// channelName is the channel from outbox to inbox.
+const channelName = "outbox-to-inbox"
+
+// patience is how long any one step may take before Run gives up on it.
+const patience = 60 * time.Second
+
+// A show is one run.
+type show struct {
+	Options
+	alpha, beta *host
+}
+
+// Run sets up the two agents and tells of files until ctx ends, which is no
+// error, or with Once until the first one has arrived. Every other return has
+// the reason; its code is that of the transfer that failed, if one did.
+func Run(ctx context.Context, o Options) (err error) {
+	s := &show{Options: o}
+	if err := s.prepare(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer func() { err = errors.Join(err, s.alpha.stop(), s.beta.stop()) }()
+	for _, h := range []*host{s.beta, s.alpha} {
+		if err := h.start(o.Program, o.Name, func(err error) { cancel(err) }); err != nil {
+			return err
+		}
+	}
+	err = s.perform(ctx)
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		return cause // an agent ended, which is why the rest failed
+	}
+	if ctx.Err() != nil && !s.Once {
+		return nil
+	}
+	return err
+}
+
+func (s *show) perform(ctx context.Context) error {
+	for _, h := range []*host{s.beta, s.alpha} {
+		if err := h.await(ctx); err != nil {
+			return err
+		}
+	}
+	if err := s.pair(ctx); err != nil {
+		return err
+	}
+	s.say("two agents run: alpha on %s, beta on %s", s.alpha.cfg.Agent.Listen, s.beta.cfg.Agent.Listen)
+	seen, err := s.last(ctx)
+	if err != nil {
+		return err
+	}
+	sample, err := s.dropSample()
+	if err != nil {
+		return err
+	}
+	s.say("put a sample into the outbox: %s\n", progress.Plain(sample))
+	return s.watch(ctx, seen)
+}
+
+// prepare makes directories and configurations, or takes what is there.
+func (s *show) prepare() error {
+	dir, err := filepath.Abs(s.Dir)
+	if err != nil {
+		return mft.Fail(mft.CodeIO, "find directory", s.Dir, err)
+	}
+	s.alpha, s.beta = newHost("alpha", dir), newHost("beta", dir)
+	for _, d := range []string{dir, s.alpha.dir, s.beta.dir, s.outbox(), s.inbox()} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			return mft.Fail(mft.CodePermission, "make directory", d, cause(err))
+		}
+	}
+	return errors.Join(s.alpha.configure(mft.Channel{
+		Name:      channelName,
+		From:      mft.Endpoint{Agent: "alpha", Path: s.outbox()},
+		To:        []mft.Endpoint{{Agent: "beta", Path: s.inbox()}},
+		When:      []mft.Trigger{{Kind: mft.TriggerArrival, Stable: 500 * time.Millisecond, Rescan: 10 * time.Second}},
+		Overwrite: mft.OverwriteReplace,
+	}), s.beta.configure())
+}
+
+func cause(err error) error {
+	var pe *os.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
+func (s *show) outbox() string { return filepath.Join(s.alpha.dir, "outbox") }
+func (s *show) inbox() string  { return filepath.Join(s.beta.dir, "inbox") }
+
+func (s *show) say(format string, args ...any) { fmt.Fprintf(s.Out, format+"\n", args...) }
+
+// pair lets the agents trust each other, by the way that two operators take,
+// unless they do and know where to find each other.
+func (s *show) pair(ctx context.Context) error {
+	if s.alpha.knows(ctx, s.beta) && s.beta.knows(ctx, s.alpha) {
+		return nil
+	}
+	invite, err := s.beta.client.Invite(ctx, localapi.InviteOrder{
+		Address: s.beta.cfg.Agent.Listen, FilesInto: s.inbox(),
+	})
+	if err != nil {
+		return fmt.Errorf("inviting: %w", err)
+	}
+	if _, err := s.alpha.client.Join(ctx, localapi.JoinOrder{Line: invite.Line, RequestsRoot: s.outbox()}); err != nil {
+		return fmt.Errorf("joining: %w", err)
+	}
+	s.say("paired: alpha joined beta with the one-time secret of mft invite")
+	return nil
+}
+
+// A position is how far the events of both agents are known.
+type position struct{ alpha, beta int64 }
+
+// last returns the position of now.
+func (s *show) last(ctx context.Context) (position, error) {
+	var p position
+	errAlpha := s.alpha.client.Events(ctx, 0, false, func(e localapi.Event) error { p.alpha = e.Seq; return nil })
+	errBeta := s.beta.client.Events(ctx, 0, false, func(e localapi.Event) error { p.beta = e.Seq; return nil })
+	return p, errors.Join(errAlpha, errBeta)
+}
+
+// hint says what to do with it.
+func (s *show) hint() {
+	s.say("\nput files here      %s", progress.Plain(s.outbox()))
+	s.say("they arrive here    %s", progress.Plain(s.inbox()))
+	s.say("look from outside   MFT_CONFIG=%s mft status", progress.Plain(s.alpha.file()))
+	s.say("end with Ctrl-C; started again it goes on where it was\n")
+}

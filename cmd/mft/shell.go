@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"mft.dev/mft"
+	"mft.dev/mft/agent/config"
+	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/cmd/mft/exit"
+	"mft.dev/mft/cmd/mft/follow"
+)
+
+// A shell is what a command knows of the place where it was typed.
+type shell struct {
+	in        io.Reader
+	out, errs io.Writer
+	env       func(string) string
+	directory func() (string, error)
+	// columns is the width of the terminal that out is, 0 when it is none.
+	columns func() int
+
+	// What the global flags said.
+	configFile string
+	socket     string
+	json       bool
+}
+
+// config loads the configuration of this host's agent, or its defaults.
+func (s *shell) config() (*config.Config, error) {
+	path, err := config.Find(s.configFile, s.env)
+	if err != nil {
+		return nil, err
+	}
+	if path == "" {
+		return config.Default(s.env), nil
+	}
+	return config.Load(path)
+}
+
+// client returns the way to the running agent.
+func (s *shell) client() (*localapi.Client, error) {
+	socket, err := s.socketPath()
+	if err != nil {
+		return nil, err
+	}
+	return localapi.NewClient(socket), nil
+}
+
+// socketPath is where the agent listens: where the flag or the configuration
+// says; else the user's own agent when there is one, else the host's.
+func (s *shell) socketPath() (string, error) {
+	if s.socket != "" {
+		return s.absolute(s.socket)
+	}
+	cfg, err := s.config()
+	switch {
+	case errors.Is(err, fs.ErrPermission) && s.configFile == "" && s.env("MFT_CONFIG") == "":
+		// The host's file is not for this user to read; the socket may be.
+		return config.SystemSocket(s.env), nil
+	case err != nil:
+		return "", err
+	case cfg.Path == "":
+		if _, err := os.Stat(cfg.Agent.Socket); errors.Is(err, fs.ErrNotExist) {
+			if system := config.SystemSocket(s.env); exists(system) {
+				return system, nil
+			}
+		}
+	}
+	return cfg.Agent.Socket, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// absolute returns path as the agent, which runs elsewhere, needs it. A
+// trailing slash means the contents of a directory and is kept; "." at the
+// end means the same.
+func (s *shell) absolute(path string) (string, error) {
+	if path == "" {
+		return "", exit.Misused("an empty path names no file")
+	}
+	dir, err := s.directory()
+	if err != nil {
+		return "", mft.Fail(mft.CodeIO, "find the working directory", "", err)
+	}
+	contents := endsInSlash(path) || path == "." || strings.HasSuffix(path, "/.") || strings.HasSuffix(path, string(filepath.Separator)+".")
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(dir, path)
+	}
+	path = filepath.Clean(path)
+	if contents && !endsInSlash(path) {
+		path += string(filepath.Separator)
+	}
+	return path, nil
+}
+
+func endsInSlash(path string) bool { return path != "" && os.IsPathSeparator(path[len(path)-1]) }
+
+// printf writes to standard output. A write that fails is nobody's business
+// any more: the reader has gone.
+func (s *shell) printf(format string, args ...any) {
+	fmt.Fprintf(s.out, format, args...)
+}
+
+// note writes a sentence for people beside the data of a command.
+func (s *shell) note(format string, args ...any) {
+	fmt.Fprintf(s.errs, format+"\n", args...)
+}
+
+// print writes v as JSON when that was asked for, and calls text else.
+func (s *shell) print(v any, text func()) error {
+	if !s.json {
+		text()
+		return nil
+	}
+	e := json.NewEncoder(s.out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(v); err != nil {
+		return mft.Fail(mft.CodeIO, "write the answer", "", err)
+	}
+	return nil
+}
+
+// follow shows placed transfers until they have ended.
+func (s *shell) follow(ctx context.Context, client *localapi.Client, placed []localapi.Placed) error {
+	f := &follow.Follower{Out: s.out, Errs: s.errs, JSON: s.json}
+	if !s.json {
+		f.Columns = s.columns()
+	}
+	return f.Follow(ctx, client, placed)
+}
+
+// quick bounds the time that something on the side may take.
+func quick(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, 2*time.Second)
+}

@@ -1,0 +1,95 @@
+package show
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"mft.dev/mft"
+	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/cmd/mft/progress"
+)
+
+// Status writes a page about an agent as it is at now.
+func Status(w io.Writer, a localapi.Status, now time.Time) {
+	page(w, func(line func(name, format string, args ...any)) {
+		line("agent", "%s", a.Name)
+		line("version", "%s", a.Version)
+		line("up", "%s", Ago(now.Sub(a.Started)))
+		line("listens on", "%s", OrDash(a.Listen))
+		line("peers dial", "%s", OrDash(a.Address))
+		line("data", "%s", progress.Plain(a.DataDir))
+		if a.Resident > 0 {
+			line("memory", "%s", progress.Bytes(a.Resident))
+		}
+	})
+	statusTransfers(w, a)
+	statusPeers(w, a.Peers)
+	statusChannels(w, a.Channels, now)
+	for i, note := range a.Notes {
+		if i == 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintf(w, "note: %s\n", Text(note))
+	}
+}
+
+func statusTransfers(w io.Writer, a localapi.Status) {
+	text := ""
+	for _, state := range mft.States() {
+		if n := a.Counts[state]; n > 0 {
+			text += fmt.Sprintf(" %d %s", n, state)
+		}
+	}
+	if text == "" {
+		text = " none"
+	}
+	fmt.Fprintf(w, "\ntransfers:%s\n", text)
+	for _, row := range a.Waiting {
+		why := "no reason given"
+		if row.Reason != nil {
+			why = Sentence(row.Reason)
+		}
+		fmt.Fprintf(w, "  %s %s waits: %s\n", row.ID, route(row), why)
+	}
+}
+
+func statusPeers(w io.Writer, peers []localapi.Peer) {
+	if len(peers) == 0 {
+		fmt.Fprint(w, "\npeers: none\n")
+		return
+	}
+	fmt.Fprint(w, "\npeers:\n")
+	Table(w, func(w io.Writer) {
+		for _, p := range peers {
+			fmt.Fprintf(w, "  %s\t%s\t%s", p.Name, p.Link, OrDash(p.Address))
+			if p.LinkReason != nil {
+				fmt.Fprintf(w, "\t%s", Sentence(p.LinkReason))
+			}
+			fmt.Fprintln(w)
+		}
+	})
+}
+
+func statusChannels(w io.Writer, channels []localapi.ChannelStatus, now time.Time) {
+	if len(channels) == 0 {
+		return
+	}
+	fmt.Fprint(w, "\nchannels:\n")
+	Table(w, func(w io.Writer) {
+		for _, c := range channels {
+			last := "not scanned yet"
+			if !c.LastScan.IsZero() {
+				last = "scanned " + Ago(now.Sub(c.LastScan)) + " ago"
+			}
+			fmt.Fprintf(w, "  %s\t%s\t%s\t%s", c.Name, progress.Plain(c.From), c.Watching, last)
+			if c.Settling > 0 {
+				fmt.Fprintf(w, "\t%s not stable yet", progress.Files(int64(c.Settling)))
+			}
+			if c.Problem != nil {
+				fmt.Fprintf(w, "\t%s", Sentence(c.Problem))
+			}
+			fmt.Fprintln(w)
+		}
+	})
+}

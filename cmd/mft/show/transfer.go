@@ -1,0 +1,119 @@
+package show
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"mft.dev/mft"
+	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/cmd/mft/progress"
+)
+
+// Transfers writes a table.
+func Transfers(w io.Writer, rows []localapi.Transfer) {
+	if len(rows) == 0 {
+		fmt.Fprintln(w, "no transfers")
+		return
+	}
+	Table(w, func(w io.Writer) {
+		fmt.Fprintln(w, "ID\tSTATE\tROUTE\tMOVED\tCREATED\tWHAT")
+		for _, row := range rows {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", row.ID, state(row), route(row), moved(row), row.Created.Local().Format(stamp), what(row))
+		}
+	})
+}
+
+func state(row localapi.Transfer) string {
+	if row.Reason != nil && !row.Reason.Code.OK() {
+		return fmt.Sprintf("%s (%s)", row.State, row.Reason.Code)
+	}
+	return string(row.State)
+}
+
+func route(row localapi.Transfer) string {
+	if row.Role == mft.RoleSend {
+		return "to " + string(row.Peer)
+	}
+	return "from " + string(row.Peer)
+}
+
+func moved(row localapi.Transfer) string {
+	if row.State == mft.StateDone || row.Totals.Bytes == row.Moved.Bytes {
+		return progress.Bytes(row.Moved.Bytes)
+	}
+	return progress.Bytes(row.Moved.Bytes) + " of " + progress.Bytes(row.Totals.Bytes)
+}
+
+// what names the first source, or else where the files go.
+func what(row localapi.Transfer) string {
+	text := progress.Plain(row.Destination)
+	if len(row.Sources) > 0 {
+		text = progress.Plain(row.Sources[0])
+	}
+	if more := len(row.Sources) - 1; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+// sourcesShown is how many sources a page about a transfer lists.
+const sourcesShown = 20
+
+// Transfer writes a page about one transfer and what happened to it.
+func Transfer(w io.Writer, detail localapi.TransferDetail) {
+	row := detail.Transfer
+	page(w, func(line func(name, format string, args ...any)) {
+		line("transfer", "%s", row.ID)
+		line("state", "%s", row.State)
+		reason(line, row.Reason)
+		line("route", "%s", route(row))
+		if row.Channel != "" {
+			line("channel", "%s", row.Channel)
+		}
+		for i, source := range row.Sources {
+			if i == sourcesShown {
+				line("source", "and %d more", len(row.Sources)-i)
+				break
+			}
+			line("source", "%s", progress.Plain(source))
+		}
+		line("destination", "%s", progress.Plain(row.Destination))
+		line("overwrite", "%s", row.Overwrite)
+		line("moved", "%s of %s, %s of %s", progress.Bytes(row.Moved.Bytes), progress.Bytes(row.Totals.Bytes),
+			fmt.Sprint(row.Moved.Items), progress.Files(row.Totals.Items))
+		if detail.Rate > 0 {
+			line("rate", "%s/s", progress.Bytes(int64(detail.Rate)))
+		}
+		line("attempts", "%d", row.Attempts)
+	})
+	fmt.Fprintln(w)
+	Table(w, func(w io.Writer) {
+		for _, e := range detail.Events {
+			fmt.Fprintf(w, "%s\t%s\t%s\n", e.Time.Local().Format(fineStamp), e.Kind, event(e))
+		}
+	})
+}
+
+// reason writes why something is as it is, and what to do.
+func reason(line func(name, format string, args ...any), p *localapi.Problem) {
+	if p == nil {
+		return
+	}
+	line("reason", "%s", Sentence(p))
+	if p.Remedy != "" {
+		line("remedy", "%s", p.Remedy)
+	}
+}
+
+// event is what an event says besides its kind.
+func event(e localapi.Event) string {
+	var parts []string
+	if e.Detail != "" {
+		parts = append(parts, Text(e.Detail))
+	}
+	if tag := "[" + string(e.Code) + "]"; !e.Code.OK() && !strings.HasSuffix(e.Detail, tag) {
+		parts = append(parts, tag)
+	}
+	return strings.Join(parts, " ")
+}
