@@ -153,6 +153,9 @@ func (a *Agent) Run(ctx context.Context) error {
 		if ln != nil {
 			ln.Close()
 		}
+		if ctx.Err() != nil {
+			return nil
+		}
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)

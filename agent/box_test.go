@@ -62,11 +62,7 @@ func newHost(t *testing.T, name string) *host {
 // start runs the agent until stop or the end of the test.
 func (h *host) start() *host {
 	h.t.Helper()
-	log := slog.New(slog.DiscardHandler)
-	if os.Getenv("MFT_TEST_LOG") != "" {
-		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})).With("agent", h.conf.Agent.Name)
-	}
-	a, err := agent.New(agent.Options{Config: h.conf, Version: "test", Log: log})
+	a, err := newAgent(h)
 	if err != nil {
 		h.t.Fatalf("agent.New of %s: %v", h.conf.Agent.Name, err)
 	}
@@ -75,6 +71,15 @@ func (h *host) start() *host {
 	go func() { h.ended <- a.Run(ctx) }()
 	h.t.Cleanup(h.stop)
 	return h
+}
+
+// newAgent makes the agent of h. With MFT_TEST_LOG set it says what it does.
+func newAgent(h *host) (*agent.Agent, error) {
+	log := slog.New(slog.DiscardHandler)
+	if os.Getenv("MFT_TEST_LOG") != "" {
+		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})).With("agent", h.conf.Agent.Name)
+	}
+	return agent.New(agent.Options{Config: h.conf, Version: "test", Log: log})
 }
 
 // stop ends the agent; a second call does nothing.
