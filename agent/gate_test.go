@@ -159,4 +159,3 @@ func gatedPair(t *testing.T) (alpha, beta *host, g gates) {
 	pair(t, alpha, beta)
 	return alpha, beta, g
 }
-
