@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"time"
@@ -82,7 +83,7 @@ func (l *Link) welcome(ctx context.Context, conn net.Conn, visitor *gate.Visitor
 	then, err := l.greet(greeting, secure, r)
 	if err != nil {
 		l.c.Log.Debug("a connection was refused", "remote", conn.RemoteAddr(), "error", err)
-		conn.Close() // already of no use
+		dismiss(conn)
 		return
 	}
 	if then != nil {
@@ -123,6 +124,18 @@ func (l *Link) choose(hello *tls.ClientHelloInfo, r *reception) (*tls.Config, er
 		return joinTLS(r.own), nil
 	}
 	return nil, fmt.Errorf("nobody here speaks %q", hello.SupportedProtos)
+}
+
+// dismiss closes a connection so that what TLS has told the other end, why it
+// was refused, gets there: a close while more is coming in would make the
+// network throw it away.
+func dismiss(conn net.Conn) {
+	defer conn.Close() // nothing is left to lose
+	half, ok := conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil || conn.SetReadDeadline(time.Now().Add(byeWithin)) != nil {
+		return
+	}
+	_, _ = io.CopyN(io.Discard, conn, 64<<10)
 }
 
 // key returns the fingerprint that the other end must show.

@@ -194,7 +194,7 @@ func (c *control) read(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			return fmt.Errorf("%w: %s [%s]", errPeerLeft, bye.Detail, bye.Code)
+			return fmt.Errorf("%w: %w", errPeerLeft, mft.Fail(bye.Code, "the peer says goodbye", "", errors.New(bye.Detail)))
 		default:
 			err = mft.Fail(mft.CodeProtocol, "read from peer", string(c.peer),
 				fmt.Errorf("a frame of kind %v has no place here", kind))

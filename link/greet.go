@@ -49,10 +49,10 @@ func (l *Link) dialControl(ctx context.Context, p identity.Peer) (*control, erro
 	}()
 	if err != nil {
 		conn.Close() // of no use to anybody
-		if err = broken(op, subject, err); mft.CodeOf(err) == mft.CodeDisconnected || mft.CodeOf(err) == mft.CodeTimeout {
-			err = mft.Fail(mft.CodeUnreachable, op, subject, err)
+		if code := brokenCode(err); code == mft.CodeDisconnected || code == mft.CodeTimeout {
+			return nil, mft.Fail(mft.CodeUnreachable, op, subject, err)
 		}
-		return nil, err
+		return nil, broken(op, subject, err)
 	}
 	c, err := l.newControl(secure, own, who, hello, conn.RemoteAddr().String(), true)
 	if err != nil {

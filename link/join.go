@@ -60,7 +60,9 @@ func exporter(s tls.ConnectionState) (out [32]byte, err error) {
 // secret, and adds the inviter to the trusted peers. Serve need not run.
 // Errors: mft.CodeUnreachable, mft.CodeUntrusted when another key answers
 // than the invitation names or the name is pinned with another key,
-// mft.CodeInvite when the inviter refuses, and the code of the file system.
+// mft.CodeInvite when the inviter refuses, mft.CodeTimeout or
+// mft.CodeDisconnected when it does not answer, and the code of the file
+// system.
 func (l *Link) Join(ctx context.Context, invite identity.Invite) (identity.Peer, error) {
 	const op = "join"
 	subject := string(invite.Name) + " at " + invite.Address
@@ -94,8 +96,7 @@ func (l *Link) Join(ctx context.Context, invite identity.Invite) (identity.Peer,
 // joinFailure gives an error of Join its code. An inviter that has no
 // invitation left does not even speak the protocol.
 func joinFailure(subject string, err error) error {
-	var alert *net.OpError
-	if errors.As(err, &alert) && alert.Op == "remote error" {
+	if alerted(err) {
 		return mft.Fail(mft.CodeInvite, "join", subject, fmt.Errorf("the inviter has no invitation waiting: %w", err))
 	}
 	return broken("join", subject, err)

@@ -1,14 +1,15 @@
 package link
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
+	"strings"
 
 	"mft.dev/mft"
 	"mft.dev/mft/identity"
@@ -112,20 +113,38 @@ func ownKeyID(own *tls.Certificate) ([16]byte, error) {
 	return pin.KeyID(), err
 }
 
-// broken gives an error of a connection its code. What already has one keeps
-// it; that includes what verification at this end found.
+// broken gives an error of a connection its code.
 func broken(op, subject string, err error) error {
-	var op2 *net.OpError
+	code := brokenCode(err)
+	if code == mft.CodeUntrusted && refusedByPeer(err) {
+		err = fmt.Errorf("the other end does not accept this one's key: %w", err)
+	}
+	return mft.Fail(code, op, subject, err)
+}
+
+// brokenCode finds the code for an error of a connection. What verification
+// at this end found has one already.
+func brokenCode(err error) mft.Code {
 	var coded *mft.Error
 	switch {
+	case refusedByPeer(err):
+		return mft.CodeUntrusted
 	case errors.As(err, &coded):
-		return mft.Fail(coded.Code, op, subject, err)
-	case errors.As(err, &op2) && op2.Op == "remote error": // an alert, see crypto/tls
-		return mft.Fail(mft.CodeUntrusted, op, subject, fmt.Errorf("the other end refused this one's key or name: %w", err))
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return mft.Fail(mft.CodeTimeout, op, subject, err)
-	case errors.Is(err, io.EOF):
-		err = errors.New("the other end closed the connection")
+		return coded.Code
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+		return mft.CodeTimeout
 	}
-	return mft.Fail(mft.CodeDisconnected, op, subject, err)
+	return mft.CodeDisconnected
+}
+
+// alerted reports whether err is an alert of the other end's TLS.
+func alerted(err error) bool {
+	var alert *net.OpError
+	return errors.As(err, &alert) && alert.Op == "remote error"
+}
+
+// refusedByPeer reports whether the other end's verification found our key
+// wanting. crypto/tls has no type for that alert, only its text.
+func refusedByPeer(err error) bool {
+	return alerted(err) && strings.Contains(err.Error(), "tls: bad certificate")
 }

@@ -1,0 +1,324 @@
+package link
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mft.dev/mft"
+	"mft.dev/mft/identity"
+	"mft.dev/mft/protocol"
+)
+
+// outcome is what OpenData returned.
+type outcome struct {
+	conn net.Conn
+	err  error
+}
+
+func openData(t *testing.T, c *Conversation, key [32]byte) <-chan outcome {
+	t.Helper()
+	out := make(chan outcome, 1)
+	ctx := within(t)
+	go func() {
+		conn, err := c.OpenData(ctx, key)
+		out <- outcome{conn, err}
+	}()
+	return out
+}
+
+// wire checks that a and b are two ends of one connection.
+func wire(t *testing.T, a, b net.Conn) {
+	t.Helper()
+	defer a.Close()
+	defer b.Close()
+	for _, end := range [][2]net.Conn{{a, b}, {b, a}} {
+		content := bytes.Repeat([]byte("0123456789abcdef"), 100<<10/16)
+		sent := make(chan error, 1)
+		go func() {
+			_, err := end[0].Write(content)
+			sent <- err
+		}()
+		got := make([]byte, len(content))
+		if _, err := io.ReadFull(end[1], got); err != nil || !bytes.Equal(got, content) {
+			t.Errorf("what arrived differs from what was sent (%v)", err)
+		}
+		if err := next(t, "the end of Write", sent); err != nil {
+			t.Errorf("Write: %v", err)
+		}
+	}
+	if s, ok := a.(interface{ Flush() error }); !ok {
+		t.Errorf("%T has no Flush", a)
+	} else if err := s.Flush(); err != nil {
+		t.Errorf("Flush: %v", err)
+	}
+	if err := a.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	if _, err := b.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("Read after the other end closed: %v, want io.EOF", err)
+	}
+}
+
+func TestDataConnection(t *testing.T) {
+	tests := []struct {
+		name string
+		// fromDialled: the conversation is opened by the end that was dialled.
+		// waitFirst: the end that waits for the connection asks first.
+		fromDialled, waitFirst bool
+	}{
+		{"dialler opened, late dial", false, true},
+		{"dialler opened, early dial", false, false},
+		{"dialled end opened, late dial", true, true},
+		{"dialled end opened, early dial", true, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			erp, ledger := pair(t)
+			dials, waits := converse(t, erp, ledger, transferID(1))
+			if tt.fromDialled {
+				waits, dials = converse(t, ledger, erp, transferID(1))
+			}
+			for range 3 { // streams
+				if tt.waitFirst {
+					waiting := openData(t, waits, dials.DataKey())
+					until(func() bool { return ledger.data.expects(waits) })
+					dialled := next(t, "a connection", openData(t, dials, waits.DataKey()))
+					awaited := next(t, "a connection", waiting)
+					meet(t, dialled, awaited)
+					continue
+				}
+				dialling := openData(t, dials, waits.DataKey())
+				name := serverName(waits.transfer, waits.Opening().Nonce)
+				until(func() bool { return ledger.data.asks(name) || ledger.data.expects(waits) })
+				awaited := next(t, "a connection", openData(t, waits, dials.DataKey()))
+				meet(t, next(t, "a connection", dialling), awaited)
+			}
+			if dials.DataKey() == waits.DataKey() || dials.DataKey() == [32]byte{} {
+				t.Errorf("data keys %x and %x", dials.DataKey(), waits.DataKey())
+			}
+		})
+	}
+}
+
+func meet(t *testing.T, a, b outcome) {
+	t.Helper()
+	if a.err != nil || b.err != nil {
+		t.Fatalf("OpenData: %v, %v", a.err, b.err)
+	}
+	wire(t, a.conn, b.conn)
+}
+
+// until waits for what another goroutine is about to do.
+func until(done func() bool) {
+	for !done() {
+		runtime.Gosched()
+	}
+}
+
+func (x *expectations) expects(c *Conversation) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.waiting[serverName(c.transfer, c.Opening().Nonce)] == c
+}
+
+func (x *expectations) asks(name string) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.asked[name] != nil
+}
+
+func TestSeveralStreamsAtOnce(t *testing.T) {
+	erp, ledger := pair(t)
+	a, b := converse(t, erp, ledger, transferID(1))
+	var ends [2][]net.Conn
+	var all sync.WaitGroup
+	for i, end := range []struct {
+		c   *Conversation
+		key [32]byte
+	}{{a, b.DataKey()}, {b, a.DataKey()}} {
+		all.Go(func() {
+			for range protocol.MaxStreams {
+				conn, err := end.c.OpenData(within(t), end.key)
+				if err != nil {
+					t.Errorf("OpenData: %v", err)
+					return
+				}
+				ends[i] = append(ends[i], conn)
+			}
+		})
+	}
+	all.Wait()
+	for _, conn := range append(ends[0], ends[1]...) {
+		conn.Close()
+	}
+	if len(ends[0]) != protocol.MaxStreams || len(ends[1]) != protocol.MaxStreams {
+		t.Errorf("%d and %d streams, want %d", len(ends[0]), len(ends[1]), protocol.MaxStreams)
+	}
+}
+
+func TestDataConnectionWithWrongFingerprint(t *testing.T) {
+	erp, ledger := pair(t)
+	t.Run("of the end that waits", func(t *testing.T) {
+		dials, waits := converse(t, erp, ledger, transferID(1))
+		waiting := openData(t, waits, dials.DataKey())
+		got := next(t, "OpenData", openData(t, dials, [32]byte{1}))
+		wantCode(t, "OpenData", got.err, mft.CodeUntrusted)
+		waits.Close()
+		wantCode(t, "OpenData of the other end", next(t, "OpenData", waiting).err, mft.CodeCancelled)
+	})
+	t.Run("of the end that dials", func(t *testing.T) {
+		dials, waits := converse(t, erp, ledger, transferID(2))
+		waiting := openData(t, waits, [32]byte{1})
+		if got := next(t, "OpenData", openData(t, dials, waits.DataKey())); got.err == nil {
+			_, err := got.conn.Read(make([]byte, 1))
+			wantCode(t, "Read", err, mft.CodeDisconnected)
+			got.conn.Close()
+		}
+		select {
+		case got := <-waiting:
+			t.Errorf("OpenData of the other end = %v, %v", got.conn, got.err)
+		default:
+		}
+		dials.Close()
+		waits.Close()
+		next(t, "OpenData", waiting)
+	})
+	t.Run("changed within a conversation", func(t *testing.T) {
+		dials, waits := converse(t, erp, ledger, transferID(3))
+		waiting := openData(t, waits, dials.DataKey())
+		meet(t, next(t, "OpenData", openData(t, dials, waits.DataKey())), next(t, "OpenData", waiting))
+		wantCode(t, "OpenData", next(t, "OpenData", openData(t, dials, [32]byte{1})).err, mft.CodeInternal)
+	})
+}
+
+// strangerDials makes a TLS connection for data to n.
+func strangerDials(ctx context.Context, t *testing.T, n *node, name string) (*tls.Conn, error) {
+	t.Helper()
+	own, _, err := identity.EphemeralCertificate(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := tlsConfig(protoData, &own, nil)
+	config.ServerName = name
+	d := tls.Dialer{Config: config}
+	conn, err := d.DialContext(ctx, "tcp", n.address)
+	if err != nil {
+		return nil, err
+	}
+	return conn.(*tls.Conn), nil
+}
+
+// Who sees the server name of a data connection, which is public, gets
+// nothing by it, and does not take the place of the honest end.
+func TestStrangerWithTheServerName(t *testing.T) {
+	erp, ledger := pair(t)
+	dials, waits := converse(t, erp, ledger, transferID(1))
+	waiting := openData(t, waits, dials.DataKey())
+	until(func() bool { return ledger.data.expects(waits) })
+	for range 3 {
+		conn, err := strangerDials(within(t), t, ledger, serverName(waits.transfer, waits.Opening().Nonce))
+		if err != nil {
+			continue
+		}
+		if _, err := conn.Read(make([]byte, 1)); err == nil {
+			t.Error("a stranger was served")
+		}
+		conn.Close()
+	}
+	meet(t, next(t, "OpenData", openData(t, dials, waits.DataKey())), next(t, "OpenData", waiting))
+}
+
+func TestUnknownServerName(t *testing.T) {
+	ledger := startNode(t, "ledger")
+	for _, name := range []string{"", "t-00.00.mft", serverName(transferID(1), protocol.Nonce{1})} {
+		ctx, cancel := context.WithCancel(within(t))
+		failed := make(chan error, 1)
+		go func() {
+			_, err := strangerDials(ctx, t, ledger, name)
+			failed <- err
+		}()
+		until(func() bool { return ledger.data.asks(name) }) // it waits for its conversation
+		cancel()
+		if err := next(t, "the end of the handshake", failed); err == nil {
+			t.Errorf("%q was served", name)
+		}
+	}
+}
+
+func TestNobodyDials(t *testing.T) {
+	erp, ledger := pair(t)
+	_, waits := converse(t, erp, ledger, transferID(1))
+	ctx, cancel := context.WithCancel(context.Background())
+	out := make(chan error, 1)
+	go func() {
+		_, err := waits.OpenData(ctx, [32]byte{1})
+		out <- err
+	}()
+	cancel()
+	wantCode(t, "OpenData", next(t, "OpenData", out), mft.CodeCancelled)
+
+	waiting := openData(t, waits, [32]byte{1})
+	until(func() bool { return ledger.data.expects(waits) })
+	ledger.connected("erp").conn.Close()
+	wantCode(t, "OpenData", next(t, "OpenData", waiting).err, mft.CodeDisconnected)
+	if ledger.data.expects(waits) {
+		t.Error("a conversation that is over is still expected")
+	}
+}
+
+func TestAskedForUntilTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var x expectations
+		var all sync.WaitGroup
+		for range 3 {
+			all.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), greetWithin)
+				defer cancel()
+				if c, err := x.find(ctx, "name"); err == nil {
+					t.Errorf("find = %v", c)
+				}
+			})
+		}
+		all.Wait()
+		if len(x.asked) != 0 {
+			t.Errorf("%d names are still asked for", len(x.asked))
+		}
+	})
+}
+
+// The times are those of a clock that jumps when everybody waits.
+func TestNobodyDialsInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := New(Config{})
+		c := newConversation(&control{link: l, peer: "erp", conversations: map[attempt]*Conversation{}}, transferID(1), "")
+		c.opening.Store(&protocol.Envelope{})
+		began := time.Now()
+		_, err := c.OpenData(t.Context(), [32]byte{1})
+		wantCode(t, "OpenData", err, mft.CodeTimeout)
+		if waited := time.Since(began); waited != dialWithin {
+			t.Errorf("OpenData waited %v, want %v", waited, dialWithin)
+		}
+		c.Close()
+	})
+}
+
+func TestControlDialsWhereTheControlConnectionWent(t *testing.T) {
+	erp, ledger := pair(t)
+	dials, waits := converse(t, erp, ledger, transferID(1))
+	erp.dial = func(ctx context.Context, address string) (net.Conn, error) {
+		if address != ledger.address {
+			t.Errorf("dialled %s, want %s", address, ledger.address)
+		}
+		return nil, io.ErrUnexpectedEOF
+	}
+	got := next(t, "OpenData", openData(t, dials, waits.DataKey()))
+	wantCode(t, "OpenData", got.err, mft.CodeUnreachable)
+}
