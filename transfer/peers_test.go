@@ -77,7 +77,7 @@ func (c *conversation) OpenData(ctx context.Context, _ [32]byte) (net.Conn, erro
 
 // converse returns the two ends of a fresh conversation. cut ends it. wrap may
 // change the sender's data connection.
-func converse(t *testing.T, wrap func(net.Conn) net.Conn) (sender, receiver *conversation, cut func()) {
+func converse(t testing.TB, wrap func(net.Conn) net.Conn) (sender, receiver *conversation, cut func()) {
 	t.Helper()
 	there, back := make(chan message, 8), make(chan message, 8)
 	gone, data := make(chan struct{}), make(chan net.Conn, 1)
@@ -104,7 +104,7 @@ func converse(t *testing.T, wrap func(net.Conn) net.Conn) (sender, receiver *con
 
 // A fixture is one transfer between two directories of a test.
 type fixture struct {
-	t        *testing.T
+	t        testing.TB
 	id       mft.TransferID
 	src, dst string
 	journal  *journal.Journal
@@ -121,7 +121,7 @@ type fixture struct {
 	notes []string
 }
 
-func newFixture(t *testing.T) *fixture {
+func newFixture(t testing.TB) *fixture {
 	t.Helper()
 	f := &fixture{t: t, src: filepath.Join(t.TempDir(), "src"), dst: filepath.Join(t.TempDir(), "dst")}
 	for _, dir := range []string{f.src, f.dst} {

@@ -272,7 +272,7 @@ func (r *receiver) land(ctx context.Context) error {
 		if err != nil {
 			return disconnected("read from", err)
 		}
-		if kind == protocol.FrameEnd {
+		if kind == protocol.FrameEnd && len(payload) == 0 {
 			return r.checkComplete()
 		}
 		if err := r.hear(ctx, kind, payload); err != nil {

@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -194,8 +195,15 @@ func (s *sender) write(kind protocol.FrameKind, parts ...[]byte) error {
 	return nil
 }
 
+// disconnected makes an error of a failed read or write, unless it has a code
+// already: what cannot be parsed is no disconnection.
 func disconnected(op string, err error) error {
-	return mft.Fail(mft.CodeDisconnected, op+" the data connection", "", err)
+	var coded *mft.Error
+	code := mft.CodeDisconnected
+	if errors.As(err, &coded) {
+		code = coded.Code
+	}
+	return mft.Fail(code, op+" the data connection", "", err)
 }
 
 // failures remembers the first reason for which an item was not delivered.

@@ -97,8 +97,8 @@ type Entry struct {
 // CodeNotFound when nothing is there, CodeNotRegular for a socket, device or
 // pipe, and CodePermission.
 func Open(path string) (*Source, error) {
-	if !filepath.IsAbs(path) {
-		return nil, refuse(mft.CodeBadPath, path, "the path is not absolute")
+	if !filepath.IsAbs(path) || strings.IndexByte(path, 0) >= 0 {
+		return nil, refuse(mft.CodeBadPath, path, "the path is not absolute, or has a zero byte")
 	}
 	if _, err := os.Lstat(path); err != nil && mayBePattern(path, err) {
 		return openPattern(path)
@@ -172,7 +172,7 @@ func OpenUnder(root *confine.Root, rel string) (*Source, error) {
 	} else if clean == "" {
 		return nil, refuse(mft.CodeBadPath, rel, "the path is not relative")
 	}
-	s := &Source{Root: root, Path: strings.TrimSuffix(root.Path(), "/") + "/" + rel, base: clean}
+	s := &Source{Root: root, Path: under(root, rel), base: clean}
 	fi, err := root.Lstat(clean)
 	switch {
 	case err != nil && mayBePattern(rel, err):
@@ -196,17 +196,53 @@ func OpenUnder(root *confine.Root, rel string) (*Source, error) {
 			s.Prefix = filepath.Base(root.Path())
 		}
 		return s, nil
-	case id.IsSymlink():
-		return nil, refuse(mft.CodeSymlink, s.Path, "it is a symbolic link")
-	case !id.IsRegular():
-		return nil, refuse(mft.CodeNotRegular, s.Path, "it is not a regular file")
-	case contents:
+	case contents && id.IsRegular():
 		return nil, refuse(mft.CodeWrongType, s.Path, "it is not a directory")
 	}
-	i := strings.LastIndexByte(clean, '/')
-	s.base, s.file, s.Single = clean[:max(i, 0)], clean[i+1:], true
-	s.name = s.file
+	if err := s.only(clean, id); err != nil {
+		return nil, err
+	}
+	s.name, s.Single = s.file, true
 	return s, nil
+}
+
+// OpenExact opens the file rel below root for what already knows its name: no
+// character in it makes it a pattern, and the item has rel as its path, so
+// that files of several directories never collide. Otherwise it is like
+// OpenUnder; a directory is CodeWrongType.
+func OpenExact(root *confine.Root, rel string) (*Source, error) {
+	fi, err := root.Lstat(rel)
+	if err != nil {
+		return nil, err
+	}
+	s := &Source{Root: root, Path: under(root, rel), name: rel}
+	id := confine.Stamp(fi)
+	if id.IsDir() {
+		return nil, refuse(mft.CodeWrongType, s.Path, "it is a directory")
+	}
+	if err := s.only(rel, id); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// only makes s the source of the file rel, which is no directory, if that may
+// be sent.
+func (s *Source) only(rel string, id confine.Identity) error {
+	if id.IsSymlink() {
+		return refuse(mft.CodeSymlink, s.Path, "it is a symbolic link")
+	}
+	if !id.IsRegular() {
+		return refuse(mft.CodeNotRegular, s.Path, "it is not a regular file")
+	}
+	i := strings.LastIndexByte(rel, '/')
+	s.base, s.file = rel[:max(i, 0)], rel[i+1:]
+	return nil
+}
+
+// under returns the absolute path of rel.
+func under(root *confine.Root, rel string) string {
+	return strings.TrimSuffix(root.Path(), "/") + "/" + rel
 }
 
 // OpenItem opens the file of an entry for reading and returns what it is now,

@@ -1,0 +1,188 @@
+package transfer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"mft.dev/mft"
+	"mft.dev/mft/journal"
+	"mft.dev/mft/protocol"
+)
+
+// receiveRaw feeds the bytes of a data connection to a receiver and returns
+// how it ended.
+func receiveRaw(t testing.TB, f *fixture, stream []byte) error {
+	t.Helper()
+	f.accept()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	mine, theirs := tcpPair(t)
+	var draining sync.WaitGroup
+	conv := &conversation{
+		out: make(chan message, 8), in: make(chan message, 8), gone: make(chan struct{}), data: make(chan net.Conn, 1),
+	}
+	conv.data <- theirs
+	seal := mft.Seal{Manifest: mft.Digest{0xbb}} // of something else
+	conv.in <- message{protocol.KindSeal, protocol.AppendSeal(nil, &seal)}
+	draining.Go(func() { // what the receiver answers
+		buf := make([]byte, 1<<16)
+		for {
+			if _, err := mine.Read(buf); err != nil {
+				return
+			}
+		}
+	})
+	draining.Go(func() {
+		_, _ = mine.Write(stream)
+		_ = mine.CloseWrite()
+	})
+	_, err := Receive(ctx, conv, Incoming{
+		Offer: f.offer, Landing: f.landing, Journal: f.journal, Meter: &f.received, Note: f.note,
+	})
+	mine.Close()
+	draining.Wait()
+	return err
+}
+
+func tcpPair(t testing.TB) (mine *net.TCPConn, theirs net.Conn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	conn, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if theirs, err = ln.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	return conn.(*net.TCPConn), theirs
+}
+
+// stream writes frames as a hostile sender would.
+type stream struct{ bytes.Buffer }
+
+func (s *stream) frame(k protocol.FrameKind, payload []byte) *stream {
+	n := len(payload) // as docs/protocol.md has it: a FrameWriter would refuse some of these
+	s.Write([]byte{byte(k), byte(n >> 16), byte(n >> 8), byte(n)})
+	s.Write(payload)
+	return s
+}
+
+func (s *stream) items(first uint64, items ...mft.Item) *stream {
+	return s.frame(protocol.FrameItems, protocol.AppendItems(nil, first, items))
+}
+
+func file(path string, size int64) mft.Item {
+	return mft.Item{Path: path, Type: mft.ItemFile, Size: size, Mode: 0o644}
+}
+
+func TestHostileSender(t *testing.T) {
+	content := []byte("content")
+	digest := protocol.HashOf(content)
+	size := int64(len(content))
+	pack := func(i uint64, d mft.Digest, c []byte) []byte { return protocol.AppendPackEntry(nil, i, d, c) }
+	start := func(i uint64, off int64) []byte {
+		return protocol.AppendFileStart(nil, &protocol.FileStart{Index: i, Offset: off})
+	}
+	end := func(n int64, d mft.Digest) []byte {
+		return protocol.AppendFileEnd(nil, &protocol.FileEnd{Size: n, Digest: d})
+	}
+	tests := []struct {
+		name   string
+		stream *stream
+		code   mft.Code
+	}{
+		{"content of nothing", new(stream).frame(protocol.FramePack, pack(0, digest, content)), mft.CodeProtocol},
+		{"content twice", new(stream).items(0, file("a", size)).frame(protocol.FramePack, append(pack(0, digest, content), pack(0, digest, content)...)), mft.CodeProtocol},
+		{"content of a directory", new(stream).items(0, mft.Item{Path: "d", Type: mft.ItemDir, Mode: 0o755}).frame(protocol.FramePack, pack(0, digest, content)), mft.CodeProtocol},
+		{"wrong digest", new(stream).items(0, file("a", size)).frame(protocol.FramePack, pack(0, mft.Digest{}, content)), mft.CodeCorrupt},
+		{"wrong size", new(stream).items(0, file("a", size+1)).frame(protocol.FramePack, pack(0, digest, content)), mft.CodeProtocol},
+		{"items out of turn", new(stream).items(5, file("a", size)), mft.CodeProtocol},
+		{"data without file", new(stream).frame(protocol.FrameData, content), mft.CodeProtocol},
+		{"hole without file", new(stream).frame(protocol.FrameHole, protocol.AppendHole(nil, 5)), mft.CodeProtocol},
+		{"check without file", new(stream).frame(protocol.FrameCheck, digest[:]), mft.CodeProtocol},
+		{"end without file", new(stream).frame(protocol.FrameFileEnd, end(1, digest)), mft.CodeProtocol},
+		{"too much data", new(stream).items(0, file("a", 3)).frame(protocol.FrameFile, start(0, 0)).frame(protocol.FrameData, content).frame(protocol.FrameFileEnd, end(3, digest)), mft.CodeProtocol},
+		{"too little data", new(stream).items(0, file("a", 300)).frame(protocol.FrameFile, start(0, 0)).frame(protocol.FrameData, content).frame(protocol.FrameFileEnd, end(300, digest)), mft.CodeProtocol},
+		{"hole beyond the end", new(stream).items(0, file("a", 300)).frame(protocol.FrameFile, start(0, 0)).frame(protocol.FrameHole, protocol.AppendHole(nil, 1<<40)).frame(protocol.FrameFileEnd, end(300, digest)), mft.CodeProtocol},
+		{"wrong check", new(stream).items(0, file("a", size)).frame(protocol.FrameFile, start(0, 0)).frame(protocol.FrameData, content).frame(protocol.FrameCheck, make([]byte, 32)).frame(protocol.FrameFileEnd, end(size, digest)), mft.CodeCorrupt},
+		{"wrong digest of the whole", new(stream).items(0, file("a", size)).frame(protocol.FrameFile, start(0, 0)).frame(protocol.FrameData, content).frame(protocol.FrameFileEnd, end(size, mft.Digest{1})), mft.CodeCorrupt},
+		{"resume that was not offered", new(stream).items(0, file("a", 1<<20)).frame(protocol.FrameFile, start(0, 5)), mft.CodeProtocol},
+		{"file within a file", new(stream).items(0, file("a", size), file("b", size)).frame(protocol.FrameFile, start(0, 0)).frame(protocol.FrameFile, start(1, 0)), mft.CodeProtocol},
+		{"seal of something else", new(stream).items(0, file("c", size)).frame(protocol.FramePack, pack(0, digest, content)).frame(protocol.FrameEnd, nil), mft.CodeCorrupt},
+		{"end with content in it", new(stream).frame(protocol.FrameEnd, content), mft.CodeProtocol},
+		{"end with content due", new(stream).items(0, file("a", size)).frame(protocol.FrameEnd, nil), mft.CodeProtocol},
+		{"failure of nothing", new(stream).frame(protocol.FrameFileFail, protocol.AppendItemFail(nil, &protocol.ItemFail{Index: 9, Code: mft.CodeIO})), mft.CodeProtocol},
+		{"a receiver's frame", new(stream).frame(protocol.FrameCommitted, protocol.AppendRange(nil, &protocol.Range{First: 0, Count: 1})), mft.CodeProtocol},
+		{"unknown frame", new(stream).frame(99, nil), mft.CodeProtocol},
+		{"the sender fails", new(stream).frame(protocol.FrameFail, protocol.AppendFailure(nil, &protocol.Failure{Code: mft.CodeChanged, Detail: "x"})), mft.CodeChanged},
+		{"nothing", new(stream), mft.CodeDisconnected},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFixture(t)
+			f.offer.Transfer = f.id
+			err := receiveRaw(t, f, tt.stream.Bytes())
+			if got := mft.CodeOf(err); got != tt.code {
+				t.Errorf("Receive = %v, want %v", err, tt.code)
+			}
+			for name := range arrived(t, f.dst) {
+				if name == "a" || name == "b" {
+					t.Errorf("%s has appeared", name)
+				}
+			}
+		})
+	}
+}
+
+// FuzzReceive: whatever a peer writes on a data connection, the receiver ends
+// with an error and nothing appears outside of the landing.
+func FuzzReceive(f *testing.F) {
+	content := []byte("content")
+	good := new(stream).items(0, file("a", int64(len(content))), mft.Item{Path: "d", Type: mft.ItemDir, Mode: 0o755},
+		mft.Item{Path: "l", Type: mft.ItemSymlink, Target: "../../outside", Mode: 0o777}, file("l/x", 7)).
+		frame(protocol.FramePack, protocol.AppendPackEntry(nil, 0, protocol.HashOf(content), content)).
+		frame(protocol.FrameFile, protocol.AppendFileStart(nil, &protocol.FileStart{Index: 3})).
+		frame(protocol.FrameData, content).
+		frame(protocol.FrameFileEnd, protocol.AppendFileEnd(nil, &protocol.FileEnd{Size: 7, Digest: protocol.HashOf(content)})).
+		frame(protocol.FrameEnd, nil)
+	f.Add(good.Bytes())
+	f.Add(new(stream).frame(protocol.FrameFail, protocol.AppendFailure(nil, &protocol.Failure{Code: "X"})).Bytes())
+	fx := newFixture(f)
+	outside := filepath.Join(filepath.Dir(fx.dst), "outside")
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		fx.t = t
+		fx.again()
+		fx.offer.Transfer = fx.id
+		if err := receiveRaw(t, fx, raw); err == nil || errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Receive = %v, want an error at once: what came was not sealed", err)
+		}
+		if _, err := os.Lstat(outside); err == nil {
+			t.Error("something appeared outside")
+		}
+		if err := fx.journal.Update(t.Context(), func(tx *journal.Tx) error {
+			return tx.SetState(fx.id, mft.StateFailed, mft.Reason{Code: mft.CodeProtocol}, time.Now())
+		}); err != nil {
+			t.Error(err)
+		}
+		if err := Discard(t.Context(), fx.journal, fx.id); err != nil {
+			t.Error(err)
+		}
+		if err := os.RemoveAll(fx.dst); err != nil {
+			t.Error(err)
+		}
+		if err := os.Mkdir(fx.dst, 0o755); err != nil {
+			t.Error(err)
+		}
+	})
+}
