@@ -20,6 +20,8 @@ import (
 	"mft.dev/mft/agent/pairing"
 	"mft.dev/mft/agent/queue"
 	"mft.dev/mft/agent/trail"
+	"mft.dev/mft/agent/turn"
+	"mft.dev/mft/agent/upkeep"
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/link"
@@ -54,6 +56,8 @@ type Agent struct {
 	notices  *notice.Notices
 	channels map[string]*arrival.Watcher
 
+	turns *turn.Turns
+
 	// wake has the dispatcher look at the queue.
 	wake chan struct{}
 	// hands are the attempts that the dispatcher started.
@@ -61,7 +65,6 @@ type Agent struct {
 
 	mu        sync.Mutex // guards what follows
 	queue     *queue.Queue
-	running   map[mft.TransferID]*attempt
 	sending   int // attempts that the queue started
 	incoming  int // receives under way
 	listening string
@@ -75,7 +78,7 @@ func New(o Options) (*Agent, error) {
 	c := o.Config
 	a := &Agent{
 		cfg: c, log: o.Log, version: o.Version, now: o.Now, offered: o.Listener,
-		wake: make(chan struct{}, 1), queue: queue.New(), running: map[mft.TransferID]*attempt{},
+		wake: make(chan struct{}, 1), queue: queue.New(), turns: turn.New(),
 		channels: map[string]*arrival.Watcher{},
 	}
 	if a.log == nil {
@@ -165,7 +168,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	start(a.trail.Run)
 	start(a.Pairing.Run)
 	start(a.notices.Run)
-	start(a.keepHouse)
+	start(upkeep.Keeper{Journal: a.journal, Log: a.log, Now: a.now}.Run)
 	for _, ch := range a.channels {
 		start(ch.Run)
 	}
@@ -212,38 +215,4 @@ func (a *Agent) nextSequence(ctx context.Context, recipient mft.AgentName) (uint
 		return 0, fmt.Errorf("drawing a sequence number: %w", err)
 	}
 	return n, nil
-}
-
-// forgetAfter and forgetKeep bound the journal: an ended transfer is kept for
-// at least this long, and the newest are kept whatever their age. A sender
-// that repeats an offer after that finds it forgotten; it would have had to
-// retry for all that time without reaching this host once.
-const (
-	forgetAfter = 90 * 24 * time.Hour
-	forgetKeep  = 10000
-	forgetEvery = time.Hour
-)
-
-// keepHouse drops what the journal need no longer hold.
-func (a *Agent) keepHouse(ctx context.Context) {
-	a.sweep(ctx)
-	tick := time.NewTicker(forgetEvery)
-	defer tick.Stop()
-	for {
-		for n := journal.ForgetAtMost; n >= journal.ForgetAtMost && ctx.Err() == nil; {
-			err := a.journal.Update(ctx, func(tx *journal.Tx) (err error) {
-				n, err = tx.Forget(a.now().Add(-forgetAfter), forgetKeep)
-				return err
-			})
-			if err != nil {
-				n = 0
-				a.log.Warn("cannot shorten the journal", "err", err)
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
 }

@@ -7,62 +7,32 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/queue"
+	"mft.dev/mft/agent/turn"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/transfer"
 )
 
-// An attempt is somebody's turn with one transfer: one try at moving it, or an
-// operator's order. There is at most one for each transfer, so whoever has it
-// may read the row, decide, and write without anybody between.
+// An attempt is one try at moving a transfer, or an operator's order about it.
 type attempt struct {
-	id     mft.TransferID
-	peer   mft.AgentName
-	ctx    context.Context //nolint:containedctx // the life of the attempt
-	cancel context.CancelCauseFunc
-	done   chan struct{}
-	meter  *transfer.Meter
-	began  time.Time
-
-	// entry is what the queue knew of the transfer; set for those it ran.
+	*turn.Turn
+	peer  mft.AgentName
+	meter transfer.Meter
+	began time.Time
+	// entry is what the queue knew of the transfer, if it gave it.
 	entry queue.Entry
 	// reached says that the peer was reached.
 	reached bool
 }
 
-// claim begins an attempt at the transfer id. An attempt that is under way is
-// ended first, with cause, and waited for; with a nil cause claim returns nil
-// instead.
+// claim takes the turn of a transfer; see turn.Turns.Take.
 func (a *Agent) claim(ctx context.Context, peer mft.AgentName, id mft.TransferID, cause error) (*attempt, error) {
-	for {
-		a.mu.Lock()
-		old := a.running[id]
-		if old == nil {
-			at := &attempt{id: id, peer: peer, done: make(chan struct{}), meter: new(transfer.Meter), began: a.now()}
-			at.ctx, at.cancel = context.WithCancelCause(ctx)
-			a.running[id] = at
-			a.mu.Unlock()
-			return at, nil
-		}
-		a.mu.Unlock()
-		if cause == nil {
-			return nil, nil
-		}
-		old.cancel(cause)
-		select {
-		case <-old.done:
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
+	at := &attempt{peer: peer, began: a.now()}
+	var err error
+	at.Turn, err = a.turns.Take(ctx, id, at, cause)
+	if at.Turn == nil {
+		return nil, err
 	}
-}
-
-// release ends an attempt.
-func (a *Agent) release(at *attempt) {
-	a.mu.Lock()
-	delete(a.running, at.id)
-	a.mu.Unlock()
-	at.cancel(nil)
-	close(at.done)
+	return at, nil
 }
 
 // poke has the dispatcher look again.
@@ -182,10 +152,18 @@ func (a *Agent) tellBlocked(ctx context.Context) {
 // work makes one attempt at a transfer that the queue gave.
 func (a *Agent) work(ctx context.Context, peer mft.AgentName, e queue.Entry) {
 	at, err := a.claim(ctx, peer, e.ID, nil)
-	if err != nil || at == nil {
-		return // whoever has it sees to what follows
+	if err != nil {
+		return
 	}
-	defer a.release(at)
+	if at == nil {
+		// Somebody is about to be done with it, or moves it.
+		e.NotBefore = a.now().Add(queue.FirstDelay)
+		a.mu.Lock()
+		a.queue.Put(peer, e)
+		a.mu.Unlock()
+		return
+	}
+	defer at.End()
 	at.entry = e
 	t, ok, err := a.journal.Transfer(ctx, e.ID)
 	if err != nil {
@@ -206,7 +184,7 @@ func (a *Agent) work(ctx context.Context, peer mft.AgentName, e queue.Entry) {
 
 // verdictOf decides about an attempt that ended with err.
 func (a *Agent) verdictOf(at *attempt, err error) queue.Verdict {
-	return queue.Decide(err, context.Cause(at.ctx), at.entry.Tries+1, rand.Float64())
+	return queue.Decide(err, context.Cause(at.Context), at.entry.Tries+1, rand.Float64())
 }
 
 // conclude writes what follows an attempt that did not succeed, and queues the
@@ -225,7 +203,7 @@ func (a *Agent) conclude(at *attempt, t mft.Transfer, v queue.Verdict) {
 	// A transfer that waits on for the same reason tells nobody again.
 	quiet := v.State == mft.StateWaiting && at.entry.Waiting == v.Reason.Code
 	if !quiet || t.State != mft.StateWaiting || at.reached {
-		err := a.trail.Write(context.WithoutCancel(at.ctx), t.ID, func(tx *journal.Tx) error {
+		err := a.trail.Write(context.WithoutCancel(at.Context), t.ID, func(tx *journal.Tx) error {
 			now, ok, err := tx.Transfer(t.ID)
 			if err != nil || !ok || now.State.Terminal() {
 				return err
@@ -267,6 +245,6 @@ func (a *Agent) again(at *attempt, t mft.Transfer, v queue.Verdict) {
 		if v.Delay > 0 {
 			notBefore = a.now().Add(v.Delay)
 		}
-		a.queue.Put(at.peer, queue.Entry{ID: at.id, NotBefore: notBefore, Tries: at.entry.Tries + 1, Waiting: v.Reason.Code})
+		a.queue.Put(at.peer, queue.Entry{ID: at.ID, NotBefore: notBefore, Tries: at.entry.Tries + 1, Waiting: v.Reason.Code})
 	}
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"time"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/admission"
 	"mft.dev/mft/agent/queue"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/link"
@@ -15,13 +15,8 @@ import (
 	"mft.dev/mft/transfer"
 )
 
-const (
-	// busyDelay is how long a sender is asked to wait when as many transfers
-	// come in as may.
-	busyDelay = 2 * time.Second
-	// answerTimeout is how long telling a peer of a refusal may take.
-	answerTimeout = 10 * time.Second
-)
+// answerTimeout is how long telling a peer of a refusal may take.
+const answerTimeout = 10 * time.Second
 
 // handle serves a conversation that a peer opened. The link has verified who
 // opened it and that the message is meant for this agent and of this time;
@@ -65,15 +60,15 @@ func (a *Agent) offeredBy(ctx context.Context, conv transfer.Conversation, e *pr
 	if err != nil {
 		return err
 	}
+	under := a.turns.Holder(o.Transfer) != nil
 	a.mu.Lock()
-	old := a.running[o.Transfer]
-	full := a.incoming >= max(8, 2*a.cfg.Agent.MaxTransfers) && old == nil
+	full := a.incoming >= max(8, 2*a.cfg.Agent.MaxTransfers) && !under
 	if !full {
 		a.incoming++
 	}
 	a.mu.Unlock()
 	if full {
-		return a.answer(ctx, conv, mft.Decision{Code: mft.CodeBusy, RetryIn: busyDelay})
+		return a.answer(ctx, conv, mft.Decision{Code: mft.CodeBusy, RetryIn: admission.BusyDelay})
 	}
 	defer func() {
 		a.mu.Lock()
@@ -81,7 +76,7 @@ func (a *Agent) offeredBy(ctx context.Context, conv transfer.Conversation, e *pr
 		a.mu.Unlock()
 	}()
 	if err := a.belongs(ctx, &o); err != nil {
-		return a.answer(ctx, conv, decisionOf(err))
+		return a.answer(ctx, conv, admission.Refusal(err))
 	}
 	in := &offer{Offer: o, envelope: e}
 	at, err := a.claim(ctx, o.Sender, o.Transfer, nil)
@@ -89,7 +84,7 @@ func (a *Agent) offeredBy(ctx context.Context, conv transfer.Conversation, e *pr
 		// The newer attempt takes the place of the one under way, unless it is
 		// a copy of an old message.
 		if err := a.witness(ctx, e); err != nil {
-			return a.answer(ctx, conv, decisionOf(err))
+			return a.answer(ctx, conv, admission.Refusal(err))
 		}
 		in.witnessed = true
 		at, err = a.claim(ctx, o.Sender, o.Transfer, queue.ErrSuperseded)
@@ -97,7 +92,7 @@ func (a *Agent) offeredBy(ctx context.Context, conv transfer.Conversation, e *pr
 	if err != nil {
 		return err
 	}
-	defer a.release(at)
+	defer at.End()
 	return a.receive(at, conv, in)
 }
 
@@ -131,89 +126,52 @@ func (a *Agent) belongs(ctx context.Context, o *mft.Offer) error {
 
 // receive answers the offer of a transfer that the caller has claimed.
 func (a *Agent) receive(at *attempt, conv transfer.Conversation, o *offer) error {
-	t, known, err := a.journal.Transfer(at.ctx, o.Transfer)
+	t, known, err := a.journal.Transfer(at.Context, o.Transfer)
 	if err != nil {
-		return a.answer(at.ctx, conv, decisionOf(err))
+		return a.answer(at.Context, conv, admission.Refusal(err))
 	}
 	if known {
-		receipt, _, delivered, err := a.journal.Receipt(at.ctx, o.Transfer)
+		receipt, _, delivered, err := a.journal.Receipt(at.Context, o.Transfer)
 		switch {
 		case err != nil:
-			return a.answer(at.ctx, conv, decisionOf(err))
+			return a.answer(at.Context, conv, admission.Refusal(err))
 		case delivered:
-			return transfer.Redeliver(at.ctx, conv, receipt)
+			return transfer.Redeliver(at.Context, conv, receipt)
 		case t.State.Terminal() || t.State == mft.StatePaused:
-			return a.answer(at.ctx, conv, ended(t))
+			return a.answer(at.Context, conv, admission.Ended(t))
 		}
 	}
-	landing, err := a.admit(at.ctx, &o.Offer, t, known)
+	landing, err := a.admit(at.Context, &o.Offer, t, known)
 	if err == nil {
-		t, err = a.accept(at.ctx, o, landing, known)
+		t, err = a.accept(at.Context, o, landing, known)
 	}
 	if err != nil {
 		a.refused(at, o, known, err)
-		return a.answer(at.ctx, conv, decisionOf(err))
+		return a.answer(at.Context, conv, admission.Refusal(err))
 	}
-	_, err = transfer.Receive(at.ctx, conv, transfer.Incoming{
-		Offer: o.Offer, Landing: landing, Journal: a.journal, Meter: at.meter, Note: a.noteOf(at),
+	_, err = transfer.Receive(at.Context, conv, transfer.Incoming{
+		Offer: o.Offer, Landing: landing, Journal: a.journal, Meter: &at.meter, Note: a.trail.NoteOf(at.ID),
 	})
 	at.reached = true
 	a.concludeReceive(at, t, err)
 	return err
 }
 
-// ended answers the offer of a transfer that is over here, or paused.
-func ended(t mft.Transfer) mft.Decision {
-	d := mft.Decision{Code: t.Reason.Code, Detail: t.Reason.Detail}
-	switch {
-	case t.State == mft.StatePaused:
-		d = mft.Decision{Code: mft.CodePaused, Detail: "paused on the receiving host", RetryIn: queue.PausedDelay}
-	case t.State == mft.StateCancelled:
-		d.Code = mft.CodeCancelled
-	case d.Code.OK() || d.Code.Retryable():
-		// Over is over, whatever the reason would allow elsewhere.
-		d.Code = mft.CodeBadState
-	}
-	return d
-}
-
-// decisionOf refuses with the code of err.
-func decisionOf(err error) mft.Decision {
-	r := mft.ReasonOf(err)
-	d := mft.Decision{Code: r.Code, Detail: r.Detail}
-	if errors.Is(err, context.Canceled) {
-		d = mft.Decision{Code: mft.CodeMaintenance, RetryIn: busyDelay}
-	}
-	return d
-}
-
 // admit decides whether the offer may proceed, and where its items land.
 // Nothing is touched.
 func (a *Agent) admit(ctx context.Context, o *mft.Offer, t mft.Transfer, known bool) (journal.Landing, error) {
-	var landing journal.Landing
-	var err error
-	switch {
-	case o.Requested != (known && t.Requested):
-		return landing, mft.Fail(mft.CodeNotAllowed, "offer", o.Transfer.String(), errors.New("this host has not asked for it"))
-	case o.Requested:
-		o.Overwrite = t.Overwrite
-		landing, err = transfer.LandingFor(t.Destination)
-	default:
-		landing, err = transfer.Admit(o, a.FileGrants(o.Sender))
+	c := admission.Case{Offer: o, Grants: a.FileGrants(o.Sender)}
+	if known {
+		c.Row = &t
+		first, ok, err := a.journal.Landing(ctx, o.Transfer)
+		if err != nil {
+			return journal.Landing{}, err
+		}
+		if ok {
+			c.First = &first
+		}
 	}
-	if err != nil || !known {
-		return landing, err
-	}
-	// What was staged is below the root of the first attempt.
-	first, ok, err := a.journal.Landing(ctx, o.Transfer)
-	if err != nil || !ok {
-		return landing, err
-	}
-	if path.Join(first.Root, first.Dir, first.Name) != path.Join(landing.Root, landing.Dir, landing.Name) {
-		return landing, mft.Fail(mft.CodeNotAllowed, "offer", o.Destination, errors.New("the destination is not that of the first offer of this transfer"))
-	}
-	first.AllowSetID = landing.AllowSetID
-	return first, nil
+	return admission.Decide(c)
 }
 
 // accept makes the transfer a row that runs. The message is on record in the
@@ -267,7 +225,7 @@ func (a *Agent) accept(ctx context.Context, o *offer, l journal.Landing, known b
 // to know.
 func (a *Agent) refused(at *attempt, o *offer, known bool, cause error) {
 	reason := mft.ReasonOf(cause)
-	ctx := context.WithoutCancel(at.ctx)
+	ctx := context.WithoutCancel(at.Context)
 	if errors.Is(cause, context.Canceled) || reason.Code.Retryable() {
 		return
 	}
@@ -301,10 +259,10 @@ func (a *Agent) discard(ctx context.Context, id mft.TransferID) {
 
 // concludeReceive writes what follows an attempt at receiving.
 func (a *Agent) concludeReceive(at *attempt, t mft.Transfer, err error) {
-	ctx := context.WithoutCancel(at.ctx)
-	delivered, jerr := a.closeDelivered(ctx, at.id)
+	ctx := context.WithoutCancel(at.Context)
+	delivered, jerr := a.closeDelivered(ctx, at.ID)
 	if jerr != nil {
-		a.log.Error("cannot write what follows an attempt", "transfer", at.id, "err", jerr)
+		a.log.Error("cannot write what follows an attempt", "transfer", at.ID, "err", jerr)
 		return // the receipt stands; the next start closes the row
 	}
 	if delivered {
@@ -312,7 +270,7 @@ func (a *Agent) concludeReceive(at *attempt, t mft.Transfer, err error) {
 		return
 	}
 	if err == nil {
-		err = mft.Fail(mft.CodeInternal, "receive", at.id.String(), errors.New("no receipt was journaled"))
+		err = mft.Fail(mft.CodeInternal, "receive", at.ID.String(), errors.New("no receipt was journaled"))
 	}
 	if t.State == mft.StateWaiting {
 		at.entry.Waiting = t.Reason.Code
@@ -320,7 +278,7 @@ func (a *Agent) concludeReceive(at *attempt, t mft.Transfer, err error) {
 	v := a.verdictOf(at, err)
 	v.PeerWide = false
 	if v.State.Terminal() {
-		a.discard(ctx, at.id)
+		a.discard(ctx, at.ID)
 	}
 	a.conclude(at, t, v)
 }

@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
-	"strings"
-
-	"github.com/google/uuid"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/order"
 	"mft.dev/mft/agent/queue"
 	"mft.dev/mft/agent/source"
 	"mft.dev/mft/journal"
@@ -44,7 +41,7 @@ func (a *Agent) Copy(ctx context.Context, list []string, to []Destination) ([]Pl
 		return nil, mft.Fail(mft.CodeUsage, "copy", "", errors.New("it needs a source and a destination"))
 	}
 	for _, path := range list {
-		if err := absolute("copy", path); err != nil {
+		if err := order.CheckLocal("copy", path); err != nil {
 			return nil, err
 		}
 	}
@@ -57,7 +54,7 @@ func (a *Agent) Copy(ctx context.Context, list []string, to []Destination) ([]Pl
 		placed[i].Destination = d
 		t, err := a.newTransfer(mft.RoleSend, d.Agent, d.Overwrite)
 		if err == nil {
-			err = checkPath("copy", d.Path)
+			err = order.CheckRemote("copy", d.Path)
 		}
 		if err != nil {
 			placed[i].Err = err
@@ -81,10 +78,10 @@ func (a *Agent) Request(ctx context.Context, peer mft.AgentName, path, into stri
 	if err != nil {
 		return mft.TransferID{}, err
 	}
-	if err := checkPath("request", path); err != nil {
+	if err := order.CheckRemote("request", path); err != nil {
 		return mft.TransferID{}, err
 	}
-	if err := absolute("request", into); err != nil {
+	if err := order.CheckLocal("request", into); err != nil {
 		return mft.TransferID{}, err
 	}
 	if _, err := transfer.LandingFor(into); err != nil {
@@ -94,26 +91,12 @@ func (a *Agent) Request(ctx context.Context, peer mft.AgentName, path, into stri
 	return t.ID, a.place(ctx, []mft.Transfer{t}, "")
 }
 
-// newTransfer fills in what all transfers have.
+// newTransfer makes a row for a peer that is known.
 func (a *Agent) newTransfer(role mft.Role, peer mft.AgentName, o mft.Overwrite) (mft.Transfer, error) {
-	switch o {
-	case "":
-		o = mft.OverwriteReplace
-	case mft.OverwriteReplace, mft.OverwriteNever, mft.OverwriteVersion:
-	default:
-		return mft.Transfer{}, mft.Fail(mft.CodeUsage, "read overwrite policy", string(o), errors.New("it is replace, never or version"))
-	}
 	if !a.Knows(peer) {
 		return mft.Transfer{}, mft.Fail(mft.CodeUnknownPeer, "look up peer", string(peer), nil)
 	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		return mft.Transfer{}, mft.Fail(mft.CodeInternal, "make a transfer id", "", err)
-	}
-	now := a.now()
-	return mft.Transfer{
-		ID: mft.TransferID(id), Role: role, Peer: peer, State: mft.StatePlanned, Overwrite: o, Created: now, Updated: now,
-	}, nil
+	return order.New(role, peer, o, a.now())
 }
 
 // place makes rows durable and queues them.
@@ -132,28 +115,6 @@ func (a *Agent) place(ctx context.Context, rows []mft.Transfer, detail string) e
 	for _, t := range rows {
 		t.State = mft.StateQueued
 		a.enqueue(t)
-	}
-	return nil
-}
-
-func absolute(op, path string) error {
-	if !filepath.IsAbs(path) && !strings.HasPrefix(path, "/") {
-		return mft.Fail(mft.CodeBadPath, op, path, errors.New("the path is not absolute"))
-	}
-	return checkPath(op, path)
-}
-
-// checkPath refuses what no host takes for a path. Whether the peer allows it
-// is for the peer to say.
-func checkPath(op, path string) error {
-	bad := func(why string) error { return mft.Fail(mft.CodeBadPath, op, path, errors.New(why)) }
-	switch {
-	case path == "":
-		return bad("the path is empty")
-	case len(path) > 4096:
-		return bad("the path is longer than 4096 bytes")
-	case strings.IndexByte(path, 0) >= 0:
-		return bad("the path contains a NUL byte")
 	}
 	return nil
 }
@@ -208,10 +169,9 @@ func (a *Agent) Resume(ctx context.Context, id mft.TransferID) (mft.Transfer, er
 		return t, err
 	}
 	a.mu.Lock()
-	_, running := a.running[id]
 	a.queue.Open(t.Peer)
 	a.mu.Unlock()
-	if !running {
+	if a.turns.Holder(id) == nil {
 		a.enqueue(t)
 	}
 	return t, nil

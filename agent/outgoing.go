@@ -9,6 +9,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/agent/queue"
 	"mft.dev/mft/agent/source"
+	"mft.dev/mft/agent/trail"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
@@ -18,7 +19,7 @@ import (
 func (a *Agent) send(at *attempt, t mft.Transfer) (mft.Receipt, error) {
 	place := source.Place{Grants: a.RequestGrants(t.Peer), Missing: func(err error) {
 		if at.entry.Tries == 0 {
-			a.noteOf(at)(mft.EventItem, mft.CodeNotFound, err.Error())
+			a.trail.NoteOf(at.ID)(mft.EventItem, mft.CodeNotFound, err.Error())
 		}
 	}}
 	if ch := a.channels[t.Channel]; ch != nil {
@@ -29,13 +30,13 @@ func (a *Agent) send(at *attempt, t mft.Transfer) (mft.Receipt, error) {
 		return mft.Receipt{}, err
 	}
 	defer src.Close()
-	conv, err := a.link.Open(at.ctx, t.Peer, t.ID, t.Channel)
+	conv, err := a.link.Open(at.Context, t.Peer, t.ID, t.Channel)
 	if err != nil {
 		return mft.Receipt{}, err
 	}
 	defer conv.Close()
 	at.reached = true
-	announced, err := src.Announced(at.ctx)
+	announced, err := src.Announced(at.Context)
 	if err != nil {
 		return mft.Receipt{}, err
 	}
@@ -47,72 +48,18 @@ func (a *Agent) send(at *attempt, t mft.Transfer) (mft.Receipt, error) {
 	if t.Requested {
 		offer.Destination = ""
 	}
-	return transfer.Send(at.ctx, &toldSend{Conversation: conv, agent: a, at: at}, transfer.Outgoing{
-		Offer: offer, Sources: src.Sources, Meter: at.meter, LastTry: at.entry.Tries >= lastTry,
-		Note: a.noteOf(at),
+	told := &trail.Conversation{
+		Conversation: conv, Trail: a.trail, ID: t.ID, Quiet: at.entry.Waiting != "" && at.entry.Tries > 0,
+	}
+	return transfer.Send(at.Context, told, transfer.Outgoing{
+		Offer: offer, Sources: src.Sources, Meter: &at.meter, LastTry: at.entry.Tries >= lastTry,
+		Note: a.trail.NoteOf(at.ID),
 	})
 }
 
 // lastTry is after how many attempts without progress a file that never stops
 // changing fails.
 const lastTry = 8
-
-// noteOf returns what tells the journal of progress, in the order told.
-func (a *Agent) noteOf(at *attempt) transfer.Note {
-	return func(kind mft.EventKind, code mft.Code, detail string) {
-		now := a.now()
-		a.trail.Note(at.id, func(tx *journal.Tx) error {
-			return a.trail.TellAt(tx, now, at.id, kind, code, detail)
-		})
-	}
-}
-
-// A toldSend is a conversation that writes its milestones into the journal.
-type toldSend struct {
-	transfer.Conversation
-	agent *Agent
-	at    *attempt
-}
-
-// Send sends, with the offer on record before it leaves.
-func (c *toldSend) Send(ctx context.Context, kind protocol.Kind, body []byte) error {
-	a, id := c.agent, c.at.id
-	if kind == protocol.KindOffer {
-		err := a.trail.Write(ctx, id, func(tx *journal.Tx) error {
-			if err := tx.SetState(id, mft.StateRunning, mft.Reason{}, a.now()); err != nil {
-				return err
-			}
-			if err := tx.AddAttempt(id); err != nil || c.quiet() {
-				return err
-			}
-			return a.trail.Tell(tx, id, mft.EventOffered, "", "")
-		})
-		if err != nil {
-			return err
-		}
-	}
-	err := c.Conversation.Send(ctx, kind, body)
-	if err == nil && kind == protocol.KindSeal {
-		now := a.now()
-		a.trail.Note(id, func(tx *journal.Tx) error { return tx.SetState(id, mft.StateVerifying, mft.Reason{}, now) })
-	}
-	return err
-}
-
-// Receive receives, and tells when the peer accepts.
-func (c *toldSend) Receive(ctx context.Context) (protocol.Kind, []byte, error) {
-	kind, body, err := c.Conversation.Receive(ctx)
-	if err == nil && kind == protocol.KindDecision && !c.quiet() {
-		if d, err := protocol.ParseDecision(body); err == nil && d.Code.OK() {
-			c.agent.noteOf(c.at)(mft.EventAccepted, "", "")
-		}
-	}
-	return kind, body, err
-}
-
-// quiet reports whether the attempt repeats one that ended in waiting: its
-// story has been told.
-func (c *toldSend) quiet() bool { return c.at.entry.Waiting != "" && c.at.entry.Tries > 0 }
 
 // concludeSend writes what follows an attempt at sending.
 func (a *Agent) concludeSend(at *attempt, t mft.Transfer, receipt mft.Receipt, err error) {
@@ -129,7 +76,7 @@ func (a *Agent) concludeSend(at *attempt, t mft.Transfer, receipt mft.Receipt, e
 		totals, moved = receipt.Received, receipt.Received
 		totals.Items += receipt.Failed
 	}
-	err = a.trail.Write(context.WithoutCancel(at.ctx), t.ID, func(tx *journal.Tx) error {
+	err = a.trail.Write(context.WithoutCancel(at.Context), t.ID, func(tx *journal.Tx) error {
 		if err := tx.SetProgress(t.ID, totals, moved); err != nil {
 			return err
 		}
@@ -159,7 +106,7 @@ const (
 // ask asks the peer for the files of t. The offer comes in a conversation of
 // its own.
 func (a *Agent) ask(at *attempt, t mft.Transfer) error {
-	ctx, cancel := context.WithTimeout(at.ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(at.Context, askTimeout)
 	defer cancel()
 	conv, err := a.link.Open(ctx, t.Peer, t.ID, "")
 	if err != nil {
@@ -168,7 +115,7 @@ func (a *Agent) ask(at *attempt, t mft.Transfer) error {
 	defer conv.Close()
 	at.reached = true
 	if at.entry.Waiting == "" && at.entry.Tries == 0 {
-		a.noteOf(at)(mft.EventRequested, "", strings.Join(t.Sources, " "))
+		a.trail.NoteOf(at.ID)(mft.EventRequested, "", strings.Join(t.Sources, " "))
 	}
 	r := mft.Request{Path: t.Sources[0], Overwrite: t.Overwrite}
 	if err := conv.Send(ctx, protocol.KindRequest, protocol.AppendRequest(nil, &r)); err != nil {

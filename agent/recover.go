@@ -3,8 +3,6 @@ package agent
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"mft.dev/mft"
 	"mft.dev/mft/journal"
@@ -50,31 +48,4 @@ func (a *Agent) reopen(ctx context.Context, t mft.Transfer) (mft.Transfer, error
 		})
 	}
 	return t, nil
-}
-
-// sweep removes the staging of receives that ended while something kept it
-// from being removed.
-func (a *Agent) sweep(ctx context.Context) {
-	const enough = 20000
-	ended, err := a.journal.Transfers(ctx, journal.Filter{
-		Role:  mft.RoleReceive,
-		Limit: enough, Newest: true,
-		States: []mft.State{mft.StateDone, mft.StateRejected, mft.StateFailed, mft.StateCancelled},
-	})
-	if err != nil {
-		a.log.Warn("cannot look for what transfers left behind", "err", err)
-		return
-	}
-	for _, t := range ended {
-		if ctx.Err() != nil {
-			return
-		}
-		l, ok, err := a.journal.Landing(ctx, t.ID)
-		if err != nil || !ok {
-			continue
-		}
-		if _, err := os.Lstat(filepath.Join(l.Root, filepath.FromSlash(l.Dir), transfer.StagingName(t.ID))); err == nil {
-			a.discard(ctx, t.ID)
-		}
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/admission"
 	"mft.dev/mft/agent/queue"
 	"mft.dev/mft/agent/source"
 	"mft.dev/mft/journal"
@@ -21,7 +22,7 @@ func (a *Agent) requestedBy(ctx context.Context, conv transfer.Conversation, e *
 		return err
 	}
 	if err := a.witness(ctx, e); err != nil {
-		return a.answer(ctx, conv, decisionOf(err))
+		return a.answer(ctx, conv, admission.Refusal(err))
 	}
 	t, err := a.grant(ctx, &r)
 	if err != nil {
@@ -29,7 +30,7 @@ func (a *Agent) requestedBy(ctx context.Context, conv transfer.Conversation, e *
 			reason := mft.ReasonOf(err)
 			a.event(ctx, mft.Event{Kind: mft.EventRejected, Transfer: r.Transfer, Peer: r.Requester, Code: reason.Code, Detail: reason.Detail})
 		}
-		return a.answer(ctx, conv, decisionOf(err))
+		return a.answer(ctx, conv, admission.Refusal(err))
 	}
 	if err := a.answer(ctx, conv, mft.Decision{Code: mft.CodeOK}); err != nil {
 		return err
@@ -50,7 +51,7 @@ func (a *Agent) grant(ctx context.Context, r *mft.Request) (mft.Transfer, error)
 		case t.Role != mft.RoleSend || t.Peer != r.Requester || !t.Requested:
 			return t, mft.Fail(mft.CodeNotAllowed, "request", r.Transfer.String(), errors.New("this host knows another transfer by this id"))
 		case t.State.Terminal() || t.State == mft.StatePaused:
-			d := ended(t)
+			d := admission.Ended(t)
 			return t, mft.Fail(d.Code, "request", r.Path, fmt.Errorf("it is %s: %s", t.State, d.Detail))
 		}
 		return t, nil
@@ -103,7 +104,7 @@ func (a *Agent) finish(ctx context.Context, t mft.Transfer, s mft.State, r mft.R
 	if err != nil {
 		return t, err
 	}
-	defer a.release(at)
+	defer at.End()
 	if t.Role == mft.RoleReceive && s.Terminal() {
 		if now, ok, err := a.journal.Transfer(ctx, t.ID); err == nil && ok && !now.State.Terminal() {
 			a.discard(context.WithoutCancel(ctx), t.ID)

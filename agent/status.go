@@ -9,6 +9,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/agent/arrival"
 	"mft.dev/mft/agent/pairing"
+	"mft.dev/mft/internal/resident"
 	"mft.dev/mft/journal"
 )
 
@@ -42,7 +43,7 @@ func (a *Agent) Status(ctx context.Context) (Status, error) {
 	}
 	s := Status{
 		Name: a.Name(), Version: a.version, Address: a.Address(), Peers: a.Peers(),
-		Counts: stats.Transfers, Waiting: waiting, Resident: resident(),
+		Counts: stats.Transfers, Waiting: waiting, Resident: resident.Bytes(),
 	}
 	a.mu.Lock()
 	s.Started, s.Listening = a.started, a.listening
@@ -76,9 +77,7 @@ func (a *Agent) Transfer(ctx context.Context, id mft.TransferID) (t mft.Transfer
 
 // live replaces the counts of a transfer that runs.
 func (a *Agent) live(t mft.Transfer) (mft.Transfer, float64) {
-	a.mu.Lock()
-	at := a.running[t.ID]
-	a.mu.Unlock()
+	at, _ := a.turns.Holder(t.ID).(*attempt)
 	if at == nil || (t.State != mft.StateRunning && t.State != mft.StateVerifying) {
 		return t, 0
 	}

@@ -21,10 +21,11 @@ var (
 const (
 	FirstDelay = time.Second
 	LastDelay  = time.Minute
-	// PausedDelay is how long the sender of a transfer that its receiver has
-	// paused waits before it asks again.
-	PausedDelay = 5 * time.Second
 )
+
+// pausedDelay is how long the sender of a transfer that its receiver has paused
+// waits before it asks again, unless it was told.
+const pausedDelay = 5 * time.Second
 
 // A Verdict says what follows an attempt.
 type Verdict struct {
@@ -77,7 +78,7 @@ func decideRefused(d mft.Decision, tries int, spread float64) Verdict {
 	case d.Code == mft.CodePaused || d.Code.Retryable():
 		v.State, v.Delay = mft.StateWaiting, delay(tries, spread)
 		if d.Code == mft.CodePaused {
-			v.Delay = PausedDelay
+			v.Delay = pausedDelay
 		}
 		if d.RetryIn > 0 {
 			v.Delay = min(d.RetryIn, time.Hour)

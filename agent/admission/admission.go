@@ -1,0 +1,99 @@
+// Package admission decides about offers of peers before anything is touched:
+// whether one may proceed and where its items land, and what is said to one
+// that may not. Its functions are pure.
+//
+// The package refuses what neither a grant nor this host's own request allows,
+// and a second offer of a transfer for another place than the first.
+package admission
+
+import (
+	"context"
+	"errors"
+	"path"
+	"time"
+
+	"mft.dev/mft"
+	"mft.dev/mft/journal"
+	"mft.dev/mft/transfer"
+)
+
+const (
+	// BusyDelay is how long a sender is asked to wait when as many transfers
+	// come in as may.
+	BusyDelay = 2 * time.Second
+	// PausedDelay is how long it is asked to wait when its transfer is
+	// paused.
+	PausedDelay = 5 * time.Second
+)
+
+// Ended answers the offer of a transfer that is over here, or paused.
+func Ended(t mft.Transfer) mft.Decision {
+	d := mft.Decision{Code: t.Reason.Code, Detail: t.Reason.Detail}
+	switch {
+	case t.State == mft.StatePaused:
+		d = mft.Decision{Code: mft.CodePaused, Detail: "paused on the receiving host", RetryIn: PausedDelay}
+	case t.State == mft.StateCancelled:
+		d.Code = mft.CodeCancelled
+	case d.Code.OK() || d.Code.Retryable():
+		// Over is over, whatever the reason would allow elsewhere.
+		d.Code = mft.CodeBadState
+	}
+	return d
+}
+
+// Refusal refuses with the code of err.
+func Refusal(err error) mft.Decision {
+	r := mft.ReasonOf(err)
+	d := mft.Decision{Code: r.Code, Detail: r.Detail}
+	if errors.Is(err, context.Canceled) {
+		d = mft.Decision{Code: mft.CodeMaintenance, RetryIn: BusyDelay}
+	}
+	return d
+}
+
+// A Case is an offer and what this host knows that bears on it.
+type Case struct {
+	// Offer is the offer. Decide sets its Overwrite when this host asked for
+	// the transfer: then the requester's word counts.
+	Offer *mft.Offer
+	// Row is the transfer if it is known here, a receive from the same peer
+	// that has not ended; else nil.
+	Row *mft.Transfer
+	// First is where the items of an earlier offer of it landed, nil for a
+	// first offer.
+	First *journal.Landing
+	// Grants are those of the peer.
+	Grants []mft.Grant
+}
+
+// Decide returns where the items of an admitted offer land. Errors:
+// mft.CodeNotAllowed, mft.CodeBadPath.
+func Decide(c Case) (journal.Landing, error) {
+	o := c.Offer
+	refuse := func(subject, why string) (journal.Landing, error) {
+		return journal.Landing{}, mft.Fail(mft.CodeNotAllowed, "offer", subject, errors.New(why))
+	}
+	var landing journal.Landing
+	var err error
+	switch {
+	case o.Requested != (c.Row != nil && c.Row.Requested):
+		return refuse(o.Transfer.String(), "this host has not asked for it")
+	case o.Requested:
+		o.Overwrite = c.Row.Overwrite
+		landing, err = transfer.LandingFor(c.Row.Destination)
+	default:
+		landing, err = transfer.Admit(o, c.Grants)
+	}
+	if err != nil || c.First == nil {
+		return landing, err
+	}
+	// What was staged is below the root of the first attempt.
+	if place(*c.First) != place(landing) {
+		return refuse(o.Destination, "the destination is not that of the first offer of this transfer")
+	}
+	first := *c.First
+	first.AllowSetID = landing.AllowSetID
+	return first, nil
+}
+
+func place(l journal.Landing) string { return path.Join(l.Root, l.Dir, l.Name) }

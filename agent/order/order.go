@@ -1,0 +1,68 @@
+// Package order checks what an operator or a channel orders and makes the row
+// of a transfer of it. Its functions are pure but for the random part of an
+// id.
+//
+// The package refuses what no host takes for a path; whether a peer allows a
+// path is for the peer to say, and whether a source is there for package
+// source.
+package order
+
+import (
+	"errors"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mft.dev/mft"
+)
+
+// New returns a planned transfer with a new id. An empty policy is
+// mft.OverwriteReplace. Errors: mft.CodeUsage for another policy.
+func New(role mft.Role, peer mft.AgentName, o mft.Overwrite, now time.Time) (mft.Transfer, error) {
+	switch o {
+	case "":
+		o = mft.OverwriteReplace
+	case mft.OverwriteReplace, mft.OverwriteNever, mft.OverwriteVersion:
+	default:
+		return mft.Transfer{}, mft.Fail(mft.CodeUsage, "read overwrite policy", string(o), errors.New("it is replace, never or version"))
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return mft.Transfer{}, mft.Fail(mft.CodeInternal, "make a transfer id", "", err)
+	}
+	return mft.Transfer{
+		ID: mft.TransferID(id), Role: role, Peer: peer, State: mft.StatePlanned, Overwrite: o, Created: now, Updated: now,
+	}, nil
+}
+
+// CheckLocal refuses what cannot be an absolute path of this host, with code
+// mft.CodeBadPath.
+func CheckLocal(op, path string) error {
+	if err := CheckRemote(op, path); err != nil {
+		return err
+	}
+	if !filepath.IsAbs(path) && !strings.HasPrefix(path, "/") {
+		return mft.Fail(mft.CodeBadPath, op, path, errors.New("the path is not absolute"))
+	}
+	return nil
+}
+
+// maxPath is the longest path that a message carries.
+const maxPath = 4096
+
+// CheckRemote refuses what cannot be a path of any host, with code
+// mft.CodeBadPath.
+func CheckRemote(op, path string) error {
+	bad := func(why string) error { return mft.Fail(mft.CodeBadPath, op, path, errors.New(why)) }
+	switch {
+	case path == "":
+		return bad("the path is empty")
+	case len(path) > maxPath:
+		return bad("the path is longer than 4096 bytes")
+	case strings.IndexByte(path, 0) >= 0:
+		return bad("the path contains a NUL byte")
+	}
+	return nil
+}

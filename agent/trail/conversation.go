@@ -1,0 +1,67 @@
+package trail
+
+import (
+	"context"
+
+	"mft.dev/mft"
+	"mft.dev/mft/journal"
+	"mft.dev/mft/protocol"
+	"mft.dev/mft/transfer"
+)
+
+// NoteOf returns what tells the journal of the progress of a transfer, in the
+// order told.
+func (t *Trail) NoteOf(id mft.TransferID) transfer.Note {
+	return func(kind mft.EventKind, code mft.Code, detail string) {
+		now := t.now()
+		t.Note(id, func(tx *journal.Tx) error { return t.TellAt(tx, now, id, kind, code, detail) })
+	}
+}
+
+// A Conversation is one in which this host offers a transfer. It writes the
+// milestones into the journal as they go by.
+type Conversation struct {
+	transfer.Conversation
+	Trail *Trail
+	ID    mft.TransferID
+	// Quiet says that the attempt repeats one that ended in waiting: its
+	// story has been told.
+	Quiet bool
+}
+
+// Send sends, with the offer on record before it leaves.
+func (c *Conversation) Send(ctx context.Context, kind protocol.Kind, body []byte) error {
+	t := c.Trail
+	if kind == protocol.KindOffer {
+		if err := t.Write(ctx, c.ID, c.offered); err != nil {
+			return err
+		}
+	}
+	err := c.Conversation.Send(ctx, kind, body)
+	if err == nil && kind == protocol.KindSeal {
+		now := t.now()
+		t.Note(c.ID, func(tx *journal.Tx) error { return tx.SetState(c.ID, mft.StateVerifying, mft.Reason{}, now) })
+	}
+	return err
+}
+
+func (c *Conversation) offered(tx *journal.Tx) error {
+	if err := tx.SetState(c.ID, mft.StateRunning, mft.Reason{}, c.Trail.now()); err != nil {
+		return err
+	}
+	if err := tx.AddAttempt(c.ID); err != nil || c.Quiet {
+		return err
+	}
+	return c.Trail.Tell(tx, c.ID, mft.EventOffered, "", "")
+}
+
+// Receive receives, and tells when the peer accepts.
+func (c *Conversation) Receive(ctx context.Context) (protocol.Kind, []byte, error) {
+	kind, body, err := c.Conversation.Receive(ctx)
+	if err == nil && kind == protocol.KindDecision && !c.Quiet {
+		if d, err := protocol.ParseDecision(body); err == nil && d.Code.OK() {
+			c.Trail.NoteOf(c.ID)(mft.EventAccepted, "", "")
+		}
+	}
+	return kind, body, err
+}
