@@ -2,6 +2,7 @@ package journal
 
 import (
 	"bytes"
+	"encoding/binary"
 	"reflect"
 	"slices"
 	"testing"
@@ -65,6 +66,28 @@ func TestDecodeRefusesABomb(t *testing.T) {
 	bomb := b.enc.EncodeAll(make([]byte, maxNames+1), []byte{formZstd})
 	if _, err := b.decode(nil, bomb); err == nil {
 		t.Errorf("decode took %d bytes that stand for %d", len(bomb), maxNames+1)
+	}
+}
+
+// TestDecodeRefusesAmplification gives it a short list in which every path
+// repeats the long one before it.
+func TestDecodeRefusesAmplification(t *testing.T) {
+	b := testBlobs(t)
+	amplified := func(n int) (keys, names []byte) {
+		list := binary.AppendUvarint(nil, uint64(n))
+		list = append(appendPath(append(list, 1, 1, 0), "", string(make([]byte, maxPath))), 0, 0)
+		for range n - 1 {
+			list = binary.AppendUvarint(append(list, 1, 1, 0), maxPath)
+			list = append(list, 0, 0, 0)
+		}
+		return make([]byte, n*keySize), b.enc.EncodeAll(list, []byte{formZstd})
+	}
+	const most = maxNames / maxPath
+	if got, err := b.decode(amplified(most)); err != nil || len(got) != most {
+		t.Errorf("decode of as much as is allowed: %d entries, %v", len(got), err)
+	}
+	if _, err := b.decode(amplified(most + 1)); err == nil {
+		t.Error("decode takes more than is allowed")
 	}
 }
 

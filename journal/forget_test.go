@@ -147,8 +147,8 @@ func TestForgetEvents(t *testing.T) {
 		update(t, j, func(tx *Tx) error { return tx.SetState(id(n), mft.StateFailed, mft.Reason{}, at(5)) })
 	}
 	add(1, id(0)) // 1: before its transfer is known
+	add(1, id(1)) // 2: the same, of a transfer that stays
 	create(t, j, 2)
-	add(2, id(0))            // 2
 	add(3, mft.TransferID{}) // 3: old, of none
 	add(4, id(1))            // 4
 	add(90, id(8))           // 5: young, of an unknown one
@@ -158,7 +158,7 @@ func TestForgetEvents(t *testing.T) {
 	if n := forget(t, j, 10, 0); n != 1 {
 		t.Fatalf("Forget = %d, want 1", n)
 	}
-	if got, want := seqs(t, j), []int64{4, 5, 7}; !slices.Equal(got, want) {
+	if got, want := seqs(t, j), []int64{2, 4, 5, 7}; !slices.Equal(got, want) {
 		t.Errorf("events left %v, want %v", got, want)
 	}
 	stats, err := j.Stats(t.Context())
@@ -167,7 +167,7 @@ func TestForgetEvents(t *testing.T) {
 	}
 	add(95, mft.TransferID{}) // 8: goes on without a gap, and frees 7
 	forget(t, j, 10, 0)
-	if got, want := seqs(t, j), []int64{4, 5, 8}; !slices.Equal(got, want) {
+	if got, want := seqs(t, j), []int64{2, 4, 5, 8}; !slices.Equal(got, want) {
 		t.Errorf("events left at the end %v, want %v", got, want)
 	}
 }
@@ -192,5 +192,29 @@ func TestForgetIsBounded(t *testing.T) {
 	}
 	if got := seqs(t, j); !slices.Equal(got, []int64{ForgetAtMost + more}) {
 		t.Errorf("events left: %d, the first %v", len(got), got[0])
+	}
+}
+
+// TestForgetKnowsTheTerminalStates holds the list of states in its query to
+// mft.State.
+func TestForgetKnowsTheTerminalStates(t *testing.T) {
+	j := newJournal(t)
+	var want []int
+	update(t, j, func(tx *Tx) error {
+		for i, s := range mft.States() {
+			tr := planned(i)
+			tr.State = s
+			if err := tx.Create(tr); err != nil {
+				return err
+			}
+			if !s.Terminal() {
+				want = append(want, i)
+			}
+		}
+		return nil
+	})
+	forget(t, j, 1<<20, 0)
+	if got := ids(t, j); !slices.Equal(got, want) {
+		t.Errorf("left %v, want those in states that are not terminal, %v", got, want)
 	}
 }

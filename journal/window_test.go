@@ -73,6 +73,12 @@ func TestWitness(t *testing.T) {
 		}
 		refused(t, j, what, test.want, func(tx *Tx) error { return tx.Witness(test.sender, test.sequence) })
 	}
+	var wrong int
+	_, err := j.db.Row(t.Context(), "count", `SELECT count(*) FROM senders
+		WHERE kept <> (SELECT count(*) FROM witnessed WHERE witnessed.sender = senders.sender)`, nil, &wrong)
+	if err != nil || wrong != 0 {
+		t.Errorf("%d senders have more or less than they count, %v", wrong, err)
+	}
 }
 
 // A windowModel is the replay window said in the plainest way.

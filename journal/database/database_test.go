@@ -314,6 +314,33 @@ func TestContextWithdraws(t *testing.T) {
 	}
 }
 
+// TestContextHasNoEffectOnceTheFunctionRan cancels a member of a group after
+// its function and before the commit.
+func TestContextHasNoEffectOnceTheFunctionRan(t *testing.T) {
+	d := newDB(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	leading, ready := make(chan struct{}), make(chan struct{})
+	told := make(chan error)
+	update := func(ctx context.Context, f func(*Tx) error) { told <- d.Update(ctx, f) }
+	go update(t.Context(), func(*Tx) error { close(leading); <-ready; return nil })
+	<-leading
+	go update(t.Context(), add("a"))
+	queued(d, 1)
+	go update(ctx, add("b"))
+	queued(d, 2)
+	go update(t.Context(), func(tx *Tx) error { cancel(); return add("c")(tx) })
+	queued(d, 3)
+	close(ready)
+	for range 4 {
+		if err := <-told; err != nil {
+			t.Errorf("told %v", err)
+		}
+	}
+	if got, want := names(t, d), []string{"a", "b", "c"}; !slices.Equal(got, want) {
+		t.Errorf("written %q, want %q", got, want)
+	}
+}
+
 func TestManyCallers(t *testing.T) {
 	d := newDB(t)
 	const callers, each = 32, 25

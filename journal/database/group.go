@@ -19,9 +19,9 @@ const maxGroup = 256
 
 // A call is one caller of Update.
 type call struct {
-	ctx context.Context // a parameter on its way to the leader
-	f   func(*Tx) error
-	err error
+	f    func(*Tx) error
+	gone func() error // why the caller has gone, nil while it waits
+	err  error
 	// taken says that a leader has the call, so that it can no longer be
 	// withdrawn. Guarded by DB.mu.
 	taken bool
@@ -44,7 +44,7 @@ type call struct {
 // A ctx that is done before f has begun withdraws it: the error wraps
 // ctx.Err() and f has not run. After that ctx has no effect.
 func (d *DB) Update(ctx context.Context, f func(*Tx) error) error {
-	c := &call{ctx: ctx, f: f, turn: make(chan bool, 1)}
+	c := &call{f: f, gone: ctx.Err, turn: make(chan bool, 1)}
 	lead, err := d.enqueue(c)
 	if err != nil {
 		return err
@@ -112,7 +112,7 @@ func (d *DB) lead(own *call) {
 		}
 		d.handOver()
 	}()
-	d.writer.run(context.WithoutCancel(own.ctx), group)
+	d.writer.run(group)
 }
 
 // handOver makes the first of the queue the leader, if there is a queue.

@@ -15,7 +15,6 @@ import (
 // After the first failure of the database every method returns that failure:
 // SQLite may have undone more than one statement.
 type Tx struct {
-	ctx    context.Context // of the transaction; a Tx does not outlive it
 	w      *writer
 	failed error
 }
@@ -41,7 +40,7 @@ func (tx *Tx) run(doing string, count func(sql.Result) (int64, error), query str
 	if tx.failed != nil {
 		return 0, tx.failed
 	}
-	r, err := tx.w.exec(tx.ctx, query, args...)
+	r, err := tx.w.exec(query, args...)
 	if err != nil {
 		return 0, tx.Break(doing, err)
 	}
@@ -57,9 +56,9 @@ func (tx *Tx) Row(doing, query string, args []any, dest ...any) (bool, error) {
 	if tx.failed != nil {
 		return false, tx.failed
 	}
-	s, err := tx.w.prepare(tx.ctx, query)
+	s, err := tx.w.prepare(query)
 	if err == nil {
-		err = s.QueryRowContext(tx.ctx, args...).Scan(dest...)
+		err = s.QueryRowContext(context.Background(), args...).Scan(dest...)
 	}
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
@@ -75,11 +74,11 @@ func (tx *Tx) Rows(doing, query string, args []any, f func(*sql.Rows) error) err
 	if tx.failed != nil {
 		return tx.failed
 	}
-	s, err := tx.w.prepare(tx.ctx, query)
+	s, err := tx.w.prepare(query)
 	if err != nil {
 		return tx.Break(doing, err)
 	}
-	rows, err := s.QueryContext(tx.ctx, args...)
+	rows, err := s.QueryContext(context.Background(), args...)
 	if err == nil {
 		err = each(rows, f)
 	}

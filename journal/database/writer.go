@@ -68,11 +68,11 @@ func (w *writer) close() error {
 
 // prepare returns the statement for query, which must be a constant: it is
 // kept for as long as the connection.
-func (w *writer) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+func (w *writer) prepare(query string) (*sql.Stmt, error) {
 	if s, ok := w.stmts[query]; ok {
 		return s, nil
 	}
-	s, err := w.conn.PrepareContext(ctx, query)
+	s, err := w.conn.PrepareContext(context.Background(), query)
 	if err != nil {
 		return nil, err
 	}
@@ -80,17 +80,19 @@ func (w *writer) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
 	return s, nil
 }
 
-func (w *writer) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	s, err := w.prepare(ctx, query)
+// exec runs a statement. Nothing here can be cancelled: a transaction belongs
+// to everybody in it.
+func (w *writer) exec(query string, args ...any) (sql.Result, error) {
+	s, err := w.prepare(query)
 	if err != nil {
 		return nil, err
 	}
-	return s.ExecContext(ctx, args...)
+	return s.ExecContext(context.Background(), args...)
 }
 
 // run runs the functions of group in one transaction, and sets the err of
 // each call once it is known what became of all of them.
-func (w *writer) run(ctx context.Context, group []*call) {
+func (w *writer) run(group []*call) {
 	whole := false // whether the transaction came to its proper end
 	defer func() {
 		if !whole {
@@ -102,11 +104,11 @@ func (w *writer) run(ctx context.Context, group []*call) {
 			c.err = failure(opWrite, w.path, fmt.Errorf("%s: %w", doing, err))
 		}
 	}
-	if err := w.connect(ctx); err != nil {
+	if err := w.connect(context.Background()); err != nil {
 		fail("connecting", err)
 		return
 	}
-	if _, err := w.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
+	if _, err := w.exec("BEGIN IMMEDIATE"); err != nil {
 		fail("beginning a transaction", err)
 		return
 	}
@@ -114,7 +116,7 @@ func (w *writer) run(ctx context.Context, group []*call) {
 	good := 0
 	for i, c := range group {
 		var err error
-		if answers[i], err = w.runOne(ctx, c); err != nil {
+		if answers[i], err = w.runOne(c); err != nil {
 			fail("keeping one change apart from the others", err)
 			return
 		}
@@ -122,7 +124,7 @@ func (w *writer) run(ctx context.Context, group []*call) {
 			good++
 		}
 	}
-	if _, err := w.exec(ctx, end(good)); err != nil && good > 0 {
+	if _, err := w.exec(end(good)); err != nil && good > 0 {
 		fail("committing", err)
 		return
 	} else if err == nil {
@@ -143,14 +145,14 @@ func end(good int) string {
 
 // runOne runs one function inside a savepoint and returns what to answer to
 // its caller. The error err concerns the whole transaction.
-func (w *writer) runOne(ctx context.Context, c *call) (answer, err error) {
-	if err := c.ctx.Err(); err != nil {
+func (w *writer) runOne(c *call) (answer, err error) {
+	if err := c.gone(); err != nil {
 		return failure(opWrite, w.path, err), nil
 	}
-	if _, err := w.exec(ctx, "SAVEPOINT one"); err != nil {
+	if _, err := w.exec("SAVEPOINT one"); err != nil {
 		return nil, err
 	}
-	tx := &Tx{ctx: ctx, w: w}
+	tx := &Tx{w: w}
 	answer = c.f(tx)
 	broken := tx.failed
 	tx.failed = mft.Fail(mft.CodeInternal, opWrite, w.path, errOver)
@@ -158,13 +160,13 @@ func (w *writer) runOne(ctx context.Context, c *call) (answer, err error) {
 		answer = broken
 	}
 	if answer != nil {
-		if _, err := w.exec(ctx, "ROLLBACK TO one"); err != nil {
+		if _, err := w.exec("ROLLBACK TO one"); err != nil {
 			// After some failures SQLite has already undone everything;
 			// then broken is the cause for the others too.
 			return nil, errors.Join(broken, err)
 		}
 	}
-	if _, err := w.exec(ctx, "RELEASE one"); err != nil {
+	if _, err := w.exec("RELEASE one"); err != nil {
 		return nil, err
 	}
 	return answer, nil
