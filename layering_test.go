@@ -42,10 +42,11 @@ type houseRule struct {
 var house = map[string]houseRule{
 	".": {layerRoot, nil},
 
-	"internal/confine": {layerPlumbing, []string{".", "golang.org/x/sys"}},
-	"internal/durable": {layerPlumbing, []string{"."}},
-	"internal/rig":     {layerPlumbing, nil},
-	"internal/watch":   {layerPlumbing, []string{".", "golang.org/x/sys", "github.com/fsnotify/fsnotify"}},
+	"internal/confine":  {layerPlumbing, []string{".", "golang.org/x/sys"}},
+	"internal/durable":  {layerPlumbing, []string{"."}},
+	"internal/resident": {layerPlumbing, nil},
+	"internal/rig":      {layerPlumbing, nil},
+	"internal/watch":    {layerPlumbing, []string{".", "golang.org/x/sys", "github.com/fsnotify/fsnotify"}},
 
 	"protocol":               {layerRecords, []string{".", "protocol/internal/wire", "github.com/zeebo/blake3"}},
 	"protocol/internal/wire": {layerRecords, []string{"."}},
@@ -61,12 +62,29 @@ var house = map[string]houseRule{
 	"link":          {layerMechanism, []string{".", "identity", "protocol"}},
 
 	"agent": {layerRole, []string{
-		".", "agent/config", "agent/localapi", "identity", "internal/confine", "internal/durable", "internal/watch", "journal", "link", "protocol",
-		"transfer", "transfer/scan", "trigger", "github.com/google/uuid", "golang.org/x/sync",
+		".", "agent/admission", "agent/arrival", "agent/config", "agent/notice", "agent/order", "agent/pairing", "agent/queue",
+		"agent/source", "agent/trail", "agent/turn", "agent/upkeep", "internal/confine", "internal/resident", "journal", "link",
+		"protocol", "transfer", "golang.org/x/sync",
 	}},
+	"agent/admission": {layerRole, []string{".", "journal", "transfer"}},
+	"agent/arrival": {layerRole, []string{
+		".", "agent/trail", "internal/confine", "internal/watch", "journal", "transfer/scan", "trigger",
+	}},
+	"agent/notice":  {layerRole, []string{".", "agent/trail", "journal", "link", "protocol"}},
+	"agent/order":   {layerRole, []string{".", "github.com/google/uuid"}},
+	"agent/pairing": {layerRole, []string{".", "agent/config", "identity", "link"}},
+	"agent/queue":   {layerRole, []string{".", "transfer"}},
+	"agent/source":  {layerRole, []string{".", "internal/confine", "transfer", "transfer/scan"}},
+	"agent/trail":   {layerRole, []string{".", "journal", "protocol", "transfer"}},
+	"agent/turn":    {layerRole, []string{"."}},
+	"agent/upkeep":  {layerRole, []string{".", "journal", "transfer"}},
+
 	"agent/config":        {layerRole, []string{".", "agent/config/strict", "identity", "trigger", "go.yaml.in/yaml"}},
 	"agent/config/strict": {layerRole, []string{"go.yaml.in/yaml"}},
-	"agent/localapi":      {layerRole, []string{"."}},
+	"agent/localapi": {layerRole, []string{
+		".", "agent", "agent/localapi/socket", "agent/pairing", "journal",
+	}},
+	"agent/localapi/socket": {layerRole, []string{".", "golang.org/x/sys"}},
 
 	"cmd/mft":          {layerCommand, []string{".", "agent", "agent/config", "agent/localapi", "cmd/mft/progress", "identity", "github.com/spf13/cobra"}},
 	"cmd/mft/progress": {layerCommand, []string{".", "agent/localapi"}},
@@ -79,7 +97,12 @@ var house = map[string]houseRule{
 // sideways lists the imports within one layer that the house puts up with, and
 // why.
 var sideways = map[string]string{
-	"identity -> protocol": "a signature covers an envelope as protocol lays it out, and nothing else is ever signed",
+	"agent/arrival -> agent/trail":    "what a channel found and the transfer that sends it are told in one transaction",
+	"agent/notice -> agent/trail":     "that a peer was told is part of the story of the transfer",
+	"agent/pairing -> agent/config":   "the configuration pins peers and grants",
+	"agent/localapi -> agent":         "the local socket is the agent's front door, and the agent does not know of it",
+	"agent/localapi -> agent/pairing": "peers are shown as pairing describes them",
+	"identity -> protocol":            "a signature covers an envelope as protocol lays it out, and nothing else is ever signed",
 }
 
 // tooLong lists functions of more than 60 lines that are better left whole,

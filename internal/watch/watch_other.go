@@ -58,23 +58,32 @@ func (w *Watcher) run(ctx context.Context, look func(string)) error {
 			if !ok {
 				return fail(mft.CodeIO, w.root, errors.New("the watcher has ended"))
 			}
-			if !ev.Has(fsnotify.Create) && !ev.Has(fsnotify.Write) && !ev.Has(fsnotify.Rename) {
-				continue
+			if err := w.event(ev, add, look); err != nil {
+				return err
 			}
-			rel, err := filepath.Rel(w.root, ev.Name)
-			if err != nil || rel == "." {
-				continue
-			}
-			rel = filepath.ToSlash(rel)
-			if info, err := os.Lstat(ev.Name); err == nil && info.IsDir() {
-				if !ev.Has(fsnotify.Create) {
-					continue
-				}
-				if err := add(rel); err != nil {
-					return err
-				}
-			}
-			look(rel)
 		}
 	}
+}
+
+// event handles one event. Writing is not closed when it is told of: whoever
+// looks decides when a file is stable.
+func (w *Watcher) event(ev fsnotify.Event, add func(string) error, look func(string)) error {
+	if !ev.Has(fsnotify.Create) && !ev.Has(fsnotify.Write) && !ev.Has(fsnotify.Rename) {
+		return nil
+	}
+	rel, err := filepath.Rel(w.root, ev.Name)
+	if err != nil || rel == "." {
+		return nil
+	}
+	rel = filepath.ToSlash(rel)
+	if info, err := os.Lstat(ev.Name); err == nil && info.IsDir() {
+		if !ev.Has(fsnotify.Create) {
+			return nil
+		}
+		if err := add(rel); err != nil {
+			return err
+		}
+	}
+	look(rel)
+	return nil
 }
