@@ -110,7 +110,7 @@ func TestMountIsCrossed(t *testing.T) {
 func TestUnreadable(t *testing.T) {
 	top := newTree(t)
 	dir := filepath.Join(top, "out")
-	for name, mode := range map[string]os.FileMode{"sub/deep": 0, "b.csv": 0, "sub/d.csv": 0o600} {
+	for name, mode := range map[string]os.FileMode{"sub/deep": 0, "b.csv": 0, "sub/d.csv": 0} {
 		if err := os.Chmod(filepath.Join(dir, name), mode); err != nil {
 			t.Fatal(err)
 		}
@@ -120,6 +120,7 @@ func TestUnreadable(t *testing.T) {
 	if err := os.Chmod(filepath.Join(dir, "passable"), 0o311); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = os.Chmod(filepath.Join(dir, "sub", "deep"), 0o755) })
 	asNobody(t, func() {
 		s, err := scan.Open(dir)
 		if err != nil {
@@ -145,10 +146,7 @@ func TestUnreadable(t *testing.T) {
 		want := []string{
 			"out", "out/.hidden", "out/a.csv", "out/b.csv?INSUFFICIENT_PERMISSION", "out/c.txt",
 			"out/passable", "out/passable!INSUFFICIENT_PERMISSION",
-			"out/sub", "out/sub/d.csv?INSUFFICIENT_PERMISSION", "out/sub/deep!INSUFFICIENT_PERMISSION", "out/x[1].csv",
-		}
-		if os.Getuid() != 0 {
-			want[3], want[8] = "out/b.csv?INSUFFICIENT_PERMISSION", "out/sub/d.csv"
+			"out/sub", "out/sub/d.csv?INSUFFICIENT_PERMISSION", "out/sub/deep", "out/sub/deep!INSUFFICIENT_PERMISSION", "out/x[1].csv",
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("Items = %q, want %q", got, want)
@@ -223,7 +221,7 @@ func TestNothingFollowsASwap(t *testing.T) {
 			}
 		}
 	})
-	for range 300 {
+	for range 100 {
 		for _, path := range []string{"d", "d/", "d/*/*", "d/**/file"} {
 			s, err := scan.Open(top + "/" + path)
 			if err != nil {
