@@ -15,31 +15,29 @@ import (
 	"path/filepath"
 )
 
-// WriteFile replaces the file at path by one with this content and mode perm
-// (not narrowed by the umask). On return of nil content and name are on
-// stable storage; after an error path is untouched, or, when only the flush of
-// the directory failed, holds the new content without promise. The error
-// wraps the cause from os.
-func WriteFile(path string, content []byte, perm fs.FileMode) (err error) {
+// WriteFile replaces what is at path by a file with this content and mode perm
+// (not narrowed by the umask). A symbolic link at path is replaced, not
+// followed. On return of nil content and name are on stable storage. After an
+// error path is untouched; only when the flush of the directory failed it
+// holds the new content, without promise. The error wraps the cause from os.
+//
+// A crash may leave a file .mft-*.part beside path.
+func WriteFile(path string, content []byte, perm fs.FileMode) error {
 	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, ".mft-*.tmp")
+	f, err := os.CreateTemp(dir, ".mft-*.part")
 	if err != nil {
 		return fmt.Errorf("making a temporary file: %w", err)
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	if err := fill(f, content, perm); err != nil {
-		return errors.Join(err, f.Close())
-	}
+	err = fill(f, content, perm)
 	// A failure to close may be the only report of a lost write.
-	if err := f.Close(); err != nil {
-		return fmt.Errorf("closing a temporary file: %w", err)
+	if e := f.Close(); err == nil && e != nil {
+		err = fmt.Errorf("closing a temporary file: %w", e)
 	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return fmt.Errorf("giving a file its name: %w", err)
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
 	}
 	return SyncDir(dir)
 }
