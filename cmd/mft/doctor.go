@@ -9,6 +9,7 @@ import (
 	"mft.dev/mft/agent/localapi"
 	"mft.dev/mft/cmd/mft/doctor"
 	"mft.dev/mft/cmd/mft/exit"
+	"mft.dev/mft/cmd/mft/progress"
 	"mft.dev/mft/cmd/mft/show"
 )
 
@@ -27,7 +28,7 @@ that wait. Nothing is changed. The exit status is 1 if anything is bad.`,
 				if err != nil {
 					return err
 				}
-				p.Client = localapi.NewClient(socket)
+				p.Agent = localapi.NewClient(socket)
 			}
 			findings := doctor.Examine(c.Context(), p)
 			if err := s.print(findings, func() { s.findings(findings) }); err != nil {
@@ -46,7 +47,7 @@ that wait. Nothing is changed. The exit status is 1 if anything is bad.`,
 func (s *shell) findings(list []doctor.Finding) {
 	show.Table(s.out, func(w io.Writer) {
 		for _, f := range list {
-			fmt.Fprintf(w, "%s\t%s\t%s\n", f.Grade, f.What, show.Text(f.Says))
+			fmt.Fprintf(w, "%s\t%s\t%s\n", f.Grade, f.What, progress.Text(f.Says))
 			if f.Remedy != "" && f.Grade != doctor.GradeOK {
 				fmt.Fprintf(w, "\t\t-> %s\n", f.Remedy)
 			}

@@ -48,13 +48,18 @@ func reported(g Grade, what, prefix string, p *localapi.Problem) Finding {
 	return Finding{Grade: g, What: what, Says: prefix + show.Sentence(p), Remedy: p.Remedy}
 }
 
+// An Agent tells how it is; *localapi.Client is the way to one.
+type Agent interface {
+	Status(ctx context.Context) (localapi.Status, error)
+}
+
 // A Patient is what is examined.
 type Patient struct {
 	// Config is what holds for this host; Err says why there is none.
 	Config *config.Config
 	Err    error
-	// Client is the way to the agent, which may not run.
-	Client *localapi.Client
+	// Agent may not run.
+	Agent Agent
 	// Version is that of this program.
 	Version string
 }
@@ -73,7 +78,7 @@ func Examine(ctx context.Context, p Patient) []Finding {
 		list = append(list, Finding{Grade: GradeNote, What: "configuration", Says: note})
 	}
 	list = append(list, checkDataDir(cfg.Agent.DataDir), checkKeys(cfg.Agent.KeysDir))
-	status, err := p.Client.Status(ctx)
+	status, err := p.Agent.Status(ctx)
 	if err != nil {
 		list = append(list, bad("agent", err), checkPortFree(ctx, cfg.Agent.Listen))
 		list = append(list, checkSpace(cfg, nil)...)

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"mft.dev/mft"
+	"mft.dev/mft/cmd/mft/progress"
 )
 
 // A Status is what the process ends with.
@@ -125,7 +126,8 @@ func Misused(format string, args ...any) error {
 	return mft.Fail(mft.CodeUsage, "", "", fmt.Errorf(format, args...))
 }
 
-// Complain prints err the way every error of mft is printed.
+// Complain prints err the way every error of mft is printed. What a peer said
+// in it cannot command the terminal.
 func Complain(w io.Writer, err error) {
 	if errors.As(err, new(Ended)) || err == nil {
 		return
@@ -139,7 +141,7 @@ func Complain(w io.Writer, err error) {
 	case !strings.HasSuffix(text, "["+string(code)+"]"):
 		text += " [" + string(code) + "]"
 	}
-	fmt.Fprintf(w, "mft: %s\n", text)
+	fmt.Fprintf(w, "mft: %s\n", progress.Text(text))
 	if remedy := code.Remedy(); remedy != "" {
 		fmt.Fprintf(w, "remedy: %s\n", remedy)
 	}

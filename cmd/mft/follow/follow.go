@@ -29,6 +29,12 @@ type followed struct {
 	meter  progress.Meter
 }
 
+// A Watcher reports on transfers until all have ended; *localapi.Client is
+// one.
+type Watcher interface {
+	Watch(ctx context.Context, ids []mft.TransferID, f func(localapi.Transfer) error) error
+}
+
 // A Follower shows transfers until all have ended.
 type Follower struct {
 	// Out gets progress and results, Errs the reasons of failures.
@@ -38,39 +44,32 @@ type Follower struct {
 	// Columns is the width of the terminal that Out is, 0 when it is none: then
 	// only the results are told.
 	Columns int
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
 
 	list  []*followed
 	drawn int // lines of the last frame
-	spoke time.Time
 }
 
 // Follow shows how placed transfers come along, and returns once all have
 // ended, or ctx has: then the transfers go on without it. It can be called
 // once. What it returns has an exit status of package exit.
-func (f *Follower) Follow(ctx context.Context, client *localapi.Client, placed []localapi.Placed) error {
+func (f *Follower) Follow(ctx context.Context, agent Watcher, placed []localapi.Placed) error {
+	if f.Now == nil {
+		f.Now = time.Now
+	}
 	var ids []mft.TransferID
 	var each []exit.Status
-	byID := make(map[mft.TransferID]*followed)
 	for _, p := range placed {
 		if p.Err != nil {
 			each = append(each, exit.Refused(f.Errs, p.Err.Err()))
 			continue
 		}
-		one := &followed{placed: p}
-		f.list, byID[p.Transfer] = append(f.list, one), one
+		f.list = append(f.list, &followed{placed: p})
 		ids = append(ids, p.Transfer)
 	}
 	if len(ids) > 0 {
-		err := client.Watch(ctx, ids, func(row localapi.Transfer) error {
-			one := byID[row.ID]
-			if one == nil {
-				return nil
-			}
-			now := time.Now()
-			one.row, one.known = row, true
-			one.meter.See(now, row.Moved.Bytes)
-			return f.show(now)
-		})
+		err := f.watch(ctx, agent, ids)
 		if ctx.Err() != nil {
 			return f.leave()
 		}
@@ -85,40 +84,84 @@ func (f *Follower) Follow(ctx context.Context, client *localapi.Client, placed [
 	return nil
 }
 
-// show draws a frame on a terminal, or prints a line of JSON for each transfer
-// once a second. It is silent otherwise.
-func (f *Follower) show(now time.Time) error {
-	switch {
-	case f.JSON:
-		if now.Sub(f.spoke) < time.Second {
-			return nil
-		}
-		f.spoke = now
-		for _, one := range f.list {
-			if one.known && !one.row.State.Terminal() {
-				if err := f.line(one.report()); err != nil {
-					return err
-				}
+// watch takes in what the agent reports until it is through, and shows it from
+// time to time.
+func (f *Follower) watch(ctx context.Context, agent Watcher, ids []mft.TransferID) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	rows, through := make(chan localapi.Transfer), make(chan error, 1)
+	go func() {
+		through <- agent.Watch(ctx, ids, func(row localapi.Transfer) error {
+			select {
+			case rows <- row:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+	}()
+	pause := 250 * time.Millisecond
+	if f.JSON {
+		pause = time.Second
+	}
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	for {
+		select {
+		case row := <-rows:
+			f.take(row)
+		case err := <-through:
+			return err
+		case <-tick.C:
+			if err := f.show(); err != nil {
+				cancel()
+				<-through
+				return err
 			}
 		}
-	case f.Columns > 0:
-		var lines []string
-		for _, one := range f.list {
-			lines = append(lines, progress.Line(one.state(), f.Columns-1))
-		}
-		if _, err := f.Out.Write(progress.Frame(f.drawn, lines)); err != nil {
-			return mft.Fail(mft.CodeIO, "write the progress", "", err)
-		}
-		f.drawn = len(lines)
 	}
+}
+
+// take notes what the agent reports of a transfer.
+func (f *Follower) take(row localapi.Transfer) {
+	for _, one := range f.list {
+		if one.placed.Transfer == row.ID {
+			one.row, one.known = row, true
+		}
+	}
+}
+
+// show draws a frame on a terminal, or prints a line of JSON for each transfer
+// that has not ended. It is silent otherwise.
+func (f *Follower) show() error {
+	now := f.Now()
+	var lines []string
+	for _, one := range f.list {
+		if !one.known {
+			continue
+		}
+		one.meter.See(now, one.row.Moved.Bytes)
+		if f.JSON && !one.row.State.Terminal() {
+			if err := f.line(one.report()); err != nil {
+				return err
+			}
+		}
+		lines = append(lines, progress.Line(one.state(), f.Columns-1))
+	}
+	if f.JSON || f.Columns == 0 {
+		return nil
+	}
+	if _, err := f.Out.Write(progress.Frame(f.drawn, lines)); err != nil {
+		return mft.Fail(mft.CodeIO, "write the progress", "", err)
+	}
+	f.drawn = len(lines)
 	return nil
 }
 
 func (one *followed) state() progress.State {
-	s := progress.State{Name: string(one.placed.Agent), State: mft.StateQueued}
-	if one.known {
-		s.State, s.Rate = one.row.State, one.meter.Rate()
-		s.Moved, s.Totals = mft.Count(one.row.Moved), mft.Count(one.row.Totals)
+	s := progress.State{
+		Name: string(one.placed.Agent), State: one.row.State, Rate: one.meter.Rate(),
+		Moved: mft.Count(one.row.Moved), Totals: mft.Count(one.row.Totals),
 	}
 	if r := one.row.Reason; r != nil {
 		s.Why = show.Sentence(r)
@@ -128,25 +171,14 @@ func (one *followed) state() progress.State {
 
 // A report is a line of JSON about one transfer that is followed.
 type report struct {
-	Transfer mft.TransferID    `json:"transfer"`
-	Agent    mft.AgentName     `json:"agent"`
-	Path     string            `json:"path"`
-	State    mft.State         `json:"state"`
+	Transfer localapi.Transfer `json:"transfer"`
 	Ended    bool              `json:"ended"`
-	Moved    localapi.Count    `json:"moved"`
-	Totals   localapi.Count    `json:"totals"`
-	Rate     float64           `json:"bytes_per_second"`
+	Rate     float64           `json:"rate"` // bytes a second over the last seconds
 	Left     *float64          `json:"seconds_left,omitempty"`
-	Reason   *localapi.Problem `json:"reason,omitempty"`
 }
 
 func (one *followed) report() report {
-	r := report{
-		Transfer: one.placed.Transfer, Agent: one.placed.Agent, Path: one.placed.Path,
-		State: one.row.State, Ended: one.row.State.Terminal(),
-		Moved: one.row.Moved, Totals: one.row.Totals,
-		Rate: math.Round(one.meter.Rate()), Reason: one.row.Reason,
-	}
+	r := report{Transfer: one.row, Ended: one.row.State.Terminal(), Rate: math.Round(one.meter.Rate())}
 	if left, ok := progress.Left(one.state()); ok && !r.Ended {
 		seconds := math.Round(left.Seconds()*10) / 10
 		r.Left = &seconds
@@ -184,7 +216,7 @@ func (f *Follower) results() []exit.Status {
 // success is the one line about a transfer that arrived.
 func (one *followed) success() string {
 	took := one.row.Updated.Sub(one.row.Created)
-	text := fmt.Sprintf("delivered %s, %s, to %s:%s in %s", progress.Files(one.row.Moved.Items),
+	text := fmt.Sprintf("delivered %s, %s, to %s:%s in %s", progress.Items(one.row.Moved.Items),
 		progress.Bytes(one.row.Moved.Bytes), one.to(), progress.Plain(one.placed.Path), brief(took))
 	if rate := float64(one.row.Moved.Bytes) / took.Seconds(); took > time.Second {
 		text += fmt.Sprintf(" (%s/s)", progress.Bytes(int64(rate)))

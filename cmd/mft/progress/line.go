@@ -40,7 +40,7 @@ func Line(s State, width int) string {
 	}
 	percent := Percent(s.Moved, s.Totals)
 	if percent < 0 {
-		return Cut(fmt.Sprintf("%s%s so far, %s", head, Bytes(s.Moved.Bytes), Files(s.Moved.Items)), width)
+		return Cut(fmt.Sprintf("%s%s so far, %s", head, Bytes(s.Moved.Bytes), Items(s.Moved.Items)), width)
 	}
 	left := "--:--"
 	if d, ok := Left(s); ok {
@@ -153,12 +153,12 @@ func Bytes(n int64) string {
 	return fmt.Sprintf("%.2f %s", v, units[u])
 }
 
-// Files writes a number of items: "1 file", "12 files".
-func Files(n int64) string {
+// Items writes a number of items: "1 item", "12 items".
+func Items(n int64) string {
 	if n == 1 {
-		return "1 file"
+		return "1 item"
 	}
-	return fmt.Sprintf("%d files", n)
+	return fmt.Sprintf("%d items", n)
 }
 
 // Clock writes a time as a clock does: "0:07", "1:02:03".
@@ -180,4 +180,17 @@ func Plain(s string) string {
 		return s
 	}
 	return fmt.Sprintf("%q", s)
+}
+
+// Text is Plain for a sentence, which may have quotes and several lines: it
+// comes back without quotes around it.
+func Text(sentence string) string {
+	lines := strings.Split(sentence, "\n")
+	for i, line := range lines {
+		if quoted := Plain(line); quoted != line {
+			line = strings.TrimSuffix(strings.TrimPrefix(quoted, `"`), `"`)
+			lines[i] = strings.ReplaceAll(line, `\"`, `"`)
+		}
+	}
+	return strings.Join(lines, "\n")
 }

@@ -32,7 +32,7 @@ func TestLine(t *testing.T) {
 		{"no columns", half, 0, ""},
 		{"done", State{Name: "b", State: mft.StateVerifying, Moved: mft.Count{Items: 1, Bytes: 5}, Totals: mft.Count{Items: 1, Bytes: 5}, Rate: 1}, 30, "b  [===================]  100%"},
 		{"nothing known", State{Name: "b", State: mft.StateRunning}, 80, "b  running"},
-		{"totals unknown", State{Name: "b", State: mft.StateRunning, Moved: mft.Count{Items: 3, Bytes: 2048}}, 80, "b  2.00 KiB so far, 3 files"},
+		{"totals unknown", State{Name: "b", State: mft.StateRunning, Moved: mft.Count{Items: 3, Bytes: 2048}}, 80, "b  2.00 KiB so far, 3 items"},
 		{"empty files count by number", State{Name: "b", State: mft.StateRunning, Moved: mft.Count{Items: 1}, Totals: mft.Count{Items: 4}}, 28, "b  [====>            ]   25%"},
 		{"waiting", State{Name: "b", State: mft.StateWaiting, Why: "no space [INSUFFICIENT_SPACE]"}, 80, "b  waiting: no space [INSUFFICIENT_SPACE]"},
 		{"waiting, cut", State{Name: "b", State: mft.StateWaiting, Why: "no space"}, 16, "b  waiting: no …"},
@@ -202,5 +202,20 @@ func TestPlain(t *testing.T) {
 	}
 	if strings.Contains(Plain("\x9b"), "\x9b") {
 		t.Error("Plain lets a control byte through")
+	}
+}
+
+func TestText(t *testing.T) {
+	tests := []struct{ in, want string }{
+		{"", ""},
+		{`open "/srv/a": no`, `open "/srv/a": no`},
+		{"two\nlines", "two\nlines"},
+		{"clear \x1b[2J the \"screen\"", `clear \x1b[2J the "screen"`},
+		{"a\n\x1b]0;title\x07", "a\n" + `\x1b]0;title\a`},
+	}
+	for _, tt := range tests {
+		if got := Text(tt.in); got != tt.want {
+			t.Errorf("Text(%q) = %q, want %q", tt.in, got, tt.want)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package quickstart
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -37,7 +38,9 @@ type track struct {
 	told  map[mft.EventKind]bool
 }
 
-func newTimeline() *timeline { return &timeline{tracks: make(map[mft.TransferID]*track), last: "nothing"} }
+func newTimeline() *timeline {
+	return &timeline{tracks: make(map[mft.TransferID]*track), last: "nothing"}
+}
 
 // stages lists what is told, and who is behind it.
 var stages = [...]struct {
@@ -102,10 +105,7 @@ func (t *timeline) due(now time.Time) []localapi.Event {
 	}
 	t.held = keep
 	slices.SortStableFunc(out, func(a, b localapi.Event) int {
-		if c := a.Time.Compare(b.Time); c != 0 && a.Kind != b.Kind {
-			return c
-		}
-		return stageOf(a.Kind) - stageOf(b.Kind)
+		return cmp.Or(a.Time.Compare(b.Time), stageOf(a.Kind)-stageOf(b.Kind))
 	})
 	return out
 }

@@ -47,17 +47,12 @@ func Sentence(p *localapi.Problem) string {
 	if tag := "[" + string(p.Code) + "]"; !strings.HasSuffix(text, tag) {
 		text += " " + tag
 	}
-	return Text(text)
+	return oneLine(text)
 }
 
-// Text is progress.Plain for a sentence, which may hold quotes: it comes
-// back without quotes around it.
-func Text(sentence string) string {
-	quoted := progress.Plain(sentence)
-	if quoted == sentence {
-		return sentence
-	}
-	return strings.ReplaceAll(strings.TrimSuffix(strings.TrimPrefix(quoted, `"`), `"`), `\"`, `"`)
+// oneLine is a sentence that cannot break a table or command a terminal.
+func oneLine(text string) string {
+	return strings.ReplaceAll(progress.Text(text), "\n", `\n`)
 }
 
 // Ago writes how long something has lasted, roughly.
@@ -87,5 +82,5 @@ func directories(list []string) string {
 	for _, dir := range list {
 		out = append(out, progress.Plain(dir))
 	}
-	return OrDash(strings.Join(out, " "))
+	return OrDash(strings.Join(out, ", "))
 }

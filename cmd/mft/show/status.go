@@ -3,6 +3,7 @@ package show
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"mft.dev/mft"
@@ -30,21 +31,21 @@ func Status(w io.Writer, a localapi.Status, now time.Time) {
 		if i == 0 {
 			fmt.Fprintln(w)
 		}
-		fmt.Fprintf(w, "note: %s\n", Text(note))
+		fmt.Fprintf(w, "note: %s\n", oneLine(note))
 	}
 }
 
 func statusTransfers(w io.Writer, a localapi.Status) {
-	text := ""
+	var counts []string
 	for _, state := range mft.States() {
 		if n := a.Counts[state]; n > 0 {
-			text += fmt.Sprintf(" %d %s", n, state)
+			counts = append(counts, fmt.Sprintf("%d %s", n, state))
 		}
 	}
-	if text == "" {
-		text = " none"
+	if len(counts) == 0 {
+		counts = []string{"none"}
 	}
-	fmt.Fprintf(w, "\ntransfers:%s\n", text)
+	fmt.Fprintf(w, "\ntransfers: %s\n", strings.Join(counts, ", "))
 	for _, row := range a.Waiting {
 		why := "no reason given"
 		if row.Reason != nil {
@@ -84,7 +85,7 @@ func statusChannels(w io.Writer, channels []localapi.ChannelStatus, now time.Tim
 			}
 			fmt.Fprintf(w, "  %s\t%s\t%s\t%s", c.Name, progress.Plain(c.From), c.Watching, last)
 			if c.Settling > 0 {
-				fmt.Fprintf(w, "\t%s not stable yet", progress.Files(int64(c.Settling)))
+				fmt.Fprintf(w, "\t%d not stable yet", c.Settling)
 			}
 			if c.Problem != nil {
 				fmt.Fprintf(w, "\t%s", Sentence(c.Problem))

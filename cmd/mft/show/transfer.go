@@ -81,7 +81,7 @@ func Transfer(w io.Writer, detail localapi.TransferDetail) {
 		line("destination", "%s", progress.Plain(row.Destination))
 		line("overwrite", "%s", row.Overwrite)
 		line("moved", "%s of %s, %s of %s", progress.Bytes(row.Moved.Bytes), progress.Bytes(row.Totals.Bytes),
-			fmt.Sprint(row.Moved.Items), progress.Files(row.Totals.Items))
+			fmt.Sprint(row.Moved.Items), progress.Items(row.Totals.Items))
 		if detail.Rate > 0 {
 			line("rate", "%s/s", progress.Bytes(int64(detail.Rate)))
 		}
@@ -90,7 +90,7 @@ func Transfer(w io.Writer, detail localapi.TransferDetail) {
 	fmt.Fprintln(w)
 	Table(w, func(w io.Writer) {
 		for _, e := range detail.Events {
-			fmt.Fprintf(w, "%s\t%s\t%s\n", e.Time.Local().Format(fineStamp), e.Kind, event(e))
+			fmt.Fprintf(w, "%s\t%s%s\n", e.Time.Local().Format(fineStamp), e.Kind, event(e))
 		}
 	})
 }
@@ -106,14 +106,17 @@ func reason(line func(name, format string, args ...any), p *localapi.Problem) {
 	}
 }
 
-// event is what an event says besides its kind.
+// event is what an event says besides its kind, as further columns.
 func event(e localapi.Event) string {
-	var parts []string
+	text := ""
 	if e.Detail != "" {
-		parts = append(parts, Text(e.Detail))
+		text = "\t" + oneLine(e.Detail)
 	}
 	if tag := "[" + string(e.Code) + "]"; !e.Code.OK() && !strings.HasSuffix(e.Detail, tag) {
-		parts = append(parts, tag)
+		if text == "" {
+			return "\t" + tag
+		}
+		text += " " + tag
 	}
-	return strings.Join(parts, " ")
+	return text
 }
