@@ -37,6 +37,8 @@ import (
 	"os"
 
 	"mft.dev/mft"
+	"mft.dev/mft/internal/confine/beneath"
+	"mft.dev/mft/internal/confine/filesys"
 )
 
 // ErrCrossDevice is in the chain of the error of a Rename whose two names are
@@ -47,24 +49,24 @@ var ErrCrossDevice = errors.New("the two names are on different file systems")
 // concurrent use.
 type Root struct {
 	path string
-	tree tree
+	tree *beneath.Tree
 }
 
 // Open opens the directory at path. Symbolic links in path are followed: it is
 // the word of this host's operator. It fails with CodeNotFound,
 // CodePermission, or CodeWrongType when it is not a directory.
 func Open(path string) (*Root, error) {
-	r := &Root{path: path}
-	if err := r.tree.open(path); err != nil {
+	t, err := beneath.Open(path, beneath.Best)
+	if err != nil {
 		return nil, fail("open directory", path, err)
 	}
-	return r, nil
+	return &Root{path, t}, nil
 }
 
 // Close closes the root and every descriptor that it keeps. It and the
 // directories that it gave out fail from then on.
 func (r *Root) Close() error {
-	if err := r.tree.close(); err != nil {
+	if err := r.tree.Close(); err != nil {
 		return fail("close directory", r.path, err)
 	}
 	return nil
@@ -77,41 +79,41 @@ func (r *Root) Path() string { return r.path }
 // "." are the root itself. It fails with CodeNotFound, CodeSymlink, or
 // CodeWrongType when something else is there.
 func (r *Root) Dir(rel string) (*Dir, error) {
-	rel, err := checkPath(rel)
+	rel, err := beneath.CheckPath(rel)
 	if err != nil {
 		return nil, fail("open directory", r.join(rel), err)
 	}
-	id, err := r.tree.find(rel)
+	node, err := r.tree.Find(rel)
 	if err != nil {
 		return nil, fail("open directory", r.join(rel), err)
 	}
-	return &Dir{root: r, rel: rel, id: id}, nil
+	return &Dir{r, node}, nil
 }
 
 // Sub opens the directory rel below r as a root of its own. It stays open, and
 // stays that directory, when r is closed or names change: hold one to flush
 // the file system of a directory that is written to. Errors are those of Dir.
 func (r *Root) Sub(rel string) (*Root, error) {
-	rel, err := checkPath(rel)
-	sub := &Root{path: r.join(rel)}
-	if err == nil {
-		err = r.tree.sub(&sub.tree, rel)
-	}
+	rel, err := beneath.CheckPath(rel)
 	if err != nil {
-		return nil, fail("open directory", sub.path, err)
+		return nil, fail("open directory", r.join(rel), err)
 	}
-	return sub, nil
+	t, err := r.tree.Sub(rel)
+	if err != nil {
+		return nil, fail("open directory", r.join(rel), err)
+	}
+	return &Root{r.join(rel), t}, nil
 }
 
 // FlushCache closes the directory descriptors that are kept open for speed.
 // Directories given out stay usable.
-func (r *Root) FlushCache() { r.tree.flush() }
+func (r *Root) FlushCache() { r.tree.Flush() }
 
 // MkdirAll makes the directory rel and those above it that are missing, with
 // perm before umask. It returns the paths of those it made, outermost first,
 // also when it fails half way.
 func (r *Root) MkdirAll(rel string, perm os.FileMode) ([]string, error) {
-	rel, err := checkPath(rel)
+	rel, err := beneath.CheckPath(rel)
 	if err != nil {
 		return nil, fail("make directory", r.join(rel), err)
 	}
@@ -127,12 +129,12 @@ func (r *Root) MkdirAll(rel string, perm os.FileMode) ([]string, error) {
 	}
 	var made []string
 	for name, rest := "", rel; rest != ""; {
-		name, rest = cutPath(rest)
+		name, rest = beneath.Cut(rest)
 		// Making it first and looking at what is there afterwards leaves no
 		// moment in between for somebody else.
 		mkErr := d.Mkdir(name, perm)
 		if mkErr == nil {
-			made = append(made, joinPath(d.rel, name))
+			made = append(made, beneath.Join(d.node.Rel, name))
 		}
 		next, err := d.Dir(name)
 		if err != nil {
@@ -151,14 +153,14 @@ func (r *Root) MkdirAll(rel string, perm os.FileMode) ([]string, error) {
 // CodeSymlink when it is one. It does not wait for a writer of a named pipe,
 // but it opens it for an instant, and a device likewise: look first.
 func (r *Root) OpenFile(rel string) (*os.File, fs.FileInfo, error) {
-	rel, err := checkPath(rel)
+	rel, err := beneath.CheckPath(rel)
 	if err == nil && rel == "" {
-		err = refuse(mft.CodeNotRegular, "it is a directory")
+		err = filesys.Refuse(mft.CodeNotRegular, "it is a directory")
 	}
 	if err != nil {
 		return nil, nil, fail("open", r.join(rel), err)
 	}
-	f, fi, err := r.tree.openFile(rel, r.join(rel))
+	f, fi, err := r.tree.OpenFile(rel, r.join(rel))
 	if err != nil {
 		return nil, nil, fail("open", r.join(rel), err)
 	}
@@ -201,8 +203,8 @@ func (r *Root) RemoveAll(rel string) error {
 		return err
 	}
 	// An open descriptor would keep what is removed alive.
-	r.tree.forget(joinPath(d.rel, name))
-	return d.use("remove", name, func(h handle) error { return h.removeAll(name) })
+	r.tree.Forget(beneath.Join(d.node.Rel, name))
+	return d.use("remove", name, func(h beneath.Handle) error { return h.RemoveAll(name) })
 }
 
 // Rename gives oldrel the name newrel. See Dir.Rename.
@@ -224,7 +226,7 @@ func (r *Root) Rename(oldrel, newrel string, mode RenameMode) error {
 // the sense of errors.Is) where there is no such call, or when the root may
 // not be listed.
 func (r *Root) SyncFS() error {
-	if err := r.tree.syncFS(); err != nil {
+	if err := r.tree.SyncFS(); err != nil {
 		return fail("flush file system", r.path, err)
 	}
 	return nil
@@ -233,11 +235,11 @@ func (r *Root) SyncFS() error {
 // parent resolves the directory that holds rel and returns it with the last
 // component, which is empty when rel is the root.
 func (r *Root) parent(op, rel string) (*Dir, string, error) {
-	rel, err := checkPath(rel)
+	rel, err := beneath.CheckPath(rel)
 	if err != nil {
 		return nil, "", fail(op, r.join(rel), err)
 	}
-	dir, name := splitPath(rel)
+	dir, name := beneath.Split(rel)
 	d, err := r.Dir(dir)
 	return d, name, err
 }

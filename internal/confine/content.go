@@ -3,6 +3,8 @@ package confine
 import (
 	"iter"
 	"os"
+
+	"mft.dev/mft/internal/confine/filesys"
 )
 
 // Preallocate reserves blocks for the first size bytes without changing the
@@ -13,7 +15,7 @@ func Preallocate(f *os.File, size int64) error {
 	if size <= 0 {
 		return nil
 	}
-	if err := preallocate(f, size); err != nil {
+	if err := filesys.Preallocate(f, size); err != nil {
 		return fail("reserve space for", f.Name(), err)
 	}
 	return nil
@@ -24,7 +26,7 @@ func Preallocate(f *os.File, size int64) error {
 // nothing and does not wait for the disk.
 func StartWriteback(f *os.File, off, n int64) {
 	if n > 0 {
-		startWriteback(f, off, n)
+		filesys.StartWriteback(f, off, n)
 	}
 }
 
@@ -52,7 +54,7 @@ type Extent struct {
 func Extents(f *os.File, size int64) iter.Seq2[Extent, error] {
 	return func(yield func(Extent, error) bool) {
 		for off := int64(0); off < size; {
-			hole, end, err := nextExtent(f, off, size)
+			hole, end, err := filesys.NextExtent(f, off, size)
 			if err != nil {
 				yield(Extent{}, fail("find holes of", f.Name(), err))
 				return

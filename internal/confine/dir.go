@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"mft.dev/mft"
+	"mft.dev/mft/internal/confine/beneath"
+	"mft.dev/mft/internal/confine/filesys"
 )
 
 // A Dir is one directory below a Root. Its methods take the name of one thing
@@ -21,39 +23,31 @@ import (
 // concurrent use.
 type Dir struct {
 	root *Root
-	rel  string
-	id   nodeID
+	node beneath.Node
 }
 
-// A nodeID tells one directory from another that got its name.
-type nodeID struct{ dev, inode uint64 }
-
-// portion is how many names are held at a time.
-const portion = 1024
-
 // Rel returns the path of the directory below its root, "" for the root.
-func (d *Dir) Rel() string { return d.rel }
+func (d *Dir) Rel() string { return d.node.Rel }
 
 // Dir returns the directory name in d.
 func (d *Dir) Dir(name string) (*Dir, error) {
-	rel := joinPath(d.rel, name)
-	var id nodeID
-	err := d.use("open directory", name, func(h handle) (err error) {
-		id, err = d.root.tree.findIn(h, name, rel)
+	var node beneath.Node
+	err := d.use("open directory", name, func(h beneath.Handle) (err error) {
+		node, err = d.root.tree.FindIn(h, d.node.Rel, name)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Dir{root: d.root, rel: rel, id: id}, nil
+	return &Dir{d.root, node}, nil
 }
 
 // Create makes a file, mode 0600, for reading and writing. It fails with
 // CodeExists when anything is there.
 func (d *Dir) Create(name string) (*os.File, error) {
 	var f *os.File
-	err := d.make("create", name, func(h handle) (err error) {
-		f, err = h.create(name, d.pathOf(name))
+	err := d.make("create", name, func(h beneath.Handle) (err error) {
+		f, err = h.Create(name, d.pathOf(name))
 		return err
 	})
 	return f, err
@@ -63,8 +57,8 @@ func (d *Dir) Create(name string) (*os.File, error) {
 // CodeSymlink or CodeNotRegular when it is something else.
 func (d *Dir) OpenExisting(name string) (*os.File, error) {
 	var f *os.File
-	err := d.use("open", name, func(h handle) (err error) {
-		f, err = h.openExisting(name, d.pathOf(name))
+	err := d.use("open", name, func(h beneath.Handle) (err error) {
+		f, err = h.OpenExisting(name, d.pathOf(name))
 		return err
 	})
 	return f, err
@@ -73,8 +67,8 @@ func (d *Dir) OpenExisting(name string) (*os.File, error) {
 // Lstat describes name, not following it when it is a symbolic link.
 func (d *Dir) Lstat(name string) (fs.FileInfo, error) {
 	var fi fs.FileInfo
-	err := d.use("stat", name, func(h handle) (err error) {
-		fi, err = h.lstat(name)
+	err := d.use("stat", name, func(h beneath.Handle) (err error) {
+		fi, err = h.Lstat(name)
 		return err
 	})
 	return fi, err
@@ -83,8 +77,8 @@ func (d *Dir) Lstat(name string) (fs.FileInfo, error) {
 // Identity is Stamp of what Lstat returns, at less cost.
 func (d *Dir) Identity(name string) (Identity, error) {
 	var id Identity
-	err := d.use("stat", name, func(h handle) (err error) {
-		id, err = h.identity(name)
+	err := d.use("stat", name, func(h beneath.Handle) (err error) {
+		id, err = h.Identity(name)
 		return err
 	})
 	return id, err
@@ -92,26 +86,26 @@ func (d *Dir) Identity(name string) (Identity, error) {
 
 // Remove removes a file, a link or an empty directory.
 func (d *Dir) Remove(name string) error {
-	return d.use("remove", name, func(h handle) error { return h.remove(name) })
+	return d.use("remove", name, func(h beneath.Handle) error { return h.Remove(name) })
 }
 
 // Mkdir makes a directory with perm before umask.
 func (d *Dir) Mkdir(name string, perm os.FileMode) error {
-	return d.make("make directory", name, func(h handle) error { return h.mkdir(name, perm) })
+	return d.make("make directory", name, func(h beneath.Handle) error { return h.Mkdir(name, perm) })
 }
 
 // Symlink makes a symbolic link that points to target. It does not judge
 // target: whoever follows the link later may be led out of the root.
 func (d *Dir) Symlink(target, name string) error {
-	return d.make("make link", name, func(h handle) error { return h.symlink(target, name) })
+	return d.make("make link", name, func(h beneath.Handle) error { return h.Symlink(target, name) })
 }
 
 // Readlink returns the target of the symbolic link name. It fails with
 // CodeWrongType when name is something else.
 func (d *Dir) Readlink(name string) (string, error) {
 	var target string
-	err := d.use("read link", name, func(h handle) (err error) {
-		target, err = h.readlink(name)
+	err := d.use("read link", name, func(h beneath.Handle) (err error) {
+		target, err = h.Readlink(name)
 		return err
 	})
 	return target, err
@@ -120,14 +114,14 @@ func (d *Dir) Readlink(name string) (string, error) {
 // Sync makes durable what was created, renamed and removed in the directory.
 // On Windows, whose file systems have no such call, it does nothing.
 func (d *Dir) Sync() error {
-	return d.self("flush directory", func(h handle) error { return h.sync() })
+	return d.self("flush directory", func(h beneath.Handle) error { return h.Sync() })
 }
 
 // Stat describes the directory itself.
 func (d *Dir) Stat() (fs.FileInfo, error) {
 	var fi fs.FileInfo
-	err := d.self("stat", func(h handle) (err error) {
-		fi, err = h.stat()
+	err := d.self("stat", func(h beneath.Handle) (err error) {
+		fi, err = h.Stat()
 		return err
 	})
 	return fi, err
@@ -140,8 +134,8 @@ func (d *Dir) Stat() (fs.FileInfo, error) {
 // removed meanwhile may be seen or not.
 func (d *Dir) Names(f func(name string) error) error {
 	var list *os.File
-	err := d.self("list", func(h handle) (err error) {
-		list, err = h.list(d.path())
+	err := d.self("list", func(h beneath.Handle) (err error) {
+		list, err = h.List(d.path())
 		return err
 	})
 	if err != nil {
@@ -149,8 +143,8 @@ func (d *Dir) Names(f func(name string) error) error {
 	}
 	defer list.Close() // the second time when all was read; that is harmless
 	for {
-		names, err := list.Readdirnames(portion)
-		if err != nil || len(names) < portion {
+		names, err := list.Readdirnames(beneath.Portion)
+		if err != nil || len(names) < beneath.Portion {
 			// Nothing more will come. f may go deep, and descriptors are
 			// few.
 			list.Close()
@@ -162,7 +156,7 @@ func (d *Dir) Names(f func(name string) error) error {
 			}
 		}
 		switch {
-		case errors.Is(err, io.EOF), err == nil && len(names) < portion:
+		case errors.Is(err, io.EOF), err == nil && len(names) < beneath.Portion:
 			return nil
 		case err != nil:
 			return fail("list", d.path(), err)
@@ -173,21 +167,21 @@ func (d *Dir) Names(f func(name string) error) error {
 // SetAttributes sets the attributes of the directory itself, in the order of
 // the function SetAttributes.
 func (d *Dir) SetAttributes(a Attributes) error {
-	return d.self("set attributes of", func(h handle) error { return h.setAttributes(a) })
+	return d.self("set attributes of", func(h beneath.Handle) error { return h.SetAttributes(a) })
 }
 
 // SetLinkAttributes sets owner and, on Linux, times of the symbolic link name
 // without following it. The mode is left alone: links have none.
 func (d *Dir) SetLinkAttributes(name string, a Attributes) error {
-	return d.use("set attributes of", name, func(h handle) error { return h.setLinkAttributes(name, a) })
+	return d.use("set attributes of", name, func(h beneath.Handle) error { return h.SetLinkAttributes(name, a) })
 }
 
 // make is use for what gives a new name.
-func (d *Dir) make(op, name string, f func(handle) error) error {
-	return d.use(op, name, func(h handle) error {
+func (d *Dir) make(op, name string, f func(beneath.Handle) error) error {
+	return d.use(op, name, func(h beneath.Handle) error {
 		err := f(h)
-		if isBadName(err) {
-			err = &refusal{code: mft.CodeBadPath, why: "the file system refuses the name"}
+		if filesys.IsBadName(err) {
+			err = filesys.Refuse(mft.CodeBadPath, "the file system refuses the name")
 		}
 		return err
 	})
@@ -195,10 +189,10 @@ func (d *Dir) make(op, name string, f func(handle) error) error {
 
 // use calls f with an open handle of the directory, to do something with name
 // in it, and gives the error its path.
-func (d *Dir) use(op, name string, f func(handle) error) error {
-	err := checkName(name)
+func (d *Dir) use(op, name string, f func(beneath.Handle) error) error {
+	err := beneath.CheckName(name)
 	if err == nil {
-		err = d.root.tree.use(d, f)
+		err = d.root.tree.Use(d.node, f)
 	}
 	if err != nil {
 		return fail(op, d.pathOf(name), err)
@@ -207,15 +201,15 @@ func (d *Dir) use(op, name string, f func(handle) error) error {
 }
 
 // self is use for the directory itself.
-func (d *Dir) self(op string, f func(handle) error) error {
-	if err := d.root.tree.use(d, f); err != nil {
+func (d *Dir) self(op string, f func(beneath.Handle) error) error {
+	if err := d.root.tree.Use(d.node, f); err != nil {
 		return fail(op, d.path(), err)
 	}
 	return nil
 }
 
 // path returns the path of the directory as people know it.
-func (d *Dir) path() string { return d.root.join(d.rel) }
+func (d *Dir) path() string { return d.root.join(d.node.Rel) }
 
 // pathOf returns the path of name in d.
-func (d *Dir) pathOf(name string) string { return d.root.join(joinPath(d.rel, name)) }
+func (d *Dir) pathOf(name string) string { return d.root.join(beneath.Join(d.node.Rel, name)) }

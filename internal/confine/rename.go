@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"mft.dev/mft"
+	"mft.dev/mft/internal/confine/beneath"
+	"mft.dev/mft/internal/confine/filesys"
 )
 
 // RenameMode says what a rename does about a target that exists.
@@ -35,22 +37,22 @@ func (d *Dir) Rename(oldname string, to *Dir, newname string, mode RenameMode) e
 		return mft.Fail(mft.CodeInternal, "rename", d.pathOf(oldname),
 			fmt.Errorf("%q belongs to another root", to.pathOf(newname)))
 	}
-	if err := checkName(newname); err != nil {
+	if err := beneath.CheckName(newname); err != nil {
 		return fail("rename to", to.pathOf(newname), err)
 	}
-	return d.use("rename", oldname, func(from handle) error {
-		err := to.root.tree.use(to, func(into handle) error {
-			m := move{from: from, into: into, oldname: oldname, newname: newname, within: d.id == to.id}
+	return d.use("rename", oldname, func(from beneath.Handle) error {
+		err := to.root.tree.Use(to.node, func(into beneath.Handle) error {
+			m := move{from: from, into: into, oldname: oldname, newname: newname, within: d.node == to.node}
 			if mode == RenameReplace {
-				return from.rename(oldname, into, newname)
+				return from.Rename(oldname, into, newname)
 			}
 			return m.noReplace()
 		})
 		switch {
-		case isCrossDevice(err):
+		case filesys.IsCrossDevice(err):
 			return fmt.Errorf("to %q: %w: %w", to.pathOf(newname), ErrCrossDevice, err)
-		case isBadName(err):
-			return refuse(mft.CodeBadPath, "to %q: the file system refuses the name", to.pathOf(newname))
+		case filesys.IsBadName(err):
+			return filesys.Refuse(mft.CodeBadPath, "to %q: the file system refuses the name", to.pathOf(newname))
 		case err != nil:
 			return fmt.Errorf("to %q: %w", to.pathOf(newname), err)
 		}
@@ -60,33 +62,33 @@ func (d *Dir) Rename(oldname string, to *Dir, newname string, mode RenameMode) e
 
 // A move is one rename that replaces nothing.
 type move struct {
-	from, into       handle
+	from, into       beneath.Handle
 	oldname, newname string
 	within           bool // both names are in one directory
 }
 
 func (m move) noReplace() error {
-	err := m.from.renameNoReplace(m.oldname, m.into, m.newname)
+	err := m.from.RenameNoReplace(m.oldname, m.into, m.newname)
 	if errors.Is(err, errors.ErrUnsupported) {
 		err = m.byLink()
 	}
 	if errors.Is(err, fs.ErrExist) && m.halfDone() {
-		return m.from.remove(m.oldname)
+		return m.from.Remove(m.oldname)
 	}
 	return err
 }
 
 // byLink renames by making a second name.
 func (m move) byLink() error {
-	id, err := m.from.identity(m.oldname)
+	id, err := m.from.Identity(m.oldname)
 	if err != nil {
 		return err
 	}
 	if !id.IsDir() {
-		switch err := m.from.link(m.oldname, m.into, m.newname); {
+		switch err := m.from.Link(m.oldname, m.into, m.newname); {
 		case err == nil:
-			return m.from.remove(m.oldname)
-		case errors.Is(err, fs.ErrExist), errors.Is(err, fs.ErrNotExist), isCrossDevice(err):
+			return m.from.Remove(m.oldname)
+		case errors.Is(err, fs.ErrExist), errors.Is(err, fs.ErrNotExist), filesys.IsCrossDevice(err):
 			return err
 		}
 		// Whatever else a file system says about links: it has none.
@@ -97,13 +99,13 @@ func (m move) byLink() error {
 // byLooking renames when nothing has the new name. Of a directory that is
 // safe enough: renaming one replaces at most an empty directory.
 func (m move) byLooking() error {
-	if _, err := m.into.identity(m.newname); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := m.into.Identity(m.newname); !errors.Is(err, fs.ErrNotExist) {
 		if err == nil {
 			err = fs.ErrExist
 		}
 		return err
 	}
-	return m.from.rename(m.oldname, m.into, m.newname)
+	return m.from.Rename(m.oldname, m.into, m.newname)
 }
 
 // halfDone reports whether both names are the same file because an earlier
@@ -112,10 +114,10 @@ func (m move) halfDone() bool {
 	if m.within && strings.EqualFold(m.oldname, m.newname) {
 		return false // perhaps one name, on a file system that ignores case
 	}
-	a, err := m.from.identity(m.oldname)
+	a, err := m.from.Identity(m.oldname)
 	if err != nil || a.Nlink < 2 || a.Inode == 0 {
 		return false
 	}
-	b, err := m.into.identity(m.newname)
+	b, err := m.into.Identity(m.newname)
 	return err == nil && !a.IsDir() && a.Dev == b.Dev && a.Inode == b.Inode
 }

@@ -1,4 +1,4 @@
-package confine
+package filesys
 
 import (
 	"io/fs"
@@ -10,7 +10,7 @@ import (
 // this package or from package os.
 func Stamp(fi fs.FileInfo) Identity {
 	id := Identity{
-		Size: fi.Size(), MTime: fi.ModTime().UnixNano(), Mode: unixMode(fi.Mode()),
+		Size: fi.Size(), MTime: fi.ModTime().UnixNano(), Mode: UnixMode(fi.Mode()),
 		UID: math.MaxUint32, GID: math.MaxUint32, Nlink: 1,
 	}
 	if data, ok := fi.Sys().(*syscall.Win32FileAttributeData); ok {

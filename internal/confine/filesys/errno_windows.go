@@ -1,4 +1,4 @@
-package confine
+package filesys
 
 import (
 	"errors"
@@ -39,6 +39,8 @@ func codeOfErrno(e syscall.Errno) mft.Code {
 	return ""
 }
 
-func isCrossDevice(err error) bool { return errors.Is(err, windows.ERROR_NOT_SAME_DEVICE) }
+// IsCrossDevice reports whether two names are on different file systems.
+func IsCrossDevice(err error) bool { return errors.Is(err, windows.ERROR_NOT_SAME_DEVICE) }
 
-func isBadName(err error) bool { return errors.Is(err, windows.ERROR_INVALID_NAME) }
+// IsBadName reports whether a call that takes a new name refused the name.
+func IsBadName(err error) bool { return errors.Is(err, windows.ERROR_INVALID_NAME) }

@@ -1,6 +1,6 @@
 //go:build linux || darwin
 
-package confine
+package filesys
 
 import (
 	"os"
@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// nextExtent returns what begins at off < size, and where it ends. The end may
+// NextExtent returns what begins at off < size of f, and where it ends. The end may
 // lie anywhere when the file changes meanwhile.
-func nextExtent(f *os.File, off, size int64) (hole bool, end int64, err error) {
+func NextExtent(f *os.File, off, size int64) (hole bool, end int64, err error) {
 	err = control(f, func(fd int) error {
 		data, err := unix.Seek(fd, off, unix.SEEK_DATA)
 		switch {
@@ -48,9 +48,9 @@ func control(file *os.File, f func(fd int) error) error {
 	return inner
 }
 
-// again repeats a call that a signal interrupted: file systems of a network
+// Retry repeats a call that a signal interrupted: file systems of a network
 // or of user space let that happen.
-func again(f func() error) error {
+func Retry(f func() error) error {
 	for {
 		if err := f(); err != unix.EINTR {
 			return err

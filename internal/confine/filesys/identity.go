@@ -1,4 +1,4 @@
-package confine
+package filesys
 
 // Identity is what changes when a file does. Two values are compared with ==.
 // Equal before and after reading means unchanged only if the first was taken

@@ -1,4 +1,4 @@
-package confine
+package filesys
 
 import (
 	"os"
@@ -6,10 +6,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func freeOf(dir *os.File) (Space, error) {
+// FreeOf returns what is left of the file system of an open directory.
+func FreeOf(dir *os.File) (Space, error) {
 	var st unix.Statfs_t
 	err := control(dir, func(fd int) error {
-		return again(func() error { return unix.Fstatfs(fd, &st) })
+		return Retry(func() error { return unix.Fstatfs(fd, &st) })
 	})
 	if err != nil {
 		return Space{}, err

@@ -1,4 +1,4 @@
-package confine
+package filesys
 
 import (
 	"os"
@@ -6,17 +6,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func freeOf(dir *os.File) (s Space, err error) {
+// FreeOf returns what is left of the file system of an open directory.
+func FreeOf(dir *os.File) (s Space, err error) {
 	err = control(dir, func(fd int) error {
-		s, err = fstatfs(fd)
+		s, err = Fstatfs(fd)
 		return err
 	})
 	return s, err
 }
 
-func fstatfs(fd int) (Space, error) {
+// Fstatfs is FreeOf for a descriptor, which may be one of O_PATH.
+func Fstatfs(fd int) (Space, error) {
 	var st unix.Statfs_t
-	if err := again(func() error { return unix.Fstatfs(fd, &st) }); err != nil {
+	if err := Retry(func() error { return unix.Fstatfs(fd, &st) }); err != nil {
 		return Space{}, err
 	}
 	unit := st.Frsize

@@ -1,10 +1,11 @@
-package confine
+package beneath
 
 import (
 	"path/filepath"
 	"strings"
 
 	"mft.dev/mft"
+	"mft.dev/mft/internal/confine/filesys"
 )
 
 // maxPath is the longest path that is resolved, in bytes. It is more than a
@@ -12,19 +13,19 @@ import (
 // one path.
 const maxPath = 16 << 10
 
-// checkPath returns rel in the one form used here, where the root is "". It
+// CheckPath returns rel in the one form used here, where the root is "". It
 // refuses whatever is not a clean path below a directory.
-func checkPath(rel string) (string, error) {
+func CheckPath(rel string) (string, error) {
 	if rel == "" || rel == "." {
 		return "", nil
 	}
 	if len(rel) > maxPath {
-		return rel[:maxPath], refuse(mft.CodeNameTooLong, "the path is too long")
+		return rel[:maxPath], filesys.Refuse(mft.CodeNameTooLong, "the path is too long")
 	}
 	for rest, name := rel, ""; ; {
 		more := strings.IndexByte(rest, '/') >= 0
-		name, rest = cutPath(rest)
-		if err := checkName(name); err != nil {
+		name, rest = Cut(rest)
+		if err := CheckName(name); err != nil {
 			return rel, err
 		}
 		if !more {
@@ -33,39 +34,40 @@ func checkPath(rel string) (string, error) {
 	}
 }
 
-// checkName refuses what is not the name of one thing in a directory.
-func checkName(name string) error {
+// CheckName refuses what is not the name of one thing in a directory.
+func CheckName(name string) error {
 	switch {
 	case name == "":
-		return refuse(mft.CodeBadPath, "a component is empty")
+		return filesys.Refuse(mft.CodeBadPath, "a component is empty")
 	case name == "." || name == "..":
-		return refuse(mft.CodeBadPath, "a component is %q", name)
+		return filesys.Refuse(mft.CodeBadPath, "a component is %q", name)
 	case strings.IndexByte(name, '/') >= 0:
-		return refuse(mft.CodeBadPath, "a name contains a slash")
+		return filesys.Refuse(mft.CodeBadPath, "a name contains a slash")
 	case strings.IndexByte(name, 0) >= 0:
-		return refuse(mft.CodeBadPath, "a name contains a zero byte")
+		return filesys.Refuse(mft.CodeBadPath, "a name contains a zero byte")
 	case filepath.Separator == '\\' && (strings.ContainsAny(name, `\:`) || !filepath.IsLocal(name)):
 		// Separators, drives, streams, and device names such as NUL.
-		return refuse(mft.CodeBadPath, "a name is not possible on this system")
+		return filesys.Refuse(mft.CodeBadPath, "a name is not possible on this system")
 	}
 	return nil
 }
 
-// cutPath splits off the first component.
-func cutPath(rel string) (name, rest string) {
+// Cut splits off the first component.
+func Cut(rel string) (name, rest string) {
 	name, rest, _ = strings.Cut(rel, "/")
 	return name, rest
 }
 
-// splitPath splits off the last component.
-func splitPath(rel string) (dir, name string) {
+// Split splits off the last component.
+func Split(rel string) (dir, name string) {
 	if i := strings.LastIndexByte(rel, '/'); i >= 0 {
 		return rel[:i], rel[i+1:]
 	}
 	return "", rel
 }
 
-func joinPath(dir, name string) string {
+// Join puts name in dir.
+func Join(dir, name string) string {
 	if dir == "" {
 		return name
 	}

@@ -1,4 +1,4 @@
-package confine
+package filesys
 
 import (
 	"os"
@@ -6,13 +6,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func setAttributes(f *os.File, a Attributes) error {
-	if a.changesOwner() {
+// SetAttributes sets owner, then mode, then modification time of an open file.
+func SetAttributes(f *os.File, a Attributes) error {
+	if a.ChangesOwner() {
 		if err := f.Chown(a.UID, a.GID); err != nil {
 			return err
 		}
 	}
-	if err := f.Chmod(goMode(a.Mode & 0o7777)); err != nil {
+	if err := f.Chmod(GoMode(a.Mode & 0o7777)); err != nil {
 		return err
 	}
 	// futimes sets both times, so that the access time is written back as it
@@ -23,6 +24,6 @@ func setAttributes(f *os.File, a Attributes) error {
 			return err
 		}
 		times := []unix.Timeval{unix.NsecToTimeval(st.Atim.Nano()), unix.NsecToTimeval(a.MTime)}
-		return again(func() error { return unix.Futimes(fd, times) })
+		return Retry(func() error { return unix.Futimes(fd, times) })
 	})
 }

@@ -1,4 +1,4 @@
-package confine
+package filesys
 
 import (
 	"io/fs"
@@ -10,7 +10,7 @@ import (
 func Stamp(fi fs.FileInfo) Identity {
 	st, ok := fi.Sys().(*syscall.Stat_t)
 	if !ok {
-		return Identity{Size: fi.Size(), MTime: fi.ModTime().UnixNano(), Mode: unixMode(fi.Mode())}
+		return Identity{Size: fi.Size(), MTime: fi.ModTime().UnixNano(), Mode: UnixMode(fi.Mode())}
 	}
 	return Identity{
 		Dev: uint64(uint32(st.Dev)), Inode: st.Ino, Size: st.Size,

@@ -1,6 +1,6 @@
 //go:build !portable
 
-package confine
+package beneath
 
 import (
 	"container/list"
@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mft.dev/mft"
+	"mft.dev/mft/internal/confine/filesys"
 )
 
 // maxOpen is how many directory descriptors of one root stay open while
@@ -20,7 +21,7 @@ const maxOpen = 64
 
 // A tree keeps the descriptor of a root, and those of the directories below
 // it that were used last.
-type tree struct {
+type Tree struct {
 	// plain is set where openat2 does not work. It is not changed after open.
 	plain bool
 
@@ -33,45 +34,44 @@ type tree struct {
 // A pinned is an open directory with the number of its users. Out of the tree
 // (elem is nil) it is closed when the last one is done.
 type pinned struct {
-	handle
-	rel  string
-	id   nodeID
+	Handle
+	node Node
 	uses int
 	elem *list.Element
 }
 
-func (t *tree) open(path string) error {
-	h, id, err := openDir(func(flags int) (int, error) { return openat(unix.AT_FDCWD, path, flags, 0) })
+// Open opens the tree below the directory path, in which links are followed.
+func Open(path string, how How) (*Tree, error) {
+	h, node, err := openDir("", func(flags int) (int, error) { return openat(unix.AT_FDCWD, path, flags, 0) })
 	if err != nil {
-		return err
+		return nil, err
 	}
-	t.base = &pinned{handle: h, id: id}
-	t.kept = map[string]*pinned{}
-	t.plain = !haveOpenat2(h.fd)
-	return nil
+	return newTree(h, node, how == Walk || !haveOpenat2(h.fd)), nil
 }
 
-// sub makes of into a tree that begins at the directory rel.
-func (t *tree) sub(into *tree, rel string) error {
+func newTree(h Handle, node Node, plain bool) *Tree {
+	return &Tree{plain: plain, base: &pinned{Handle: h, node: node}, kept: make(map[string]*pinned)}
+}
+
+// Sub opens the directory rel as a tree of its own.
+func (t *Tree) Sub(rel string) (*Tree, error) {
 	base, err := t.root()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer t.release(base)
 	if rel == "" {
 		rel = "."
 	}
-	h, id, err := openDir(func(flags int) (int, error) { return t.openat(base.fd, rel, flags) })
+	h, node, err := openDir("", func(flags int) (int, error) { return t.openat(base.fd, rel, flags) })
 	if err != nil {
-		return err
+		return nil, err
 	}
-	into.base = &pinned{handle: h, id: id}
-	into.kept = map[string]*pinned{}
-	into.plain = t.plain
-	return nil
+	return newTree(h, node, t.plain), nil
 }
 
-func (t *tree) close() error {
+// Close closes every descriptor; those in use, when they no longer are.
+func (t *Tree) Close() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.base == nil {
@@ -87,8 +87,8 @@ func (t *tree) close() error {
 	return nil
 }
 
-// flush closes what nobody uses and forgets the rest.
-func (t *tree) flush() {
+// Flush closes what nobody uses and forgets the rest.
+func (t *Tree) Flush() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, p := range t.kept {
@@ -96,20 +96,20 @@ func (t *tree) flush() {
 	}
 }
 
-// forget is flush for the directory rel and those below it.
-func (t *tree) forget(rel string) {
+// Forget is Flush for the directory rel and those below it.
+func (t *Tree) Forget(rel string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, p := range t.kept {
-		if p.rel == rel || strings.HasPrefix(p.rel, rel+"/") {
+		if p.node.Rel == rel || strings.HasPrefix(p.node.Rel, rel+"/") {
 			t.drop(p)
 		}
 	}
 }
 
 // drop takes p out of the tree. The caller holds the mutex.
-func (t *tree) drop(p *pinned) {
-	delete(t.kept, p.rel)
+func (t *Tree) drop(p *pinned) {
+	delete(t.kept, p.node.Rel)
 	t.recent.Remove(p.elem)
 	p.elem = nil
 	if p.uses == 0 {
@@ -118,7 +118,7 @@ func (t *tree) drop(p *pinned) {
 }
 
 // root returns the root's own directory, in use.
-func (t *tree) root() (*pinned, error) {
+func (t *Tree) root() (*pinned, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.base == nil {
@@ -129,7 +129,7 @@ func (t *tree) root() (*pinned, error) {
 }
 
 // release ends one use of p.
-func (t *tree) release(p *pinned) {
+func (t *Tree) release(p *pinned) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p.uses--
@@ -140,15 +140,15 @@ func (t *tree) release(p *pinned) {
 
 // keep takes an open directory into the tree, in use, or closes it when the
 // tree has it already.
-func (t *tree) keep(rel string, h handle, id nodeID) (*pinned, error) {
+func (t *Tree) keep(h Handle, node Node) (*pinned, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.base == nil {
 		h.close()
 		return nil, os.ErrClosed
 	}
-	if p := t.kept[rel]; p != nil {
-		if p.id == id {
+	if p := t.kept[node.Rel]; p != nil {
+		if p.node == node {
 			h.close()
 			p.uses++
 			t.recent.MoveToFront(p.elem)
@@ -156,87 +156,89 @@ func (t *tree) keep(rel string, h handle, id nodeID) (*pinned, error) {
 		}
 		t.drop(p) // another directory has its name now
 	}
-	p := &pinned{handle: h, rel: rel, id: id, uses: 1}
+	p := &pinned{Handle: h, node: node, uses: 1}
 	p.elem = t.recent.PushFront(p)
-	t.kept[rel] = p
+	t.kept[node.Rel] = p
 	if len(t.kept) > maxOpen {
 		t.drop(t.recent.Back().Value.(*pinned))
 	}
 	return p, nil
 }
 
-// pin returns the directory of d, in use.
-func (t *tree) pin(d *Dir) (*pinned, error) {
-	if d.rel == "" {
+// pin returns the directory n, in use.
+func (t *Tree) pin(n Node) (*pinned, error) {
+	if n.Rel == "" {
 		return t.root()
 	}
 	t.mu.Lock()
-	if p := t.kept[d.rel]; p != nil && p.id == d.id {
+	if p := t.kept[n.Rel]; p != nil && p.node == n {
 		p.uses++
 		t.recent.MoveToFront(p.elem)
 		t.mu.Unlock()
 		return p, nil
 	}
 	t.mu.Unlock()
-	p, err := t.resolve(d.rel)
-	if err == nil && p.id != d.id {
+	p, err := t.resolve(n.Rel)
+	if err == nil && p.node != n {
 		t.release(p)
-		return nil, refuse(mft.CodeNotFound, "another directory has taken its place")
+		return nil, filesys.Refuse(mft.CodeNotFound, "another directory has taken its place")
 	}
 	return p, err
 }
 
-// use calls f with the directory of d.
-func (t *tree) use(d *Dir, f func(handle) error) error {
-	p, err := t.pin(d)
+// Use calls f with the directory n, if that is still what has its path or is
+// open.
+func (t *Tree) Use(n Node, f func(Handle) error) error {
+	p, err := t.pin(n)
 	if err != nil {
 		return err
 	}
 	defer t.release(p)
-	return f(p.handle)
+	return f(p.Handle)
 }
 
-// find resolves rel and returns which directory is there.
-func (t *tree) find(rel string) (nodeID, error) {
+// Find resolves rel anew and returns which directory is there.
+func (t *Tree) Find(rel string) (Node, error) {
 	p, err := t.resolve(rel)
 	if err != nil {
-		return nodeID{}, err
+		return Node{}, err
 	}
 	defer t.release(p)
-	return p.id, nil
+	return p.node, nil
 }
 
-// findIn is find for the directory name in h, whose path below the root is
-// rel.
-func (t *tree) findIn(h handle, name, rel string) (nodeID, error) {
-	child, id, err := openDir(func(flags int) (int, error) { return openName(h.fd, name, flags) })
+// FindIn is Find for the directory name in h, the directory with the path
+// above.
+func (t *Tree) FindIn(h Handle, above, name string) (Node, error) {
+	child, node, err := openDir(Join(above, name), func(flags int) (int, error) { return openName(h.fd, name, flags) })
 	if err != nil {
-		return nodeID{}, err
+		return Node{}, err
 	}
-	p, err := t.keep(rel, child, id)
+	p, err := t.keep(child, node)
 	if err != nil {
-		return nodeID{}, err
+		return Node{}, err
 	}
 	t.release(p)
-	return id, nil
+	return node, nil
 }
 
 // resolve opens the directory rel anew and returns it, in use. What the tree
 // keeps under rel is not believed: the path may lead elsewhere by now.
-func (t *tree) resolve(rel string) (*pinned, error) {
+func (t *Tree) resolve(rel string) (*pinned, error) {
 	base, err := t.root()
 	if err != nil || rel == "" {
 		return base, err
 	}
 	defer t.release(base)
-	h, id, err := openDir(func(flags int) (int, error) { return t.openat(base.fd, rel, flags) })
+	h, node, err := openDir(rel, func(flags int) (int, error) { return t.openat(base.fd, rel, flags) })
 	if err != nil {
 		return nil, err
 	}
-	return t.keep(rel, h, id)
+	return t.keep(h, node)
 }
 
-func (t *tree) openFile(rel, path string) (*os.File, os.FileInfo, error) {
+// OpenFile opens the regular file rel for reading, under the name path.
+func (t *Tree) OpenFile(rel, path string) (*os.File, os.FileInfo, error) {
 	base, err := t.root()
 	if err != nil {
 		return nil, nil, err
@@ -246,7 +248,8 @@ func (t *tree) openFile(rel, path string) (*os.File, os.FileInfo, error) {
 	return regular(fd, err, path)
 }
 
-func (t *tree) syncFS() error {
+// SyncFS flushes the file system of the top.
+func (t *Tree) SyncFS() error {
 	base, err := t.root()
 	if err != nil {
 		return err
@@ -255,5 +258,5 @@ func (t *tree) syncFS() error {
 	if base.blind {
 		return errors.ErrUnsupported
 	}
-	return again(func() error { return unix.Syncfs(base.fd) })
+	return filesys.Retry(func() error { return unix.Syncfs(base.fd) })
 }

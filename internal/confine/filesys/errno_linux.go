@@ -1,4 +1,4 @@
-package confine
+package filesys
 
 import "golang.org/x/sys/unix"
 

@@ -1,4 +1,4 @@
-package confine
+package filesys
 
 import "math"
 
@@ -7,20 +7,6 @@ import "math"
 type Space struct {
 	Bytes  int64
 	Inodes int64 // -1 when unknown or without a limit
-}
-
-// Free returns what is left of the file system that holds the directory rel.
-func (r *Root) Free(rel string) (Space, error) {
-	d, err := r.Dir(rel)
-	if err != nil {
-		return Space{}, err
-	}
-	var s Space
-	err = d.self("measure free space of", func(h handle) (err error) {
-		s, err = h.free()
-		return err
-	})
-	return s, err
 }
 
 // product returns a*b, or the largest number there is.

@@ -1,4 +1,4 @@
-package confine
+package filesys
 
 import (
 	"os"
@@ -6,7 +6,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-func freeOf(dir *os.File) (Space, error) {
+// FreeOf returns what is left of the file system of an open directory.
+func FreeOf(dir *os.File) (Space, error) {
 	name, err := windows.UTF16PtrFromString(dir.Name())
 	if err != nil {
 		return Space{}, err

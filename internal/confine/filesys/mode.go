@@ -1,4 +1,4 @@
-package confine
+package filesys
 
 import "io/fs"
 
@@ -17,8 +17,8 @@ const (
 	bitSticky   = 0o1000
 )
 
-// goMode translates from Unix to Go encoding.
-func goMode(m uint32) fs.FileMode {
+// GoMode translates from Unix to Go encoding.
+func GoMode(m uint32) fs.FileMode {
 	out := fs.FileMode(m & 0o777)
 	if m&bitSetUID != 0 {
 		out |= fs.ModeSetuid
@@ -49,8 +49,8 @@ func goMode(m uint32) fs.FileMode {
 	return out
 }
 
-// unixMode translates from Go to Unix encoding.
-func unixMode(m fs.FileMode) uint32 {
+// UnixMode translates from Go to Unix encoding.
+func UnixMode(m fs.FileMode) uint32 {
 	out := uint32(m.Perm())
 	if m&fs.ModeSetuid != 0 {
 		out |= bitSetUID

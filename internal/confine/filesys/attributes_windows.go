@@ -1,4 +1,4 @@
-package confine
+package filesys
 
 import (
 	"os"
@@ -6,8 +6,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-func setAttributes(f *os.File, a Attributes) error {
-	if err := f.Chmod(goMode(a.Mode & 0o7777)); err != nil {
+// SetAttributes sets owner, then mode, then modification time of an open file.
+func SetAttributes(f *os.File, a Attributes) error {
+	if err := f.Chmod(GoMode(a.Mode & 0o7777)); err != nil {
 		return err
 	}
 	return control(f, func(fd uintptr) error {

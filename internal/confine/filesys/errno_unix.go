@@ -1,6 +1,6 @@
 //go:build linux || darwin
 
-package confine
+package filesys
 
 import (
 	"errors"
@@ -42,8 +42,9 @@ func codeOfErrno(e syscall.Errno) mft.Code {
 	return ""
 }
 
-func isCrossDevice(err error) bool { return errors.Is(err, unix.EXDEV) }
+// IsCrossDevice reports whether two names are on different file systems.
+func IsCrossDevice(err error) bool { return errors.Is(err, unix.EXDEV) }
 
-// isBadName reports whether a call that takes a new name refused the name:
+// IsBadName reports whether a call that takes a new name refused the name:
 // file systems with rules for names say EINVAL.
-func isBadName(err error) bool { return errors.Is(err, unix.EINVAL) }
+func IsBadName(err error) bool { return errors.Is(err, unix.EINVAL) }

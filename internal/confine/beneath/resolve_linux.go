@@ -1,11 +1,12 @@
 //go:build !portable
 
-package confine
+package beneath
 
 import (
 	"golang.org/x/sys/unix"
 
 	"mft.dev/mft"
+	"mft.dev/mft/internal/confine/filesys"
 )
 
 // beneath is what the kernel is told about every path.
@@ -24,7 +25,7 @@ func haveOpenat2(dirfd int) bool {
 
 func openat2(dirfd int, rel string, flags int, resolve uint64) (fd int, err error) {
 	how := unix.OpenHow{Flags: uint64(flags), Resolve: resolve}
-	err = again(func() (err error) {
+	err = filesys.Retry(func() (err error) {
 		fd, err = unix.Openat2(dirfd, rel, &how)
 		return err
 	})
@@ -32,8 +33,8 @@ func openat2(dirfd int, rel string, flags int, resolve uint64) (fd int, err erro
 }
 
 // openat opens rel below dirfd, in which no component may be a link. rel has
-// passed checkPath and is not empty.
-func (t *tree) openat(dirfd int, rel string, flags int) (int, error) {
+// passed CheckPath and is not empty.
+func (t *Tree) openat(dirfd int, rel string, flags int) (int, error) {
 	if t.plain || len(rel) >= unix.PathMax {
 		return walk(dirfd, rel, flags)
 	}
@@ -42,8 +43,8 @@ func (t *tree) openat(dirfd int, rel string, flags int) (int, error) {
 	fd, err := openat2(dirfd, rel, flags, beneath)
 	switch err {
 	case unix.EXDEV:
-		// No path that passed checkPath leads out by itself.
-		return -1, refuse(mft.CodeBadPath, "the path leaves the directory")
+		// No path that passed CheckPath leads out by itself.
+		return -1, filesys.Refuse(mft.CodeBadPath, "the path leaves the directory")
 	case unix.EAGAIN:
 		// Directories were renamed meanwhile, and the kernel wants no
 		// responsibility.
@@ -57,7 +58,7 @@ func (t *tree) openat(dirfd int, rel string, flags int) (int, error) {
 func walk(dirfd int, rel string, flags int) (int, error) {
 	at := dirfd
 	for {
-		name, rest := cutPath(rel)
+		name, rest := Cut(rel)
 		next, err := 0, error(nil)
 		if rest == "" {
 			next, err = openName(at, name, flags)
@@ -86,10 +87,10 @@ func openName(dirfd int, name string, flags int) (int, error) {
 	return fd, err
 }
 
-// openDir opens a directory by open, to list it if that is allowed and else
+// openDir opens the directory rel by open, to list it if that is allowed and else
 // only to reach what is in it: a drop box may forbid the first.
-func openDir(open func(flags int) (int, error)) (handle, nodeID, error) {
-	var h handle
+func openDir(rel string, open func(flags int) (int, error)) (Handle, Node, error) {
+	var h Handle
 	var err error
 	h.fd, err = open(unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC)
 	if err == unix.EACCES {
@@ -97,12 +98,12 @@ func openDir(open func(flags int) (int, error)) (handle, nodeID, error) {
 		h.fd, err = open(unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC)
 	}
 	if err != nil {
-		return handle{}, nodeID{}, err
+		return Handle{}, Node{}, err
 	}
 	var st unix.Stat_t
 	if err := unix.Fstat(h.fd, &st); err != nil {
 		h.close()
-		return handle{}, nodeID{}, err
+		return Handle{}, Node{}, err
 	}
-	return h, nodeID{uint64(st.Dev), st.Ino}, nil
+	return h, Node{Rel: rel, dev: uint64(st.Dev), inode: st.Ino}, nil
 }

@@ -1,6 +1,6 @@
 //go:build !portable
 
-package confine
+package beneath
 
 import (
 	"errors"
@@ -11,15 +11,16 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mft.dev/mft"
+	"mft.dev/mft/internal/confine/filesys"
 )
 
 // maxPasses bounds how often a directory is emptied that somebody else fills
 // at the same time.
 const maxPasses = 16
 
-// removeAll removes name and everything below it. It goes on after an error
+// RemoveAll removes name and everything below it. It goes on after an error
 // and returns the first.
-func (h handle) removeAll(name string) error {
+func (h Handle) RemoveAll(name string) error {
 	for range maxPasses {
 		err := unlinkat(h.fd, name, 0)
 		if err == nil || err == unix.ENOENT {
@@ -43,12 +44,12 @@ func (h handle) removeAll(name string) error {
 
 // removeDir empties and removes the directory name. It does not enter another
 // file system: nobody means that when removing a directory that mft made.
-func (h handle) removeDir(name string) error {
+func (h Handle) removeDir(name string) error {
 	fd, err := openat2(h.fd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, beneath|unix.RESOLVE_NO_XDEV)
 	switch err {
 	case nil:
 	case unix.EXDEV:
-		return refuse(mft.CodePermission, "a file system is mounted on %q", name)
+		return filesys.Refuse(mft.CodePermission, "a file system is mounted on %q", name)
 	case unix.ENOSYS, unix.EPERM, unix.EAGAIN:
 		if fd, err = h.openSameDevice(name); err != nil {
 			return err
@@ -64,14 +65,14 @@ func (h handle) removeDir(name string) error {
 	}
 	dir := os.NewFile(uintptr(fd), name)
 	defer dir.Close()
-	if err := empty(handle{fd: fd}, dir); err != nil {
+	if err := empty(Handle{fd: fd}, dir); err != nil {
 		return err
 	}
 	return unlinkat(h.fd, name, unix.AT_REMOVEDIR)
 }
 
 // openSameDevice is the best that can be done without openat2.
-func (h handle) openSameDevice(name string) (int, error) {
+func (h Handle) openSameDevice(name string) (int, error) {
 	fd, err := openName(h.fd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC)
 	if err != nil {
 		return -1, err
@@ -81,7 +82,7 @@ func (h handle) openSameDevice(name string) (int, error) {
 		err = unix.Fstat(fd, &there)
 	}
 	if err == nil && here.Dev != there.Dev {
-		err = refuse(mft.CodePermission, "a file system is mounted on %q", name)
+		err = filesys.Refuse(mft.CodePermission, "a file system is mounted on %q", name)
 	}
 	if err != nil {
 		_ = unix.Close(fd)
@@ -91,12 +92,12 @@ func (h handle) openSameDevice(name string) (int, error) {
 }
 
 // empty removes what is in a directory, which h and list are both.
-func empty(h handle, list *os.File) error {
+func empty(h Handle, list *os.File) error {
 	var first error
 	for {
-		names, err := list.Readdirnames(portion)
+		names, err := list.Readdirnames(Portion)
 		for _, name := range names {
-			if err := h.removeAll(name); err != nil && first == nil {
+			if err := h.RemoveAll(name); err != nil && first == nil {
 				first = fmt.Errorf("%q: %w", name, err)
 			}
 		}

@@ -1,4 +1,4 @@
-package confine
+package filesys
 
 import (
 	"io/fs"
@@ -14,7 +14,7 @@ import (
 func Stamp(fi fs.FileInfo) Identity {
 	switch st := fi.Sys().(type) {
 	case *unix.Stat_t:
-		return stamp(st)
+		return StampOf(st)
 	case *syscall.Stat_t:
 		return Identity{
 			Dev: uint64(st.Dev), Inode: st.Ino, Size: st.Size,
@@ -22,10 +22,11 @@ func Stamp(fi fs.FileInfo) Identity {
 			Mode: st.Mode, UID: st.Uid, GID: st.Gid, Nlink: uint64(st.Nlink),
 		}
 	}
-	return Identity{Size: fi.Size(), MTime: fi.ModTime().UnixNano(), Mode: unixMode(fi.Mode())}
+	return Identity{Size: fi.Size(), MTime: fi.ModTime().UnixNano(), Mode: UnixMode(fi.Mode())}
 }
 
-func stamp(st *unix.Stat_t) Identity {
+// StampOf is Stamp for what the kernel returned.
+func StampOf(st *unix.Stat_t) Identity {
 	return Identity{
 		Dev: uint64(st.Dev), Inode: st.Ino, Size: st.Size,
 		MTime: st.Mtim.Nano(), CTime: st.Ctim.Nano(),
@@ -39,11 +40,12 @@ type info struct {
 	st   unix.Stat_t
 }
 
-func newInfo(file string, st *unix.Stat_t) fs.FileInfo { return &info{path.Base(file), *st} }
+// NewInfo makes of what the kernel returned what package os would.
+func NewInfo(file string, st *unix.Stat_t) fs.FileInfo { return &info{path.Base(file), *st} }
 
 func (i *info) Name() string       { return i.name }
 func (i *info) Size() int64        { return i.st.Size }
 func (i *info) ModTime() time.Time { return time.Unix(i.st.Mtim.Unix()) }
 func (i *info) IsDir() bool        { return i.Mode().IsDir() }
 func (i *info) Sys() any           { return &i.st }
-func (i *info) Mode() fs.FileMode  { return goMode(i.st.Mode) }
+func (i *info) Mode() fs.FileMode  { return GoMode(i.st.Mode) }

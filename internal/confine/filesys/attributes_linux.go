@@ -1,0 +1,45 @@
+package filesys
+
+import (
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// SetAttributes sets owner, then mode, then modification time of an open file.
+func SetAttributes(f *os.File, a Attributes) error {
+	return control(f, func(fd int) error { return SetByDescriptor(fd, a) })
+}
+
+// SetByDescriptor is SetAttributes for a descriptor, which may not be one of
+// O_PATH.
+func SetByDescriptor(fd int, a Attributes) error {
+	if a.ChangesOwner() {
+		if err := Retry(func() error { return unix.Fchown(fd, a.UID, a.GID) }); err != nil {
+			return err
+		}
+	}
+	if err := Retry(func() error { return unix.Fchmod(fd, a.Mode&0o7777) }); err != nil {
+		return err
+	}
+	return futimens(fd, a.Times())
+}
+
+// futimens is utimensat without a path, which is how Linux spells the function
+// of that name in POSIX; x/sys/unix cannot say it, and paths in /proc are not
+// there in every sandbox.
+func futimens(fd int, times [2]unix.Timespec) error {
+	return Retry(func() error {
+		_, _, errno := unix.Syscall6(unix.SYS_UTIMENSAT, uintptr(fd), 0, uintptr(unsafe.Pointer(&times)), 0, 0, 0)
+		if errno != 0 {
+			return errno
+		}
+		return nil
+	})
+}
+
+// Times is a for utimensat; it leaves the access time alone.
+func (a Attributes) Times() [2]unix.Timespec {
+	return [2]unix.Timespec{{Nsec: unix.UTIME_OMIT}, unix.NsecToTimespec(a.MTime)}
+}
