@@ -33,8 +33,9 @@ func (tx *Tx) AddStaging(id mft.TransferID, dir string) error {
 	return err
 }
 
-// ClearStaging forgets the staging directories and the partial files of a
-// transfer that has ended and has removed them.
+// ClearStaging forgets what only further attempts would need, of a transfer
+// that has ended and removed its staging directories: those directories,
+// partial files, and the keys of what was committed. PREPARED batches stay.
 func (tx *Tx) ClearStaging(id mft.TransferID) error {
 	const doing = "forget the staging of a transfer"
 	n, err := tx.number(doing, id)
@@ -44,7 +45,10 @@ func (tx *Tx) ClearStaging(id mft.TransferID) error {
 	if _, err := tx.db.Exec(doing, "DELETE FROM staging WHERE transfer = ?", n); err != nil {
 		return err
 	}
-	_, err = tx.db.Exec(doing, "DELETE FROM partials WHERE transfer = ?", n)
+	if _, err := tx.db.Exec(doing, "DELETE FROM partials WHERE transfer = ?", n); err != nil {
+		return err
+	}
+	_, err = tx.db.Exec(doing, "DELETE FROM batches WHERE transfer = ? AND batch NOT IN (SELECT batch FROM prepared)", n)
 	return err
 }
 
