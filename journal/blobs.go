@@ -222,10 +222,11 @@ func (r *listReader) entry(e *Entry) {
 	size := r.number(math.MaxInt64)
 	r.temp = r.path(r.temp)
 	r.final = r.path(r.final)
-	if r.bad || int(head[1]) >= len(overwrites()) {
+	policies := overwrites()
+	if r.bad || int(head[1]) >= len(policies) {
 		r.bad = true
 		return
 	}
-	e.Type, e.Overwrite = mft.ItemType(head[0]), overwrites()[head[1]]
+	e.Type, e.Overwrite = mft.ItemType(head[0]), policies[head[1]]
 	e.Size, e.Temp, e.Final = size, r.temp, r.final
 }

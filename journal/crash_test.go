@@ -100,8 +100,8 @@ func crashUpdate(j *Journal, token string, undo bool) (line string, err error) {
 func TestCrash(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal.db")
 	acknowledged := make(map[string]bool)
-	for range 5 {
-		killChild(t, path, 1+rand.IntN(150), acknowledged)
+	for range 4 {
+		killChild(t, path, 1+rand.IntN(100), acknowledged)
 		if t.Failed() {
 			return
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"mft.dev/mft"
@@ -147,7 +148,7 @@ func TestForgetEvents(t *testing.T) {
 		update(t, j, func(tx *Tx) error { return tx.SetState(id(n), mft.StateFailed, mft.Reason{}, at(5)) })
 	}
 	add(1, id(0)) // 1: before its transfer is known
-	add(1, id(1)) // 2: the same, of a transfer that stays
+	add(1, id(1)) // 2: the same, of one that stays
 	create(t, j, 2)
 	add(3, mft.TransferID{}) // 3: old, of none
 	add(4, id(1))            // 4
@@ -176,14 +177,21 @@ func TestForgetIsBounded(t *testing.T) {
 	j := newJournal(t)
 	const more = 5
 	update(t, j, func(tx *Tx) error {
-		for i := range ForgetAtMost + more {
-			tr := planned(i)
-			tr.State = mft.StateDone
-			if err := errors.Join(tx.Create(tr), tx.Append(mft.Event{Time: at(0)})); err != nil {
-				return err
-			}
+		first := planned(0)
+		first.State = mft.StateDone
+		if err := errors.Join(tx.Create(first), tx.Append(mft.Event{Time: at(0)})); err != nil {
+			return err
 		}
-		return nil
+		// The others are copies of these.
+		const copies = "WITH RECURSIVE c(v) AS (SELECT 2 UNION ALL SELECT v + 1 FROM c WHERE v < ?) INSERT INTO "
+		_, err := tx.db.Exec("copy", copies+"transfers ("+transferColumns+") SELECT "+
+			strings.Replace(transferColumns, "id", "randomblob(16)", 1)+" FROM c, transfers", ForgetAtMost+more)
+		if err != nil {
+			return err
+		}
+		_, err = tx.db.Exec("copy", copies+"events ("+eventColumns+", loose) SELECT "+
+			strings.Replace(eventColumns, "seq", "v", 1)+", loose FROM c, events", ForgetAtMost+more)
+		return err
 	})
 	for i, want := range []int{ForgetAtMost, more, 0} {
 		if got := forget(t, j, 1<<30, 0); got != want {
