@@ -10,7 +10,21 @@ import (
 )
 
 func newConfig(s *shell) *cobra.Command {
-	return group("config", "Check or show the configuration of this host",
+	const long = `Check or show the configuration of this host.
+
+It is read from the first of these that is there:
+
+  --config FILE, MFT_CONFIG            wherever you say
+  ~/.config/mft/mft.yaml               of the user, unless it is root
+  /etc/mft/mft.yaml                    of the host
+  /var/mft2/config.yaml                azure-mft's, by its README
+  /var/azmft/azmft.config.yaml         azure-mft's, by its code
+  ~/.config/azmft.config.yaml          the same, of the user
+
+On Windows the first two are %APPDATA%\mft\mft.yaml and
+%PROGRAMDATA%\mft\mft.yaml, and azure-mft's is %PROGRAMDATA%\mft2\config.yaml.
+Without any, an agent takes the name of its host and lets nobody do anything.`
+	return group("config", "Check or show the configuration of this host", long,
 		newConfigCheck(s), newConfigShow(s), newConfigSchema(s))
 }
 

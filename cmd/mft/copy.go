@@ -23,6 +23,14 @@ type copyOrder struct {
 
 func newCopy(s *shell) *cobra.Command {
 	var o copyOrder
+	c := copyCommand(&o)
+	c.RunE = func(c *cobra.Command, args []string) error { return s.copy(c, args, o) }
+	completeWith(c, "dest-agent", s.completePeers)
+	return c
+}
+
+// copyCommand is the command line of mft copy, which fills in o.
+func copyCommand(o *copyOrder) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "copy FILE|DIR|GLOB… (--dest-agent NAME --dest-path PATH | --config DESTINATIONS)",
 		Short: "Send files of this host to other agents",
@@ -47,7 +55,6 @@ agent is chosen by --agent-config or MFT_CONFIG, and by --config where
   mft copy /srv/out/ --dest-agent ledger --dest-path /srv/in/ --overwrite=false
   mft copy report.csv --config destinations.yaml --detach`,
 		Args: takes(0, -1, ""),
-		RunE: func(c *cobra.Command, args []string) error { return s.copy(c, args, o) },
 	}
 	f := c.Flags()
 	f.StringVar(&o.agent, "dest-agent", "", "`NAME` of the agent to send to")
@@ -63,7 +70,6 @@ agent is chosen by --agent-config or MFT_CONFIG, and by --config where
 		"destPath": "dest-path", "destinationPath": "dest-path", "destinationFileName": "dest-path",
 		"fileName": "file-name",
 	})
-	completeWith(c, "dest-agent", s.completePeers)
 	return c
 }
 
@@ -90,12 +96,6 @@ func spellings(f *pflag.FlagSet, names map[string]string) {
 }
 
 func (s *shell) copy(c *cobra.Command, args []string, o copyOrder) error {
-	if o.fileName != "" {
-		args = append(args, o.fileName)
-	}
-	if len(args) == 0 {
-		return exit.Misused("mft copy needs a FILE, DIR or GLOB; see `mft copy --help`")
-	}
 	order, err := s.copyOrder(args, o)
 	if err != nil {
 		return err
@@ -117,6 +117,12 @@ func (s *shell) copy(c *cobra.Command, args []string, o copyOrder) error {
 // copyOrder makes of what was typed what the agent is asked for.
 func (s *shell) copyOrder(args []string, o copyOrder) (localapi.CopyOrder, error) {
 	var order localapi.CopyOrder
+	if o.fileName != "" {
+		args = append(args, o.fileName)
+	}
+	if len(args) == 0 {
+		return order, exit.Misused("copy needs a FILE, DIR or GLOB; see `mft copy --help`")
+	}
 	for _, arg := range args {
 		path, err := s.absolute(arg)
 		if err != nil {
@@ -140,7 +146,7 @@ func (s *shell) copyOrder(args []string, o copyOrder) (localapi.CopyOrder, error
 		return order, err
 	}
 	if o.agent == "" || o.path == "" {
-		return order, exit.Misused("mft copy needs --dest-agent and --dest-path, or a destinations file in --config")
+		return order, exit.Misused("copy needs --dest-agent and --dest-path, or a destinations file in --config")
 	}
 	if o.list != "" && o.agentConfig == "" {
 		s.configFile = o.list

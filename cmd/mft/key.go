@@ -10,7 +10,7 @@ import (
 )
 
 func newKey(s *shell) *cobra.Command {
-	return group("key", "Show or renew the keys of this agent", newKeyShow(s), newKeyRotate(s))
+	return group("key", "Show or renew the keys of this agent", "", newKeyShow(s), newKeyRotate(s))
 }
 
 func newKeyShow(s *shell) *cobra.Command {

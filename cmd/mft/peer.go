@@ -10,7 +10,7 @@ import (
 )
 
 func newPeer(s *shell) *cobra.Command {
-	return group("peer", "List the agents that this one trusts, and what they may do here",
+	return group("peer", "List the agents that this one trusts, and what they may do here", "",
 		newPeerList(s), newPeerShow(s), newPeerAllow(s), newPeerRemove(s))
 }
 
@@ -106,7 +106,7 @@ the configuration stay.`,
 		ValidArgsFunction: s.completePeers,
 		RunE: func(c *cobra.Command, args []string) error {
 			if nothing == (g.into != "" || g.root != "") {
-				return exit.Misused("mft peer allow needs --files-into, --requests-root or both; or --nothing alone")
+				return exit.Misused("peer allow needs --files-into, --requests-root or both; or --nothing alone")
 			}
 			if err := g.absolute(s); err != nil {
 				return err

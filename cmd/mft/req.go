@@ -43,7 +43,7 @@ single file, unless it is a directory already.`,
 
 func (s *shell) req(c *cobra.Command, dest string, o reqOrder) error {
 	if o.agent == "" || o.path == "" {
-		return exit.Misused("mft req needs --source-agent and --source-path")
+		return exit.Misused("req needs --source-agent and --source-path")
 	}
 	name, err := mft.ParseAgentName(o.agent)
 	if err != nil {

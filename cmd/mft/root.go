@@ -54,10 +54,10 @@ on which they are typed, through a local socket.`,
 	root.SetOut(s.out)
 	root.SetErr(s.errs)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return exit.Misused("%s: %w; see `%s --help`", c.CommandPath(), err, c.CommandPath())
+		return exit.Misused("%w; see `%s --help`", err, c.CommandPath())
 	})
 	flags := root.PersistentFlags()
-	flags.StringVar(&s.configFile, "config", "", "configuration `FILE` of the agent (default: MFT_CONFIG, ~/.config/mft/mft.yaml, /etc/mft/mft.yaml, azure-mft's places)")
+	flags.StringVar(&s.configFile, "config", "", "configuration `FILE` of the agent (default: see mft help config)")
 	flags.StringVar(&s.socket, "socket", "", "`PATH` of the agent's local socket (default: as configured)")
 	flags.BoolVar(&s.json, "json", false, "print data as JSON")
 	root.AddCommand(
@@ -80,14 +80,15 @@ func knownCommand(c *cobra.Command, args []string) error {
 	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
 		like = ", did you mean " + near[0] + "?"
 	}
-	return exit.Misused("%s has no command %q%s", c.CommandPath(), args[0], like)
+	return exit.Misused("%s has no command %q%s", typed(c), args[0], like)
 }
 
 // group makes a command that only holds others.
-func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+func group(use, short, long string, commands ...*cobra.Command) *cobra.Command {
 	g := &cobra.Command{
 		Use:                        use,
 		Short:                      short,
+		Long:                       long,
 		Args:                       knownCommand,
 		SuggestionsMinimumDistance: 2,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -95,11 +96,17 @@ func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 			for _, sub := range c.Commands() {
 				names = append(names, sub.Name())
 			}
-			return exit.Misused("%s needs one of: %s", c.CommandPath(), strings.Join(names, ", "))
+			return exit.Misused("%s needs one of: %s", typed(c), strings.Join(names, ", "))
 		},
 	}
 	g.AddCommand(commands...)
 	return g
+}
+
+// typed is a command as it was typed after mft, whose name stands before every
+// message; mft itself without one.
+func typed(c *cobra.Command) string {
+	return strings.TrimPrefix(c.CommandPath(), "mft ")
 }
 
 // takes refuses a wrong number of arguments in words: what are their names as
@@ -108,11 +115,11 @@ func takes(least, most int, what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		switch {
 		case len(args) < least:
-			return exit.Misused("%s needs %s; see `%s --help`", c.CommandPath(), what, c.CommandPath())
+			return exit.Misused("%s needs %s; see `%s --help`", typed(c), what, c.CommandPath())
 		case most >= 0 && len(args) > most && most == 0:
-			return exit.Misused("%s takes no argument, but %q was given", c.CommandPath(), args[0])
+			return exit.Misused("%s takes no argument, but %q was given", typed(c), args[0])
 		case most >= 0 && len(args) > most:
-			return exit.Misused("%s takes %s and nothing else, but %q was given too", c.CommandPath(), what, args[most])
+			return exit.Misused("%s takes %s and nothing else, but %q was given too", typed(c), what, args[most])
 		}
 		return nil
 	}

@@ -15,9 +15,9 @@ func newRun(s *shell) *cobra.Command {
 		Use:     "run",
 		Aliases: []string{"init", "start"},
 		Short:   "Run the agent of this host until it is told to end",
-		Long: `Run the agent of this host. SIGTERM and Ctrl-C end it in order: what runs goes on
-after the next start. The log goes to standard error. Under systemd it says
-when it is ready (Type=notify).
+		Long: `Run the agent of this host. SIGTERM and Ctrl-C end it in order: what moves then
+goes on after the next start. The log goes to standard error. Under systemd it
+says when it is ready (Type=notify).
 
 azure-mft called this command init.`,
 		Example: `  mft run

@@ -14,11 +14,11 @@ import (
 )
 
 func newTransfer(s *shell) *cobra.Command {
-	return group("transfer", "List transfers, look at one, or change its course",
+	return group("transfer", "List transfers, look at one, or change its course", "",
 		newTransferList(s),
 		newTransferShow(s),
 		newAction(s, localapi.ActionCancel, "End transfers at both ends", false,
-			"Partial files are removed; what was delivered stays. A transfer that has been delivered cannot be cancelled."),
+			"Partial files are removed; what was delivered stays."),
 		newAction(s, localapi.ActionPause, "Stop transfers until they are resumed", false,
 			"What has been moved is kept. The pause outlasts a restart of the agent."),
 		newAction(s, localapi.ActionResume, "Go on with paused transfers", false,

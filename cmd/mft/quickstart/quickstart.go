@@ -80,11 +80,12 @@ func (s *show) perform(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.hint()
 	sample, err := s.dropSample()
 	if err != nil {
 		return err
 	}
-	s.say("put a sample into the outbox: %s\n", progress.Plain(sample))
+	s.say("\n%s is in the outbox now\n", progress.Plain(filepath.Base(sample)))
 	return s.watch(ctx, seen)
 }
 
@@ -100,13 +101,17 @@ func (s *show) prepare() error {
 			return mft.Fail(mft.CodePermission, "make directory", d, cause(err))
 		}
 	}
-	return errors.Join(s.alpha.configure(mft.Channel{
+	err = s.alpha.configure(mft.Channel{
 		Name:      channelName,
 		From:      mft.Endpoint{Agent: "alpha", Path: s.outbox()},
 		To:        []mft.Endpoint{{Agent: "beta", Path: s.inbox()}},
 		When:      []mft.Trigger{{Kind: mft.TriggerArrival, Stable: 500 * time.Millisecond, Rescan: 10 * time.Second}},
 		Overwrite: mft.OverwriteReplace,
-	}), s.beta.configure())
+	})
+	if err != nil {
+		return err
+	}
+	return s.beta.configure()
 }
 
 func cause(err error) error {
@@ -154,8 +159,11 @@ func (s *show) last(ctx context.Context) (position, error) {
 
 // hint says what to do with it.
 func (s *show) hint() {
-	s.say("\nput files here      %s", progress.Plain(s.outbox()))
-	s.say("they arrive here    %s", progress.Plain(s.inbox()))
-	s.say("look from outside   MFT_CONFIG=%s mft status", progress.Plain(s.alpha.file()))
-	s.say("end with Ctrl-C; started again it goes on where it was\n")
+	s.say("\noutbox   %s", progress.Plain(s.outbox()))
+	s.say("inbox    %s", progress.Plain(s.inbox()))
+	if !s.Once {
+		s.say("\nWhatever you put into the outbox appears in the inbox. Ctrl-C ends it; started again")
+		s.say("it goes on where it was. To look at alpha from another terminal:")
+		s.say("  MFT_CONFIG=%s mft status", progress.Plain(s.alpha.file()))
+	}
 }

@@ -61,7 +61,6 @@ func (s *show) watch(ctx context.Context, from position) error {
 func (s *show) tell(ctx context.Context, line *timeline, events <-chan localapi.Event) error {
 	tick := time.NewTicker(settle / 3)
 	defer tick.Stop()
-	hinted := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -75,13 +74,8 @@ func (s *show) tell(ctx context.Context, line *timeline, events <-chan localapi.
 					continue
 				}
 				s.say("%s", text)
-				err := s.conclude(ctx, line, e)
-				if err != nil {
+				if err := s.conclude(ctx, line, e); err != nil {
 					return err
-				}
-				if e.Kind == mft.EventDelivered && !hinted {
-					hinted = true
-					s.hint()
 				}
 			}
 		}

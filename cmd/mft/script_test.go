@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"mft.dev/mft/agent/localapi"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"mft": main})
+}
+
+// TestScript runs the scripts in testdata/script, which type commands as a
+// person does. Besides the commands of testscript they have
+//
+//	exits STATUS PROGRAM ARGS…   exec, for a program that ends with STATUS
+//	await NAME                   wait until the agent of host NAME answers
+//	linked NAME PEER             wait until NAME is connected to PEER
+//
+// and a directory for each of the hosts alpha, beta and gamma, with a
+// configuration mft.yaml and directories in and out.
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Setup:               makeHosts,
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"exits": exits, "await": await, "linked": linked,
+		},
+		Condition: func(cond string) (bool, error) {
+			if cond == "root" {
+				return os.Geteuid() == 0, nil
+			}
+			return false, fmt.Errorf("unknown condition %q", cond)
+		},
+	})
+}
+
+// patience is how long the scripts wait for what has to happen.
+const patience = time.Minute
+
+func makeHosts(env *testscript.Env) error {
+	for _, name := range []string{"alpha", "beta", "gamma"} {
+		dir := filepath.Join(env.WorkDir, name)
+		for _, d := range []string{"in", "out"} {
+			if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
+				return err
+			}
+		}
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		address := l.Addr().String()
+		if err := l.Close(); err != nil {
+			return err
+		}
+		text := fmt.Sprintf("agent: {name: %s, listen: %q, data: %q}\n", name, address, filepath.Join(dir, "data"))
+		if err := os.WriteFile(filepath.Join(dir, "mft.yaml"), []byte(text), 0o644); err != nil {
+			return err
+		}
+		env.Setenv(strings.ToUpper(name), address)
+	}
+	return nil
+}
+
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits STATUS PROGRAM ARGS…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	err = ts.Exec(args[1], args[2:]...)
+	var ended *exec.ExitError
+	switch {
+	case errors.As(err, &ended):
+		got = ended.ExitCode()
+	case err != nil:
+		ts.Fatalf("%v", err)
+	}
+	if got != want {
+		ts.Fatalf("%q ended with %d, want %d", args[1:], got, want)
+	}
+}
+
+func client(ts *testscript.TestScript, name string) *localapi.Client {
+	return localapi.NewClient(filepath.Join(ts.Getenv("WORK"), name, "data", "agent.sock"))
+}
+
+// until asks again and again until what returns nil.
+func until(ts *testscript.TestScript, what func(ctx context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for {
+		err := what(ctx)
+		if err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			ts.Fatalf("%v", err)
+		case <-again.C:
+		}
+	}
+}
+
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: await NAME")
+	}
+	until(ts, func(ctx context.Context) error {
+		_, err := client(ts, args[0]).Status(ctx)
+		return err
+	})
+}
+
+func linked(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: linked NAME PEER")
+	}
+	until(ts, func(ctx context.Context) error {
+		peers, err := client(ts, args[0]).Peers(ctx)
+		for _, p := range peers {
+			if string(p.Name) == args[1] && p.Link == "up" {
+				return nil
+			}
+		}
+		return errors.Join(err, fmt.Errorf("%s is not connected to %s: %+v", args[0], args[1], peers))
+	})
+}
