@@ -36,8 +36,9 @@ const recordRoom = 16<<10 + 256 + 5
 // updates, passes straight through, behind whatever is held.
 type Raw struct {
 	net.Conn
-	in      []byte // nil until the connection is in use
-	unread  []byte // the part of in that has not been asked for
+	in      []byte      // nil until the connection is in use
+	unread  []byte      // the part of in that has not been asked for
+	cut     atomic.Bool // the network ended; TLS had not
 	mu      sync.Mutex
 	held    []byte
 	holders int
@@ -57,15 +58,19 @@ func (r *Raw) grow() {
 // Read is called by crypto/tls, one call at a time.
 func (r *Raw) Read(p []byte) (int, error) {
 	if len(r.unread) == 0 {
-		if len(p) >= len(r.in) {
-			return r.Conn.Read(p)
+		into := r.in
+		if len(p) >= len(into) {
+			into = p
 		}
-		n, err := r.Conn.Read(r.in)
-		r.unread = r.in[:n]
-		if n == 0 {
-			return 0, err
+		n, err := r.Conn.Read(into)
+		if err == io.EOF {
+			// After its goodbye TLS does not ask for more.
+			r.cut.Store(true)
 		}
-		// An error that came with content will come again.
+		if n == 0 || len(p) >= len(r.in) {
+			return n, err
+		}
+		r.unread = r.in[:n] // an error that came with content will come again
 	}
 	n := copy(p, r.unread)
 	r.unread = r.unread[n:]
@@ -150,11 +155,15 @@ func (s *Stream) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// Read reads content. It returns io.EOF when the other end closed the stream
-// in an orderly way; any other error has code mft.CodeDisconnected or
-// mft.CodeTimeout.
+// Read reads content. It returns io.EOF only when the other end has closed the
+// stream in an orderly way: crypto/tls alone says the same when somebody cuts
+// the connection between two records. Any other error has code
+// mft.CodeDisconnected or mft.CodeTimeout.
 func (s *Stream) Read(p []byte) (int, error) {
 	n, err := s.Conn.Read(p)
+	if err == io.EOF && s.raw.cut.Load() {
+		err = io.ErrUnexpectedEOF
+	}
 	if err != nil && err != io.EOF {
 		return n, failure("read data from", s.peer, err)
 	}
