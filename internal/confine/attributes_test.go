@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
-
 	"mft.dev/mft"
 )
 
@@ -175,20 +173,5 @@ func TestStamp(t *testing.T) {
 		if after := look(); after == before {
 			t.Errorf("%s: the identity is still %+v", change.name, after)
 		}
-	}
-}
-
-func TestModes(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		kind := rapid.SampledFrom([]uint32{
-			typeRegular, typeDir, typeSymlink, typePipe, typeSocket, typeBlock, typeChar,
-		}).Draw(t, "kind")
-		want := kind | rapid.Uint32Range(0, 0o7777).Draw(t, "bits")
-		if got := unixMode(goMode(want)); got != want {
-			t.Fatalf("unixMode(goMode(%o)) = %o", want, got)
-		}
-	})
-	if got := goMode(0o160000 | 0o644); got != fs.ModeIrregular|0o644 {
-		t.Errorf("goMode of an unknown type is %v, want irregular", got)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"mft.dev/mft"
+	"mft.dev/mft/internal/confine/beneath"
 )
 
 // swapping runs f while somebody keeps exchanging the directory in/d for a
@@ -274,8 +275,8 @@ func FuzzPaths(f *testing.F) {
 		if fi, err := y.Lstat(rel); err == nil && fi.Size() == int64(len(secret)) {
 			t.Fatalf("Lstat(%q) described the file outside", rel)
 		}
-		if clean, err := checkPath(rel); err == nil && clean != "" && !fs.ValidPath(strings.ToValidUTF8(clean, "x")) {
-			t.Errorf("checkPath(%q) = %q, which io/fs refuses", rel, clean)
+		if clean, err := beneath.CheckPath(rel); err == nil && clean != "" && !fs.ValidPath(strings.ToValidUTF8(clean, "x")) {
+			t.Errorf("CheckPath(%q) = %q, which io/fs refuses", rel, clean)
 		}
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"mft.dev/mft"
+	"mft.dev/mft/internal/confine/beneath"
 )
 
 func TestRename(t *testing.T) {
@@ -71,7 +72,7 @@ func TestRenameWithoutTheCall(t *testing.T) {
 			symlink(t, y.out+"/file", y.at("link"))
 			d := y.top(t)
 			rename := func(oldname, newname string) error {
-				return d.root.tree.use(d, func(h handle) error {
+				return d.root.tree.Use(d.node, func(h beneath.Handle) error {
 					return call(move{from: h, into: h, oldname: oldname, newname: newname, within: true})
 				})
 			}

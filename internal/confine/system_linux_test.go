@@ -4,13 +4,9 @@ package confine
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -18,22 +14,6 @@ import (
 
 	"mft.dev/mft"
 )
-
-func TestCodeForErrno(t *testing.T) {
-	for errno, want := range map[syscall.Errno]mft.Code{
-		unix.ENOSPC: mft.CodeNoSpace, unix.EDQUOT: mft.CodeQuota,
-		unix.EACCES: mft.CodePermission, unix.EPERM: mft.CodePermission,
-		unix.ENAMETOOLONG: mft.CodeNameTooLong, unix.EROFS: mft.CodeReadOnly,
-		unix.EEXIST: mft.CodeExists, unix.ENOTEMPTY: mft.CodeExists, unix.ENOENT: mft.CodeNotFound,
-		unix.ELOOP: mft.CodeSymlink, unix.ENOTDIR: mft.CodeWrongType, unix.EISDIR: mft.CodeWrongType,
-		unix.EIO: mft.CodeIO, unix.ESTALE: mft.CodeIO, unix.EUCLEAN: mft.CodeIO, unix.ENOTCONN: mft.CodeIO,
-		unix.EILSEQ: mft.CodeBadPath, unix.EXDEV: mft.CodeOther, unix.EBUSY: mft.CodeOther, unix.EMFILE: mft.CodeOther,
-	} {
-		if got := CodeFor(fmt.Errorf("doing it: %w", errno)); got != want {
-			t.Errorf("CodeFor(%v) = %q, want %q", errno, got, want)
-		}
-	}
-}
 
 func TestOpenFileOfOtherKinds(t *testing.T) {
 	eachWay(t, func(t *testing.T, open func(string) (*Root, error)) {
@@ -234,74 +214,5 @@ func TestAccessTimeIsLeftAlone(t *testing.T) {
 	var st unix.Stat_t
 	if err := unix.Stat(path, &st); err != nil || st.Atim.Nano() != want.UnixNano() {
 		t.Errorf("the access time is %d (%v), want %d", st.Atim.Nano(), err, want.UnixNano())
-	}
-}
-
-// openDescriptors returns how many descriptors lead below top.
-func openDescriptors(t *testing.T, top string) int {
-	t.Helper()
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Skipf("descriptors cannot be counted: %v", err)
-	}
-	n := 0
-	for _, e := range entries {
-		if target, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil && strings.HasPrefix(target, top) {
-			n++
-		}
-	}
-	return n
-}
-
-func TestDescriptorsAreBounded(t *testing.T) {
-	const many = 3 * maxOpen
-	y := newYard(t, Open)
-	dirs := make([]*Dir, many)
-	for i := range dirs {
-		rel := fmt.Sprintf("many/%d", i)
-		if _, err := y.MkdirAll(rel, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		var err error
-		if dirs[i], err = y.Dir(rel); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got := openDescriptors(t, y.in); got > maxOpen+1 {
-		t.Errorf("%d directories keep %d descriptors open, want at most %d", many, got, maxOpen+1)
-	}
-	var wg sync.WaitGroup
-	for range 8 {
-		wg.Go(func() {
-			for i, d := range dirs {
-				f, err := d.Create("f")
-				if err != nil && mft.CodeOf(err) != mft.CodeExists {
-					t.Errorf("Create in directory %d: %v", i, err)
-				}
-				if f != nil {
-					f.Close()
-				}
-				if i%50 == 0 {
-					y.FlushCache()
-				}
-			}
-		})
-	}
-	wg.Wait()
-	if got := openDescriptors(t, y.in); got > maxOpen+1 {
-		t.Errorf("afterwards %d descriptors are open, want at most %d", got, maxOpen+1)
-	}
-	y.FlushCache()
-	if got := openDescriptors(t, y.in); got != 1 {
-		t.Errorf("after FlushCache %d descriptors are open, want that of the root", got)
-	}
-	if _, err := dirs[0].Lstat("f"); err != nil {
-		t.Errorf("Lstat after FlushCache: %v", err)
-	}
-	if err := y.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if got := openDescriptors(t, y.in); got != 0 {
-		t.Errorf("after Close %d descriptors are open", got)
 	}
 }

@@ -63,7 +63,7 @@ func splitPattern(path string) (base string, p *pattern, err error) {
 		p.parts = strings.Split(text, "/")
 	}
 	if slices.ContainsFunc(p.parts, func(s string) bool { return s == "" || s == "." || s == ".." }) {
-		return "", nil, errors.New("a pattern has no empty components, no . and no ..")
+		return "", nil, errors.New("a pattern has no components that are empty, one dot or two dots")
 	}
 	return base, p, nil
 }

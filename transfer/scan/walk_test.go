@@ -293,6 +293,46 @@ func TestOpenItem(t *testing.T) {
 	}
 }
 
+func TestAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "d", "f")
+	write(t, path, "content")
+	s := open(t, filepath.Dir(path))
+	var e scan.Entry
+	for e = range s.Items(t.Context()) {
+	}
+	if same, err := s.Again(e); err != nil || same != e {
+		t.Errorf("Again of an untouched file = %+v, %v, want %+v", same, err, e)
+	}
+	write(t, path, "longer content")
+	if err := os.Chmod(path, 0o400); err != nil {
+		t.Fatal(err)
+	}
+	now, err := s.Again(e)
+	if err != nil || now.Item.Size != 14 || now.Item.Mode&0o200 != 0 || now.Identity == e.Identity || now.Rel != e.Rel || now.Item.Path != e.Item.Path {
+		t.Errorf("Again of a changed file = %+v, %v", now, err)
+	}
+	if f, id, err := s.OpenItem(now); err != nil || id != now.Identity {
+		t.Errorf("OpenItem of what Again returned: %+v, %v, want %+v", id, err, now.Identity)
+	} else {
+		f.Close()
+	}
+	for _, tt := range []struct {
+		name string
+		make func()
+		want mft.Code
+	}{
+		{"nothing", func() {}, mft.CodeNotFound},
+		{"link", func() { symlink(t, "/etc/passwd", path) }, mft.CodeSymlink},
+		{"directory", func() { write(t, filepath.Join(path, "x"), "") }, mft.CodeNotRegular},
+	} {
+		remove(t, path)
+		tt.make()
+		if _, err := s.Again(e); mft.CodeOf(err) != tt.want {
+			t.Errorf("Again of a %s: %v, want %q", tt.name, err, tt.want)
+		}
+	}
+}
+
 // A tree whose paths grow longer than a manifest carries ends in an error, not
 // in descriptors running out.
 func TestDeepTree(t *testing.T) {
