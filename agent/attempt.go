@@ -7,6 +7,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/queue"
+	"mft.dev/mft/agent/trail"
 	"mft.dev/mft/agent/turn"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/transfer"
@@ -184,7 +185,11 @@ func (a *Agent) work(ctx context.Context, peer mft.AgentName, e queue.Entry) {
 
 // verdictOf decides about an attempt that ended with err.
 func (a *Agent) verdictOf(at *attempt, err error) queue.Verdict {
-	return queue.Decide(err, context.Cause(at.Context), at.entry.Tries+1, rand.Float64())
+	v := queue.Decide(err, context.Cause(at.Context), at.entry.Tries+1, rand.Float64())
+	if v.State == mft.StateCancelled {
+		v.Reason.Detail = trail.EndedThere + v.Reason.Detail
+	}
+	return v
 }
 
 // conclude writes what follows an attempt that did not succeed, and queues the

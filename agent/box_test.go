@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -70,6 +71,10 @@ func (h *host) start() *host {
 	h.agent, h.stopping, h.ended = a, cancel, make(chan error, 1)
 	go func() { h.ended <- a.Run(ctx) }()
 	h.t.Cleanup(h.stop)
+	h.until("the agent", func() bool {
+		s, err := a.Status(h.t.Context())
+		return err == nil && s.Listening != ""
+	}, func() any { return "not listening" })
 	return h
 }
 
@@ -227,6 +232,9 @@ func tree(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	out := map[string]string{}
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) { // staging comes and goes
+			return nil
+		}
 		if err != nil || path == dir {
 			return err
 		}
@@ -236,6 +244,9 @@ func tree(t *testing.T, dir string) map[string]string {
 			return nil
 		}
 		b, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		out[rel] = string(b)
 		return err
 	})

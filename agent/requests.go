@@ -9,6 +9,7 @@ import (
 	"mft.dev/mft/agent/admission"
 	"mft.dev/mft/agent/queue"
 	"mft.dev/mft/agent/source"
+	"mft.dev/mft/agent/trail"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
@@ -85,7 +86,7 @@ func (a *Agent) cancelledBy(ctx context.Context, e *protocol.Envelope) error {
 	if err != nil || !known || t.Peer != e.Sender {
 		return err
 	}
-	state, reason := mft.StateFailed, mft.Reason{Code: c.Code, Detail: fmt.Sprintf("%s ended it: %s", e.Sender, c.Detail)}
+	state, reason := mft.StateFailed, mft.Reason{Code: c.Code, Detail: trail.EndedThere + c.Detail}
 	if c.Code == mft.CodeCancelled {
 		state = mft.StateCancelled
 	}

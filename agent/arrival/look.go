@@ -58,13 +58,12 @@ func (w *Watcher) look(ctx context.Context, paths map[string]bool) bool {
 	return err == nil
 }
 
-// A looking is one look at the source. It holds stable files of one directory
-// until there is a portion of them or the directory is through.
+// A looking is one look at the source. It holds stable files until there is a
+// portion of them.
 type looking struct {
 	*Watcher
 	ctx     context.Context //nolint:containedctx // of one call of look
 	root    *confine.Root
-	dir     string
 	ready   []arrived
 	trouble error // the first thing that could not be read; the look goes on
 }
@@ -177,13 +176,10 @@ func (l *looking) file(p string, info fs.FileInfo) error {
 	if !v.Stable {
 		return nil
 	}
-	if dir := path.Dir(p); dir != l.dir || len(l.ready) >= portion {
-		if err := l.place(); err != nil {
-			return err
-		}
-		l.dir = dir
-	}
 	l.ready = append(l.ready, arrived{path: p, seen: seen, detected: s.first})
+	if len(l.ready) >= portion {
+		return l.place()
+	}
 	return nil
 }
 
@@ -207,7 +203,7 @@ func (l *looking) place() error {
 		if err != nil {
 			return err
 		}
-		t.Channel, t.Destination = l.Channel.Name, below(to.Path, l.dir)
+		t.Channel, t.Destination = l.Channel.Name, asDirectory(to.Path)
 		for _, f := range ready {
 			t.Sources = append(t.Sources, filepath.Join(l.root.Path(), filepath.FromSlash(f.path)))
 		}
@@ -266,16 +262,11 @@ func (l *looking) write(tx *journal.Tx, rows []mft.Transfer, ready []arrived) er
 	return nil
 }
 
-// below returns the directory dir, relative and slash-separated, below a
-// channel's destination, as a path of a directory.
-func below(destination, dir string) string {
-	if dir == "." || dir == "" {
-		dir = ""
-	} else {
-		dir += "/"
+// asDirectory returns the path of a channel's endpoint in the form that means
+// a directory. What is below the source keeps its place below it.
+func asDirectory(p string) string {
+	if strings.HasSuffix(p, "/") {
+		return p
 	}
-	if destination != "" && destination[len(destination)-1] != '/' {
-		destination += "/"
-	}
-	return destination + dir
+	return p + "/"
 }

@@ -14,6 +14,7 @@ package notice
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -80,6 +81,7 @@ func (n *Notices) Poke() {
 func (n *Notices) Load(ctx context.Context) error {
 	const enough = 1000 // an end that nobody was told of for longer than that is history
 	ended, err := n.c.Journal.Transfers(ctx, journal.Filter{
+		Role:   mft.RoleSend, // the end of a receive is told when the sender comes again
 		States: []mft.State{mft.StateCancelled, mft.StateFailed}, Limit: enough, Newest: true,
 	})
 	if err != nil {
@@ -88,6 +90,12 @@ func (n *Notices) Load(ctx context.Context) error {
 	for _, t := range ended {
 		if t.Attempts == 0 && !t.Requested {
 			continue // the peer never heard of it
+		}
+		if strings.HasPrefix(t.Reason.Detail, trail.EndedThere) {
+			continue // it told us
+		}
+		if _, _, delivered, err := n.c.Journal.Receipt(ctx, t.ID); err != nil || delivered {
+			continue // it has ended there as well
 		}
 		events, err := n.c.Journal.TransferEvents(ctx, t.ID)
 		if err != nil {

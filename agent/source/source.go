@@ -40,6 +40,7 @@ type Place struct {
 type Set struct {
 	Sources []*scan.Source
 	roots   []*confine.Root
+	files   bool // all sources are files
 }
 
 // Close closes the sources.
@@ -61,7 +62,7 @@ func (s *Set) Single() bool { return len(s.Sources) == 1 && s.Sources[0].Single 
 func (s *Set) Announced(ctx context.Context) (mft.Count, error) {
 	var sum mft.Count
 	for _, src := range s.Sources {
-		if !src.Single {
+		if !src.Single && !s.files {
 			return mft.Count{}, nil
 		}
 		for e, err := range src.Items(ctx) {
@@ -145,14 +146,14 @@ func (s *Set) openArrived(t mft.Transfer, p Place) error {
 	if err != nil {
 		return err
 	}
-	s.roots = append(s.roots, root)
+	s.roots, s.files = append(s.roots, root), true
 	var missing []error
 	for _, path := range t.Sources {
 		rel, err := filepath.Rel(p.Channel, path)
 		if err != nil || rel == ".." || strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
 			return mft.Fail(mft.CodeConfig, "open the source of channel", path, errors.New("it is not in the channel's directory"))
 		}
-		src, err := scan.OpenUnder(root, filepath.ToSlash(rel))
+		src, err := scan.OpenExact(root, filepath.ToSlash(rel))
 		switch {
 		case mft.CodeOf(err) == mft.CodeNotFound:
 			missing = append(missing, err)

@@ -2,6 +2,8 @@ package trail
 
 import (
 	"context"
+	"fmt"
+	"sync/atomic"
 
 	"mft.dev/mft"
 	"mft.dev/mft/journal"
@@ -9,10 +11,23 @@ import (
 	"mft.dev/mft/transfer"
 )
 
-// NoteOf returns what tells the journal of the progress of a transfer, in the
+// maxItemEvents is how many items one attempt tells of. What ends in the
+// thousands is told in sum by the receipt.
+const maxItemEvents = 1000
+
+// NoteOf returns what tells the journal of the progress of one attempt, in the
 // order told.
 func (t *Trail) NoteOf(id mft.TransferID) transfer.Note {
+	var items atomic.Int64
 	return func(kind mft.EventKind, code mft.Code, detail string) {
+		if kind == mft.EventItem {
+			switch n := items.Add(1); {
+			case n > maxItemEvents+1:
+				return
+			case n > maxItemEvents:
+				detail = fmt.Sprintf("%d items have been told of; more are counted only", maxItemEvents)
+			}
+		}
 		now := t.now()
 		t.Note(id, func(tx *journal.Tx) error { return t.TellAt(tx, now, id, kind, code, detail) })
 	}
@@ -65,3 +80,7 @@ func (c *Conversation) Receive(ctx context.Context) (protocol.Kind, []byte, erro
 	}
 	return kind, body, err
 }
+
+// EndedThere begins the detail of a transfer that ended because the other end
+// said so.
+const EndedThere = "the other end ended it: "
