@@ -3,14 +3,12 @@ package scan_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/user"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"testing"
 
 	"mft.dev/mft"
@@ -232,6 +230,31 @@ func TestNameThatVanishes(t *testing.T) {
 	}
 }
 
+// A directory that is taken away while it is listed is not half a directory in
+// silence.
+func TestDirectoryThatIsTakenAway(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "d")
+	for _, name := range []string{"a", "sub/b", "sub/c", "z"} {
+		write(t, filepath.Join(dir, name), "content")
+	}
+	s := open(t, dir)
+	var got []string
+	for e, err := range s.Items(t.Context()) {
+		if got = append(got, e.Item.Path); err != nil {
+			got[len(got)-1] += "!" + string(mft.CodeOf(err))
+		}
+		if e.Item.Path == "d/sub/b" {
+			if err := os.Rename(filepath.Join(dir, "sub"), filepath.Join(dir, "elsewhere")); err != nil {
+				t.Fatal(err)
+			}
+			s.Root.FlushCache()
+		}
+	}
+	if want := []string{"d", "d/a", "d/sub", "d/sub/b", "d/sub!NOT_FOUND", "d/z"}; !slices.Equal(got, want) {
+		t.Errorf("Items = %q, want %q", got, want)
+	}
+}
+
 // The file of a source of one file is the source: its absence is told.
 func TestOnlyFileThatChanges(t *testing.T) {
 	for _, tt := range []struct {
@@ -330,99 +353,5 @@ func TestAgain(t *testing.T) {
 		if _, err := s.Again(e); mft.CodeOf(err) != tt.want {
 			t.Errorf("Again of a %s: %v, want %q", tt.name, err, tt.want)
 		}
-	}
-}
-
-// A tree whose paths grow longer than a manifest carries ends in an error, not
-// in descriptors running out.
-func TestDeepTree(t *testing.T) {
-	top := t.TempDir()
-	name := strings.Repeat("n", 30)
-	s := open(t, top+"/")
-	levels := 0
-	for depth, d := 0, must(s.Root.Dir("")); depth < 140; depth++ {
-		if err := d.Mkdir(name, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		d = must(d.Dir(name))
-		levels++
-	}
-	n, tooLong := 0, 0
-	for e, err := range s.Items(t.Context()) {
-		switch {
-		case err == nil:
-			n++
-		case mft.CodeOf(err) == mft.CodeNameTooLong && e.Item.Path != "":
-			tooLong++
-		default:
-			t.Fatal(err)
-		}
-	}
-	if want := (4096 + 1) / (len(name) + 1); n != want || tooLong != 1 {
-		t.Errorf("of %d levels %d are items, %d too long; want %d and 1", levels, n, tooLong, want)
-	}
-	if err := s.Root.RemoveAll(name); err != nil {
-		t.Errorf("RemoveAll: %v", err) // os.RemoveAll could not
-	}
-}
-
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return v
-}
-
-// A huge directory is walked with little memory, and whole.
-func TestHugeDirectory(t *testing.T) {
-	if testing.Short() {
-		t.Skip("this makes many names")
-	}
-	const perFile = 20_000
-	many := 300_000
-	if raceDetector {
-		many = 30_000 // it makes everything ten times slower
-	}
-	// In memory it takes a second to make them.
-	top, err := os.MkdirTemp("/dev/shm", "scan")
-	if err != nil {
-		top = t.TempDir()
-	}
-	defer os.RemoveAll(top)
-	for i := range many {
-		name := filepath.Join(top, fmt.Sprintf("name-that-is-neither-short-nor-long-%06d", i))
-		var err error
-		if first := i - i%perFile; i == first {
-			err = os.WriteFile(name, nil, 0o644)
-		} else {
-			// A second name is made faster than a file.
-			err = os.Link(filepath.Join(top, fmt.Sprintf("name-that-is-neither-short-nor-long-%06d", first)), name)
-		}
-		if err != nil {
-			t.Skipf("this file system does not take so many names: %v", err)
-		}
-	}
-	s := open(t, top+"/")
-	heap := func() uint64 {
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
-	}
-	before, most, n := heap(), uint64(0), 0
-	for _, err := range s.Items(t.Context()) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n++; n%(many/6) == 1 {
-			most = max(most, heap())
-		}
-	}
-	if n != many {
-		t.Errorf("the walk gave %d items, want %d", n, many)
-	}
-	const limit = 2 << 20
-	if most > before+limit {
-		t.Errorf("the walk holds %d bytes, want less than %d", most-before, limit)
 	}
 }
