@@ -213,13 +213,22 @@ func (f *Follower) results() []exit.Status {
 	return each
 }
 
+// manySmall is the size below which the number of items tells more about the
+// pace than their bytes.
+const manySmall = 16 << 10
+
 // success is the one line about a transfer that arrived.
 func (one *followed) success() string {
 	took := one.row.Updated.Sub(one.row.Created)
-	text := fmt.Sprintf("delivered %s, %s, to %s:%s in %s", progress.Items(one.row.Moved.Items),
-		progress.Bytes(one.row.Moved.Bytes), one.to(), progress.Plain(one.placed.Path), brief(took))
-	if rate := float64(one.row.Moved.Bytes) / took.Seconds(); took > time.Second {
-		text += fmt.Sprintf(" (%s/s)", progress.Bytes(int64(rate)))
+	items, bytes := one.row.Moved.Items, one.row.Moved.Bytes
+	text := fmt.Sprintf("delivered %s, %s, to %s:%s in %s", progress.Items(items),
+		progress.Bytes(bytes), one.to(), progress.Plain(one.placed.Path), brief(took))
+	switch {
+	case took < time.Second:
+	case items > 100 && bytes/items < manySmall:
+		text += fmt.Sprintf(" (%.0f items/s)", float64(items)/took.Seconds())
+	default:
+		text += fmt.Sprintf(" (%s/s)", progress.Bytes(int64(float64(bytes)/took.Seconds())))
 	}
 	return text + "  " + one.placed.Transfer.String()
 }

@@ -70,6 +70,11 @@ func because(r localapi.Transfer, code mft.Code, detail string) localapi.Transfe
 	return r
 }
 
+func many(r localapi.Transfer, items int64) localapi.Transfer {
+	r.Moved.Items, r.Totals.Items = items, items
+	return r
+}
+
 var toBeta = localapi.Placed{Agent: "beta", Path: "/srv/in/", Transfer: idOne}
 
 func TestResults(t *testing.T) {
@@ -86,6 +91,12 @@ func TestResults(t *testing.T) {
 			name: "delivered", placed: []localapi.Placed{toBeta},
 			agent:  fakeAgent{story: []told{{0, row(idOne, mft.StateDone, 4<<20, 4<<20)}}},
 			out:    "delivered 1 item, 4.00 MiB, to beta:/srv/in/ in 2s (2.00 MiB/s)  01000000-0000-0000-0000-000000000000\n",
+			status: exit.OK,
+		},
+		{
+			name: "many small ones", placed: []localapi.Placed{toBeta},
+			agent:  fakeAgent{story: []told{{0, many(row(idOne, mft.StateDone, 4000, 4000), 1000)}}},
+			out:    "delivered 1000 items, 3.91 KiB, to beta:/srv/in/ in 2s (500 items/s)  01000000-0000-0000-0000-000000000000\n",
 			status: exit.OK,
 		},
 		{

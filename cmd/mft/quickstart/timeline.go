@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"mft.dev/mft"
@@ -34,7 +33,8 @@ type heldEvent struct {
 // A track is what is known of one transfer.
 type track struct {
 	began time.Time
-	files []string // below outbox and inbox
+	files []string // below outbox and inbox; none for a transfer by command
+	title string   // what stands for them in the lines
 	told  map[mft.EventKind]bool
 }
 
@@ -79,7 +79,7 @@ func (t *timeline) add(e localapi.Event, now time.Time) {
 	}
 	tr := t.tracks[*e.Transfer]
 	if tr == nil {
-		tr = &track{began: e.Time, told: make(map[mft.EventKind]bool)}
+		tr = &track{began: e.Time, told: make(map[mft.EventKind]bool), title: "a transfer by command"}
 		t.tracks[*e.Transfer] = tr
 	}
 	if e.Time.Before(tr.began) {
@@ -125,29 +125,24 @@ func (t *timeline) line(e localapi.Event) string {
 	if e.Detail != "" {
 		t.last += " " + progress.Plain(e.Detail)
 	}
-	text := fmt.Sprintf("%7.2f s  %-9s", e.Time.Sub(tr.began).Seconds(), e.Kind)
-	says := stages[stageOf(e.Kind)].by
-	switch {
-	case e.Kind == mft.EventDetected:
-		says = tr.what()
-	case e.Kind == mft.EventOffered && len(tr.files) == 0:
-		says += ", by a command"
-	case !e.Code.OK() || repeats:
-		says = progress.Plain(e.Detail)
-		if e.Detail == "" {
-			says = e.Code.Sentence()
+	says := tr.what()
+	if by := stages[stageOf(e.Kind)].by; by != "" {
+		says += ", " + by
+	}
+	if !e.Code.OK() || (repeats && e.Detail != "") {
+		why := progress.Text(e.Detail)
+		if why == "" {
+			why = e.Code.Sentence()
 		}
+		says += ": " + why
 	}
-	if says == "" {
-		return strings.TrimRight(text, " ")
-	}
-	return text + "  " + says
+	return fmt.Sprintf("%7.2f s  %-9s  %s", e.Time.Sub(tr.began).Seconds(), e.Kind, says)
 }
 
 // what names the files of the transfer.
 func (tr *track) what() string {
 	if len(tr.files) == 0 {
-		return ""
+		return tr.title
 	}
 	text := progress.Plain(tr.files[0])
 	if more := len(tr.files) - 1; more > 0 {

@@ -54,12 +54,12 @@ func TestTimeline(t *testing.T) {
 			},
 			[]string{
 				"   0.00 s  detected   a.csv",
-				"   0.50 s  stable",
-				"   0.51 s  offered    to beta",
-				"   0.53 s  accepted   by beta",
-				"   0.55 s  moving     over the direct link",
-				"   0.58 s  verified   by beta",
-				"   0.59 s  delivered",
+				"   0.50 s  stable     a.csv",
+				"   0.51 s  offered    a.csv, to beta",
+				"   0.53 s  accepted   a.csv, by beta",
+				"   0.55 s  moving     a.csv, over the direct link",
+				"   0.58 s  verified   a.csv, by beta",
+				"   0.59 s  delivered  a.csv",
 			},
 		},
 		{
@@ -79,14 +79,14 @@ func TestTimeline(t *testing.T) {
 			[]localapi.Event{event(1, 0, mft.EventDetected, "a"), waiting, waiting},
 			[]string{
 				"   0.00 s  detected   a",
-				"   0.60 s  waiting    the peer cannot be reached",
-				"   0.60 s  waiting    the peer cannot be reached",
+				"   0.60 s  waiting    a: the peer cannot be reached",
+				"   0.60 s  waiting    a: the peer cannot be reached",
 			},
 		},
 		{
 			"a command",
 			[]localapi.Event{event(1, 0, mft.EventPlanned, ""), event(1, 0.1, mft.EventOffered, "")},
-			[]string{"   0.00 s  offered    to beta, by a command"},
+			[]string{"   0.00 s  offered    a transfer by command, to beta"},
 		},
 		{"no transfer", []localapi.Event{{Time: start, Kind: mft.EventAgentStarted}}, nil},
 	}

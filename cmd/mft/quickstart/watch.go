@@ -134,14 +134,14 @@ func (s *show) check(tr *track, e localapi.Event) error {
 			return errors.Join(err, mft.Fail(mft.CodeCorrupt, "compare", to, fmt.Errorf("its SHA-256 is %s, that of the source %s", there, here)))
 		}
 		if len(tr.files) <= 5 {
-			s.say("           %s, %s, SHA-256 %.16s…", progress.Plain(to), progress.Bytes(size), there)
+			s.say("           %s, %s, SHA-256 %.16s… at both ends", progress.Plain(to), progress.Bytes(size), there)
 		}
 	}
-	what := tr.what() + " is"
-	if len(tr.files) > 1 {
-		what = fmt.Sprintf("%d files are", len(tr.files))
+	what := "1 file"
+	if n := len(tr.files); n > 1 {
+		what = fmt.Sprintf("%d files", n)
 	}
-	s.say("           %s the same at both ends, %.2f s after detection", what, e.Time.Sub(tr.began).Seconds())
+	s.say("           %s verified, %.2f s after detection", what, e.Time.Sub(tr.began).Seconds())
 	return nil
 }
 
