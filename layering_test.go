@@ -42,29 +42,39 @@ type houseRule struct {
 var house = map[string]houseRule{
 	".": {layerRoot, nil},
 
-	"internal/confine":  {layerPlumbing, []string{".", "golang.org/x/sys"}},
-	"internal/durable":  {layerPlumbing, []string{"."}},
-	"internal/resident": {layerPlumbing, nil},
-	"internal/rig":      {layerPlumbing, nil},
-	"internal/watch":    {layerPlumbing, []string{".", "golang.org/x/sys", "github.com/fsnotify/fsnotify"}},
+	"internal/confine":         {layerPlumbing, []string{".", "internal/confine/beneath", "internal/confine/filesys"}},
+	"internal/confine/beneath": {layerPlumbing, []string{".", "internal/confine/filesys", "golang.org/x/sys"}},
+	"internal/confine/filesys": {layerPlumbing, []string{".", "golang.org/x/sys"}},
+	"internal/ring":            {layerPlumbing, nil},
+	"internal/durable":         {layerPlumbing, []string{"."}},
+	"internal/resident":        {layerPlumbing, nil},
+	"internal/rig":             {layerPlumbing, nil},
+	"internal/watch":           {layerPlumbing, []string{".", "golang.org/x/sys", "github.com/fsnotify/fsnotify"}},
 
 	"protocol":               {layerRecords, []string{".", "protocol/internal/wire", "github.com/zeebo/blake3"}},
 	"protocol/internal/wire": {layerRecords, []string{"."}},
 	"identity":               {layerRecords, []string{".", "internal/durable", "protocol"}},
 	"journal":                {layerRecords, []string{".", "journal/database", "github.com/klauspost/compress/zstd"}},
 	"journal/database":       {layerRecords, []string{".", "internal/durable", "golang.org/x/sys", "modernc.org/sqlite"}},
-	"trigger":                {layerRecords, []string{"."}},
+	"trigger":                {layerRecords, []string{".", "github.com/bmatcuk/doublestar"}},
 
-	"transfer": {layerMechanism, []string{
-		".", "internal/confine", "journal", "protocol", "transfer/scan", "github.com/zeebo/blake3", "golang.org/x/sync",
+	"transfer":      {layerMechanism, []string{".", "internal/confine", "journal", "protocol", "github.com/zeebo/blake3"}},
+	"transfer/scan": {layerMechanism, []string{".", "internal/confine", "github.com/bmatcuk/doublestar"}},
+	"transfer/sender": {layerMechanism, []string{
+		".", "internal/confine", "internal/ring", "protocol", "transfer", "transfer/scan", "golang.org/x/sync",
 	}},
-	"transfer/scan": {layerMechanism, []string{".", "internal/confine"}},
-	"link":          {layerMechanism, []string{".", "identity", "protocol"}},
+	"transfer/receiver": {layerMechanism, []string{
+		".", "internal/confine", "internal/ring", "journal", "protocol", "transfer", "transfer/staging", "golang.org/x/sync",
+	}},
+	"transfer/staging": {layerMechanism, []string{".", "internal/confine", "journal", "protocol", "transfer"}},
+	"link":             {layerMechanism, []string{".", "identity", "link/gate", "link/stream", "protocol"}},
+	"link/gate":        {layerMechanism, nil},
+	"link/stream":      {layerMechanism, []string{"."}},
 
 	"agent": {layerRole, []string{
 		".", "agent/admission", "agent/arrival", "agent/config", "agent/notice", "agent/order", "agent/pairing", "agent/queue",
 		"agent/source", "agent/trail", "agent/turn", "agent/upkeep", "internal/confine", "internal/resident", "journal", "link",
-		"protocol", "transfer", "golang.org/x/sync",
+		"protocol", "transfer", "transfer/receiver", "transfer/sender", "transfer/staging", "golang.org/x/sync",
 	}},
 	"agent/admission": {layerRole, []string{".", "journal", "transfer"}},
 	"agent/arrival": {layerRole, []string{
@@ -77,7 +87,7 @@ var house = map[string]houseRule{
 	"agent/source":  {layerRole, []string{".", "internal/confine", "transfer", "transfer/scan"}},
 	"agent/trail":   {layerRole, []string{".", "journal", "protocol", "transfer"}},
 	"agent/turn":    {layerRole, []string{"."}},
-	"agent/upkeep":  {layerRole, []string{".", "journal", "transfer"}},
+	"agent/upkeep":  {layerRole, []string{".", "journal", "transfer/staging"}},
 
 	"agent/config":        {layerRole, []string{".", "agent/config/strict", "identity", "trigger", "go.yaml.in/yaml"}},
 	"agent/config/strict": {layerRole, []string{"go.yaml.in/yaml"}},
@@ -97,12 +107,18 @@ var house = map[string]houseRule{
 // sideways lists the imports within one layer that the house puts up with, and
 // why.
 var sideways = map[string]string{
-	"agent/arrival -> agent/trail":    "what a channel found and the transfer that sends it are told in one transaction",
-	"agent/notice -> agent/trail":     "that a peer was told is part of the story of the transfer",
-	"agent/pairing -> agent/config":   "the configuration pins peers and grants",
-	"agent/localapi -> agent":         "the local socket is the agent's front door, and the agent does not know of it",
-	"agent/localapi -> agent/pairing": "peers are shown as pairing describes them",
-	"identity -> protocol":            "a signature covers an envelope as protocol lays it out, and nothing else is ever signed",
+	"transfer/sender -> transfer":                          "both ends hold to what package transfer agrees on",
+	"transfer/sender -> transfer/scan":                     "what is sent is what the scan finds",
+	"transfer/receiver -> transfer":                        "both ends hold to what package transfer agrees on",
+	"transfer/receiver -> transfer/staging":                "what has landed is committed there",
+	"transfer/staging -> transfer":                         "what breaks the protocol is called by one name",
+	"internal/confine/beneath -> internal/confine/filesys": "the facts of a file system have one home",
+	"agent/arrival -> agent/trail":                         "what a channel found and the transfer that sends it are told in one transaction",
+	"agent/notice -> agent/trail":                          "that a peer was told is part of the story of the transfer",
+	"agent/pairing -> agent/config":                        "the configuration pins peers and grants",
+	"agent/localapi -> agent":                              "the local socket is the agent's front door, and the agent does not know of it",
+	"agent/localapi -> agent/pairing":                      "peers are shown as pairing describes them",
+	"identity -> protocol":                                 "a signature covers an envelope as protocol lays it out, and nothing else is ever signed",
 }
 
 // tooLong lists functions of more than 60 lines that are better left whole,

@@ -16,6 +16,7 @@ import (
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/scan"
+	"mft.dev/mft/transfer/sender"
 )
 
 // A stranger is a peer that is no agent: it says what the test wants it to.
@@ -118,7 +119,7 @@ func (s *stranger) send(h *host, id mft.TransferID, path string) (mft.Receipt, e
 	defer src.Close()
 	conv := s.open(h, id)
 	defer conv.Close()
-	return transfer.Send(s.t.Context(), conv, transfer.Outgoing{
+	return sender.Run(s.t.Context(), conv, sender.Outgoing{
 		Offer:   mft.Offer{Transfer: id, Destination: h.in + "/", Single: true, Overwrite: mft.OverwriteReplace},
 		Sources: []*scan.Source{src}, Meter: new(transfer.Meter),
 		Note: func(mft.EventKind, mft.Code, string) {},

@@ -13,6 +13,8 @@ import (
 	"mft.dev/mft/link"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/receiver"
+	"mft.dev/mft/transfer/staging"
 )
 
 // answerTimeout is how long telling a peer of a refusal may take.
@@ -39,7 +41,7 @@ func (a *Agent) handle(ctx context.Context, conv *link.Conversation) {
 	}
 }
 
-// answer sends a decision that is not for package transfer to send.
+// answer sends a decision that is not for package receiver to send.
 func (a *Agent) answer(ctx context.Context, conv transfer.Conversation, d mft.Decision) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
@@ -136,7 +138,7 @@ func (a *Agent) receive(at *attempt, conv transfer.Conversation, o *offer) error
 		case err != nil:
 			return a.answer(at.Context, conv, admission.Refusal(err))
 		case delivered:
-			return transfer.Redeliver(at.Context, conv, receipt)
+			return receiver.Redeliver(at.Context, conv, receipt)
 		case t.State.Terminal() || t.State == mft.StatePaused:
 			return a.answer(at.Context, conv, admission.Ended(t))
 		}
@@ -149,7 +151,7 @@ func (a *Agent) receive(at *attempt, conv transfer.Conversation, o *offer) error
 		a.refused(at, o, known, err)
 		return a.answer(at.Context, conv, admission.Refusal(err))
 	}
-	_, err = transfer.Receive(at.Context, conv, transfer.Incoming{
+	_, err = receiver.Run(at.Context, conv, receiver.Incoming{
 		Offer: o.Offer, Landing: landing, Journal: a.journal, Meter: &at.meter, Note: a.trail.NoteOf(at.ID),
 	})
 	at.reached = true
@@ -252,7 +254,7 @@ func (a *Agent) refused(at *attempt, o *offer, known bool, cause error) {
 // discard removes what a receive that ends without delivery leaves behind,
 // before its row says so. If that fails the next start tries again.
 func (a *Agent) discard(ctx context.Context, id mft.TransferID) {
-	if err := transfer.Discard(ctx, a.journal, id); err != nil {
+	if err := staging.Discard(ctx, a.journal, id); err != nil {
 		a.log.Warn("cannot remove what a transfer left behind", "transfer", id, "err", err)
 	}
 }

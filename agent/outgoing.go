@@ -13,6 +13,7 @@ import (
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/sender"
 )
 
 // send makes one attempt at sending t.
@@ -51,7 +52,7 @@ func (a *Agent) send(at *attempt, t mft.Transfer) (mft.Receipt, error) {
 	told := &trail.Conversation{
 		Conversation: conv, Trail: a.trail, ID: t.ID, Quiet: at.entry.Waiting != "" && at.entry.Tries > 0,
 	}
-	return transfer.Send(at.Context, told, transfer.Outgoing{
+	return sender.Run(at.Context, told, sender.Outgoing{
 		Offer: offer, Sources: src.Sources, Meter: &at.meter, LastTry: at.entry.Tries >= lastTry,
 		Note: a.trail.NoteOf(at.ID),
 	})

@@ -1,27 +1,26 @@
-// Package transfer moves one transfer between two peers and commits it.
+// Package transfer is what the two ends of one transfer agree on: the
+// conversation that they hold, what goes into it, what is counted, and who may
+// send what where.
 //
-// [Send] and [Receive] are the two ends of one conversation and read like it:
-// what one sends, the other expects, in the same order.
+// The ends themselves are the packages sender and receiver, which mirror each
+// other: what one sends, the other expects, in the same order.
 //
-//	Send                                  Receive
-//	  offer      ── control ──▶             (read by the agent, admitted with Admit)
-//	             ◀── control ──              decide
+//	sender                                receiver
+//	  offer      ── control ──▶             (read by the agent, admitted by Admit)
+//	             ◀── control ──             decision
 //	  announce   ══ data ═════▶             plan
-//	             ◀═════════════              want
+//	             ◀═════════════             want
 //	  content    ═════════════▶             land
-//	             ◀═════════════              commit
+//	             ◀═════════════             committed
 //	  seal       ── control ──▶
-//	             ◀── control ──              receipt
+//	             ◀── control ──             receipt
 //
-// The receiver's promise is the commit order in commit.go: content is hashed
-// and on stable storage before the journal says PREPARED, the journal says
-// PREPARED before a name appears, and COMMITTED before the sender hears of it.
-// [Recover] and [Discard] bring what a crash left behind to one of the two
-// ends: delivered, or as if it had never been.
+// Package scan reads the source as a stream of items. Package staging keeps
+// the receiver's promise: it has the commit order, and recovers from crashes.
 //
-// The package decides nothing about who may send ([Admit] and [AdmitRequest]
-// are pure functions over the allow list that the caller holds), does not
-// retry, keeps no queue, and opens no connection itself.
+// None of them decides who may send ([Admit] and [AdmitRequest] are pure
+// functions over the allow list that the caller holds), tries again, keeps a
+// queue, or opens a connection by itself.
 package transfer
 
 import (
@@ -29,12 +28,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"mft.dev/mft"
-	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
-	"mft.dev/mft/transfer/scan"
 )
 
 // A Conversation is one attempt of one transfer with one peer: signed messages
@@ -54,6 +53,23 @@ type Conversation interface {
 	OpenData(ctx context.Context, peerKey [32]byte) (net.Conn, error)
 }
 
+// Limits that both ends hold to. They bound memory, not the size of a
+// transfer.
+const (
+	// Window is how many items may be announced and not yet settled.
+	Window = protocol.Window
+	// SmallMax is the size in bytes up to which a file travels as a whole, in
+	// a pack with others.
+	SmallMax = 256 << 10
+	// Chunk is the content in bytes that is read, hashed and written at once.
+	Chunk = 256 << 10
+	// ReadAhead is how many chunks wait between two goroutines.
+	ReadAhead = 8
+	// WriteTimeout is how long the peer may take no frame at all before the
+	// attempt is given up. It is longer than a slow disk needs for a flush.
+	WriteTimeout = 5 * time.Minute
+)
+
 // A Meter counts what a transfer has found and moved. The zero value is ready;
 // it may be read while the transfer runs.
 type Meter struct {
@@ -66,10 +82,20 @@ func (m *Meter) Snapshot() (totals, moved mft.Count) {
 		mft.Count{Items: m.movedItems.Load(), Bytes: m.movedBytes.Load()}
 }
 
-func (m *Meter) found(items, size int64) { m.totalItems.Add(items); m.totalBytes.Add(size) }
-func (m *Meter) moved(items, size int64) { m.movedItems.Add(items); m.movedBytes.Add(size) }
+// Found adds to what has been found.
+func (m *Meter) Found(items, size int64) {
+	m.totalItems.Add(items)
+	m.totalBytes.Add(size)
+}
 
-func (m *Meter) reset() {
+// Moved adds to what has been moved.
+func (m *Meter) Moved(items, size int64) {
+	m.movedItems.Add(items)
+	m.movedBytes.Add(size)
+}
+
+// Reset begins anew, as each attempt does.
+func (m *Meter) Reset() {
 	m.totalItems.Store(0)
 	m.totalBytes.Store(0)
 	m.movedItems.Store(0)
@@ -80,30 +106,6 @@ func (m *Meter) reset() {
 // transfer: EventMoving, EventVerified and EventItem. It is called by several
 // goroutines and must not block for long.
 type Note func(kind mft.EventKind, code mft.Code, detail string)
-
-// Outgoing is what Send sends.
-type Outgoing struct {
-	// Offer is complete but for DataKey and Streams.
-	Offer mft.Offer
-	// Sources yield the items, in this order. Send does not close them.
-	Sources []*scan.Source
-	// LastTry makes files that never stop changing fail for good instead of
-	// failing the attempt with CodeChanged.
-	LastTry bool
-	Meter   *Meter // required
-	Note    Note   // required
-}
-
-// Incoming is what Receive receives.
-type Incoming struct {
-	// Offer was verified and admitted, and the transfer is in the journal in
-	// state running.
-	Offer   mft.Offer
-	Landing journal.Landing
-	Journal *journal.Journal
-	Meter   *Meter // required
-	Note    Note   // required
-}
 
 // A Refused error says that the peer decided against the transfer.
 type Refused struct{ Decision mft.Decision }
@@ -122,18 +124,65 @@ func (r *Refused) Unwrap() error {
 	return &mft.Error{Code: r.Decision.Code, Op: "offer", Err: errors.New(r.Decision.Detail)}
 }
 
-// Limits of one transfer. They bound memory, not the size of a transfer.
-const (
-	windowItems      = 16384 // announced and not yet settled
-	itemsPerSend     = 512   // in one ITEMS frame
-	itemBytesPerSend = 256 << 10
-	smallMax         = 256 << 10 // a file up to this size travels in a PACK
-	packTarget       = 512 << 10 // a PACK is sent when it has grown to this
-	contentChunk     = 256 << 10 // of a DATA frame
-	checkEvery       = 16 << 20  // content between two CHECK frames
-	changedTries     = 5         // how often a changing file is read in one attempt
-)
+// Failures remembers the first reason for which an item was not delivered. The
+// zero value is ready and safe for concurrent use.
+type Failures struct {
+	mu    sync.Mutex
+	first mft.Reason
+}
 
-func protocolError(format string, args ...any) error {
+// Add notes a reason.
+func (f *Failures) Add(code mft.Code, detail string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.first.Code == "" {
+		f.first = mft.Reason{Code: code, Detail: detail}
+	}
+}
+
+// First returns the first reason, zero when there is none.
+func (f *Failures) First() mft.Reason {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.first
+}
+
+// Nonsense makes the error of a peer that breaks the protocol.
+func Nonsense(format string, args ...any) error {
 	return mft.Fail(mft.CodeProtocol, "read from the peer", "", fmt.Errorf(format, args...))
+}
+
+// Unexpected makes an error of a message that is not the one waited for. A
+// Cancel can come at any time, and its reason is what counts.
+func Unexpected(kind protocol.Kind, body []byte, want protocol.Kind) error {
+	if kind == protocol.KindCancel {
+		c, err := protocol.ParseCancel(body)
+		if err != nil {
+			return err
+		}
+		return mft.Fail(c.Code, "transfer", "", fmt.Errorf("the peer ended it: %s", c.Detail))
+	}
+	return Nonsense("a %v came where a %v was due", kind, want)
+}
+
+// Disconnected makes an error of a read from or write to the data connection
+// that failed, unless it has a code already: what cannot be parsed is no
+// disconnection.
+func Disconnected(op string, err error) error {
+	var coded *mft.Error
+	code := mft.CodeDisconnected
+	if errors.As(err, &coded) {
+		code = coded.Code
+	}
+	return mft.Fail(code, op+" the data connection", "", err)
+}
+
+// Cause returns why ctx ended when it has, and err when it has not: when one
+// goroutine of an attempt fails, the others only report that they were
+// stopped.
+func Cause(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return err
 }

@@ -14,7 +14,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/journal"
-	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/staging"
 )
 
 // A Keeper keeps house for one agent; every field must be set.
@@ -79,8 +79,8 @@ func (k Keeper) sweep(ctx context.Context) {
 		if err != nil || !ok {
 			continue
 		}
-		if _, err := os.Lstat(filepath.Join(l.Root, filepath.FromSlash(l.Dir), transfer.StagingName(t.ID))); err == nil {
-			if err := transfer.Discard(ctx, k.Journal, t.ID); err != nil {
+		if _, err := os.Lstat(filepath.Join(l.Root, filepath.FromSlash(l.Dir), staging.Name(t.ID))); err == nil {
+			if err := staging.Discard(ctx, k.Journal, t.ID); err != nil {
 				k.Log.Warn("cannot remove what a transfer left behind", "transfer", t.ID, "err", err)
 			}
 		}

@@ -11,7 +11,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/journal"
-	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/staging"
 )
 
 func TestKeeper(t *testing.T) {
@@ -20,7 +20,7 @@ func TestKeeper(t *testing.T) {
 	if err := os.Mkdir(in, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	staging := func(id mft.TransferID) string { return filepath.Join(in, transfer.StagingName(id)) }
+	staging := func(id mft.TransferID) string { return filepath.Join(in, staging.Name(id)) }
 	synctest.Test(t, func(t *testing.T) {
 		j, err := journal.Open(t.Context(), filepath.Join(dir, "journal.db"))
 		if err != nil {

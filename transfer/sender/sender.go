@@ -1,8 +1,14 @@
-package transfer
+// Package sender is the sending end of a transfer: it offers, announces what
+// the source holds, sends what the receiver wants, and seals. See package
+// transfer for the whole conversation, and package receiver for its mirror.
+//
+// What is read is one version of a file or nothing: a file that changes while
+// it is read is announced again. The package deletes nothing from a source and
+// does not try again after an error; its caller does.
+package sender
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -12,18 +18,42 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/scan"
 )
 
-// Send offers a transfer, and when the peer accepts it moves everything that
+// Outgoing is what Run sends.
+type Outgoing struct {
+	// Offer is complete but for DataKey and Streams.
+	Offer mft.Offer
+	// Sources yield the items, in this order. Run does not close them.
+	Sources []*scan.Source
+	// LastTry makes files that never stop changing fail for good instead of
+	// failing the attempt with CodeChanged.
+	LastTry bool
+	Meter   *transfer.Meter // required
+	Note    transfer.Note   // required
+}
+
+// Limits of the sending end. They bound memory and latency.
+const (
+	itemsPerFrame = 512       // in one ITEMS frame
+	itemBytes     = 256 << 10 // of their encoding
+	packTarget    = 512 << 10 // a PACK is sent when it has grown to this
+	checkEvery    = 16 << 20  // content between two CHECK frames
+	changedTries  = 5         // how often a changing file is read in one attempt
+)
+
+// Run offers a transfer, and when the peer accepts it moves everything that
 // the peer wants. It returns the peer's signed word that all of it is durable
 // under its final name. It is safe to call again after any error: the peer
 // knows by the transfer's id what it already has.
 //
-// A refusal is a *[Refused]. Other errors have a code; Code.Retryable says
-// whether the same call may succeed later. A receipt whose code is not OK
+// A refusal is a *[transfer.Refused]. Other errors have a code; Code.Retryable
+// says whether the same call may succeed later. A receipt whose code is not OK
 // means that the transfer is over although some items were not delivered.
-func Send(ctx context.Context, conv Conversation, out Outgoing) (mft.Receipt, error) {
-	out.Meter.reset()
+func Run(ctx context.Context, conv transfer.Conversation, out Outgoing) (mft.Receipt, error) {
+	out.Meter.Reset()
 	decision, err := offer(ctx, conv, &out.Offer)
 	if err != nil {
 		return mft.Receipt{}, err
@@ -50,7 +80,7 @@ func Send(ctx context.Context, conv Conversation, out Outgoing) (mft.Receipt, er
 
 // offer makes the offer and returns the decision, which is CodeOK or
 // CodeDelivered.
-func offer(ctx context.Context, conv Conversation, o *mft.Offer) (mft.Decision, error) {
+func offer(ctx context.Context, conv transfer.Conversation, o *mft.Offer) (mft.Decision, error) {
 	o.DataKey = conv.DataKey()
 	o.Streams = 1
 	if err := conv.Send(ctx, protocol.KindOffer, protocol.AppendOffer(nil, o)); err != nil {
@@ -61,42 +91,29 @@ func offer(ctx context.Context, conv Conversation, o *mft.Offer) (mft.Decision, 
 		return mft.Decision{}, fmt.Errorf("waiting for the decision: %w", err)
 	}
 	if kind != protocol.KindDecision {
-		return mft.Decision{}, unexpected(kind, body, protocol.KindDecision)
+		return mft.Decision{}, transfer.Unexpected(kind, body, protocol.KindDecision)
 	}
 	d, err := protocol.ParseDecision(body)
 	if err != nil {
 		return mft.Decision{}, err
 	}
 	if !d.Code.OK() && d.Code != mft.CodeDelivered {
-		return mft.Decision{}, &Refused{Decision: d}
+		return mft.Decision{}, &transfer.Refused{Decision: d}
 	}
 	return d, nil
 }
 
-func awaitReceipt(ctx context.Context, conv Conversation, id mft.TransferID) (mft.Receipt, error) {
+func awaitReceipt(ctx context.Context, conv transfer.Conversation, id mft.TransferID) (mft.Receipt, error) {
 	kind, body, err := conv.Receive(ctx)
 	if err != nil {
 		return mft.Receipt{}, fmt.Errorf("waiting for the receipt: %w", err)
 	}
 	if kind != protocol.KindReceipt {
-		return mft.Receipt{}, unexpected(kind, body, protocol.KindReceipt)
+		return mft.Receipt{}, transfer.Unexpected(kind, body, protocol.KindReceipt)
 	}
 	receipt, err := protocol.ParseReceipt(body)
 	receipt.Transfer = id
 	return receipt, err
-}
-
-// unexpected makes an error of a message that is not the one waited for. A
-// Cancel can come at any time.
-func unexpected(kind protocol.Kind, body []byte, want protocol.Kind) error {
-	if kind == protocol.KindCancel {
-		c, err := protocol.ParseCancel(body)
-		if err != nil {
-			return err
-		}
-		return mft.Fail(c.Code, "transfer", "", fmt.Errorf("the peer ended it: %s", c.Detail))
-	}
-	return protocolError("a %v came where a %v was due", kind, want)
 }
 
 // sender is the state of one attempt at sending.
@@ -107,10 +124,10 @@ type sender struct {
 	writing sync.Mutex // one frame at a time
 	frames  *protocol.FrameWriter
 
-	list *outList
+	list *list
 
-	failures failures
-	scanErrs int64 // items that could not even be announced
+	failures transfer.Failures
+	unread   int64 // items that could not even be announced
 
 	sealed  chan struct{} // closed before the seal is sent
 	receipt chan struct{} // closed when the receipt has come
@@ -118,13 +135,13 @@ type sender struct {
 
 func newSender(out Outgoing, conn net.Conn) *sender {
 	return &sender{
-		out: out, conn: conn, frames: protocol.NewFrameWriter(conn), list: newOutList(),
+		out: out, conn: conn, frames: protocol.NewFrameWriter(conn), list: newList(),
 		sealed: make(chan struct{}), receipt: make(chan struct{}),
 	}
 }
 
 // run moves everything and returns the receipt.
-func (s *sender) run(ctx context.Context, conv Conversation) (mft.Receipt, error) {
+func (s *sender) run(ctx context.Context, conv transfer.Conversation) (mft.Receipt, error) {
 	g, ctx := errgroup.WithContext(ctx)
 	// Closing the connection and waking the waiters is what ends the three
 	// other goroutines when one fails.
@@ -156,8 +173,8 @@ func (s *sender) run(ctx context.Context, conv Conversation) (mft.Receipt, error
 }
 
 // seal tells the peer that everything has been sent, and what it was.
-func (s *sender) seal(ctx context.Context, conv Conversation) error {
-	seal := s.list.seal(s.scanErrs)
+func (s *sender) seal(ctx context.Context, conv transfer.Conversation) error {
+	seal := s.list.seal(s.unread)
 	seal.Transfer = s.out.Offer.Transfer
 	close(s.sealed)
 	if err := s.write(protocol.FrameEnd); err != nil {
@@ -171,57 +188,22 @@ func (s *sender) seal(ctx context.Context, conv Conversation) error {
 
 // agree checks that the receipt is for what was sent in this attempt.
 func (s *sender) agree(r mft.Receipt) error {
-	if sum := s.list.seal(s.scanErrs).Manifest; r.Manifest != sum {
+	if sum := s.list.seal(s.unread).Manifest; r.Manifest != sum {
 		return mft.Fail(mft.CodeCorrupt, "check receipt", "",
 			fmt.Errorf("the receipt is for manifest %v, what was sent is %v", r.Manifest, sum))
 	}
 	return nil
 }
 
-// writeTimeout is how long the peer may take no content at all before the
-// attempt is given up. It is longer than a slow disk needs for a flush.
-const writeTimeout = 5 * time.Minute
-
 // write sends one frame of the concatenated parts.
 func (s *sender) write(kind protocol.FrameKind, parts ...[]byte) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	if err := s.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-		return disconnected("write to", err)
+	if err := s.conn.SetWriteDeadline(time.Now().Add(transfer.WriteTimeout)); err != nil {
+		return transfer.Disconnected("write to", err)
 	}
 	if err := s.frames.WriteFrame(kind, parts...); err != nil {
-		return disconnected("write to", err)
+		return transfer.Disconnected("write to", err)
 	}
 	return nil
-}
-
-// disconnected makes an error of a failed read or write, unless it has a code
-// already: what cannot be parsed is no disconnection.
-func disconnected(op string, err error) error {
-	var coded *mft.Error
-	code := mft.CodeDisconnected
-	if errors.As(err, &coded) {
-		code = coded.Code
-	}
-	return mft.Fail(code, op+" the data connection", "", err)
-}
-
-// failures remembers the first reason for which an item was not delivered.
-type failures struct {
-	mu    sync.Mutex
-	first mft.Reason
-}
-
-func (f *failures) add(code mft.Code, detail string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.first.Code == "" {
-		f.first = mft.Reason{Code: code, Detail: detail}
-	}
-}
-
-func (f *failures) get() mft.Reason {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.first
 }

@@ -1,4 +1,4 @@
-package transfer
+package sender
 
 import (
 	"context"
@@ -8,12 +8,10 @@ import (
 	"os"
 	"time"
 
-	"github.com/zeebo/blake3"
-	"golang.org/x/sync/errgroup"
-
 	"mft.dev/mft"
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/transfer"
 )
 
 // content sends what the receiver wants, in the order in which it asked.
@@ -48,7 +46,7 @@ func (s *sender) content(ctx context.Context) error {
 var errChanged = errors.New("it changed while it was read")
 
 // sendFile sends the content of one file, or says why not.
-func (s *sender) sendFile(ctx context.Context, p *packer, i uint64, it outItem, w *protocol.Want) error {
+func (s *sender) sendFile(ctx context.Context, p *packer, i uint64, it item, w *protocol.Want) error {
 	f, id, err := it.source.OpenItem(it.entry)
 	if err != nil {
 		return s.cannotSend(i, it, err)
@@ -58,9 +56,9 @@ func (s *sender) sendFile(ctx context.Context, p *packer, i uint64, it outItem, 
 		return s.changed(i, it)
 	}
 	if err := it.source.Settle(ctx, id, time.Now); err != nil {
-		return firstError(ctx, err)
+		return transfer.Cause(ctx, err)
 	}
-	if it.entry.Item.Size <= smallMax {
+	if it.entry.Item.Size <= transfer.SmallMax {
 		err = p.add(f, i, it)
 	} else {
 		err = s.sendBig(ctx, p, f, i, it, w)
@@ -78,7 +76,7 @@ func (s *sender) sendFile(ctx context.Context, p *packer, i uint64, it outItem, 
 }
 
 // changed has a file announced again with what it is now, for a few times.
-func (s *sender) changed(i uint64, it outItem) error {
+func (s *sender) changed(i uint64, it item) error {
 	fresh, err := it.source.Again(it.entry)
 	if err != nil {
 		return s.cannotSend(i, it, err)
@@ -99,13 +97,13 @@ func (s *sender) changed(i uint64, it outItem) error {
 }
 
 // cannotSend tells the receiver and the operator that an item stays behind.
-func (s *sender) cannotSend(i uint64, it outItem, cause error) error {
+func (s *sender) cannotSend(i uint64, it item, cause error) error {
 	reason := mft.ReasonOf(cause)
 	fail := protocol.ItemFail{Index: i, Code: reason.Code, Detail: reason.Detail}
 	if err := s.write(protocol.FrameFileFail, protocol.AppendItemFail(nil, &fail)); err != nil {
 		return err
 	}
-	s.failures.add(reason.Code, reason.Detail)
+	s.failures.Add(reason.Code, reason.Detail)
 	s.out.Note(mft.EventItem, reason.Code, fmt.Sprintf("%q was not sent: %s", it.entry.Item.Path, reason.Detail))
 	s.list.done(i, protocol.Failed, mft.Digest{})
 	return nil
@@ -125,10 +123,10 @@ type packedItem struct {
 	size   int64
 }
 
-func (p *packer) add(f *os.File, i uint64, it outItem) error {
+func (p *packer) add(f *os.File, i uint64, it item) error {
 	size := int(it.entry.Item.Size)
 	if cap(p.content) < size {
-		p.content = make([]byte, smallMax)
+		p.content = make([]byte, transfer.SmallMax)
 	}
 	content := p.content[:size]
 	if _, err := io.ReadFull(f, content); err != nil {
@@ -151,7 +149,7 @@ func (p *packer) add(f *os.File, i uint64, it outItem) error {
 
 // unchanged compares the open file with what was announced. Together with
 // Settle before the first read it proves that what was read is one version.
-func unchanged(f *os.File, it outItem) error {
+func unchanged(f *os.File, it item) error {
 	fi, err := f.Stat()
 	if err != nil {
 		return mft.Fail(confine.CodeFor(err), "read", it.entry.Item.Path, err)
@@ -171,106 +169,8 @@ func (p *packer) flush() error {
 	}
 	for _, it := range p.packed {
 		p.s.list.done(it.index, protocol.Delivered, it.digest)
-		p.s.out.Meter.moved(0, it.size)
+		p.s.out.Meter.Moved(0, it.size)
 	}
 	p.frame, p.packed = p.frame[:0], p.packed[:0]
 	return nil
-}
-
-// A piece is one step through a big file, from the goroutine that reads and
-// hashes to the one that writes to the connection.
-type piece struct {
-	content []byte // DATA, when not nil; returned to the pool after use
-	hole    int64  // HOLE, when > 0
-	check   bool   // CHECK: digest is that of everything before
-	end     bool   // FILEEND
-	digest  mft.Digest
-}
-
-// pieces that are read ahead of the connection; with contentChunk this bounds
-// the memory of a big file.
-const readAhead = 8
-
-// sendBig streams a file that does not fit a PACK.
-func (s *sender) sendBig(ctx context.Context, p *packer, f *os.File, i uint64, it outItem, w *protocol.Want) error {
-	if err := p.flush(); err != nil { // in order, and out of the way
-		return err
-	}
-	hash := blake3.New()
-	offset, err := s.resumeAt(ctx, f, it, w, hash)
-	if err != nil {
-		return err
-	}
-	start := protocol.FileStart{Index: i, Offset: offset}
-	if err := s.write(protocol.FrameFile, protocol.AppendFileStart(nil, &start)); err != nil {
-		return err
-	}
-	s.out.Meter.moved(0, offset)
-	sent := offset
-	g, gctx := errgroup.WithContext(ctx)
-	pieces := make(chan piece, readAhead)
-	pool := make(chan []byte, readAhead+2)
-	for range cap(pool) {
-		pool <- make([]byte, contentChunk)
-	}
-	g.Go(func() error {
-		defer close(pieces)
-		r := &bigReader{f: f, it: it, hash: hash, pieces: pieces, pool: pool, last: offset}
-		return r.run(gctx, offset)
-	})
-	g.Go(func() error {
-		for pc := range pieces {
-			n, err := s.sendPiece(pc, it.entry.Item.Size)
-			if err != nil {
-				return err
-			}
-			sent += n
-			s.out.Meter.moved(0, n)
-			if pc.content != nil {
-				pool <- pc.content[:cap(pc.content)]
-			}
-			if pc.end {
-				s.list.done(i, protocol.Delivered, pc.digest)
-			}
-		}
-		return nil
-	})
-	err = g.Wait()
-	if err != nil {
-		s.out.Meter.moved(0, -sent)
-	}
-	return err
-}
-
-func (s *sender) sendPiece(pc piece, size int64) (int64, error) {
-	switch {
-	case pc.end:
-		end := protocol.FileEnd{Size: size, Digest: pc.digest}
-		return 0, s.write(protocol.FrameFileEnd, protocol.AppendFileEnd(nil, &end))
-	case pc.check:
-		return 0, s.write(protocol.FrameCheck, pc.digest[:])
-	case pc.hole > 0:
-		return pc.hole, s.write(protocol.FrameHole, protocol.AppendHole(nil, pc.hole))
-	}
-	return int64(len(pc.content)), s.write(protocol.FrameData, pc.content)
-}
-
-// resumeAt returns where content begins: behind what the receiver has, when
-// our own content up to there has the same digest. hash then covers it.
-func (s *sender) resumeAt(ctx context.Context, f *os.File, it outItem, w *protocol.Want, hash *blake3.Hasher) (int64, error) {
-	if w.Verdict != protocol.Resume || w.Offset <= 0 || w.Offset > it.entry.Item.Size {
-		return 0, nil
-	}
-	err := hashRange(ctx, f, w.Offset, hash)
-	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return 0, errChanged
-	case err != nil:
-		return 0, err
-	}
-	if sumOf(hash) != w.Digest {
-		hash.Reset()
-		return 0, nil
-	}
-	return w.Offset, nil
 }

@@ -1,4 +1,4 @@
-package transfer
+package sender
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/transfer"
 )
 
 // announceEvery bounds how long a found item waits for others to share its
@@ -25,7 +26,7 @@ type announcer struct {
 	frame []byte
 }
 
-func (a *announcer) add(it outItem) error {
+func (a *announcer) add(it item) error {
 	// What has been collected must not wait for room that only its own
 	// answer can make.
 	if len(a.items) > 0 && !a.s.list.hasRoom() {
@@ -42,9 +43,9 @@ func (a *announcer) add(it outItem) error {
 		a.first, a.since = i, now
 	}
 	a.items = append(a.items, it.entry.Item)
-	a.s.out.Meter.found(1, it.entry.Item.Size)
+	a.s.out.Meter.Found(1, it.entry.Item.Size)
 	a.size += protocol.ItemSize(&it.entry.Item)
-	if len(a.items) == itemsPerSend || a.size > itemBytesPerSend || now.Sub(a.since) > announceEvery {
+	if len(a.items) == itemsPerFrame || a.size > itemBytes || now.Sub(a.since) > announceEvery {
 		return a.flush()
 	}
 	return nil
@@ -67,12 +68,12 @@ func (s *sender) announce(ctx context.Context) error {
 		for entry, err := range source.Items(ctx) {
 			if err != nil {
 				if ctx.Err() != nil {
-					return firstError(ctx, ctx.Err())
+					return transfer.Cause(ctx, ctx.Err())
 				}
 				s.unannounced(entry.Item.Path, err)
 				continue
 			}
-			if err := a.add(outItem{entry: entry, source: source}); err != nil {
+			if err := a.add(item{entry: entry, source: source}); err != nil {
 				return err
 			}
 		}
@@ -90,7 +91,7 @@ func (s *sender) announce(ctx context.Context) error {
 		if err != nil || !ok {
 			return err
 		}
-		s.out.Meter.found(-1, -it.entry.Item.Size) // it is counted anew
+		s.out.Meter.Found(-1, -it.entry.Item.Size) // it is counted anew
 		if err := a.add(it); err != nil {
 			return err
 		}
@@ -108,8 +109,8 @@ func (s *sender) unannounced(path string, err error) {
 	if code == mft.CodeNotRegular || code == mft.CodeSymlink {
 		return
 	}
-	s.scanErrs++
-	s.failures.add(code, fmt.Sprintf("%q: %v", path, err))
+	s.unread++
+	s.failures.Add(code, fmt.Sprintf("%q: %v", path, err))
 }
 
 // listen obeys what the receiver says on the data connection.
@@ -122,7 +123,7 @@ func (s *sender) listen(ctx context.Context) error {
 		}
 		payload, err := frames.Payload()
 		if err != nil {
-			return firstError(ctx, disconnected("read from", err))
+			return transfer.Cause(ctx, transfer.Disconnected("read from", err))
 		}
 		if err := s.hear(kind, payload); err != nil {
 			return err
@@ -139,11 +140,11 @@ func (s *sender) ended(ctx context.Context, cause error) error {
 	if errors.Is(cause, io.EOF) {
 		cause = errors.New("the peer closed it")
 	}
-	lost := disconnected("read from", cause)
+	lost := transfer.Disconnected("read from", cause)
 	select {
 	case <-s.sealed:
 	default:
-		return firstError(ctx, lost)
+		return transfer.Cause(ctx, lost)
 	}
 	patience := time.NewTimer(receiptPatience)
 	defer patience.Stop()
@@ -151,7 +152,7 @@ func (s *sender) ended(ctx context.Context, cause error) error {
 	case <-s.receipt:
 		return nil
 	case <-ctx.Done():
-		return firstError(ctx, lost)
+		return transfer.Cause(ctx, lost)
 	case <-patience.C:
 		return lost
 	}
@@ -189,7 +190,7 @@ func (s *sender) hear(kind protocol.FrameKind, payload []byte) error {
 		}
 		return mft.Fail(f.Code, "transfer", "", fmt.Errorf("the receiver stopped: %s", f.Detail))
 	}
-	return protocolError("a frame of kind %d does not come from a receiver", kind)
+	return transfer.Nonsense("a frame of kind %d does not come from a receiver", kind)
 }
 
 func (s *sender) hearWants(wants []protocol.Want) error {
@@ -197,12 +198,12 @@ func (s *sender) hearWants(wants []protocol.Want) error {
 		if w.Verdict == protocol.Refuse || w.Verdict == protocol.Have {
 			it, ok := s.list.item(w.First)
 			if !ok {
-				return protocolError("a verdict on item %d, which was not announced", w.First)
+				return transfer.Nonsense("a verdict on item %d, which was not announced", w.First)
 			}
 			if w.Verdict == protocol.Refuse {
 				s.refused(it.entry.Item.Path, w.Code, w.Detail)
 			} else {
-				s.out.Meter.moved(1, it.entry.Item.Size)
+				s.out.Meter.Moved(1, it.entry.Item.Size)
 			}
 		}
 		if err := s.list.want(w); err != nil {
@@ -218,13 +219,13 @@ func (s *sender) hearCommitted(ranges []protocol.Range) error {
 			if _, err := s.list.settle(i); err != nil {
 				return err
 			}
-			s.out.Meter.moved(1, 0)
+			s.out.Meter.Moved(1, 0)
 		}
 	}
 	return nil
 }
 
 func (s *sender) refused(path string, code mft.Code, detail string) {
-	s.failures.add(code, detail)
+	s.failures.Add(code, detail)
 	s.out.Note(mft.EventItem, code, fmt.Sprintf("%q was not delivered: %s", path, detail))
 }

@@ -1,66 +1,17 @@
-package transfer
+package receiver
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
-
-	"github.com/zeebo/blake3"
 
 	"mft.dev/mft"
 	"mft.dev/mft/internal/confine"
-	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/staging"
 )
-
-// landSmall verifies the content of a small file and stages it.
-func (r *receiver) landSmall(ctx context.Context, index uint64, digest mft.Digest, content []byte) error {
-	it, err := r.due(index)
-	if err != nil {
-		return err
-	}
-	if int64(len(content)) != it.item.Size {
-		return protocolError("item %d has %d bytes, %d were announced", index, len(content), it.item.Size)
-	}
-	if protocol.HashOf(content) != digest {
-		return corrupt(it.item.Path)
-	}
-	r.decide(index, protocol.Delivered, digest)
-	it.digest = digest
-	r.in.Meter.moved(0, it.item.Size)
-
-	key := protocol.KeyOf(&it.item)
-	f, temp, t, err := r.place.stageFile(ctx, it.final, key)
-	if err == nil {
-		err = r.fill(f, t, &it, content)
-		if err != nil {
-			f.Close()
-			r.place.remove(temp)
-		}
-	}
-	if err != nil && itemLevel(err) {
-		return r.giveUp(index, it.item.Path, err)
-	}
-	if err != nil {
-		return err
-	}
-	r.stage(staged{index: index, made: true, file: f, entry: r.entryOf(&it, key, temp)})
-	return nil
-}
-
-func (r *receiver) fill(f *os.File, t *target, it *inItem, content []byte) error {
-	if _, err := f.Write(content); err != nil {
-		return mft.Fail(confine.CodeFor(err), "write", it.final, err)
-	}
-	return confine.SetAttributes(f, r.place.attributes(&it.item, t))
-}
-
-func corrupt(path string) error {
-	return mft.Fail(mft.CodeCorrupt, "receive", path, errors.New("the content does not have the digest that was sent with it"))
-}
 
 // Big files.
 const (
@@ -74,12 +25,10 @@ const (
 type bigLanding struct {
 	r     *receiver
 	index uint64
-	it    inItem
+	it    item
 	key   protocol.Key
-	temp  string
-	file  *os.File // nil when the item cannot be delivered: content is only hashed
-	goal  *target
-	fault error // why it cannot be delivered
+	file  *staging.File // nil when the item cannot be delivered: content is only hashed
+	fault error         // why it cannot be delivered
 
 	steps chan bigStep
 	pool  chan []byte
@@ -88,7 +37,7 @@ type bigLanding struct {
 
 	// Owned by the goroutine until it ended.
 	broken             bool // a flush failed: what is in the file cannot be trusted
-	hash               *blake3.Hasher
+	hash               transfer.Hash
 	pos, wrote, synced int64
 	verified, saved    int64 // end of the last good CHECK, of the last durable one
 }
@@ -103,24 +52,24 @@ type bigStep struct {
 // landBig begins a big file.
 func (r *receiver) landBig(ctx context.Context, start protocol.FileStart) error {
 	if r.big != nil {
-		return protocolError("item %d began within another", start.Index)
+		return transfer.Nonsense("item %d began within another", start.Index)
 	}
 	it, err := r.due(start.Index)
 	if err != nil {
 		return err
 	}
 	b := &bigLanding{
-		r: r, index: start.Index, it: it, key: protocol.KeyOf(&it.item), hash: blake3.New(),
-		steps: make(chan bigStep, readAhead), pool: make(chan []byte, readAhead+2), ended: make(chan struct{}),
+		r: r, index: start.Index, it: it, key: protocol.KeyOf(&it.item), hash: transfer.NewHash(),
+		steps: make(chan bigStep, transfer.ReadAhead), pool: make(chan []byte, transfer.ReadAhead+2), ended: make(chan struct{}),
 	}
 	if err := b.open(ctx, start.Offset); err != nil {
-		if !itemLevel(err) {
+		if !staging.ItemLevel(err) {
 			return err
 		}
 		b.fault = err
 	}
 	for range cap(b.pool) {
-		b.pool <- make([]byte, contentChunk)
+		b.pool <- make([]byte, transfer.Chunk)
 	}
 	r.big = b
 	go b.run(ctx)
@@ -129,33 +78,29 @@ func (r *receiver) landBig(ctx context.Context, start protocol.FileStart) error 
 
 // open prepares the temporary file: anew, or where the resume point said.
 func (b *bigLanding) open(ctx context.Context, offset int64) error {
-	p := b.r.place
-	part, ok := b.r.parts[b.key]
+	area := b.r.area
+	part, ok := area.Partial(b.key)
 	if offset != 0 && (!ok || part.Offset != offset) {
-		return protocolError("item %d resumes at %d, which was not offered", b.index, offset)
+		return transfer.Nonsense("item %d resumes at %d, which was not offered", b.index, offset)
 	}
 	var err error
 	if offset == 0 {
-		b.file, b.temp, b.goal, err = p.stageFile(ctx, b.it.final, b.key)
+		b.file, err = area.File(ctx, b.it.final, b.key)
 		return err
 	}
-	if b.file, err = p.reopen(part.Temp); err != nil {
-		return err
-	}
-	b.temp = part.Temp
-	if _, b.goal, err = p.stagingFor(ctx, dirOf(b.it.final)); err != nil {
+	if b.file, err = area.Resume(ctx, b.it.final, part); err != nil {
 		return err
 	}
 	// The digest of these bytes was offered; they are hashed again here only
 	// because the hash state could not be kept.
-	if err := hashRange(ctx, b.file, offset, b.hash); err != nil {
+	if err := b.hash.WriteFrom(ctx, b.file.File, offset); err != nil {
 		return err
 	}
 	if err := b.file.Truncate(offset); err != nil {
 		return mft.Fail(confine.CodeFor(err), "resume", b.it.final, err)
 	}
 	b.pos, b.wrote, b.synced, b.verified, b.saved = offset, offset, offset, offset, offset
-	b.r.in.Meter.moved(0, offset)
+	b.r.in.Meter.Moved(0, offset)
 	return nil
 }
 
@@ -186,11 +131,11 @@ func (b *bigLanding) run(ctx context.Context) {
 func (b *bigLanding) take(ctx context.Context, s bigStep) error {
 	n := int64(len(s.content)) + s.hole
 	if b.pos+n > b.it.item.Size {
-		return protocolError("item %d is longer than the %d bytes announced", b.index, b.it.item.Size)
+		return transfer.Nonsense("item %d is longer than the %d bytes announced", b.index, b.it.item.Size)
 	}
 	switch {
 	case s.check:
-		if sumOf(b.hash) != s.digest {
+		if b.hash.Sum() != s.digest {
 			return corrupt(b.it.item.Path)
 		}
 		b.verified = b.pos
@@ -199,7 +144,7 @@ func (b *bigLanding) take(ctx context.Context, s bigStep) error {
 		}
 		return nil
 	case s.hole > 0:
-		if err := hashZeros(ctx, b.hash, s.hole); err != nil {
+		if err := b.hash.WriteZeros(ctx, s.hole); err != nil {
 			return err
 		}
 	default:
@@ -213,7 +158,7 @@ func (b *bigLanding) take(ctx context.Context, s bigStep) error {
 	}
 	b.pos += n
 	if b.file != nil && b.wrote-b.synced >= writebackEvery {
-		confine.StartWriteback(b.file, b.synced, b.wrote-b.synced)
+		confine.StartWriteback(b.file.File, b.synced, b.wrote-b.synced)
 		b.synced = b.wrote
 	}
 	return nil
@@ -224,19 +169,12 @@ func (b *bigLanding) save(ctx context.Context) error {
 	if b.file == nil || b.verified <= b.saved {
 		return nil
 	}
-	err := confine.Flush(b.file)
-	if err == nil {
-		err = b.r.place.syncStaging(b.temp)
-	}
-	if err != nil {
-		b.broken = true
-		return err
-	}
-	err = b.r.in.Journal.Update(ctx, func(tx *journal.Tx) error {
-		return tx.SavePartial(b.r.in.Offer.Transfer, journal.Partial{Key: b.key, Temp: b.temp, Offset: b.verified})
-	})
-	if err == nil {
+	err := b.r.area.SavePartial(ctx, b.file, b.key, b.verified)
+	switch {
+	case err == nil:
 		b.saved = b.verified
+	case mft.CodeOf(err) != mft.CodeJournal:
+		b.broken = true
 	}
 	return err
 }
@@ -252,7 +190,7 @@ func (b *bigLanding) stop() error {
 func (r *receiver) landData(ctx context.Context, frames *protocol.FrameReader, size int) error {
 	b := r.big
 	if b == nil {
-		return protocolError("content came outside of a file")
+		return transfer.Nonsense("content came outside of a file")
 	}
 	for size > 0 {
 		var buf []byte
@@ -265,10 +203,10 @@ func (r *receiver) landData(ctx context.Context, frames *protocol.FrameReader, s
 		}
 		buf = buf[:min(cap(buf), size)]
 		if _, err := io.ReadFull(frames, buf); err != nil {
-			return disconnected("read from", err)
+			return transfer.Disconnected("read from", err)
 		}
 		size -= len(buf)
-		r.in.Meter.moved(0, int64(len(buf)))
+		r.in.Meter.Moved(0, int64(len(buf)))
 		if err := b.step(ctx, bigStep{content: buf}); err != nil {
 			return err
 		}
@@ -278,15 +216,15 @@ func (r *receiver) landData(ctx context.Context, frames *protocol.FrameReader, s
 
 func (r *receiver) landHole(ctx context.Context, n int64) error {
 	if r.big == nil {
-		return protocolError("a hole came outside of a file")
+		return transfer.Nonsense("a hole came outside of a file")
 	}
-	r.in.Meter.moved(0, n)
+	r.in.Meter.Moved(0, n)
 	return r.big.step(ctx, bigStep{hole: n})
 }
 
 func (r *receiver) landCheck(ctx context.Context, d mft.Digest) error {
 	if r.big == nil {
-		return protocolError("a check came outside of a file")
+		return transfer.Nonsense("a check came outside of a file")
 	}
 	return r.big.step(ctx, bigStep{check: true, digest: d})
 }
@@ -295,7 +233,7 @@ func (r *receiver) landCheck(ctx context.Context, d mft.Digest) error {
 func (r *receiver) landEnd(ctx context.Context, end protocol.FileEnd) error {
 	b := r.big
 	if b == nil {
-		return protocolError("the end of a file came outside of one")
+		return transfer.Nonsense("the end of a file came outside of one")
 	}
 	r.big = nil
 	if err := b.stop(); err != nil {
@@ -304,9 +242,9 @@ func (r *receiver) landEnd(ctx context.Context, end protocol.FileEnd) error {
 	}
 	if end.Size != b.it.item.Size || b.pos != end.Size {
 		b.discard(ctx)
-		return protocolError("item %d has %d bytes, %d were announced", b.index, b.pos, b.it.item.Size)
+		return transfer.Nonsense("item %d has %d bytes, %d were announced", b.index, b.pos, b.it.item.Size)
 	}
-	if sumOf(b.hash) != end.Digest {
+	if b.hash.Sum() != end.Digest {
 		b.discard(ctx)
 		return corrupt(b.it.item.Path)
 	}
@@ -318,12 +256,12 @@ func (r *receiver) landEnd(ctx context.Context, end protocol.FileEnd) error {
 	}
 	if err != nil {
 		b.discard(ctx)
-		if itemLevel(err) {
+		if staging.ItemLevel(err) {
 			return r.giveUp(b.index, b.it.item.Path, err)
 		}
 		return err
 	}
-	r.stage(staged{index: b.index, made: true, file: b.file, entry: r.entryOf(&b.it, b.key, b.temp)})
+	r.stage(staging.Item{Index: b.index, Made: true, File: b.file.File, Entry: r.entryOf(&b.it, b.key, b.file.Temp)})
 	return nil
 }
 
@@ -335,12 +273,12 @@ func (b *bigLanding) finish() error {
 			return mft.Fail(confine.CodeFor(err), "write", b.it.final, err)
 		}
 	}
-	return confine.SetAttributes(b.file, b.r.place.attributes(&b.it.item, b.goal))
+	return b.r.area.Finish(b.file, &b.it.item)
 }
 
 // landFail takes note of an item that the sender cannot send after all.
 func (r *receiver) landFail(ctx context.Context, fail protocol.ItemFail) error {
-	var it inItem
+	var it item
 	if b := r.big; b != nil && b.index == fail.Index {
 		r.big = nil
 		err := b.stop()
@@ -357,11 +295,11 @@ func (r *receiver) landFail(ctx context.Context, fail protocol.ItemFail) error {
 	}
 	if fail.Again {
 		r.decide(fail.Index, protocol.Superseded, mft.Digest{})
-		r.in.Meter.found(-1, -it.item.Size)
+		r.in.Meter.Found(-1, -it.item.Size)
 		return nil
 	}
 	r.decide(fail.Index, protocol.Failed, mft.Digest{})
-	r.failures.add(fail.Code, fail.Detail)
+	r.failures.Add(fail.Code, fail.Detail)
 	r.in.Note(mft.EventItem, fail.Code, fmt.Sprintf("%q was not sent: %s", it.item.Path, fail.Detail))
 	return nil
 }
@@ -372,18 +310,8 @@ func (b *bigLanding) discard(ctx context.Context) {
 		return
 	}
 	b.file.Close()
+	b.r.area.Drop(ctx, b.file.Temp, b.key, b.saved > 0)
 	b.file = nil
-	// The resume point goes first: it must never name bytes that are gone.
-	if _, ok := b.r.parts[b.key]; ok || b.saved > 0 {
-		err := b.r.in.Journal.Update(ctx, func(tx *journal.Tx) error {
-			return tx.DropPartial(b.r.in.Offer.Transfer, b.key)
-		})
-		if err != nil {
-			return
-		}
-		delete(b.r.parts, b.key)
-	}
-	b.r.place.remove(b.temp)
 }
 
 // saveTimeout bounds what an attempt that was interrupted still does for the

@@ -1,16 +1,18 @@
-package transfer
+package sender
 
 import (
 	"context"
 	"sync"
 
 	"mft.dev/mft"
+	"mft.dev/mft/internal/ring"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/scan"
 )
 
-// outItem is one announced item at the sender.
-type outItem struct {
+// item is one announced item at the sender.
+type item struct {
 	entry  scan.Entry
 	source *scan.Source
 	tries  int // how often its content was read and had changed
@@ -24,18 +26,18 @@ type outItem struct {
 	digest  mft.Digest
 }
 
-// outList is what the sender's goroutines share: the window of announced
+// list is what the sender's goroutines share: the window of announced
 // items, and the peer's wants that have not been served.
 //
 // announce adds to it, listen answers and settles, content takes wants and
 // marks them sent. All methods are safe for concurrent use.
-type outList struct {
+type list struct {
 	mu      sync.Mutex
 	changed sync.Cond // any of the following
-	items   *window[outItem]
+	items   *ring.Ring[item]
 	wants   []protocol.Want // in the order in which the peer asked
 	open    int             // announced without a verdict
-	again   []outItem       // to be announced once more, because they changed
+	again   []item          // to be announced once more, because they changed
 	passing int             // taken from again and not yet added
 	scanned bool            // the sources have nothing more
 	allSent bool            // content has finished
@@ -47,14 +49,14 @@ type outList struct {
 	failed   int64     // could not be read; what the peer refuses is its own to count
 }
 
-func newOutList() *outList {
-	l := &outList{items: newWindow[outItem](), manifest: protocol.NewManifest()}
+func newList() *list {
+	l := &list{items: ring.New[item](transfer.Window), manifest: protocol.NewManifest()}
 	l.changed.L = &l.mu
 	return l
 }
 
 // stop makes every waiting method return err.
-func (l *outList) stop(err error) {
+func (l *list) stop(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err == nil {
@@ -64,18 +66,18 @@ func (l *outList) stop(err error) {
 }
 
 // hasRoom reports whether add would not have to wait.
-func (l *outList) hasRoom() bool {
+func (l *list) hasRoom() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return !l.items.full()
+	return !(l.items.Room() == 0)
 }
 
 // add puts an item into the window, waiting while it is full, and returns its
 // index. There is one caller, so that indexes are given in order of sending.
-func (l *outList) add(it outItem) (uint64, error) {
+func (l *list) add(it item) (uint64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for l.items.full() && l.err == nil {
+	for (l.items.Room() == 0) && l.err == nil {
 		l.changed.Wait()
 	}
 	if l.err != nil {
@@ -85,11 +87,11 @@ func (l *outList) add(it outItem) (uint64, error) {
 	if it.tries > 0 {
 		l.passing--
 	}
-	return l.items.push(it), nil
+	return l.items.Push(it), nil
 }
 
 // scanDone tells that the sources have nothing more.
-func (l *outList) scanDone() {
+func (l *list) scanDone() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.scanned = true
@@ -98,23 +100,23 @@ func (l *outList) scanDone() {
 
 // supersede puts a file that changed while it was read back to be announced
 // with what it is now. It does not wait: announce, not content, waits for room.
-func (l *outList) supersede(i uint64, it outItem) {
+func (l *list) supersede(i uint64, it item) {
 	l.mu.Lock()
-	l.again = append(l.again, outItem{entry: it.entry, source: it.source, tries: it.tries + 1})
+	l.again = append(l.again, item{entry: it.entry, source: it.source, tries: it.tries + 1})
 	l.mu.Unlock()
 	l.done(i, protocol.Superseded, mft.Digest{})
 }
 
 // nextAgain waits for an item to announce anew. ok is false when content has
 // sent everything.
-func (l *outList) nextAgain() (it outItem, ok bool, err error) {
+func (l *list) nextAgain() (it item, ok bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for len(l.again) == 0 && !l.allSent && l.err == nil {
 		l.changed.Wait()
 	}
 	if l.err != nil || len(l.again) == 0 {
-		return outItem{}, false, l.err
+		return item{}, false, l.err
 	}
 	it = l.again[0]
 	l.again = l.again[1:]
@@ -123,13 +125,13 @@ func (l *outList) nextAgain() (it outItem, ok bool, err error) {
 }
 
 // want notes the peer's verdict on a range of items.
-func (l *outList) want(w protocol.Want) error {
+func (l *list) want(w protocol.Want) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := w.First; i < w.First+w.Count; i++ {
-		it := l.items.at(i)
+		it := l.items.At(i)
 		if it == nil || it.answered {
-			return protocolError("a verdict on item %d, which has none to get", i)
+			return transfer.Nonsense("a verdict on item %d, which has none to get", i)
 		}
 		it.answered = true
 		l.open--
@@ -154,12 +156,12 @@ func (l *outList) want(w protocol.Want) error {
 }
 
 // settle notes that the peer will say no more about an item, and returns it.
-func (l *outList) settle(i uint64) (outItem, error) {
+func (l *list) settle(i uint64) (item, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	it := l.items.at(i)
+	it := l.items.At(i)
 	if it == nil || it.settled || !it.answered {
-		return outItem{}, protocolError("item %d was settled out of turn", i)
+		return item{}, transfer.Nonsense("item %d was settled out of turn", i)
 	}
 	it.settled = true
 	settled := *it
@@ -169,19 +171,19 @@ func (l *outList) settle(i uint64) (outItem, error) {
 
 // isSettled reports whether the peer has already given up on an item that is
 // still to be sent.
-func (l *outList) isSettled(i uint64) bool {
+func (l *list) isSettled(i uint64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	it := l.items.at(i)
+	it := l.items.At(i)
 	return it == nil || it.settled
 }
 
 // done notes what became of an item's content. An item that the peer does not
 // hear more of is settled by this.
-func (l *outList) done(i uint64, o protocol.Outcome, d mft.Digest) {
+func (l *list) done(i uint64, o protocol.Outcome, d mft.Digest) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	it := l.items.at(i)
+	it := l.items.At(i)
 	if it == nil {
 		return
 	}
@@ -196,7 +198,7 @@ func (l *outList) done(i uint64, o protocol.Outcome, d mft.Digest) {
 }
 
 // resolve fixes an item's contribution to the manifest.
-func (l *outList) resolve(it *outItem, o protocol.Outcome, d mft.Digest) {
+func (l *list) resolve(it *item, o protocol.Outcome, d mft.Digest) {
 	it.sent, it.outcome, it.digest = true, o, d
 	if o == protocol.Delivered {
 		l.total.Items++
@@ -205,9 +207,9 @@ func (l *outList) resolve(it *outItem, o protocol.Outcome, d mft.Digest) {
 }
 
 // advance hashes what can be hashed in order and lets settled items go.
-func (l *outList) advance() {
-	for l.hashedTo < l.items.next {
-		it := l.items.at(l.hashedTo)
+func (l *list) advance() {
+	for l.hashedTo < l.items.Next() {
+		it := l.items.At(l.hashedTo)
 		if !it.sent {
 			break
 		}
@@ -215,20 +217,20 @@ func (l *outList) advance() {
 		it.hashed = true
 		l.hashedTo++
 	}
-	l.items.popWhile(func(it *outItem) bool { return it.hashed && it.settled })
+	l.items.PopWhile(func(it *item) bool { return it.hashed && it.settled })
 	l.changed.Broadcast()
 }
 
 // nextWant returns the oldest want that has not been served. ok is false when
 // there never will be one again. idle is called, without the lock, before
 // waiting: what has been packed so far should go out then.
-func (l *outList) nextWant(ctx context.Context, idle func() error) (w protocol.Want, ok bool, err error) {
+func (l *list) nextWant(ctx context.Context, idle func() error) (w protocol.Want, ok bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for {
 		switch {
 		case l.err != nil:
-			return w, false, firstError(ctx, l.err)
+			return w, false, transfer.Cause(ctx, l.err)
 		case len(l.wants) > 0:
 			w = l.wants[0]
 			l.wants = l.wants[1:]
@@ -251,23 +253,23 @@ func (l *outList) nextWant(ctx context.Context, idle func() error) (w protocol.W
 }
 
 // noMoreWants reports whether every item has its verdict and none will come.
-func (l *outList) noMoreWants() bool {
+func (l *list) noMoreWants() bool {
 	return l.scanned && l.open == 0 && len(l.again) == 0 && l.passing == 0
 }
 
 // item returns what is known of an item in the window.
-func (l *outList) item(i uint64) (outItem, bool) {
+func (l *list) item(i uint64) (item, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	it := l.items.at(i)
+	it := l.items.At(i)
 	if it == nil {
-		return outItem{}, false
+		return item{}, false
 	}
 	return *it, true
 }
 
 // seal sums up; everything announced has been sent or has failed.
-func (l *outList) seal(unannounced int64) mft.Seal {
+func (l *list) seal(unannounced int64) mft.Seal {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return mft.Seal{Sent: l.total, Manifest: l.manifest.Sum(), Failed: l.failed + unannounced}

@@ -1,4 +1,4 @@
-package transfer
+package staging
 
 import (
 	"context"
@@ -46,26 +46,26 @@ func Recover(ctx context.Context, j *journal.Journal, id mft.TransferID) error {
 }
 
 func recoverBatch(ctx context.Context, j *journal.Journal, id mft.TransferID, root *confine.Root, b journal.Batch) error {
-	var good []staged
-	some := false
+	var good []journal.Entry
 	for i := range b.Entries {
 		e := &b.Entries[i]
 		if e.Temp != "" && stillThere(root, e.Temp) {
-			switch err := publish(root, e); {
-			case err == nil:
-			case itemLevel(err):
-				some = true // it is asked for again, and refused for this reason
-				continue
-			default:
+			err := publish(root, e)
+			if ItemLevel(err) {
+				continue // it is asked for again, and refused for this reason
+			}
+			if err != nil {
 				return err
 			}
 		}
-		good = append(good, staged{made: true, entry: *e})
+		good = append(good, *e)
 	}
 	if err := syncDirs(root, finalDirs(b.Entries)); err != nil {
 		return err
 	}
-	return j.Update(ctx, func(tx *journal.Tx) error { return commitBatch(tx, id, b.N, good, some) })
+	return j.Update(ctx, func(tx *journal.Tx) error {
+		return journalCommit(tx, id, b.N, good, len(good) < len(b.Entries))
+	})
 }
 
 // Discard removes the staging directories of a receive that has ended without
@@ -84,9 +84,9 @@ func Discard(ctx context.Context, j *journal.Journal, id mft.TransferID) error {
 	}
 	// The staging directory of the landing is not recorded by itself: its
 	// name follows from the transfer, its place from the landing.
-	dirs = append(dirs, path.Join(landing.Dir, StagingName(id)))
+	dirs = append(dirs, path.Join(landing.Dir, Name(id)))
 	if landing.Name != "" {
-		dirs = append(dirs, path.Join(landing.Dir, landing.Name, StagingName(id)))
+		dirs = append(dirs, path.Join(landing.Dir, landing.Name, Name(id)))
 	}
 	root, err := confine.Open(landing.Root)
 	if notThere(err) {

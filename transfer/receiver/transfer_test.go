@@ -1,4 +1,4 @@
-package transfer
+package receiver
 
 import (
 	"fmt"
@@ -16,7 +16,10 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/scan"
+	"mft.dev/mft/transfer/sender"
+	"mft.dev/mft/transfer/staging"
 )
 
 // wantSame fails unless the two trees are equal.
@@ -32,8 +35,8 @@ func TestTreeArrivesWhole(t *testing.T) {
 	f.write("empty", nil, 0o644)
 	f.write("one byte", []byte("x"), 0o600)
 	f.write("deep/er/still/report.csv", randomBytes(1, 5000), 0o640)
-	f.write("limit of small", randomBytes(2, smallMax), 0o444)
-	f.write("just big", randomBytes(3, smallMax+1), 0o755)
+	f.write("limit of small", randomBytes(2, transfer.SmallMax), 0o444)
+	f.write("just big", randomBytes(3, transfer.SmallMax+1), 0o755)
 	f.write("big", randomBytes(4, 40<<20+17), 0o644)
 	f.write("new\nline", []byte("legal"), 0o644)
 	f.write("\xff\xfe invalid utf8", []byte("legal"), 0o644)
@@ -245,7 +248,7 @@ func TestResumesAfterEveryCut(t *testing.T) {
 		t.Errorf("it took %d attempts: the cuts did not happen", attempts)
 	}
 	// Each cut may repeat at most what came after the last check.
-	if most := int64(300<<20) + int64(attempts)*(checkEvery+4<<20); written.Load() > most {
+	if most := int64(300<<20) + int64(attempts)*((16<<20)+4<<20); written.Load() > most {
 		t.Errorf("%d bytes were written for 300 MiB in %d attempts, want at most %d", written.Load(), attempts, most)
 	}
 }
@@ -271,7 +274,7 @@ func TestResumeDoesNotTrustWhatLies(t *testing.T) {
 		t.Fatal("the cut did not happen")
 	}
 	// Somebody damages what was staged, without changing its length.
-	staged := filepath.Join(f.dst, StagingName(f.id))
+	staged := filepath.Join(f.dst, staging.Name(f.id))
 	names, err := os.ReadDir(staged)
 	if err != nil || len(names) != 1 {
 		t.Fatalf("staging holds %v, %v; want one partial file", names, err)
@@ -398,7 +401,7 @@ func TestNeverSettlingFileFailsOnLastTry(t *testing.T) {
 	f := newFixture(t)
 	f.write("calm", []byte("calm"), 0o644)
 	p := filepath.Join(f.src, "restless")
-	if err := os.WriteFile(p, randomBytes(1, smallMax+5), 0o644); err != nil {
+	if err := os.WriteFile(p, randomBytes(1, transfer.SmallMax+5), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	f.wrap = func(c net.Conn) net.Conn {
@@ -451,7 +454,7 @@ func TestRedeliver(t *testing.T) {
 			_ = Redeliver(t.Context(), b, want)
 		}
 	}()
-	got, err := Send(t.Context(), a, Outgoing{Offer: f.offer, Meter: &f.sent, Note: f.note})
+	got, err := sender.Run(t.Context(), a, sender.Outgoing{Offer: f.offer, Meter: &f.sent, Note: f.note})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -474,7 +477,7 @@ func TestDiscardLeavesNothing(t *testing.T) {
 		t.Fatal("nothing was staged")
 	}
 	for range 2 { // idempotent
-		if err := Discard(t.Context(), f.journal, f.id); err != nil {
+		if err := staging.Discard(t.Context(), f.journal, f.id); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,4 +1,4 @@
-package transfer
+package receiver
 
 import (
 	"bytes"
@@ -14,6 +14,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/transfer/staging"
 )
 
 // receiveRaw feeds the bytes of a data connection to a receiver and returns
@@ -43,7 +44,7 @@ func receiveRaw(t testing.TB, f *fixture, stream []byte) error {
 		_, _ = mine.Write(stream)
 		_ = mine.CloseWrite()
 	})
-	_, err := Receive(ctx, conv, Incoming{
+	_, err := Run(ctx, conv, Incoming{
 		Offer: f.offer, Landing: f.landing, Journal: f.journal, Meter: &f.received, Note: f.note,
 	})
 	mine.Close()
@@ -175,7 +176,7 @@ func FuzzReceive(f *testing.F) {
 		}); err != nil {
 			t.Error(err)
 		}
-		if err := Discard(t.Context(), fx.journal, fx.id); err != nil {
+		if err := staging.Discard(t.Context(), fx.journal, fx.id); err != nil {
 			t.Error(err)
 		}
 		if err := os.RemoveAll(fx.dst); err != nil {

@@ -1,29 +1,26 @@
-package transfer
+package receiver
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-
-	"github.com/zeebo/blake3"
 
 	"mft.dev/mft"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/staging"
 )
 
 // plan decides for a run of announced items which content is wanted, and
 // makes what has no content: directories and symlinks.
 func (r *receiver) plan(ctx context.Context, first uint64, items []mft.Item) error {
 	r.mu.Lock()
-	next := r.items.next
-	room := windowItems - (r.items.next - r.items.first)
+	next, room := r.items.Next(), r.items.Room()
 	r.mu.Unlock()
 	if first != next || uint64(len(items)) > room {
-		return protocolError("items %d to %d are out of turn", first, first+uint64(len(items)))
+		return transfer.Nonsense("items %d to %d are out of turn", first, first+uint64(len(items)))
 	}
-	answer := r.scratch[:0]
+	answer := r.answer[:0]
 	var run protocol.Want // a run of items with the verdict Send
 	for i := range items {
 		index := first + uint64(i)
@@ -48,16 +45,16 @@ func (r *receiver) plan(ctx context.Context, first uint64, items []mft.Item) err
 	if run.Count > 0 {
 		answer = protocol.AppendWant(answer, &run)
 	}
-	r.scratch = answer
+	r.answer = answer
 	return r.write(protocol.FrameWant, answer)
 }
 
 // verdict admits one item to the window. An error ends the attempt; what
 // concerns the item alone is a refusal.
 func (r *receiver) verdict(ctx context.Context, index uint64, it *mft.Item) (protocol.Want, error) {
-	slot := inItem{item: *it}
+	slot := item{item: *it}
 	var w protocol.Want
-	final, err := r.place.final(index, it)
+	final, err := r.area.Final(index, it)
 	if err != nil {
 		return w, err
 	}
@@ -68,13 +65,11 @@ func (r *receiver) verdict(ctx context.Context, index uint64, it *mft.Item) (pro
 		slot.digest = digest
 		w = protocol.Want{Verdict: protocol.Have, Digest: digest}
 		r.push(slot, it.Size)
-		if it.Type == mft.ItemDir {
-			r.place.remember(final, it)
-		}
+		r.area.Had(final, it)
 		return w, nil
 	}
 	w, made, err := r.consider(ctx, index, &slot, key)
-	if err != nil && itemLevel(err) {
+	if err != nil && staging.ItemLevel(err) {
 		reason := mft.ReasonOf(err)
 		slot.decided, slot.settled, slot.wanted = true, true, false
 		slot.outcome = protocol.Failed
@@ -93,37 +88,37 @@ func (r *receiver) verdict(ctx context.Context, index uint64, it *mft.Item) (pro
 
 // consider decides on an item that this transfer has not delivered before. What
 // has no content is made, and returned to be staged.
-func (r *receiver) consider(ctx context.Context, index uint64, slot *inItem, key protocol.Key) (protocol.Want, *staged, error) {
+func (r *receiver) consider(ctx context.Context, index uint64, slot *item, key protocol.Key) (protocol.Want, *staging.Item, error) {
 	wanted := protocol.Want{Verdict: protocol.Send}
 	switch it := &slot.item; it.Type {
 	case mft.ItemDir:
 		slot.decided = true
-		made, err := r.place.makeDir(slot.final, it)
+		made, err := r.area.MakeDir(slot.final, it)
 		if err != nil {
 			return wanted, nil, err
 		}
 		e := journal.Entry{Key: key, Final: slot.final, Type: it.Type, Overwrite: r.in.Offer.Overwrite}
-		return wanted, &staged{index: index, made: made, entry: e}, nil
+		return wanted, &staging.Item{Index: index, Made: made, Entry: e}, nil
 	case mft.ItemSymlink:
 		slot.decided = true
-		if err := r.place.exists(slot.final, r.in.Offer.Overwrite); err != nil {
+		if err := r.area.MayTake(slot.final, r.in.Offer.Overwrite); err != nil {
 			return wanted, nil, err
 		}
-		temp, err := r.place.stageLink(ctx, slot.final, key, it)
+		temp, err := r.area.Link(ctx, slot.final, key, it)
 		if err != nil {
 			return wanted, nil, err
 		}
-		return wanted, &staged{index: index, made: true, entry: r.entryOf(slot, key, temp)}, nil
+		return wanted, &staging.Item{Index: index, Made: true, Entry: r.entryOf(slot, key, temp)}, nil
 	default:
-		if err := r.place.exists(slot.final, r.in.Offer.Overwrite); err != nil {
+		if err := r.area.MayTake(slot.final, r.in.Offer.Overwrite); err != nil {
 			return wanted, nil, err
 		}
 		slot.wanted = true
-		return r.resumePoint(ctx, it, key), nil, nil
+		return r.resumePoint(ctx, slot, key), nil, nil
 	}
 }
 
-func (r *receiver) entryOf(slot *inItem, key protocol.Key, temp string) journal.Entry {
+func (r *receiver) entryOf(slot *item, key protocol.Key, temp string) journal.Entry {
 	return journal.Entry{
 		Key: key, Temp: temp, Final: slot.final, Digest: slot.digest,
 		Size: slot.item.Size, Type: slot.item.Type, Overwrite: r.in.Offer.Overwrite,
@@ -132,34 +127,35 @@ func (r *receiver) entryOf(slot *inItem, key protocol.Key, temp string) journal.
 
 // resumePoint offers to go on where an earlier attempt left a big file, with
 // the digest of what is there now: the length of a file proves nothing.
-func (r *receiver) resumePoint(ctx context.Context, it *mft.Item, key protocol.Key) protocol.Want {
+func (r *receiver) resumePoint(ctx context.Context, slot *item, key protocol.Key) protocol.Want {
+	it := &slot.item
 	fresh := protocol.Want{Verdict: protocol.Send}
-	part, ok := r.parts[key]
-	if !ok || it.Size <= smallMax || part.Offset <= 0 || part.Offset > it.Size {
+	part, ok := r.area.Partial(key)
+	if !ok || it.Size <= transfer.SmallMax || part.Offset <= 0 || part.Offset > it.Size {
 		return fresh
 	}
-	f, err := r.place.reopen(part.Temp)
+	f, err := r.area.Resume(ctx, slot.final, part)
 	if err != nil {
 		return fresh
 	}
 	defer f.Close()
-	hash := blake3.New()
-	if err := hashRange(ctx, f, part.Offset, hash); err != nil {
+	hash := transfer.NewHash()
+	if err := hash.WriteFrom(ctx, f.File, part.Offset); err != nil {
 		return fresh
 	}
-	return protocol.Want{Verdict: protocol.Resume, Offset: part.Offset, Digest: sumOf(hash)}
+	return protocol.Want{Verdict: protocol.Resume, Offset: part.Offset, Digest: hash.Sum()}
 }
 
 // push puts an item into the window. size counts for what was had before.
-func (r *receiver) push(slot inItem, had int64) {
+func (r *receiver) push(slot item, had int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.items.push(slot)
-	r.in.Meter.found(1, slot.item.Size)
+	r.items.Push(slot)
+	r.in.Meter.Found(1, slot.item.Size)
 	if slot.settled && slot.outcome == protocol.Delivered {
 		r.delivered.Items++
 		r.delivered.Bytes += had
-		r.in.Meter.moved(1, had)
+		r.in.Meter.Moved(1, had)
 	}
 	r.advance()
 }
@@ -167,8 +163,8 @@ func (r *receiver) push(slot inItem, had int64) {
 // advance hashes what can be hashed in order and lets settled items go. The
 // caller holds mu.
 func (r *receiver) advance() {
-	for r.hashedTo < r.items.next {
-		it := r.items.at(r.hashedTo)
+	for r.hashedTo < r.items.Next() {
+		it := r.items.At(r.hashedTo)
 		if !it.decided {
 			break
 		}
@@ -176,16 +172,16 @@ func (r *receiver) advance() {
 		it.hashed = true
 		r.hashedTo++
 	}
-	r.items.popWhile(func(it *inItem) bool { return it.hashed && it.settled })
+	r.items.PopWhile(func(it *item) bool { return it.hashed && it.settled })
 }
 
 // due returns an item whose content is due, and marks it as no longer due.
-func (r *receiver) due(index uint64) (inItem, error) {
+func (r *receiver) due(index uint64) (item, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	it := r.items.at(index)
+	it := r.items.At(index)
 	if it == nil || !it.wanted {
-		return inItem{}, protocolError("content of item %d, which is not due", index)
+		return item{}, transfer.Nonsense("content of item %d, which is not due", index)
 	}
 	it.wanted = false
 	return *it, nil
@@ -195,7 +191,7 @@ func (r *receiver) due(index uint64) (inItem, error) {
 func (r *receiver) decide(index uint64, o protocol.Outcome, d mft.Digest) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	it := r.items.at(index)
+	it := r.items.At(index)
 	it.decided, it.outcome, it.digest = true, o, d
 	if o != protocol.Delivered {
 		it.settled = true
@@ -214,7 +210,7 @@ func (r *receiver) giveUp(index uint64, path string, cause error) error {
 func (r *receiver) tellFailed(index uint64, cause error) error {
 	reason := mft.ReasonOf(cause)
 	r.mu.Lock()
-	if it := r.items.at(index); it != nil {
+	if it := r.items.At(index); it != nil {
 		it.settled = true
 	}
 	r.advance()
@@ -227,21 +223,6 @@ func (r *receiver) itemFailed(path string, reason mft.Reason) {
 	r.mu.Lock()
 	r.failed++
 	r.mu.Unlock()
-	r.failures.add(reason.Code, reason.Detail)
+	r.failures.Add(reason.Code, reason.Detail)
 	r.in.Note(mft.EventItem, reason.Code, fmt.Sprintf("%q was not delivered: %s", path, reason.Detail))
-}
-
-// itemLevel reports whether an error concerns one item and not the transfer:
-// another name could still be delivered.
-func itemLevel(err error) bool {
-	switch mft.CodeOf(err) {
-	case mft.CodeBadPath, mft.CodePermission, mft.CodeNameTooLong, mft.CodeExists, mft.CodeNotFound,
-		mft.CodeNotRegular, mft.CodeWrongType, mft.CodeSymlink:
-		return true
-	}
-	return false
-}
-
-func notThere(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || mft.CodeOf(err) == mft.CodeNotFound
 }

@@ -1,4 +1,4 @@
-package transfer
+package receiver
 
 import (
 	"bytes"
@@ -16,7 +16,10 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/scan"
+	"mft.dev/mft/transfer/sender"
+	"mft.dev/mft/transfer/staging"
 )
 
 // message is what one end of a fake control connection hands to the other.
@@ -110,12 +113,12 @@ type fixture struct {
 	journal  *journal.Journal
 	offer    mft.Offer
 	landing  journal.Landing
-	step     stepper
+	step     staging.Stepper
 	wrap     func(net.Conn) net.Conn
 	sources  []string // as an operator types them; default the contents of src
 	lastTry  bool
-	sent     Meter
-	received Meter
+	sent     transfer.Meter
+	received transfer.Meter
 
 	mu    sync.Mutex
 	notes []string
@@ -216,7 +219,7 @@ func (f *fixture) attempt(ctx context.Context) result {
 			return
 		}
 		offer.Transfer = f.id
-		res.received, res.receiveErr = receive(ctx, b, Incoming{
+		res.received, res.receiveErr = run(ctx, b, Incoming{
 			Offer: offer, Landing: f.landing, Journal: f.journal, Meter: &f.received, Note: f.note,
 		}, f.step)
 		// The control connection outlives the conversation, as it does in
@@ -226,7 +229,7 @@ func (f *fixture) attempt(ctx context.Context) result {
 		}
 	})
 	both.Go(func() {
-		res.sent, res.sendErr = Send(ctx, a, Outgoing{Offer: f.offer, Sources: sources, LastTry: f.lastTry, Meter: &f.sent, Note: f.note})
+		res.sent, res.sendErr = sender.Run(ctx, a, sender.Outgoing{Offer: f.offer, Sources: sources, LastTry: f.lastTry, Meter: &f.sent, Note: f.note})
 		if res.sendErr != nil {
 			cut()
 		}

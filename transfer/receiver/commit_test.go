@@ -1,4 +1,4 @@
-package transfer
+package receiver
 
 import (
 	"errors"
@@ -9,11 +9,13 @@ import (
 	"testing"
 
 	"mft.dev/mft"
+	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/scan"
+	"mft.dev/mft/transfer/staging"
 )
 
 // failOnce fails the nth run of a step, before it is done or after.
-func failOnce(step string, nth int, done bool, cause error) stepper {
+func failOnce(step string, nth int, done bool, cause error) staging.Stepper {
 	n := 0
 	return func(s string, do func() error) error {
 		if s == step {
@@ -90,7 +92,7 @@ func failCommitStep(t *testing.T, step string, nth int, done, takes bool) {
 	f := newFixture(t)
 	f.write("one", randomBytes(1, 1000), 0o644)
 	f.write("two", nil, 0o600)
-	f.write("big", randomBytes(2, smallMax+1), 0o640)
+	f.write("big", randomBytes(2, transfer.SmallMax+1), 0o640)
 	f.write("sub/three", randomBytes(3, 70), 0o644)
 	c := &consumer{t: t, from: f.dst, to: filepath.Join(t.TempDir(), "taken"), seen: map[string]int{}}
 	if err := os.Mkdir(c.to, 0o755); err != nil {

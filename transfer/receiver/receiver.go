@@ -1,4 +1,13 @@
-package transfer
+// Package receiver is the receiving end of a transfer: it answers an offer that
+// was admitted, plans what it wants, verifies what lands, has it committed, and
+// gives the receipt. See package transfer for the whole conversation, and
+// package sender for its mirror.
+//
+// Whatever comes from the peer is held against what was announced and agreed;
+// the first thing that does not fit ends the attempt, and nothing of it has
+// appeared under a final name. How items come to their final names is for
+// package staging.
+package receiver
 
 import (
 	"context"
@@ -12,31 +21,46 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"mft.dev/mft"
+	"mft.dev/mft/internal/ring"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/staging"
 )
 
-// Receive answers an admitted offer, takes what is sent, and commits it. When
-// it returns a receipt, everything that the receipt vouches for is durable
-// under its final name, the journal has the transfer as delivered with this
-// receipt, and the receipt has been handed to the conversation.
+// Incoming is what Run receives.
+type Incoming struct {
+	// Offer was verified and admitted, and the transfer is in the journal in
+	// state running.
+	Offer   mft.Offer
+	Landing journal.Landing
+	Journal *journal.Journal
+	Meter   *transfer.Meter // required
+	Note    transfer.Note   // required
+}
+
+// Run answers an admitted offer, takes what is sent, and commits it. When it
+// returns a receipt, everything that the receipt vouches for is durable under
+// its final name, the journal has the transfer as delivered with this receipt,
+// and the receipt has been handed to the conversation.
 //
 // After an error the transfer stays as it is in the journal, and what has been
 // verified stays in its staging directory: the next attempt goes on there, or
-// [Discard] removes it. What the sender can do about the error it was told.
-func Receive(ctx context.Context, conv Conversation, in Incoming) (mft.Receipt, error) {
-	return receive(ctx, conv, in, nil)
+// staging.Discard removes it. What the sender can do about the error it was
+// told.
+func Run(ctx context.Context, conv transfer.Conversation, in Incoming) (mft.Receipt, error) {
+	return run(ctx, conv, in, nil)
 }
 
-func receive(ctx context.Context, conv Conversation, in Incoming, step stepper) (mft.Receipt, error) {
-	in.Meter.reset()
+func run(ctx context.Context, conv transfer.Conversation, in Incoming, step staging.Stepper) (mft.Receipt, error) {
+	in.Meter.Reset()
 	r, err := newReceiver(ctx, in)
 	if err != nil {
 		refuse(ctx, conv, err)
 		return mft.Receipt{}, err
 	}
-	r.step = step
-	defer r.place.close()
+	defer r.area.Close()
+	r.area.Watch(step)
 	decision := mft.Decision{Code: mft.CodeOK, DataKey: conv.DataKey(), Streams: 1}
 	if err := conv.Send(ctx, protocol.KindDecision, protocol.AppendDecision(nil, &decision)); err != nil {
 		return mft.Receipt{}, fmt.Errorf("sending the decision: %w", err)
@@ -46,7 +70,7 @@ func receive(ctx context.Context, conv Conversation, in Incoming, step stepper) 
 		return mft.Receipt{}, fmt.Errorf("opening the data connection: %w", err)
 	}
 	defer conn.Close()
-	receipt, err := r.run(ctx, conv, conn)
+	receipt, err := r.converse(ctx, conv, conn)
 	if err != nil {
 		return mft.Receipt{}, err
 	}
@@ -57,7 +81,7 @@ func receive(ctx context.Context, conv Conversation, in Incoming, step stepper) 
 }
 
 // Redeliver answers an offer of a transfer that already has its receipt.
-func Redeliver(ctx context.Context, conv Conversation, r mft.Receipt) error {
+func Redeliver(ctx context.Context, conv transfer.Conversation, r mft.Receipt) error {
 	decision := mft.Decision{Code: mft.CodeDelivered}
 	if err := conv.Send(ctx, protocol.KindDecision, protocol.AppendDecision(nil, &decision)); err != nil {
 		return fmt.Errorf("sending the decision: %w", err)
@@ -70,14 +94,14 @@ func Redeliver(ctx context.Context, conv Conversation, r mft.Receipt) error {
 
 // refuse tells the sender why this end cannot take part. That it could not be
 // told is no news: it will ask again.
-func refuse(ctx context.Context, conv Conversation, cause error) {
+func refuse(ctx context.Context, conv transfer.Conversation, cause error) {
 	reason := mft.ReasonOf(cause)
 	decision := mft.Decision{Code: reason.Code, Detail: reason.Detail}
 	_ = conv.Send(ctx, protocol.KindDecision, protocol.AppendDecision(nil, &decision))
 }
 
-// inItem is one announced item at the receiver.
-type inItem struct {
+// item is one announced item at the receiver.
+type item struct {
 	item    mft.Item
 	final   string // relative to the landing's root
 	wanted  bool   // content is due
@@ -93,70 +117,57 @@ type inItem struct {
 // window and the pending batch.
 type receiver struct {
 	in    Incoming
-	place *place
+	area  *staging.Area
 	known *knownSet
-	parts map[protocol.Key]journal.Partial
-	step  stepper
 
 	conn    net.Conn
 	writing sync.Mutex
 	frames  *protocol.FrameWriter
-	scratch []byte
+	answer  []byte
 
 	big *bigLanding // the file that DATA belongs to
 
 	mu        sync.Mutex
-	items     *window[inItem]
+	items     *ring.Ring[item]
 	manifest  *protocol.Manifest
 	hashedTo  uint64
 	delivered mft.Count // committed now or before
 	failed    int64
-	batch     batch
+	batch     staging.Batch
 	roomy     sync.Cond // batch has been taken, or stopped
 	stopped   bool      // the attempt is over: nobody takes the batch
-	failures  failures
+
+	failures transfer.Failures
 
 	seal chan mft.Seal
 	kick chan struct{} // the committer should look
 }
 
-// newReceiver brings what earlier attempts left into order and prepares the
-// place where items land.
+// newReceiver prepares the place where items land, and remembers what earlier
+// attempts delivered.
 func newReceiver(ctx context.Context, in Incoming) (*receiver, error) {
 	id := in.Offer.Transfer
-	if err := Recover(ctx, in.Journal, id); err != nil {
+	area, err := staging.Open(ctx, staging.Options{
+		Transfer: id, Journal: in.Journal, Landing: in.Landing, Single: in.Offer.Single, Announced: in.Offer.Announced,
+	})
+	if err != nil {
 		return nil, err
 	}
 	known, err := loadKnown(ctx, in.Journal, id)
 	if err != nil {
-		return nil, err
-	}
-	partials, err := in.Journal.Partials(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	p, err := openPlace(in)
-	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, area.Close())
 	}
 	r := &receiver{
-		in: in, place: p, known: known, parts: make(map[protocol.Key]journal.Partial),
-		items: newWindow[inItem](), manifest: protocol.NewManifest(),
+		in: in, area: area, known: known,
+		items: ring.New[item](transfer.Window), manifest: protocol.NewManifest(),
 		seal: make(chan mft.Seal, 1), kick: make(chan struct{}, 1),
 	}
 	r.roomy.L = &r.mu
-	for _, part := range partials {
-		r.parts[part.Key] = part
-	}
-	if err := p.prepare(in.Offer.Announced, r.parts); err != nil {
-		p.close()
-		return nil, err
-	}
 	return r, nil
 }
 
-// run takes part in the data connection until everything is committed.
-func (r *receiver) run(ctx context.Context, conv Conversation, conn net.Conn) (mft.Receipt, error) {
+// converse takes part in the data connection until everything is committed.
+func (r *receiver) converse(ctx context.Context, conv transfer.Conversation, conn net.Conn) (mft.Receipt, error) {
 	r.conn, r.frames = conn, protocol.NewFrameWriter(conn)
 	g, gctx := errgroup.WithContext(ctx)
 	woken := make(chan struct{})
@@ -171,7 +182,7 @@ func (r *receiver) run(ctx context.Context, conv Conversation, conn net.Conn) (m
 	g.Go(func() error {
 		defer r.abandonBig()
 		if err := r.land(gctx); err != nil {
-			return firstError(gctx, err)
+			return transfer.Cause(gctx, err)
 		}
 		close(landed)
 		return nil
@@ -185,7 +196,7 @@ func (r *receiver) run(ctx context.Context, conv Conversation, conn net.Conn) (m
 	if !wake() {
 		<-woken
 	}
-	r.batch.discard()
+	r.batch.Close()
 	if err != nil {
 		r.tell(err)
 	}
@@ -228,13 +239,13 @@ func (r *receiver) tell(cause error) {
 }
 
 // awaitSeal passes the sender's seal on.
-func (r *receiver) awaitSeal(ctx context.Context, conv Conversation) error {
+func (r *receiver) awaitSeal(ctx context.Context, conv transfer.Conversation) error {
 	kind, body, err := conv.Receive(ctx)
 	if err != nil {
-		return firstError(ctx, fmt.Errorf("waiting for the seal: %w", err))
+		return transfer.Cause(ctx, fmt.Errorf("waiting for the seal: %w", err))
 	}
 	if kind != protocol.KindSeal {
-		return unexpected(kind, body, protocol.KindSeal)
+		return transfer.Unexpected(kind, body, protocol.KindSeal)
 	}
 	seal, err := protocol.ParseSeal(body)
 	if err != nil {
@@ -254,7 +265,7 @@ func (r *receiver) land(ctx context.Context) error {
 			if errors.Is(err, io.EOF) {
 				err = errors.New("the peer closed it")
 			}
-			return disconnected("read from", err)
+			return transfer.Disconnected("read from", err)
 		}
 		switch kind {
 		case protocol.FrameData:
@@ -270,7 +281,7 @@ func (r *receiver) land(ctx context.Context) error {
 		}
 		payload, err := frames.Payload()
 		if err != nil {
-			return disconnected("read from", err)
+			return transfer.Disconnected("read from", err)
 		}
 		if kind == protocol.FrameEnd && len(payload) == 0 {
 			return r.checkComplete()
@@ -333,7 +344,7 @@ func (r *receiver) hear(ctx context.Context, kind protocol.FrameKind, payload []
 		}
 		return mft.Fail(f.Code, "transfer", "", fmt.Errorf("the sender stopped: %s", f.Detail))
 	}
-	return protocolError("a frame of kind %d does not come from a sender", kind)
+	return transfer.Nonsense("a frame of kind %d does not come from a sender", kind)
 }
 
 // checkComplete makes sure that END came when nothing is due any more.
@@ -341,11 +352,11 @@ func (r *receiver) checkComplete() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.big != nil {
-		return protocolError("the end came in the middle of a file")
+		return transfer.Nonsense("the end came in the middle of a file")
 	}
-	for i := r.items.first; i < r.items.next; i++ {
-		if it := r.items.at(i); it.wanted {
-			return protocolError("the end came before the content of item %d", i)
+	for i := r.items.First(); i < r.items.Next(); i++ {
+		if it := r.items.At(i); it.wanted {
+			return transfer.Nonsense("the end came before the content of item %d", i)
 		}
 	}
 	return nil
@@ -359,13 +370,13 @@ func (r *receiver) write(kind protocol.FrameKind, payload []byte) error {
 	stopped := r.stopped
 	r.mu.Unlock()
 	if stopped {
-		return disconnected("write to", net.ErrClosed)
+		return transfer.Disconnected("write to", net.ErrClosed)
 	}
-	if err := r.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-		return disconnected("write to", err)
+	if err := r.conn.SetWriteDeadline(time.Now().Add(transfer.WriteTimeout)); err != nil {
+		return transfer.Disconnected("write to", err)
 	}
 	if err := r.frames.WriteFrame(kind, payload); err != nil {
-		return disconnected("write to", err)
+		return transfer.Disconnected("write to", err)
 	}
 	return nil
 }

@@ -1,0 +1,70 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/zeebo/blake3"
+
+	"mft.dev/mft"
+	"mft.dev/mft/internal/confine"
+)
+
+// A Hash computes the digest of a file as its content goes by. Its Sum may be
+// taken at any point and is the digest of what went by so far.
+type Hash struct{ h *blake3.Hasher }
+
+// NewHash returns the hash of nothing.
+func NewHash() Hash { return Hash{blake3.New()} }
+
+// Write adds content. It never fails.
+func (h Hash) Write(b []byte) (int, error) { return h.h.Write(b) }
+
+// Reset begins anew.
+func (h Hash) Reset() { h.h.Reset() }
+
+// Sum returns the digest of what was written.
+func (h Hash) Sum() mft.Digest {
+	var d mft.Digest
+	h.h.Sum(d[:0])
+	return d
+}
+
+// WriteZeros adds n zero bytes, as which a hole counts.
+func (h Hash) WriteZeros(ctx context.Context, n int64) error {
+	zeros := make([]byte, min(n, Chunk))
+	for n > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		k := min(n, int64(len(zeros)))
+		h.h.Write(zeros[:k])
+		n -= k
+	}
+	return nil
+}
+
+// WriteFrom adds the first n bytes of f. It fails with io.ErrUnexpectedEOF when
+// there are fewer.
+func (h Hash) WriteFrom(ctx context.Context, f *os.File, n int64) error {
+	buf := make([]byte, Chunk)
+	for pos := int64(0); pos < n; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		k, err := f.ReadAt(buf[:min(n-pos, Chunk)], pos)
+		h.h.Write(buf[:k])
+		pos += int64(k)
+		if pos == n || err == nil {
+			continue
+		}
+		if errors.Is(err, io.EOF) {
+			return fmt.Errorf("hashing %d bytes: %w at %d", n, io.ErrUnexpectedEOF, pos)
+		}
+		return mft.Fail(confine.CodeFor(err), "read", f.Name(), err)
+	}
+	return nil
+}

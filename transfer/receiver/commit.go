@@ -1,0 +1,177 @@
+package receiver
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"mft.dev/mft"
+	"mft.dev/mft/journal"
+	"mft.dev/mft/protocol"
+	"mft.dev/mft/transfer/staging"
+)
+
+// stage adds an item to the batch, waiting while that is far too large.
+func (r *receiver) stage(it staging.Item) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for r.batch.Full() && !r.stopped {
+		r.roomy.Wait()
+	}
+	r.area.Add(&r.batch, it)
+	if r.batch.Grown() {
+		select {
+		case r.kick <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// take returns the batch when it is ripe, or in any case.
+func (r *receiver) take(anyway bool) staging.Batch {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !anyway && !r.batch.Ripe() {
+		return staging.Batch{}
+	}
+	b := r.batch
+	r.batch = staging.Batch{}
+	r.roomy.Broadcast()
+	return b
+}
+
+// commitAll commits batch after batch until everything has landed, and then
+// the last one together with the receipt.
+func (r *receiver) commitAll(ctx context.Context, landed <-chan struct{}) (mft.Receipt, error) {
+	tick := time.NewTicker(staging.BatchAge / 2)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return mft.Receipt{}, context.Cause(ctx)
+		case <-tick.C:
+		case <-r.kick:
+		case <-landed:
+			select {
+			case seal := <-r.seal:
+				return r.commitLast(ctx, seal)
+			case <-ctx.Done():
+				return mft.Receipt{}, context.Cause(ctx)
+			}
+		}
+		b := r.take(false)
+		if b.Len() == 0 {
+			continue
+		}
+		good, bad, err := r.area.Commit(ctx, &b, nil)
+		if err != nil {
+			return mft.Receipt{}, err
+		}
+		r.countRefused(bad)
+		if err := r.tellCommitted(good, bad); err != nil {
+			return mft.Receipt{}, err
+		}
+	}
+}
+
+// commitLast checks that what came is what the sender sealed, and commits the
+// last batch together with the receipt.
+func (r *receiver) commitLast(ctx context.Context, seal mft.Seal) (receipt mft.Receipt, err error) {
+	b := r.take(true)
+	r.mu.Lock()
+	sum := r.manifest.Sum()
+	r.mu.Unlock()
+	if sum != seal.Manifest {
+		b.Close()
+		return receipt, mft.Fail(mft.CodeCorrupt, "check seal", "",
+			fmt.Errorf("what came has manifest %v, the seal says %v", sum, seal.Manifest))
+	}
+	r.in.Note(mft.EventVerified, mft.CodeOK, "")
+	good, bad, err := r.area.Commit(ctx, &b, func(good []staging.Item, bad []staging.Refusal) func(*journal.Tx) error {
+		r.countRefused(bad)
+		receipt = r.receipt(&seal, good)
+		return func(tx *journal.Tx) error { return r.journalReceipt(tx, receipt) }
+	})
+	if err != nil {
+		return mft.Receipt{}, err
+	}
+	return receipt, r.tellCommitted(good, bad)
+}
+
+func (r *receiver) countRefused(bad []staging.Refusal) {
+	for i := range bad {
+		r.itemFailed(bad[i].Entry.Final, mft.ReasonOf(bad[i].Cause))
+	}
+}
+
+// receipt sums up the transfer, the last batch included.
+func (r *receiver) receipt(seal *mft.Seal, last []staging.Item) mft.Receipt {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	receipt := mft.Receipt{
+		Transfer: r.in.Offer.Transfer, Code: mft.CodeOK,
+		Received: r.delivered, Failed: r.failed + seal.Failed, Manifest: seal.Manifest,
+	}
+	for i := range last {
+		receipt.Received.Items++
+		receipt.Received.Bytes += last[i].Entry.Size
+	}
+	if receipt.Failed > 0 {
+		first := r.failures.First()
+		receipt.Code, receipt.Detail = mft.CodePartial, first.Detail
+		if receipt.Received.Items == 0 && first.Code != "" {
+			receipt.Code = first.Code
+		}
+	}
+	return receipt
+}
+
+func (r *receiver) journalReceipt(tx *journal.Tx, receipt mft.Receipt) error {
+	id := r.in.Offer.Transfer
+	if err := tx.StoreReceipt(id, receipt, nil); err != nil {
+		return err
+	}
+	if err := tx.SetProgress(id, receipt.Received, receipt.Received); err != nil {
+		return err
+	}
+	reason := mft.Reason{}
+	if !receipt.Code.OK() {
+		reason = mft.Reason{Code: receipt.Code, Detail: receipt.Detail}
+	}
+	return tx.SetState(id, mft.StateDelivered, reason, time.Now())
+}
+
+// tellCommitted lets the sender and this end's window know.
+func (r *receiver) tellCommitted(good []staging.Item, bad []staging.Refusal) error {
+	var frame []byte
+	var run protocol.Range
+	r.mu.Lock()
+	for i := range good {
+		it := &good[i]
+		if slot := r.items.At(it.Index); slot != nil {
+			slot.settled = true
+		}
+		r.delivered.Items++
+		r.delivered.Bytes += it.Entry.Size
+		if run.Count > 0 && it.Index == run.First+run.Count {
+			run.Count++
+			continue
+		}
+		if run.Count > 0 {
+			frame = protocol.AppendRange(frame, &run)
+		}
+		run = protocol.Range{First: it.Index, Count: 1}
+	}
+	r.advance()
+	r.mu.Unlock()
+	r.in.Meter.Moved(int64(len(good)), 0)
+	for i := range bad {
+		if err := r.tellFailed(bad[i].Index, bad[i].Cause); err != nil {
+			return err
+		}
+	}
+	if run.Count == 0 {
+		return nil
+	}
+	return r.write(protocol.FrameCommitted, protocol.AppendRange(frame, &run))
+}

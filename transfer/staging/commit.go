@@ -1,0 +1,193 @@
+package staging
+
+import (
+	"context"
+
+	"mft.dev/mft/internal/confine"
+	"mft.dev/mft/journal"
+)
+
+// A Stepper runs a step of the commit, by its name. Tests put one in that
+// fails a step before it is done, or after.
+type Stepper func(step string, do func() error) error
+
+// Watch has every step of later commits run by s. It is for tests.
+func (a *Area) Watch(s Stepper) { a.step = s }
+
+func (a *Area) run(step string, do func() error) error {
+	if a.step == nil {
+		return do()
+	}
+	return a.step(step, do)
+}
+
+// A Refusal is a staged item whose final name could not be taken.
+type Refusal struct {
+	Item
+	Cause error
+}
+
+// An Ending is what the last batch of a transfer adds to its commit. It is
+// told what was published and what was refused, and returns what has to be
+// journaled with it.
+type Ending func(good []Item, bad []Refusal) func(tx *journal.Tx) error
+
+// Commit brings a batch from the staging directory to its final names, in this
+// order and no other:
+//
+//	flush     content, attributes and temporary names are on stable storage
+//	prepare   the journal says PREPARED with every temporary and final name
+//	rename    each item takes its final name
+//	names     the directories that hold the final names are on stable storage
+//	commit    the journal says COMMITTED, and what the ending adds
+//
+// With an ending the directories get their attributes before names, and the
+// staging is cleared before commit. Only when Commit has returned may the
+// sender hear of it.
+//
+// After a crash the journal tells where it was. Without PREPARED nothing was
+// visible: what is staged is thrown away. With PREPARED, an item whose
+// temporary name is there still has to be renamed; one whose temporary name is
+// gone was renamed, even if its final name is gone as well, because a consumer
+// may take a file away the moment it appears.
+//
+// From this follow three rules. When a flush fails, the temporary files are
+// thrown away and never flushed again: the kernel may have dropped the pages
+// that it could not write. When the journal fails to say PREPARED, nothing is
+// thrown away: it may have said so and only failed to tell. And the temporary
+// file of an item that is refused outlives PREPARED.
+//
+// An error leaves the transfer for [Recover] and a further attempt. bad are
+// the items that were refused, each for a reason that concerns it alone.
+func (a *Area) Commit(ctx context.Context, b *Batch, ending Ending) (good []Item, bad []Refusal, err error) {
+	// Nothing of this is left half done because somebody lost patience.
+	ctx = context.WithoutCancel(ctx)
+	defer b.Close()
+	if err := a.run("flush", func() error { return a.flush(b) }); err != nil {
+		for i := range b.items {
+			b.items[i].close()
+			if temp := b.items[i].Entry.Temp; temp != "" {
+				a.remove(temp)
+			}
+		}
+		return nil, nil, err
+	}
+	entries := entriesOf(b.items)
+	n, err := a.prepare(ctx, entries)
+	if err != nil {
+		return nil, nil, err
+	}
+	if good, bad, err = a.publish(b); err != nil {
+		return nil, nil, err
+	}
+	if ending != nil {
+		if err := a.run("directories", a.setDirs); err != nil {
+			return nil, nil, err
+		}
+	}
+	if err := a.run("names", func() error { return a.syncNames(entries) }); err != nil {
+		return nil, nil, err
+	}
+	if ending == nil {
+		err = a.commit(ctx, n, good, bad, func(*journal.Tx) error { return nil })
+	} else {
+		err = a.end(ctx, n, good, bad, ending(good, bad))
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	for i := range bad {
+		a.remove(bad[i].Entry.Temp)
+	}
+	return good, bad, nil
+}
+
+// prepare journals PREPARED and returns the number of the batch, 0 when there
+// is nothing to rename or remember.
+func (a *Area) prepare(ctx context.Context, entries []journal.Entry) (n int64, err error) {
+	if len(entries) == 0 {
+		return 0, nil
+	}
+	err = a.run("prepare", func() error {
+		return a.journal.Update(ctx, func(tx *journal.Tx) error {
+			var err error
+			n, err = tx.Prepare(a.id, entries)
+			return err
+		})
+	})
+	return n, err
+}
+
+// publish renames every item of a batch to its final name.
+func (a *Area) publish(b *Batch) (good []Item, bad []Refusal, err error) {
+	for _, it := range b.items {
+		if it.Entry.Temp == "" {
+			good = append(good, it)
+			continue
+		}
+		err := a.run("rename", func() error { return publish(a.root, &it.Entry) })
+		switch {
+		case err == nil:
+			good = append(good, it)
+		case ItemLevel(err) && stillThere(a.root, it.Entry.Temp):
+			bad = append(bad, Refusal{it, err})
+		default:
+			return nil, nil, err
+		}
+	}
+	return good, bad, nil
+}
+
+func (a *Area) commit(ctx context.Context, n int64, good []Item, bad []Refusal, more func(*journal.Tx) error) error {
+	return a.run("commit", func() error {
+		return a.journal.Update(ctx, func(tx *journal.Tx) error {
+			if err := journalCommit(tx, a.id, n, entriesOf(good), len(bad) > 0); err != nil {
+				return err
+			}
+			return more(tx)
+		})
+	})
+}
+
+// end commits the last batch, with what the ending adds, and clears the
+// staging: before the commit, so that it costs no transaction of its own,
+// unless a refused item's temporary file must outlive PREPARED.
+func (a *Area) end(ctx context.Context, n int64, good []Item, bad []Refusal, more func(*journal.Tx) error) error {
+	forget := func(tx *journal.Tx) error { return tx.ClearStaging(a.id) }
+	if len(bad) == 0 {
+		if err := a.run("clear", a.clear); err != nil {
+			return err
+		}
+		return a.commit(ctx, n, good, bad, func(tx *journal.Tx) error {
+			if err := more(tx); err != nil {
+				return err
+			}
+			return forget(tx)
+		})
+	}
+	if err := a.commit(ctx, n, good, bad, more); err != nil {
+		return err
+	}
+	if err := a.clear(); err != nil {
+		return err
+	}
+	return a.journal.Update(ctx, forget)
+}
+
+// entriesOf returns what the journal has to know of items.
+func entriesOf(items []Item) []journal.Entry {
+	entries := make([]journal.Entry, 0, len(items))
+	for i := range items {
+		if items[i].Made {
+			entries = append(entries, items[i].Entry)
+		}
+	}
+	return entries
+}
+
+// stillThere reports whether a temporary name exists. When that cannot be
+// found out it says yes, so that nothing is taken for delivered by mistake.
+func stillThere(root *confine.Root, temp string) bool {
+	_, err := root.Lstat(temp)
+	return !notThere(err)
+}
