@@ -121,7 +121,7 @@ func (*localPath) Schema() map[string]any { return text("") }
 type hostPath string
 
 func (v *hostPath) ReadText(s string) error {
-	if why := unusable(s, absoluteSomewhere(s)); why != "" {
+	if why := unusable(s, AbsoluteSomewhere(s)); why != "" {
 		return errors.New(why)
 	}
 	*v = hostPath(s)
@@ -130,7 +130,9 @@ func (v *hostPath) ReadText(s string) error {
 
 func (*hostPath) Schema() map[string]any { return text(`^(/|[A-Za-z]:[\\/]|\\\\)`) }
 
-func absoluteSomewhere(s string) bool {
+// AbsoluteSomewhere reports whether path is absolute on some system: it begins
+// with a slash, a drive or two backslashes.
+func AbsoluteSomewhere(s string) bool {
 	drive := len(s) > 2 && s[1] == ':' && (s[2] == '\\' || s[2] == '/')
 	return strings.HasPrefix(s, "/") || strings.HasPrefix(s, `\\`) || drive
 }

@@ -151,7 +151,7 @@ func FuzzDestinations(f *testing.F) {
 			t.Fatalf("readDestinations = %v, %v; want one of them", list, err)
 		}
 		for _, d := range list {
-			if d.Agent == "" || !absoluteSomewhere(d.Path) {
+			if d.Agent == "" || !AbsoluteSomewhere(d.Path) {
 				t.Errorf("readDestinations let %+v through", d)
 			}
 		}

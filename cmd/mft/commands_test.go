@@ -134,3 +134,23 @@ func TestExamplesAreUnderstood(t *testing.T) {
 		t.Errorf("%d examples were tried, want at least 10", n)
 	}
 }
+
+// TestCompletions asks for proposals where no agent answers.
+func TestCompletions(t *testing.T) {
+	for _, args := range [][]string{
+		{"copy", "--dest-agent", ""},
+		{"req", "--source-agent", ""},
+		{"peer", "show", ""},
+		{"transfer", "cancel", ""},
+		{"transfer", "list", "--peer", ""},
+	} {
+		s := testShell(t)
+		args = append([]string{"__complete", "--socket", "/nonexistent/agent.sock"}, args...)
+		if status := execute(t.Context(), s, args); status != exit.OK {
+			t.Errorf("mft %q ends with %d", args, status)
+		}
+		if want := fmt.Sprintf(":%d", cobra.ShellCompDirectiveNoFileComp); !strings.Contains(fmt.Sprint(s.out), want) {
+			t.Errorf("mft %q proposes %q, want nothing, and no files", args, s.out)
+		}
+	}
+}

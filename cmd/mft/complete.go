@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
 	"mft.dev/mft"
@@ -11,39 +13,38 @@ import (
 type completions = func(c *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective)
 
 func completeWith(c *cobra.Command, flag string, f completions) {
-	// The error says that there is no such flag, which is a defect that the
-	// test of the completions finds.
+	// The error says that there is no such flag: TestCompletions finds that.
 	_ = c.RegisterFlagCompletionFunc(flag, f)
 }
 
-// completePeers proposes the names of known peers; without an agent, none.
-func (s *shell) completePeers(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	client, err := s.client()
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	ctx, cancel := quick(c.Context())
-	defer cancel()
-	peers, err := client.Peers(ctx)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var names []string
-	for _, p := range peers {
-		names = append(names, string(p.Name))
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
-}
-
-// completeTransfers proposes the transfers to which an action applies.
-func (s *shell) completeTransfers(ended bool) completions {
+// proposals asks the agent; without one there are none.
+func (s *shell) proposals(ask func(ctx context.Context, client *localapi.Client) ([]string, error)) completions {
 	return func(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		ctx, cancel := context.WithTimeout(c.Context(), completionTime)
+		defer cancel()
 		client, err := s.client()
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		ctx, cancel := quick(c.Context())
-		defer cancel()
+		list, _ := ask(ctx, client) // who presses Tab wants no error
+		return list, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// completePeers proposes the names of known peers.
+func (s *shell) completePeers() completions {
+	return s.proposals(func(ctx context.Context, client *localapi.Client) (names []string, err error) {
+		peers, err := client.Peers(ctx)
+		for _, p := range peers {
+			names = append(names, string(p.Name))
+		}
+		return names, err
+	})
+}
+
+// completeTransfers proposes transfers that have ended, or that have not.
+func (s *shell) completeTransfers(ended bool) completions {
+	return s.proposals(func(ctx context.Context, client *localapi.Client) (ids []string, err error) {
 		var filter localapi.Filter
 		for _, state := range mft.States() {
 			if state.Terminal() == ended {
@@ -51,13 +52,9 @@ func (s *shell) completeTransfers(ended bool) completions {
 			}
 		}
 		rows, err := client.Transfers(ctx, filter)
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		var ids []string
 		for _, row := range rows {
 			ids = append(ids, row.ID.String()+"\t"+string(row.State)+" "+string(row.Peer))
 		}
-		return ids, cobra.ShellCompDirectiveNoFileComp
-	}
+		return ids, err
+	})
 }

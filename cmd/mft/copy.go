@@ -1,8 +1,6 @@
 package main
 
 import (
-	"strings"
-
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -25,7 +23,7 @@ func newCopy(s *shell) *cobra.Command {
 	var o copyOrder
 	c := copyCommand(&o)
 	c.RunE = func(c *cobra.Command, args []string) error { return s.copy(c, args, o) }
-	completeWith(c, "dest-agent", s.completePeers)
+	completeWith(c, "dest-agent", s.completePeers())
 	return c
 }
 
@@ -149,6 +147,9 @@ func (s *shell) copyOrder(args []string, o copyOrder) (localapi.CopyOrder, error
 		return order, exit.Misused("copy needs --dest-agent and --dest-path, or a destinations file in --config")
 	}
 	if o.list != "" && o.agentConfig == "" {
+		if _, err := config.LoadDestinations(o.list); err == nil {
+			return order, exit.Misused("--config names destinations, and --dest-agent another one; give one of the two")
+		}
 		s.configFile = o.list
 	}
 	name, err := mft.ParseAgentName(o.agent)
@@ -165,8 +166,7 @@ func (s *shell) copyOrder(args []string, o copyOrder) (localapi.CopyOrder, error
 // absoluteThere refuses a path of another host that depends on a working
 // directory, which the agent there does not have.
 func absoluteThere(flag, path string) error {
-	drive := len(path) > 2 && path[1] == ':' && (path[2] == '\\' || path[2] == '/')
-	if drive || strings.HasPrefix(path, "/") || strings.HasPrefix(path, `\\`) {
+	if config.AbsoluteSomewhere(path) {
 		return nil
 	}
 	return exit.Misused("%s %q is not absolute; the agent there has no working directory to start from", flag, path)

@@ -38,7 +38,7 @@ func newPeerShow(s *shell) *cobra.Command {
 		Use:               "show NAME",
 		Short:             "Show one peer: keys, connection, grants",
 		Args:              takes(1, 1, "the NAME of a peer"),
-		ValidArgsFunction: s.completePeers,
+		ValidArgsFunction: s.completePeers(),
 		RunE: func(c *cobra.Command, args []string) error {
 			name, client, err := s.named(args[0])
 			if err != nil {
@@ -103,7 +103,7 @@ an earlier allow granted: what is left out is taken away. Grants that stand in
 the configuration stay.`,
 		Example:           "  mft peer allow ledger --files-into /srv/in --requests-root /srv/out",
 		Args:              takes(1, 1, "the NAME of a peer"),
-		ValidArgsFunction: s.completePeers,
+		ValidArgsFunction: s.completePeers(),
 		RunE: func(c *cobra.Command, args []string) error {
 			if nothing == (g.into != "" || g.root != "") {
 				return exit.Misused("peer allow needs --files-into, --requests-root or both; or --nothing alone")
@@ -137,7 +137,7 @@ func newPeerRemove(s *shell) *cobra.Command {
 		Long: `Trust a peer no longer: its connections are closed, its transfers that have not
 ended fail, and its keys are not believed again until it is paired anew.`,
 		Args:              takes(1, 1, "the NAME of a peer"),
-		ValidArgsFunction: s.completePeers,
+		ValidArgsFunction: s.completePeers(),
 		RunE: func(c *cobra.Command, args []string) error {
 			name, client, err := s.named(args[0])
 			if err != nil {

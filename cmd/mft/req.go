@@ -37,7 +37,7 @@ single file, unless it is a directory already.`,
 	overwriteFlag(f, &o.overwrite)
 	f.BoolVar(&o.detach, "detach", false, "print the transfer id and return")
 	spellings(f, map[string]string{"sourceAgent": "source-agent", "sourcePath": "source-path"})
-	completeWith(c, "source-agent", s.completePeers)
+	completeWith(c, "source-agent", s.completePeers())
 	return c
 }
 

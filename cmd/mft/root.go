@@ -19,15 +19,11 @@ func execute(ctx context.Context, s *shell, args []string) exit.Status {
 	err := root.ExecuteContext(ctx)
 	if err != nil && !errors.As(err, new(*mft.Error)) && !errors.As(err, new(exit.Ended)) && ctx.Err() == nil {
 		// What has no code comes from the parser of command lines.
-		err = exit.Misused("%s", firstLine(err.Error()))
+		first, _, _ := strings.Cut(err.Error(), "\n")
+		err = exit.Misused("%s", first)
 	}
 	exit.Complain(s.errs, err)
 	return exit.Of(err)
-}
-
-func firstLine(text string) string {
-	line, _, _ := strings.Cut(text, "\n")
-	return line
 }
 
 // newRoot puts all commands together.
@@ -67,7 +63,6 @@ on which they are typed, through a local socket.`,
 		newStatus(s), newDoctor(s), newConfig(s), newVersion(s),
 		newExitTopic(),
 	)
-	root.SetHelpCommandGroupID("")
 	return root
 }
 

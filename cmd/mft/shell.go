@@ -19,6 +19,9 @@ import (
 	"mft.dev/mft/cmd/mft/follow"
 )
 
+// completionTime is how long somebody who presses Tab waits at most.
+const completionTime = 2 * time.Second
+
 // A shell is what a command knows of the place where it was typed.
 type shell struct {
 	in        io.Reader
@@ -70,17 +73,13 @@ func (s *shell) socketPath() (string, error) {
 		return "", err
 	case cfg.Path == "":
 		if _, err := os.Stat(cfg.Agent.Socket); errors.Is(err, fs.ErrNotExist) {
-			if system := config.SystemSocket(s.env); exists(system) {
+			system := config.SystemSocket(s.env)
+			if _, err := os.Stat(system); err == nil {
 				return system, nil
 			}
 		}
 	}
 	return cfg.Agent.Socket, nil
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }
 
 // absolute returns path as the agent, which runs elsewhere, needs it. A
@@ -140,9 +139,4 @@ func (s *shell) follow(ctx context.Context, client *localapi.Client, placed []lo
 		f.Columns = s.columns()
 	}
 	return f.Follow(ctx, client, placed)
-}
-
-// quick bounds the time that something on the side may take.
-func quick(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, 2*time.Second)
 }

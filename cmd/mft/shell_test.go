@@ -62,6 +62,7 @@ func TestCopyOrder(t *testing.T) {
 		{"destinations file, overwrite where it does not say", []string{"a", "--config=testdata/destinations.yaml", "--overwrite=version"}, localapi.CopyOrder{Sources: []string{"/home/u/a"}, Destinations: []localapi.Destination{
 			{Agent: "ledger", Path: "/srv/in/", Overwrite: mft.OverwriteVersion}, {Agent: "branch", Path: "/srv/in/report.csv", Overwrite: mft.OverwriteNever},
 		}}, ""},
+		{"destinations file and a destination", []string{"a", "--config", "testdata/destinations.yaml", "--dest-agent", "ledger", "--dest-path", "/in"}, localapi.CopyOrder{}, mft.CodeUsage},
 		{"no destinations file", []string{"a", "--config", "testdata/none.yaml"}, localapi.CopyOrder{}, mft.CodeConfig},
 		{"nothing", nil, localapi.CopyOrder{}, mft.CodeUsage},
 		{"no destination", []string{"a"}, localapi.CopyOrder{}, mft.CodeUsage},

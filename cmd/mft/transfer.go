@@ -64,7 +64,7 @@ func newTransferList(s *shell) *cobra.Command {
 	f.StringVar(&peer, "peer", "", "only those with agent `NAME`")
 	f.StringVar(&filter.Channel, "channel", "", "only those of channel `NAME`")
 	f.IntVar(&filter.Limit, "limit", 50, "at most `N`")
-	completeWith(c, "peer", s.completePeers)
+	completeWith(c, "peer", s.completePeers())
 	return c
 }
 

@@ -12,7 +12,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config"
 	"mft.dev/mft/agent/localapi"
-	"mft.dev/mft/cmd/mft/show"
+	"mft.dev/mft/cmd/mft/progress"
 )
 
 // A Grade says how much a finding matters.
@@ -45,7 +45,7 @@ func bad(what string, err error) Finding {
 
 // reported makes a finding of a problem that the agent reports.
 func reported(g Grade, what, prefix string, p *localapi.Problem) Finding {
-	return Finding{Grade: g, What: what, Says: prefix + show.Sentence(p), Remedy: p.Remedy}
+	return Finding{Grade: g, What: what, Says: prefix + progress.Sentence(p.Code, p.Detail), Remedy: p.Remedy}
 }
 
 // An Agent tells how it is; *localapi.Client is the way to one.

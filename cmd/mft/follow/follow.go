@@ -18,7 +18,6 @@ import (
 	"mft.dev/mft/agent/localapi"
 	"mft.dev/mft/cmd/mft/exit"
 	"mft.dev/mft/cmd/mft/progress"
-	"mft.dev/mft/cmd/mft/show"
 )
 
 // A followed is one transfer on its way to its end.
@@ -164,7 +163,7 @@ func (one *followed) state() progress.State {
 		Moved: mft.Count(one.row.Moved), Totals: mft.Count(one.row.Totals),
 	}
 	if r := one.row.Reason; r != nil {
-		s.Why = show.Sentence(r)
+		s.Why = progress.Sentence(r.Code, r.Detail)
 	}
 	return s
 }
@@ -272,6 +271,9 @@ func (one *followed) failure() error {
 
 // leave says that the transfers go on.
 func (f *Follower) leave() error {
+	if f.drawn > 0 {
+		fmt.Fprint(f.Out, "\r\x1b[K") // over the ^C that the terminal shows
+	}
 	for _, one := range f.list {
 		if one.row.State.Terminal() {
 			continue

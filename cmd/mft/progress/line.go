@@ -5,7 +5,6 @@ import (
 	"math"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"mft.dev/mft"
@@ -171,26 +170,4 @@ func Clock(d time.Duration) string {
 		return fmt.Sprintf("%d:%02d:%02d", s/3600, s/60%60, s%60)
 	}
 	return fmt.Sprintf("%d:%02d", s/60, s%60)
-}
-
-// Plain returns s when a terminal can show it as it is, else a quoted form:
-// names of files are any bytes, and some of them are commands to a terminal.
-func Plain(s string) string {
-	if s != "" && utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return s
-	}
-	return fmt.Sprintf("%q", s)
-}
-
-// Text is Plain for a sentence, which may have quotes and several lines: it
-// comes back without quotes around it.
-func Text(sentence string) string {
-	lines := strings.Split(sentence, "\n")
-	for i, line := range lines {
-		if quoted := Plain(line); quoted != line {
-			line = strings.TrimSuffix(strings.TrimPrefix(quoted, `"`), `"`)
-			lines[i] = strings.ReplaceAll(line, `\"`, `"`)
-		}
-	}
-	return strings.Join(lines, "\n")
 }

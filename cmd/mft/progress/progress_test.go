@@ -219,3 +219,20 @@ func TestText(t *testing.T) {
 		}
 	}
 }
+
+func TestSentence(t *testing.T) {
+	tests := []struct {
+		code         mft.Code
+		detail, want string
+	}{
+		{mft.CodeNoSpace, "", "there is not enough free space [INSUFFICIENT_SPACE]"},
+		{mft.CodeNoSpace, "reserve \"/srv\"", "reserve \"/srv\" [INSUFFICIENT_SPACE]"},
+		{mft.CodeNoSpace, "reserve [INSUFFICIENT_SPACE]", "reserve [INSUFFICIENT_SPACE]"},
+		{mft.CodeNoSpace, "two\nlines\x1b", `two\nlines\x1b [INSUFFICIENT_SPACE]`},
+	}
+	for _, tt := range tests {
+		if got := Sentence(tt.code, tt.detail); got != tt.want {
+			t.Errorf("Sentence(%s, %q) = %q, want %q", tt.code, tt.detail, got, tt.want)
+		}
+	}
+}

@@ -38,22 +38,8 @@ func page(out io.Writer, fill func(line func(name, format string, args ...any)))
 	})
 }
 
-// Sentence writes a problem as one line with its code.
-func Sentence(p *localapi.Problem) string {
-	text := p.Detail
-	if text == "" {
-		text = p.Code.Sentence()
-	}
-	if tag := "[" + string(p.Code) + "]"; !strings.HasSuffix(text, tag) {
-		text += " " + tag
-	}
-	return oneLine(text)
-}
-
-// oneLine is a sentence that cannot break a table or command a terminal.
-func oneLine(text string) string {
-	return strings.ReplaceAll(progress.Text(text), "\n", `\n`)
-}
+// sentence writes a problem as one line with its code.
+func sentence(p *localapi.Problem) string { return progress.Sentence(p.Code, p.Detail) }
 
 // Ago writes how long something has lasted, roughly.
 func Ago(d time.Duration) string {

@@ -31,7 +31,7 @@ func Status(w io.Writer, a localapi.Status, now time.Time) {
 		if i == 0 {
 			fmt.Fprintln(w)
 		}
-		fmt.Fprintf(w, "note: %s\n", oneLine(note))
+		fmt.Fprintf(w, "note: %s\n", progress.OneLine(note))
 	}
 }
 
@@ -49,7 +49,7 @@ func statusTransfers(w io.Writer, a localapi.Status) {
 	for _, row := range a.Waiting {
 		why := "no reason given"
 		if row.Reason != nil {
-			why = Sentence(row.Reason)
+			why = sentence(row.Reason)
 		}
 		fmt.Fprintf(w, "  %s %s waits: %s\n", row.ID, route(row), why)
 	}
@@ -65,7 +65,7 @@ func statusPeers(w io.Writer, peers []localapi.Peer) {
 		for _, p := range peers {
 			fmt.Fprintf(w, "  %s\t%s\t%s", p.Name, p.Link, OrDash(p.Address))
 			if p.LinkReason != nil {
-				fmt.Fprintf(w, "\t%s", Sentence(p.LinkReason))
+				fmt.Fprintf(w, "\t%s", sentence(p.LinkReason))
 			}
 			fmt.Fprintln(w)
 		}
@@ -88,7 +88,7 @@ func statusChannels(w io.Writer, channels []localapi.ChannelStatus, now time.Tim
 				fmt.Fprintf(w, "\t%d not stable yet", c.Settling)
 			}
 			if c.Problem != nil {
-				fmt.Fprintf(w, "\t%s", Sentence(c.Problem))
+				fmt.Fprintf(w, "\t%s", sentence(c.Problem))
 			}
 			fmt.Fprintln(w)
 		}

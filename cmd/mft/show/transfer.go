@@ -100,7 +100,7 @@ func reason(line func(name, format string, args ...any), p *localapi.Problem) {
 	if p == nil {
 		return
 	}
-	line("reason", "%s", Sentence(p))
+	line("reason", "%s", sentence(p))
 	if p.Remedy != "" {
 		line("remedy", "%s", p.Remedy)
 	}
@@ -110,7 +110,7 @@ func reason(line func(name, format string, args ...any), p *localapi.Problem) {
 func event(e localapi.Event) string {
 	text := ""
 	if e.Detail != "" {
-		text = "\t" + oneLine(e.Detail)
+		text = "\t" + progress.OneLine(e.Detail)
 	}
 	if tag := "[" + string(e.Code) + "]"; !e.Code.OK() && !strings.HasSuffix(e.Detail, tag) {
 		if text == "" {
