@@ -32,6 +32,7 @@ const (
 	CodeQuota       Code = "QUOTA_EXCEEDED"
 	CodePermission  Code = "INSUFFICIENT_PERMISSION"
 	CodeNameTooLong Code = "NAME_TOO_LONG"
+	CodeTooLarge    Code = "FILE_TOO_LARGE"
 	CodeReadOnly    Code = "READ_ONLY"
 	CodeExists      Code = "EXISTS"
 	CodeNotFound    Code = "NOT_FOUND"
@@ -93,6 +94,7 @@ var meanings = [...]meaning{
 	{CodeQuota, "the disk quota is used up", "raise the quota of the service user or remove files; the transfer goes on by itself", true},
 	{CodePermission, "the service user lacks the permission", "give the user that runs mft access to the path that is named", false},
 	{CodeNameTooLong, "the name is longer than the file system allows", "shorten the name; most file systems allow 255 bytes a component", false},
+	{CodeTooLarge, "the file is larger than the file system or the limits of the service user allow", "use another file system, or raise the limit (`LimitFSIZE=`, `ulimit -f`)", false},
 	{CodeReadOnly, "the file system is read-only", "mount it writable; look in the kernel log for the cause", true},
 	{CodeExists, "a file of that name is already there", "use --overwrite=true, or another destination path", false},
 	{CodeNotFound, "there is no such file or directory", "check the path on the host that is named", false},

@@ -66,13 +66,38 @@ func (s *Set) Announced(ctx context.Context) (mft.Count, error) {
 			return mft.Count{}, nil
 		}
 		for e, err := range src.Items(ctx) {
-			if err == nil {
-				sum.Items++
-				sum.Bytes += e.Item.Size
+			if err != nil {
+				continue
 			}
+			size, err := content(src, e)
+			if err != nil {
+				continue // whoever sends it says why it cannot be read
+			}
+			sum.Items++
+			sum.Bytes += size
 		}
 	}
 	return sum, ctx.Err()
+}
+
+// content returns how many bytes of a file are not holes: what it will take at
+// the other end.
+func content(src *scan.Source, e scan.Entry) (int64, error) {
+	f, _, err := src.OpenItem(e)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	var sum int64
+	for x, err := range confine.Extents(f, e.Item.Size) {
+		if err != nil {
+			return 0, err
+		}
+		if !x.Hole {
+			sum += x.Length
+		}
+	}
+	return sum, nil
 }
 
 // Open opens the sources of t. Errors: those of scan.Open and

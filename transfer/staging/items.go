@@ -26,7 +26,7 @@ type madeDir struct {
 // another name could still be delivered.
 func ItemLevel(err error) bool {
 	switch mft.CodeOf(err) {
-	case mft.CodeBadPath, mft.CodePermission, mft.CodeNameTooLong, mft.CodeExists, mft.CodeNotFound,
+	case mft.CodeBadPath, mft.CodePermission, mft.CodeNameTooLong, mft.CodeTooLarge, mft.CodeExists, mft.CodeNotFound,
 		mft.CodeNotRegular, mft.CodeWrongType, mft.CodeSymlink:
 		return true
 	}

@@ -14,7 +14,7 @@ func TestCodeForErrno(t *testing.T) {
 	for errno, want := range map[syscall.Errno]mft.Code{
 		unix.ENOSPC: mft.CodeNoSpace, unix.EDQUOT: mft.CodeQuota,
 		unix.EACCES: mft.CodePermission, unix.EPERM: mft.CodePermission,
-		unix.ENAMETOOLONG: mft.CodeNameTooLong, unix.EROFS: mft.CodeReadOnly,
+		unix.EFBIG: mft.CodeTooLarge, unix.ENAMETOOLONG: mft.CodeNameTooLong, unix.EROFS: mft.CodeReadOnly,
 		unix.EEXIST: mft.CodeExists, unix.ENOTEMPTY: mft.CodeExists, unix.ENOENT: mft.CodeNotFound,
 		unix.ELOOP: mft.CodeSymlink, unix.ENOTDIR: mft.CodeWrongType, unix.EISDIR: mft.CodeWrongType,
 		unix.EIO: mft.CodeIO, unix.ESTALE: mft.CodeIO, unix.EUCLEAN: mft.CodeIO, unix.ENOTCONN: mft.CodeIO,

@@ -20,6 +20,8 @@ func codeOfErrno(e syscall.Errno) mft.Code {
 		return mft.CodeQuota
 	case unix.EACCES, unix.EPERM:
 		return mft.CodePermission
+	case unix.EFBIG:
+		return mft.CodeTooLarge
 	case unix.ENAMETOOLONG:
 		return mft.CodeNameTooLong
 	case unix.EROFS:
