@@ -62,7 +62,7 @@ agent is chosen by --agent-config or MFT_CONFIG, and by --config where
 	f.StringVar(&o.agentConfig, "agent-config", "", "configuration `FILE` of the agent")
 	f.BoolVar(&o.detach, "detach", false, "print the transfer ids and return")
 	f.StringVar(&o.fileName, "file-name", "", "azure-mft's way to name the file")
-	hide(f, "file-name")
+	f.Lookup("file-name").Hidden = true
 	spellings(f, map[string]string{
 		"destAgent": "dest-agent", "destinationAgent": "dest-agent",
 		"destPath": "dest-path", "destinationPath": "dest-path", "destinationFileName": "dest-path",
@@ -74,13 +74,6 @@ agent is chosen by --agent-config or MFT_CONFIG, and by --config where
 // overwriteFlag adds --overwrite, which takes its value also after a space.
 func overwriteFlag(f *pflag.FlagSet, value *string) {
 	f.StringVar(value, "overwrite", "true", "replace files that are there: `true|false|version`; version keeps the old one as NAME.~N~")
-}
-
-// hide keeps a flag that only azure-mft's users know out of the help page.
-func hide(f *pflag.FlagSet, name string) {
-	if flag := f.Lookup(name); flag != nil {
-		flag.Hidden = true
-	}
 }
 
 // spellings accepts other names for flags.

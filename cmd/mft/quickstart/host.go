@@ -51,19 +51,47 @@ func (h *host) configure(channels ...mft.Channel) error {
 	case err != nil:
 		return err
 	}
+	moved, err := shortSocket(cfg)
+	if err != nil {
+		return err
+	}
 	h.cfg, h.client = cfg, localapi.NewClient(cfg.Agent.Socket)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if _, err := h.client.Status(ctx); err == nil {
 		return mft.Fail(mft.CodeRunning, "start agent "+string(h.name)+" in", h.dir, errors.New("a quickstart already runs there"))
 	}
-	if cfg.Agent.Listen != "" && free(cfg.Agent.Listen) {
+	if cfg.Agent.Listen == "" || !free(cfg.Agent.Listen) {
+		if cfg.Agent.Listen, err = freeAddress(); err != nil {
+			return err
+		}
+		moved = true
+	}
+	if !moved {
 		return nil
 	}
-	if cfg.Agent.Listen, err = freeAddress(); err != nil {
-		return err
-	}
 	return h.write()
+}
+
+// longestSocket is what every system takes for the path of a socket, in bytes.
+const longestSocket = 103
+
+// shortSocket moves the socket into a directory of its own for temporary files
+// if the path below a deep directory is too long for one, and reports whether
+// it did. A directory that was cleaned away is not made again by its name,
+// which somebody else may have taken.
+func shortSocket(cfg *config.Config) (moved bool, err error) {
+	dir := filepath.Dir(cfg.Agent.Socket)
+	_, err = os.Lstat(dir)
+	inside := strings.HasPrefix(cfg.Agent.Socket, cfg.Agent.DataDir)
+	if len(cfg.Agent.Socket) <= longestSocket && (inside || err == nil) {
+		return false, nil
+	}
+	if dir, err = os.MkdirTemp("", "mft-"); err != nil {
+		return false, mft.Fail(mft.CodePermission, "make a directory for the socket in", os.TempDir(), cause(err))
+	}
+	cfg.Agent.Socket = filepath.Join(dir, "agent.sock")
+	return true, nil
 }
 
 func (h *host) write() error {
@@ -107,7 +135,9 @@ func (h *host) start(program, name string, died func(error)) error {
 	cmd := exec.Command(program, "run", "--config", h.file())
 	cmd.Args[0] = name
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "MFT_CONFIG=") })
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "MFT_CONFIG=") || strings.HasPrefix(v, "NOTIFY_SOCKET=")
+	})
 	cmd.SysProcAttr = childAttributes()
 	h.ended = make(chan struct{})
 	started := make(chan error, 1)
