@@ -256,6 +256,23 @@ func TestVerifyChainRefuses(t *testing.T) {
 	}
 }
 
+// A key that is pinned for erp, but was certified under another name, does not
+// vouch: no agent that keeps to the rules makes such a certificate.
+func TestChainOfTwoNames(t *testing.T) {
+	old, err := newSigningKey("bank", start, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	successor, err := newSigningKey("erp", start, &old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trust, _ := newTrust(t)
+	add(t, trust, peerOf("erp", old.pin))
+	_, err = trust.VerifyChain(parseChain(t, successor.chain), start)
+	wantCode(t, "VerifyChain", err, mft.CodeUntrusted)
+}
+
 func ecdsaCertificate(t *testing.T, name string) *x509.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

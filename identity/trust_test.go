@@ -276,6 +276,24 @@ func TestVerifyEnvelope(t *testing.T) {
 	}
 }
 
+func TestVerifyEnvelopeByAnOldKey(t *testing.T) {
+	erp := newKeys(t, "erp")
+	old := signed(erp, func(*protocol.Envelope) {})
+	trust, _ := newTrust(t)
+	add(t, trust, peerOf("erp", erp.Pin()))
+	if _, err := trust.VerifyChain(chainOf(t, erp), start); err != nil {
+		t.Fatal(err)
+	}
+	rotate(t, erp, start)
+	if _, err := trust.VerifyChain(chainOf(t, erp), start); err != nil {
+		t.Fatal(err)
+	}
+	end := start.Add(DefaultOverlap)
+	wantCode(t, "Verify within the overlap", trust.Verify(old, end.Add(-time.Second)), mft.CodeOK)
+	wantCode(t, "Verify after the overlap", trust.Verify(old, end), mft.CodeBadSigned)
+	wantCode(t, "Verify by the new key", trust.Verify(signed(erp, func(*protocol.Envelope) {}), end), mft.CodeOK)
+}
+
 func TestPublicKeyIsKept(t *testing.T) {
 	erp := newKeys(t, "erp")
 	trust, path := newTrust(t)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -119,9 +118,7 @@ func TestDisconnectEndsConversations(t *testing.T) {
 	send(t, b1, protocol.KindDecision, "yes")
 	receive(t, a1, protocol.KindDecision, "yes")
 	send(t, a2, protocol.KindSeal, "last words")
-	for len(b2.inbox) == 0 { // until they are there
-		runtime.Gosched()
-	}
+	until(t, func() bool { return len(b2.inbox) == 1 })
 	erp.connected("ledger").conn.Close()
 	for _, c := range []*Conversation{a1, a2, b1} {
 		receiveCode(t, c, mft.CodeDisconnected)
@@ -203,7 +200,7 @@ func TestConversationsAreBounded(t *testing.T) {
 }
 
 func TestOpenFails(t *testing.T) {
-	ledger, stranger := startNode(t, "ledger"), startNode(t, "stranger")
+	ledger, stranger, acquaintance := startNode(t, "ledger"), startNode(t, "stranger"), startNode(t, "acquaintance")
 	gone := listen(t)
 	gone.Close()
 	deaf := listen(t) // accepts and says nothing sensible
@@ -237,21 +234,23 @@ func TestOpenFails(t *testing.T) {
 		{"nobody listens", at(ledger, gone.Addr().String()), true, mft.CodeUnreachable},
 		{"no such host", at(ledger, "host.invalid:1"), true, mft.CodeUnreachable},
 		{"not mft", at(ledger, deaf.Addr().String()), true, mft.CodeUnreachable},
-		{"another agent answers", at(ledger, stranger.address), true, mft.CodeUnknownPeer},
+		{"an unknown agent answers", at(ledger, stranger.address), true, mft.CodeUnknownPeer},
+		{"another known agent answers", at(ledger, acquaintance.address), true, mft.CodeUntrusted},
 		{"another key answers", at(reinstalled, ledger.address), true, mft.CodeUntrusted},
 		{"no address", at(ledger, ""), true, mft.CodeUnreachable},
 	}
 	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			erp := newNode(t, mft.AgentName(fmt.Sprintf("erp%d", i))).serve(t, nil)
-			erp.trusts(t, tt.knows)
+			erp.trusts(t, tt.knows, acquaintance.asPeer())
 			if tt.trusts {
 				ledger.trusts(t, erp.asPeer())
 				stranger.trusts(t, erp.asPeer())
+				acquaintance.trusts(t, erp.asPeer())
 			}
 			_, err := erp.Open(within(t), "ledger", transferID(1), "")
 			wantCode(t, "Open", err, tt.want)
-			state := erp.Peers()[0]
+			state := erp.Peers()[1]
 			if state.Connected != (err == nil) || (state.LastError == nil) != (err == nil || tt.knows.Address == "") {
 				t.Errorf("Peers: %+v after %v", state, err)
 			}

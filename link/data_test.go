@@ -89,7 +89,7 @@ func TestDataConnection(t *testing.T) {
 			for range 3 { // streams
 				if tt.waitFirst {
 					waiting := openData(t, waits, dials.DataKey())
-					until(func() bool { return ledger.data.expects(waits) })
+					until(t, func() bool { return ledger.data.expects(waits) })
 					dialled := next(t, "a connection", openData(t, dials, waits.DataKey()))
 					awaited := next(t, "a connection", waiting)
 					meet(t, dialled, awaited)
@@ -97,7 +97,7 @@ func TestDataConnection(t *testing.T) {
 				}
 				dialling := openData(t, dials, waits.DataKey())
 				name := serverName(waits.transfer, waits.Opening().Nonce)
-				until(func() bool { return ledger.data.asks(name) || ledger.data.expects(waits) })
+				until(t, func() bool { return ledger.data.asks(name) || ledger.data.expects(waits) })
 				awaited := next(t, "a connection", openData(t, waits, dials.DataKey()))
 				meet(t, next(t, "a connection", dialling), awaited)
 			}
@@ -117,9 +117,12 @@ func meet(t *testing.T, a, b outcome) {
 }
 
 // until waits for what another goroutine is about to do.
-func until(done func() bool) {
-	for !done() {
-		runtime.Gosched()
+func until(t *testing.T, done func() bool) {
+	t.Helper()
+	for start := time.Now(); !done(); runtime.Gosched() {
+		if time.Since(start) > patience {
+			t.Fatal("it did not happen")
+		}
 	}
 }
 
@@ -222,7 +225,7 @@ func TestStrangerWithTheServerName(t *testing.T) {
 	erp, ledger := pair(t)
 	dials, waits := converse(t, erp, ledger, transferID(1))
 	waiting := openData(t, waits, dials.DataKey())
-	until(func() bool { return ledger.data.expects(waits) })
+	until(t, func() bool { return ledger.data.expects(waits) })
 	for range 3 {
 		conn, err := strangerDials(within(t), t, ledger, serverName(waits.transfer, waits.Opening().Nonce))
 		if err != nil {
@@ -245,7 +248,7 @@ func TestUnknownServerName(t *testing.T) {
 			_, err := strangerDials(ctx, t, ledger, name)
 			failed <- err
 		}()
-		until(func() bool { return ledger.data.asks(name) }) // it waits for its conversation
+		until(t, func() bool { return ledger.data.asks(name) }) // it waits for its conversation
 		cancel()
 		if err := next(t, "the end of the handshake", failed); err == nil {
 			t.Errorf("%q was served", name)
@@ -266,9 +269,12 @@ func TestNobodyDials(t *testing.T) {
 	wantCode(t, "OpenData", next(t, "OpenData", out), mft.CodeCancelled)
 
 	waiting := openData(t, waits, [32]byte{1})
-	until(func() bool { return ledger.data.expects(waits) })
+	until(t, func() bool { return ledger.data.expects(waits) })
 	ledger.connected("erp").conn.Close()
 	wantCode(t, "OpenData", next(t, "OpenData", waiting).err, mft.CodeDisconnected)
+	until(t, func() bool { return !ledger.data.expects(waits) })
+	_, err := waits.OpenData(within(t), [32]byte{1})
+	wantCode(t, "OpenData of a conversation that is over", err, mft.CodeDisconnected)
 	if ledger.data.expects(waits) {
 		t.Error("a conversation that is over is still expected")
 	}

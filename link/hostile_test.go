@@ -2,6 +2,7 @@ package link
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -34,7 +35,7 @@ func rogueTo(t *testing.T, n *node) *rogue {
 	if _, err := r.exchangeHello(within(t), conn, n.name(), true); err != nil {
 		t.Fatal(err)
 	}
-	until(func() bool { return n.connected("rogue") != nil })
+	until(t, func() bool { return n.connected("rogue") != nil })
 	return &rogue{r.keys, conn}
 }
 
@@ -312,7 +313,7 @@ func connected(t *testing.T, a, b *node) *node {
 		t.Fatal(err)
 	}
 	c.Close()
-	until(func() bool { return b.connected(a.name()) != nil })
+	until(t, func() bool { return b.connected(a.name()) != nil })
 	return a
 }
 
@@ -387,38 +388,62 @@ func TestHello(t *testing.T) {
 	}
 }
 
-func TestDiallerIsToldOfTheVersion(t *testing.T) {
+// fakeLedger is an agent of that name, with its keys, that serves one
+// connection as it likes.
+func fakeLedger(t *testing.T, serve func(ledger *node, conn net.Conn) error) (ledger, erp *node) {
+	t.Helper()
 	ln := listen(t)
-	defer ln.Close()
-	ledger := newNode(t, "ledger")
+	ledger = newNode(t, "ledger")
 	ledger.address = ln.Addr().String()
-	erp := newNode(t, "erp").serve(t, nil)
+	erp = newNode(t, "erp").serve(t, nil)
 	erp.trusts(t, ledger.asPeer())
 	ledger.trusts(t, erp.asPeer())
-	done := make(chan error, 1)
+	ended := make(chan error, 1)
 	go func() {
-		done <- func() error {
+		ended <- func() error {
 			conn, err := ln.Accept()
 			if err != nil {
 				return err
 			}
 			defer conn.Close()
-			config, _ := ledger.controlTLS(ledger.keys.Certificate(), "")
-			secure := tls.Server(conn, config)
-			if _, _, err := protocol.ReadControl(secure); err != nil {
-				return err
-			}
-			bye := protocol.Bye{Code: mft.CodeVersion, Detail: "too old"}
-			return protocol.WriteControl(secure, protocol.ControlBye, protocol.AppendBye(nil, &bye))
+			return serve(ledger, conn)
 		}()
 	}()
+	t.Cleanup(func() {
+		if err := errors.Join(next(t, "the end of the peer", ended), ln.Close()); err != nil {
+			t.Errorf("the peer: %v", err)
+		}
+	})
+	return ledger, erp
+}
+
+func TestPeerThatIgnoresTheProtocol(t *testing.T) {
+	_, erp := fakeLedger(t, func(ledger *node, conn net.Conn) error {
+		config, _ := ledger.controlTLS(ledger.keys.Certificate(), "")
+		config.NextProtos, config.VerifyConnection = nil, nil
+		if err := tls.Server(conn, config).Handshake(); err == nil {
+			return errors.New("the handshake succeeded")
+		}
+		return nil
+	})
+	_, err := erp.Open(within(t), "ledger", transferID(1), "")
+	wantCode(t, "Open", err, mft.CodeProtocol)
+}
+
+func TestDiallerIsToldOfTheVersion(t *testing.T) {
+	_, erp := fakeLedger(t, func(ledger *node, conn net.Conn) error {
+		config, _ := ledger.controlTLS(ledger.keys.Certificate(), "")
+		secure := tls.Server(conn, config)
+		if _, _, err := protocol.ReadControl(secure); err != nil {
+			return err
+		}
+		bye := protocol.Bye{Code: mft.CodeVersion, Detail: "too old"}
+		return protocol.WriteControl(secure, protocol.ControlBye, protocol.AppendBye(nil, &bye))
+	})
 	_, err := erp.Open(within(t), "ledger", transferID(1), "")
 	wantCode(t, "Open", err, mft.CodeVersion)
 	if err == nil || !strings.Contains(err.Error(), "too old") {
 		t.Errorf("Open: %v, want the peer's words", err)
-	}
-	if err := next(t, "the end of the peer", done); err != nil {
-		t.Error(err)
 	}
 }
 
@@ -427,6 +452,7 @@ func TestOtherProtocols(t *testing.T) {
 	ledger := startNode(t, "ledger")
 	r := newNode(t, "rogue")
 	ledger.trusts(t, r.asPeer())
+	r.trusts(t, ledger.asPeer())
 	for _, protos := range [][]string{nil, {"h2"}, {protoControl, protoData}, {protoJoin}, {"mft-control/2"}} {
 		t.Run(fmt.Sprint(protos), func(t *testing.T) {
 			config, _ := r.controlTLS(r.keys.Certificate(), "")

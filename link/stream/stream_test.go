@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -257,6 +258,40 @@ func TestCloseBreaksWriteOff(t *testing.T) {
 	case <-time.After(20 * time.Second):
 		t.Error("Close did not end Write")
 	}
+}
+
+// What Write holds goes to the network after crypto/tls has done its part;
+// hanging there is no different.
+func TestCloseBreaksFlushOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		own, _, err := identity.EphemeralCertificate(time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		config := &tls.Config{Certificates: []tls.Certificate{own}, InsecureSkipVerify: true, MinVersion: tls.VersionTLS13}
+		raw := Under(near)
+		client, server := tls.Client(raw, config), tls.Server(far, config)
+		var all sync.WaitGroup
+		all.Go(func() {
+			if err := server.Handshake(); err != nil {
+				t.Errorf("Handshake: %v", err)
+			}
+		})
+		if err := client.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		all.Wait()
+		s := New(client, raw, "peer")
+		all.Go(func() {
+			_, err := s.Write(make([]byte, bulk/2))
+			wantCode(t, "Write", err, mft.CodeDisconnected)
+		})
+		synctest.Wait()
+		s.Close()
+		all.Wait()
+		far.Close()
+	})
 }
 
 func wantCode(t *testing.T, what string, err error, want mft.Code) {
