@@ -51,9 +51,9 @@ func newConfigCheck(s *shell) *cobra.Command {
 				return err
 			}
 			if s.json {
-				out := checked{OK: err == nil, Mistakes: bad}
+				out := checked{OK: err == nil, Mistakes: append(config.Mistakes{}, bad...), Notes: []string{}}
 				if cfg != nil {
-					out.File, out.Notes = cfg.Path, cfg.Notes
+					out.File, out.Notes = cfg.Path, append(out.Notes, cfg.Notes...)
 				} else {
 					out.File = subjectOf(err)
 				}

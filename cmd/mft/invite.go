@@ -2,12 +2,14 @@ package main
 
 import (
 	"net"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"mft.dev/mft/agent/localapi"
 	"mft.dev/mft/cmd/mft/exit"
+	"mft.dev/mft/cmd/mft/show"
 )
 
 func newInvite(s *shell) *cobra.Command {
@@ -42,8 +44,10 @@ nothing until mft peer allow says otherwise.`,
 			}
 			return s.print(invite, func() {
 				s.printf("%s\n", invite.Line)
-				left := time.Until(invite.Expires).Round(time.Minute)
-				s.note("type this on the other host within %d minutes; it works once", int(left.Minutes()))
+				s.note("type this on the other host within %s; it works once", show.Ago(time.Until(invite.Expires)))
+				if words := strings.Fields(invite.Line); len(words) > 2 {
+					s.note("it will dial %s; if it cannot, say what it can with --address", words[2])
+				}
 				if g.into == "" && g.root == "" {
 					s.note("the guest may do nothing here until you say so: mft peer allow NAME --files-into DIR")
 				}

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"mft.dev/mft"
 	"mft.dev/mft/agent/localapi"
 	"mft.dev/mft/cmd/mft/show"
 )
@@ -15,7 +17,8 @@ func newJoin(s *shell) *cobra.Command {
 		Use:   "join INVITATION [--files-into DIR] [--requests-root DIR]",
 		Short: "Accept the invitation of another host",
 		Long: `Accept the invitation that mft invite printed on another host. Then both agents
-trust each other's keys.
+trust each other's keys. A dash for INVITATION reads it from standard input,
+where neither the list of processes nor the history of the shell shows it.
 
 The directories are what the host that invited may use on this one.`,
 		Args: takes(1, -1, "the INVITATION that mft invite printed"),
@@ -23,12 +26,20 @@ The directories are what the host that invited may use on this one.`,
 			if err := g.absolute(s); err != nil {
 				return err
 			}
+			line := strings.Join(args, " ")
+			if line == "-" {
+				typed, err := io.ReadAll(io.LimitReader(s.in, 4096))
+				if err != nil {
+					return mft.Fail(mft.CodeIO, "read the invitation", "", err)
+				}
+				line = strings.TrimSpace(string(typed))
+			}
 			client, err := s.client()
 			if err != nil {
 				return err
 			}
 			p, err := client.Join(c.Context(), localapi.JoinOrder{
-				Line: strings.Join(args, " "), FilesInto: g.into, RequestsRoot: g.root,
+				Line: line, FilesInto: g.into, RequestsRoot: g.root,
 			})
 			if err != nil {
 				return err

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"mft.dev/mft/agent/localapi"
 	"mft.dev/mft/cmd/mft/exit"
 	"mft.dev/mft/cmd/mft/show"
 )
@@ -19,15 +21,7 @@ func newKeyShow(s *shell) *cobra.Command {
 		Short: "Show the public keys by which peers know this agent",
 		Args:  takes(0, 0, ""),
 		RunE: func(c *cobra.Command, _ []string) error {
-			client, err := s.client()
-			if err != nil {
-				return err
-			}
-			keys, err := client.Keys(c.Context())
-			if err != nil {
-				return err
-			}
-			return s.print(keys, func() { show.Keys(s.out, keys) })
+			return ask(c.Context(), s, (*localapi.Client).Keys, show.Keys)
 		},
 	}
 }
@@ -46,15 +40,10 @@ agent in its configuration needs the new pin there before the overlap ends.`,
 			if overlap <= 0 {
 				return exit.Misused("--overlap %s is not longer than nothing", overlap)
 			}
-			client, err := s.client()
-			if err != nil {
-				return err
+			rotate := func(client *localapi.Client, ctx context.Context) (localapi.Keys, error) {
+				return client.RotateKey(ctx, overlap)
 			}
-			keys, err := client.RotateKey(c.Context(), overlap)
-			if err != nil {
-				return err
-			}
-			return s.print(keys, func() { show.Keys(s.out, keys) })
+			return ask(c.Context(), s, rotate, show.Keys)
 		},
 	}
 	c.Flags().DurationVar(&overlap, "overlap", 30*24*time.Hour, "how long the old key stays valid")

@@ -20,15 +20,7 @@ func newPeerList(s *shell) *cobra.Command {
 		Short: "List the known peers",
 		Args:  takes(0, 0, ""),
 		RunE: func(c *cobra.Command, _ []string) error {
-			client, err := s.client()
-			if err != nil {
-				return err
-			}
-			peers, err := client.Peers(c.Context())
-			if err != nil {
-				return err
-			}
-			return s.print(peers, func() { show.Peers(s.out, peers) })
+			return ask(c.Context(), s, (*localapi.Client).Peers, show.Peers)
 		},
 	}
 }

@@ -132,6 +132,19 @@ func (s *shell) print(v any, text func()) error {
 	return nil
 }
 
+// ask prints what a method of the client returns.
+func ask[T any](ctx context.Context, s *shell, get func(*localapi.Client, context.Context) (T, error), text func(io.Writer, T)) error {
+	client, err := s.client()
+	if err != nil {
+		return err
+	}
+	v, err := get(client, ctx)
+	if err != nil {
+		return err
+	}
+	return s.print(v, func() { text(s.out, v) })
+}
+
 // follow shows placed transfers until they have ended.
 func (s *shell) follow(ctx context.Context, client *localapi.Client, placed []localapi.Placed) error {
 	f := &follow.Follower{Out: s.out, Errs: s.errs, JSON: s.json}

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"mft.dev/mft/agent/localapi"
 	"mft.dev/mft/cmd/mft/show"
 )
 
@@ -14,15 +16,7 @@ func newStatus(s *shell) *cobra.Command {
 		Short: "Show the agent of this host, its peers and its transfers",
 		Args:  takes(0, 0, ""),
 		RunE: func(c *cobra.Command, _ []string) error {
-			client, err := s.client()
-			if err != nil {
-				return err
-			}
-			status, err := client.Status(c.Context())
-			if err != nil {
-				return err
-			}
-			return s.print(status, func() { show.Status(s.out, status, time.Now()) })
+			return ask(c.Context(), s, (*localapi.Client).Status, func(w io.Writer, a localapi.Status) { show.Status(w, a, time.Now()) })
 		},
 	}
 }

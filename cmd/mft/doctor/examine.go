@@ -159,18 +159,26 @@ func checkSpace(cfg *config.Config, peers []localapi.Peer) []Finding {
 	}
 	var list []Finding
 	for _, dir := range slices.Sorted(maps.Keys(dirs)) {
-		if f, ok := spaceIn(dir); ok {
+		f, ok := spaceIn(dir)
+		switch {
+		case ok:
 			list = append(list, f)
+		case dir != cfg.Agent.DataDir: // which the agent makes itself
+			list = append(list, Finding{
+				Grade: GradeWarn, What: "space in " + progress.Plain(dir), Says: "files may be sent there, but there is no such directory",
+				Remedy: "make it, for the user of the agent",
+			})
 		}
 	}
 	return list
 }
 
+// spaceIn reports false when there is no such directory.
 func spaceIn(dir string) (Finding, bool) {
 	what := "space in " + progress.Plain(dir)
 	root, err := confine.Open(dir)
 	if mft.CodeOf(err) == mft.CodeNotFound {
-		return Finding{}, false // the agent makes it when it is needed
+		return Finding{}, false
 	}
 	if err != nil {
 		return Finding{Grade: GradeNote, What: what, Says: err.Error(), Remedy: "run mft doctor as the user of the agent"}, true
