@@ -5,12 +5,14 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/localapi"
 )
 
 // TestEveryCall strikes at each system call that changes a file during the
@@ -55,7 +57,9 @@ func TestEveryCall(t *testing.T) {
 			for d.strikeAt(n) {
 				n += stride
 			}
-			c.awaitArrived(d.ledger.len())
+			if err := c.awaitArrived(d.ledger.len()); err != nil {
+				t.Error(err)
+			}
 			c.verdict(d.ledger)
 			t.Logf("struck at every call from %d to %d in steps of %d", first, n-stride, stride)
 		})
@@ -71,6 +75,17 @@ type delivery struct {
 	struck   *host
 	spec     tracing
 	ledger   *ledger
+	log      string // of the latest tracing
+}
+
+// explain shows the latest calls.
+func (d *delivery) explain() {
+	lines, err := readTrace(d.log)
+	if err != nil {
+		d.t.Error(err)
+	}
+	struck := slices.IndexFunc(lines, func(l string) bool { return strings.Contains(l, " <- ") })
+	d.t.Logf("the calls of %s:\n%s", d.struck.Name, strings.Join(lines[max(0, struck-10):], "\n"))
 }
 
 // strikeAt makes one delivery during which the agent is struck at call n, and
@@ -82,6 +97,7 @@ func (d *delivery) strikeAt(n int) bool {
 	spec.Under = []string{d.struck.Data(), d.struck.In()}
 	spec.Log = filepath.Join(d.struck.Dir, fmt.Sprintf("calls-%04d", n))
 	spec.Arm = spec.Log + ".armed"
+	d.log = spec.Log
 	d.struck.stop()
 	if err := d.struck.launch(&spec); err != nil {
 		d.t.Fatal(err)
@@ -97,8 +113,14 @@ func (d *delivery) strikeAt(n int) bool {
 		d.t.Fatal(err)
 	}
 	for _, h := range []*host{d.from, d.to} {
-		if tr := h.awaitEnd(id); tr.State != mft.StateDone {
+		tr, err := h.watch(id, func(tr localapi.Transfer) bool { return tr.State.Terminal() })
+		if err != nil {
+			d.t.Errorf("call %d struck: %v", n, err)
+			d.explain()
+			d.struck.Kill() // and go on with the next call
+		} else if tr.State != mft.StateDone {
 			d.t.Errorf("%s: call %d struck: transfer %s ended as %s: %+v", h.Name, n, id, tr.State, tr.Reason)
+			d.explain()
 		}
 	}
 	keepUp()
@@ -107,15 +129,7 @@ func (d *delivery) strikeAt(n int) bool {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	for _, l := range lines {
-		if strings.Contains(l, " <- ") {
-			if d.t.Failed() {
-				d.t.Logf("struck: %s", l)
-			}
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, " <- ") })
 }
 
 // tree makes the three files of delivery n: an empty one, a small one, and one
@@ -166,7 +180,7 @@ func (d *delivery) keepUp(n int) (end func()) {
 		close(stop)
 		select {
 		case <-stopped:
-		case <-time.After(patience):
+		case <-time.After(*patience):
 			d.t.Error("the agent could not be kept running")
 		}
 	}

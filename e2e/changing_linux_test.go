@@ -16,90 +16,86 @@ import (
 
 // TestChangingFile sends a file again and again while a writer replaces its
 // content in place, one generation after the other. Whatever is delivered is
-// one generation from start to end; a file that never settles is not delivered
-// and the transfer says why.
+// one generation from start to end, and once the writer rests everything is.
 func TestChangingFile(t *testing.T) {
 	for _, tt := range []struct {
-		name  string
-		size  int
-		pause time.Duration // the longest between two generations
+		name        string
+		size        int
+		generations int
+		pause       time.Duration // the longest between two generations
 	}{
-		{name: "small, in the batch", size: 100 << 10, pause: 5 * time.Millisecond},
-		{name: "big", size: 8 << 20, pause: 40 * time.Millisecond},
-		{name: "never at rest", size: 4 << 20, pause: 0},
+		{name: "small", size: 100 << 10, generations: 600, pause: 5 * time.Millisecond},
+		{name: "big", size: 8 << 20, generations: 60, pause: 40 * time.Millisecond},
+		{name: "never at rest", size: 4 << 20, generations: 200},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			rnd := chance(t)
 			alpha, beta := newPair(t)
 			source := filepath.Join(alpha.Out(), "report")
-			stop := rewrite(t, source, tt.size, tt.pause, rnd)
-			delivered := 0
-			for i := range sample(10, 60) {
-				dest := filepath.Join(beta.In(), numbered(i))
-				out, err := alpha.run("copy", source, "--dest-agent", "beta", "--dest-path", dest)
-				if err == nil {
-					delivered++
-					oneGeneration(t, dest)
-					continue
+			ended := rewrite(t, source, tt.size, sample(1, 4)*tt.generations, tt.pause)
+			var orders []mft.TransferID
+			for writing := true; writing; {
+				dest := filepath.Join(beta.In(), numbered(len(orders)))
+				id, err := mft.ParseTransferID(strings.TrimSpace(
+					alpha.mft("copy", "--detach", source, "--dest-agent", "beta", "--dest-path", dest)))
+				if err != nil {
+					t.Fatal(err)
 				}
-				if !strings.Contains(err.Error(), string(mft.CodeChanged)) {
-					t.Errorf("copy %d: %v\n%s", i, err, out)
-				}
-				if _, err := os.Lstat(dest); err == nil {
-					t.Errorf("copy %d failed, but %s is there", i, dest)
+				orders = append(orders, id)
+				select {
+				case <-ended:
+					writing = false
+				default:
 				}
 			}
-			stop()
-			final := filepath.Join(beta.In(), "final")
-			alpha.mft("copy", source, "--dest-agent", "beta", "--dest-path", final)
-			oneGeneration(t, final)
-			t.Logf("%d copies of the changing file were delivered", delivered)
+			attempts := 0
+			for i, id := range orders {
+				tr := alpha.awaitEnd(id)
+				attempts += tr.Attempts
+				if tr.State != mft.StateDone {
+					t.Errorf("copy %d ended as %s: %+v", i, tr.State, tr.Reason)
+				}
+				oneGeneration(t, filepath.Join(beta.In(), numbered(i)))
+			}
+			t.Logf("%d copies in %d attempts", len(orders), attempts)
 		})
 	}
 }
 
-// rewrite replaces the content of a file in place until the function that it
-// returns is called. Each generation is written with one system call, so that
-// the file is whole whenever no such call is being made.
-func rewrite(t *testing.T, path string, size int, pause time.Duration, rnd *rand.Rand) (stop func()) {
+// rewrite replaces the content of a file in place, generation after
+// generation, and closes the channel after the last. Each one is written with
+// one system call, so that the file is whole whenever no such call is being
+// made.
+func rewrite(t *testing.T, path string, size, generations int, pause time.Duration) <-chan struct{} {
 	t.Helper()
 	f, err := os.Create(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	write := func(generation uint64) error {
-		word := binary.LittleEndian.AppendUint64(nil, generation)
+	write := func(generation int) error {
+		word := binary.LittleEndian.AppendUint64(nil, uint64(generation))
 		_, err := f.WriteAt(bytes.Repeat(word, size/8), 0)
 		return err
 	}
 	if err := write(0); err != nil {
 		t.Fatal(err)
 	}
-	end, ended := make(chan struct{}), make(chan struct{})
+	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		defer f.Close()
-		for g := uint64(1); ; g++ {
-			wait := time.Duration(0)
+		for g := range generations {
 			if pause > 0 {
-				wait = time.Duration(rnd.Int64N(int64(pause)))
+				<-time.After(rand.N(pause)) // at any moment of somebody's reading
 			}
-			select {
-			case <-end:
-				return
-			case <-time.After(wait):
-			}
-			if err := write(g); err != nil {
+			if err := write(1 + g); err != nil {
 				t.Error(err)
 				return
 			}
 		}
 	}()
-	return func() {
-		close(end)
-		<-ended
-	}
+	t.Cleanup(func() { <-ended })
+	return ended
 }
 
 // oneGeneration fails the test unless every word of the file is the same.

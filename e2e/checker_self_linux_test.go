@@ -50,7 +50,9 @@ func TestLedgers(t *testing.T) {
 		}, expect: verdict{duplicated: []string{"a (2 times)"}}},
 		{name: "twice, the first taken away", take: true, act: func(t *testing.T, dir string, c *consumer) {
 			deliver(t, dir, "a", "hello")
-			c.awaitArrived(1)
+			if err := c.awaitArrived(1); err != nil {
+				t.Fatal(err)
+			}
 			deliver(t, dir, "a", "hello")
 		}, expect: verdict{duplicated: []string{"a (2 times)"}}},
 		{name: "corrupt", act: func(t *testing.T, dir string, _ *consumer) {
@@ -61,7 +63,9 @@ func TestLedgers(t *testing.T) {
 		}, expect: verdict{partial: []string{"a (3 of 5 bytes)"}}},
 		{name: "written in place", act: func(t *testing.T, dir string, c *consumer) {
 			deliver(t, dir, "a", "hello")
-			c.awaitArrived(1)
+			if err := c.awaitArrived(1); err != nil {
+				t.Fatal(err)
+			}
 			put(t, filepath.Join(dir, "a"), "hello")
 		}, expect: verdict{unexpected: []string{"a: written under its final name"}}},
 		{name: "something else", act: func(t *testing.T, dir string, _ *consumer) {

@@ -216,19 +216,19 @@ func (c *consumer) arrived() (int, <-chan struct{}) {
 }
 
 // awaitArrived waits until n names have appeared.
-func (c *consumer) awaitArrived(n int) {
-	c.t.Helper()
-	limit := time.NewTimer(patience)
+func (c *consumer) awaitArrived(n int) error {
+	limit := time.NewTimer(*patience)
 	defer limit.Stop()
 	for {
 		got, changed := c.arrived()
 		if got >= n {
-			return
+			return nil
 		}
 		select {
 		case <-changed:
+			limit.Reset(*patience)
 		case <-limit.C:
-			c.t.Fatalf("%d files appeared, want %d", got, n)
+			return fmt.Errorf("%d files have appeared, want %d, and nothing more comes", got, n)
 		}
 	}
 }
@@ -241,7 +241,7 @@ func (c *consumer) drain() {
 	if err := os.WriteFile(mark, nil, 0o600); err != nil {
 		c.t.Fatal(err)
 	}
-	limit := time.NewTimer(patience)
+	limit := time.NewTimer(*patience)
 	defer limit.Stop()
 	for {
 		c.mu.Lock()

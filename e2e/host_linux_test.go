@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,13 +16,9 @@ import (
 	"mft.dev/mft/internal/rig"
 )
 
-// patience is how long anything may take before a test gives up on it. Nothing
-// is ever timed: a slow machine only makes the tests slow.
-const patience = 4 * time.Minute
-
 // patient returns a context for something that must come to an end.
 func patient() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), patience)
+	return context.WithTimeout(context.Background(), *patience)
 }
 
 // A host is a machine of a test. Its methods end the test when they cannot do
@@ -157,22 +154,30 @@ func (h *host) awaitEnd(id mft.TransferID) localapi.Transfer {
 	return h.awaitTransfer(id, func(tr localapi.Transfer) bool { return tr.State.Terminal() })
 }
 
-// awaitTransfer waits until ok is true of the transfer. It gives up when the
-// transfer has not moved for a long time.
+// awaitTransfer waits until ok is true of the transfer.
 func (h *host) awaitTransfer(id mft.TransferID, ok func(localapi.Transfer) bool) localapi.Transfer {
 	h.t.Helper()
+	last, err := h.watch(id, ok)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return last
+}
+
+// watch waits until ok is true of the transfer, whatever happens to the agent
+// meanwhile. It gives up when the transfer has not moved for a long time.
+func (h *host) watch(id mft.TransferID, ok func(localapi.Transfer) bool) (last localapi.Transfer, err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	idle := time.AfterFunc(patience, cancel)
+	idle := time.AfterFunc(*patience, cancel)
 	defer idle.Stop()
-	errFound := errors.New("found")
-	var last localapi.Transfer
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
+	errFound := errors.New("found")
 	for {
 		err := h.api().Watch(ctx, []mft.TransferID{id}, func(tr localapi.Transfer) error {
 			if tr.Moved != last.Moved || tr.Totals != last.Totals {
-				idle.Reset(patience)
+				idle.Reset(*patience)
 			}
 			if last = tr; ok(tr) {
 				return errFound
@@ -180,12 +185,12 @@ func (h *host) awaitTransfer(id mft.TransferID, ok func(localapi.Transfer) bool)
 			return nil
 		})
 		if errors.Is(err, errFound) {
-			return last
+			return last, nil
 		}
 		select {
 		case <-ctx.Done():
-			out, _ := h.run("transfer", "show", id.String())
-			h.t.Fatalf("%s: transfer %s has not moved for %v: last %+v (%v)\n%s\n%s", h.Name, id, patience, last, err, out, h.Tail())
+			out, shown := h.run("transfer", "show", id.String())
+			return last, fmt.Errorf("%s: transfer %s has not moved for %v (%w)\n%s%v", h.Name, id, *patience, err, out, shown)
 		case <-again.C:
 		}
 	}

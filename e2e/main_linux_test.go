@@ -14,8 +14,9 @@ import (
 )
 
 var (
-	long = flag.Bool("long", false, "the big ones: a 20 GiB file and 1,000,000 files instead of 2 GiB and 50,000")
-	seed = flag.Uint64("seed", 0, "seed of the random tests; 0 takes a new one, which is printed")
+	long     = flag.Bool("long", false, "the big ones: a 20 GiB file and 1,000,000 files instead of 2 GiB and 50,000")
+	patience = flag.Duration("patience", 3*time.Minute, "how long anything may take before a test gives up on it; nothing is ever timed, a slow machine only makes the tests slow")
+	seed     = flag.Uint64("seed", 0, "seed of the random tests; 0 takes a new one, which is printed")
 )
 
 // binaryVar names the environment variable with the program under test. Set

@@ -29,19 +29,14 @@ func TestNetwork(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			rnd := chance(t)
-			alpha, beta := newHost(t, "alpha"), newHost(t, "beta")
-			alpha.start()
-			beta.start()
-			p := newProxy(t, beta.Addr, tt.fate, rnd.Uint64())
-			pair(alpha, beta, p.listener.Addr().String())
-
+			alpha, beta, between := newDistantPair(t, tt.fate, rnd.Uint64())
 			c := consume(t, beta.In(), filepath.Join(beta.Dir, "kept"), false)
 			s := &stream{from: alpha, to: beta, consumer: c, producer: &producer{t: t, dir: alpha.Out(), ledger: newLedger(), rnd: rnd}}
-			p.breakNext(sample(10, 40))
+			between.breakNext(sample(10, 40))
 			ctx, cancel := context.WithCancel(t.Context())
 			ended := make(chan error)
 			go func() { ended <- s.flow(ctx) }()
-			p.awaitBroken(t)
+			between.awaitBroken(t)
 			cancel()
 			if err := <-ended; err != nil {
 				t.Error(err)
@@ -56,14 +51,11 @@ func TestNetwork(t *testing.T) {
 // no packet, no reset. The agents notice by themselves.
 func TestSilentNetwork(t *testing.T) {
 	t.Parallel()
-	alpha, beta := newHost(t, "alpha"), newHost(t, "beta")
-	alpha.start()
-	beta.start()
-	p := newProxy(t, beta.Addr, silent, 1)
-	pair(alpha, beta, p.listener.Addr().String())
+	rnd := chance(t)
+	alpha, beta, between := newDistantPair(t, silent, rnd.Uint64())
 	c := consume(t, beta.In(), filepath.Join(beta.Dir, "kept"), false)
-	pr := &producer{t: t, dir: alpha.Out(), ledger: newLedger(), rnd: chance(t)}
-	p.breakNext(1)
+	pr := &producer{t: t, dir: alpha.Out(), ledger: newLedger(), rnd: rnd}
+	between.breakNext(1)
 	pr.make("big", 2*big)
 	if _, err := order(alpha, beta, filepath.Join(pr.dir, "big")); err != nil {
 		t.Fatal(err)
@@ -71,6 +63,22 @@ func TestSilentNetwork(t *testing.T) {
 	s := &stream{from: alpha, to: beta, consumer: c, producer: pr}
 	s.settle(t)
 	c.verdict(pr.ledger)
+}
+
+// newDistantPair is newPair with a network between the two that can break,
+// whichever of them dials.
+func newDistantPair(t *testing.T, f fate, seed uint64) (alpha, beta *host, n *network) {
+	t.Helper()
+	alpha, beta = newHost(t, "alpha"), newHost(t, "beta")
+	n = &network{fate: f, rnd: rand.New(rand.NewPCG(seed, 2)), conns: map[net.Conn]bool{}}
+	t.Cleanup(n.close)
+	for _, h := range []*host{alpha, beta} {
+		h.Public = n.listen(t, h.Addr)
+		h.configure("")
+		h.start()
+	}
+	pair(alpha, beta, beta.Public)
+	return alpha, beta, n
 }
 
 // A fate is how a connection ends before its time.
@@ -84,11 +92,10 @@ const (
 	silent  // nothing moves, ever
 )
 
-// A proxy forwards connections, and breaks those it is told to.
-type proxy struct {
-	listener net.Listener
-	target   string
-	fate     fate
+// A network forwards connections, and breaks those it is told to.
+type network struct {
+	fate      fate
+	listeners []net.Listener
 
 	mu     sync.Mutex
 	rnd    *rand.Rand
@@ -98,7 +105,8 @@ type proxy struct {
 	wg     sync.WaitGroup
 }
 
-func newProxy(t testing.TB, target string, f fate, seed uint64) *proxy {
+// listen returns an address that leads to target.
+func (n *network) listen(t *testing.T, target string) string {
 	t.Helper()
 	addr, err := rig.FreeAddr()
 	if err != nil {
@@ -108,74 +116,78 @@ func newProxy(t testing.TB, target string, f fate, seed uint64) *proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{listener: l, target: target, fate: f, rnd: rand.New(rand.NewPCG(seed, 2)), conns: map[net.Conn]bool{}}
-	p.wg.Go(p.serve)
-	t.Cleanup(func() {
+	n.listeners = append(n.listeners, l)
+	n.wg.Go(func() { n.serve(l, target) })
+	return addr
+}
+
+// close ends all connections.
+func (n *network) close() {
+	for _, l := range n.listeners {
 		l.Close()
-		p.mu.Lock()
-		for c := range p.conns {
-			c.Close()
-		}
-		p.mu.Unlock()
-		p.wg.Wait()
-	})
-	return p
+	}
+	n.mu.Lock()
+	for c := range n.conns {
+		c.Close()
+	}
+	n.mu.Unlock()
+	n.wg.Wait()
 }
 
 // breakNext has the next n connections broken that move enough bytes.
-func (p *proxy) breakNext(n int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.left += n
-	p.broken.Add(n)
+func (n *network) breakNext(count int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.left += count
+	n.broken.Add(count)
 }
 
 // awaitBroken waits until as many have been broken as was asked for.
-func (p *proxy) awaitBroken(t *testing.T) {
+func (n *network) awaitBroken(t *testing.T) {
 	t.Helper()
 	done := make(chan struct{})
 	go func() {
-		p.broken.Wait()
+		n.broken.Wait()
 		close(done)
 	}()
 	select {
 	case <-done:
-	case <-time.After(patience):
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		t.Fatalf("%d connections are still to be broken", p.left)
+	case <-time.After(*patience):
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		t.Fatalf("%d connections are still to be broken", n.left)
 	}
 }
 
-func (p *proxy) serve() {
+func (n *network) serve(l net.Listener, target string) {
 	for {
-		in, err := p.listener.Accept()
+		in, err := l.Accept()
 		if err != nil {
 			return
 		}
-		out, err := net.Dial("tcp", p.target)
+		out, err := net.Dial("tcp", target)
 		if err != nil {
 			in.Close()
 			continue
 		}
-		p.wg.Go(func() { p.forward(in.(*net.TCPConn), out.(*net.TCPConn)) })
+		n.wg.Go(func() { n.forward(in.(*net.TCPConn), out.(*net.TCPConn)) })
 	}
 }
 
 // forward copies both ways until either end or its fate closes it.
-func (p *proxy) forward(in, out *net.TCPConn) {
-	p.mu.Lock()
-	p.conns[in], p.conns[out] = true, true
+func (n *network) forward(in, out *net.TCPConn) {
+	n.mu.Lock()
+	n.conns[in], n.conns[out] = true, true
 	// Some break within a handshake, some in the middle of a big file.
-	limit := int64(1) << (8 + p.rnd.IntN(19))
-	limit += p.rnd.Int64N(limit)
-	up := p.rnd.IntN(2) == 0
-	p.mu.Unlock()
+	limit := int64(1) << (8 + n.rnd.IntN(19))
+	limit += n.rnd.Int64N(limit)
+	up := n.rnd.IntN(2) == 0
+	n.mu.Unlock()
 	defer func() {
-		p.mu.Lock()
-		delete(p.conns, in)
-		delete(p.conns, out)
-		p.mu.Unlock()
+		n.mu.Lock()
+		delete(n.conns, in)
+		delete(n.conns, out)
+		n.mu.Unlock()
 		in.Close()
 		out.Close()
 	}()
@@ -185,9 +197,9 @@ func (p *proxy) forward(in, out *net.TCPConn) {
 	)
 	half := func(to, from *net.TCPConn, breaks bool) {
 		if breaks {
-			if n, err := io.CopyN(to, from, limit); n == limit && err == nil && p.take() {
-				mute.Store(p.fate == silent)
-				p.strike(to, from)
+			if m, err := io.CopyN(to, from, limit); m == limit && err == nil && n.take() {
+				mute.Store(n.fate == silent)
+				n.strike(to, from)
 			}
 		}
 		_, _ = io.Copy(gate{to, &mute}, from)
@@ -212,20 +224,20 @@ func (g gate) Write(b []byte) (int, error) {
 }
 
 // take reports whether a connection that has moved enough is to be broken.
-func (p *proxy) take() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.left == 0 {
+func (n *network) take() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.left == 0 {
 		return false
 	}
-	p.left--
+	n.left--
 	return true
 }
 
 // strike is the fate of a connection.
-func (p *proxy) strike(to, from *net.TCPConn) {
-	defer p.broken.Done()
-	switch p.fate {
+func (n *network) strike(to, from *net.TCPConn) {
+	defer n.broken.Done()
+	switch n.fate {
 	case halfClosed:
 		_ = to.CloseWrite() // the other direction goes on
 		return

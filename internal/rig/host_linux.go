@@ -37,6 +37,9 @@ type Host struct {
 	Dir string
 	// Addr is where the agent listens.
 	Addr string
+	// Public is the address that peers are told; "" is Addr. It counts from
+	// the next Configure.
+	Public string
 	// User runs the agent and the commands; nil is the user of this process.
 	// It is set before the first of them.
 	User *syscall.Credential
@@ -65,7 +68,11 @@ func New(binary, dir, name string) (*Host, error) {
 // Configure writes the configuration of the agent, with the given sections
 // after that of the agent itself. It holds from the next start.
 func (h *Host) Configure(sections string) error {
-	text := fmt.Sprintf("agent: {name: %s, listen: %q, data: %s}\n%s", h.Name, h.Addr, h.Data(), sections)
+	public := h.Public
+	if public == "" {
+		public = h.Addr
+	}
+	text := fmt.Sprintf("agent: {name: %s, listen: %q, address: %q, data: %q}\n%s", h.Name, h.Addr, public, h.Data(), sections)
 	return os.WriteFile(h.Config(), []byte(text), 0o644)
 }
 
