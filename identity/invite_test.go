@@ -149,7 +149,7 @@ func TestSecretIsNotShown(t *testing.T) {
 	}
 	raw := fmt.Sprintf("%d", [20]byte(i.Secret))
 	for _, shown := range []string{
-		fmt.Sprint(i), fmt.Sprintf("%+v", i), fmt.Sprintf("%#v", i), fmt.Sprintf("%s", i.Secret), logged.String(), string(asJSON),
+		fmt.Sprint(i), fmt.Sprintf("%+v", i), fmt.Sprintf("%#v", i), i.Secret.String(), logged.String(), string(asJSON),
 	} {
 		if strings.Contains(shown, raw[1:len(raw)-1]) || !strings.Contains(shown, "[secret]") {
 			t.Errorf("shown as %s", shown)

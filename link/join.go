@@ -231,11 +231,11 @@ func (l *Link) admitGuest(secure *tls.Conn, request identity.JoinRequest, r *rec
 	return identity.JoinAnswer{Code: mft.CodeOK, Sealing: pairing.Inviter.Sealing, Proof: proof}, known, nil
 }
 
-// reachable completes an address that names no host by the one that the guest
-// was seen to have.
+// reachable completes an address that names no host, or every address of one,
+// by the address that the guest was seen to have.
 func reachable(address string, remote net.Addr) string {
 	host, port, err := net.SplitHostPort(address)
-	if err != nil || host != "" {
+	if err != nil || host != "" && !net.ParseIP(host).IsUnspecified() {
 		return address
 	}
 	seen, _, err := net.SplitHostPort(remote.String())

@@ -31,6 +31,8 @@ func TestJoin(t *testing.T) {
 	}{
 		{"guest that can be dialled", "listen", "listen"},
 		{"guest that leaves out the host", ":7420", "127.0.0.1:7420"},
+		{"guest that names every address", "0.0.0.0:7420", "127.0.0.1:7420"},
+		{"guest that names every IPv6 address", "[::]:7420", "127.0.0.1:7420"},
 		{"guest that cannot be dialled", "", ""},
 	}
 	for _, tt := range tests {

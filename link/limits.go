@@ -33,8 +33,9 @@ const (
 	// the first two.
 	maxConnections = 4
 	// inboxSize bounds the envelopes of a conversation that nobody has read
-	// yet. No exchange needs more than three.
-	inboxSize = 16
+	// yet, and so what a peer can make this end remember: no exchange has
+	// more than two from one end after the opening.
+	inboxSize = 4
 	// outboxSize bounds the frames that wait to be written.
 	outboxSize = 64
 

@@ -37,6 +37,9 @@ type Config struct {
 	Handle func(ctx context.Context, c *Conversation)
 	// Joined is told of each peer that redeemed an invitation; may be nil.
 	Joined func(identity.Peer)
+	// Rotated is told of each peer that showed a new key, for which the
+	// pinned one vouched; may be nil.
+	Rotated func(peer mft.AgentName, pin identity.Pin)
 	// Log is for what no caller learns of otherwise; nil discards it.
 	Log *slog.Logger
 	// Now is the clock for envelopes and trust; nil is time.Now.

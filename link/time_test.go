@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -423,6 +424,13 @@ func TestSurplusConnections(t *testing.T) {
 func TestRotation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		erp, ledger := bubblePair(t)
+		var rotated []identity.Pin
+		ledger.c.Rotated = func(peer mft.AgentName, pin identity.Pin) {
+			if peer != "erp" {
+				t.Errorf("Rotated was told of %q", peer)
+			}
+			rotated = append(rotated, pin)
+		}
 		a, b := converse(t, erp, ledger, transferID(1))
 		before := erp.keys.Pin()
 		if err := erp.keys.Rotate(time.Now(), 0); err != nil {
@@ -456,6 +464,9 @@ func TestRotation(t *testing.T) {
 		p, _ := ledger.trust.Peer("erp")
 		if len(p.Pins) != 2 || p.Pins[0].Until.IsZero() || p.Pins[1].Pin != erp.keys.Pin() {
 			t.Errorf("Peer = %+v, want the new pin beside the old", p)
+		}
+		if !slices.Equal(rotated, []identity.Pin{erp.keys.Pin()}) {
+			t.Errorf("Rotated was told of %v, want the new key once", rotated)
 		}
 		// The other end rotates, and is the one that is dialled.
 		if err := ledger.keys.Rotate(time.Now(), 0); err != nil {

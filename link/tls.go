@@ -69,15 +69,25 @@ func (l *Link) controlTLS(own *tls.Certificate, expect mft.AgentName) (*tls.Conf
 		if err := verifyProto(s, protoControl); err != nil {
 			return err
 		}
-		if who.name, err = l.c.Trust.VerifyChain(s.PeerCertificates, l.c.Now()); err != nil {
+		leaf, now := s.PeerCertificates[0], l.c.Now()
+		if who.pin, err = identity.PinOf(leaf.PublicKey); err != nil {
 			return err
+		}
+		known := l.c.Trust.Trusts(mft.AgentName(leaf.Subject.CommonName), who.pin, now)
+		if who.name, err = l.c.Trust.VerifyChain(s.PeerCertificates, now); err != nil {
+			return err
+		}
+		if !known {
+			l.c.Log.Info("a peer has a new key", "peer", who.name, "pin", who.pin)
+			if l.c.Rotated != nil {
+				l.c.Rotated(who.name, who.pin)
+			}
 		}
 		if expect != "" && who.name != expect {
 			return mft.Fail(mft.CodeUntrusted, "connect to peer", string(expect),
 				fmt.Errorf("agent %q answers at its address", who.name))
 		}
-		who.pin, err = identity.PinOf(s.PeerCertificates[0].PublicKey)
-		return err
+		return nil
 	}), who
 }
 
