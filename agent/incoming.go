@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"mft.dev/mft"
@@ -37,7 +38,11 @@ func (a *Agent) handle(ctx context.Context, conv *link.Conversation) {
 		err = mft.Fail(mft.CodeProtocol, "open a conversation", "", fmt.Errorf("a %v cannot open one", e.Kind))
 	}
 	if err != nil && ctx.Err() == nil {
-		a.log.Info("a conversation of a peer ended early", "peer", e.Sender, "kind", e.Kind, "transfer", e.Transfer, "err", err)
+		level := slog.LevelInfo
+		if mft.CodeOf(err).Retryable() {
+			level = slog.LevelDebug // the peer comes again
+		}
+		a.log.Log(ctx, level, "a conversation of a peer ended early", "peer", e.Sender, "kind", e.Kind, "transfer", e.Transfer, "err", err)
 	}
 }
 

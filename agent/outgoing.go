@@ -60,7 +60,7 @@ func (a *Agent) send(at *attempt, t mft.Transfer) (mft.Receipt, error) {
 
 // lastTry is after how many attempts without progress a file that never stops
 // changing fails.
-const lastTry = 8
+const lastTry = 4
 
 // concludeSend writes what follows an attempt at sending.
 func (a *Agent) concludeSend(at *attempt, t mft.Transfer, receipt mft.Receipt, err error) {
