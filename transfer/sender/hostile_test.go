@@ -1,0 +1,179 @@
+package sender
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"mft.dev/mft"
+	"mft.dev/mft/protocol"
+	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/scan"
+)
+
+// peer is a conversation with a receiver that says what it was told to say.
+type peer struct {
+	decision mft.Decision
+	answers  chan answer
+	data     net.Conn
+	sealed   chan mft.Seal
+}
+
+type answer struct {
+	kind protocol.Kind
+	body []byte
+}
+
+func (p *peer) Send(_ context.Context, kind protocol.Kind, body []byte) error {
+	switch kind {
+	case protocol.KindOffer:
+		p.answers <- answer{protocol.KindDecision, protocol.AppendDecision(nil, &p.decision)}
+	case protocol.KindSeal:
+		seal, err := protocol.ParseSeal(body)
+		if err != nil {
+			return err
+		}
+		p.sealed <- seal
+	}
+	return nil
+}
+
+func (p *peer) Receive(ctx context.Context) (protocol.Kind, []byte, error) {
+	select {
+	case a := <-p.answers:
+		return a.kind, a.body, nil
+	case <-ctx.Done():
+		return 0, nil, ctx.Err()
+	}
+}
+
+func (p *peer) DataKey() [32]byte { return [32]byte{} }
+
+func (p *peer) OpenData(context.Context, [32]byte) (net.Conn, error) { return p.data, nil }
+
+// runAgainst has Run send the contents of dir to a receiver that writes raw on
+// the data connection, and reads whatever comes.
+func runAgainst(t testing.TB, dir string, p *peer, raw []byte) (mft.Receipt, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	if p.data, err = net.Dial("tcp", ln.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer theirs.Close()
+	p.answers, p.sealed = make(chan answer, 8), make(chan mft.Seal, 1)
+	var both sync.WaitGroup
+	both.Go(func() {
+		_, _ = theirs.Write(raw)
+		_ = theirs.(*net.TCPConn).CloseWrite()
+	})
+	both.Go(func() { _, _ = io.Copy(io.Discard, theirs) })
+	src, err := scan.Open(dir + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	receipt, err := Run(ctx, p, Outgoing{
+		Offer:   mft.Offer{Destination: "/in/", Overwrite: mft.OverwriteReplace},
+		Sources: []*scan.Source{src}, Meter: new(transfer.Meter), Note: func(mft.EventKind, mft.Code, string) {},
+	})
+	p.data.Close() // Run does, unless it was refused
+	both.Wait()
+	return receipt, err
+}
+
+func frame(k protocol.FrameKind, payload []byte) []byte {
+	n := len(payload)
+	return append([]byte{byte(k), byte(n >> 16), byte(n >> 8), byte(n)}, payload...)
+}
+
+func want(w protocol.Want) []byte {
+	return frame(protocol.FrameWant, protocol.AppendWant(nil, &w))
+}
+
+func TestHostileReceiver(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "a"), []byte("content"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	committed := func(first, n uint64) []byte {
+		return frame(protocol.FrameCommitted, protocol.AppendRange(nil, &protocol.Range{First: first, Count: n}))
+	}
+	itemFail := func(i uint64) []byte {
+		return frame(protocol.FrameItemFail, protocol.AppendItemFail(nil, &protocol.ItemFail{Index: i, Code: mft.CodeIO}))
+	}
+	send := protocol.Want{First: 0, Count: 1, Verdict: protocol.Send}
+	tests := []struct {
+		name string
+		raw  []byte
+		code mft.Code
+	}{
+		{"closes at once", nil, mft.CodeDisconnected},
+		{"wants what is not there", want(protocol.Want{First: 7, Count: 1, Verdict: protocol.Send}), mft.CodeProtocol},
+		{"wants more than there is", want(protocol.Want{First: 0, Count: 1 << 40, Verdict: protocol.Send}), mft.CodeProtocol},
+		{"has what is not there", want(protocol.Want{First: 7, Count: 1, Verdict: protocol.Have}), mft.CodeProtocol},
+		{"wants twice", append(want(send), want(send)...), mft.CodeProtocol},
+		{"commits what is not there", committed(3, 1), mft.CodeProtocol},
+		{"commits without a verdict", committed(0, 1), mft.CodeProtocol},
+		{"commits without end", append(want(send), committed(0, 1<<40)...), mft.CodeProtocol},
+		{"fails what is not there", itemFail(9), mft.CodeProtocol},
+		{"speaks like a sender", frame(protocol.FrameEnd, nil), mft.CodeProtocol},
+		{"speaks nonsense", []byte("HTTP/1.1 400 Bad Request\r\n\r\n"), mft.CodeProtocol},
+		{"stops", frame(protocol.FrameFail, protocol.AppendFailure(nil, &protocol.Failure{Code: mft.CodeNoSpace})), mft.CodeNoSpace},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := runAgainst(t, dir, &peer{decision: mft.Decision{Code: mft.CodeOK}}, tt.raw)
+			if got := mft.CodeOf(err); got != tt.code {
+				t.Errorf("Run = %v, want %v", err, tt.code)
+			}
+		})
+	}
+}
+
+func TestRefusal(t *testing.T) {
+	p := &peer{decision: mft.Decision{Code: mft.CodeNotAllowed, Detail: "not here", RetryIn: time.Minute}}
+	_, err := runAgainst(t, t.TempDir(), p, nil)
+	var refused *transfer.Refused
+	if !errors.As(err, &refused) || refused.Decision.RetryIn != time.Minute {
+		t.Fatalf("Run = %v, want a refusal with its delay", err)
+	}
+	if got := mft.CodeOf(err); got != mft.CodeNotAllowed {
+		t.Errorf("code = %v, want %v", got, mft.CodeNotAllowed)
+	}
+}
+
+// FuzzRun: whatever a receiver writes, Run ends with an error: no receipt came.
+func FuzzRun(f *testing.F) {
+	dir := f.TempDir()
+	for _, name := range []string{"a", "b"} {
+		if err := os.WriteFile(filepath.Join(dir, name), bytes.Repeat([]byte(name), 300<<10), 0o644); err != nil {
+			f.Fatal(err)
+		}
+	}
+	f.Add(want(protocol.Want{First: 0, Count: 2, Verdict: protocol.Send}))
+	f.Add(want(protocol.Want{First: 1, Count: 1, Verdict: protocol.Resume, Offset: 5}))
+	f.Add(frame(protocol.FrameFail, protocol.AppendFailure(nil, &protocol.Failure{Code: "X"})))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		_, err := runAgainst(t, dir, &peer{decision: mft.Decision{Code: mft.CodeOK}}, raw)
+		if err == nil || errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Run = %v, want an error at once: there was no receipt", err)
+		}
+	})
+}
