@@ -1,6 +1,8 @@
 package interop
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -8,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"mft.dev/mft/internal/rig"
 )
@@ -25,7 +28,8 @@ func TestCommitOrderAsStraceSeesIt(t *testing.T) {
 			alpha, beta := newHost(t, "alpha"), newHost(t, "beta")
 			ctx := patient(t)
 			seen := filepath.Join(beta.Dir, "strace.txt")
-			traced := exec.Command(strace, "--kill-on-exit", "-f", "-y", "-s", "0", "-o", seen,
+			// With -D the agent is our child, and strace stands beside it.
+			traced := exec.Command(strace, "-D", "-f", "-y", "-s", "0", "-o", seen,
 				"-e", "trace=write,pwrite64,fsync,fdatasync,syncfs,rename,renameat,renameat2,linkat", beta.Binary(), "run")
 			for _, err := range []error{
 				alpha.Start(ctx), beta.Launch(traced, syscall.SIGKILL), beta.Await(ctx), rig.Pair(ctx, alpha, beta, beta.Addr),
@@ -38,19 +42,42 @@ func TestCommitOrderAsStraceSeesIt(t *testing.T) {
 			if _, err := alpha.Mft(ctx, "copy", filepath.Join(alpha.Out(), "report"), "--dest-agent", "beta", "--dest-path", beta.In()+"/"); err != nil {
 				t.Fatal(err)
 			}
-			beta.Kill()
-			b, err := os.ReadFile(seen)
+			if err := beta.Stop(); err != nil {
+				t.Fatal(err)
+			}
+			calls, err := finished(ctx, seen)
 			if err != nil {
 				t.Fatal(err)
 			}
-			checkOrder(t, finished(string(b)), beta)
+			checkOrder(t, calls, beta)
 		})
 	}
 }
 
-// finished joins the two halves of calls that other threads interrupted, in
-// the place of the second.
-func finished(log string) []string {
+// finished returns the calls that strace wrote down, once it has written down
+// the end of the agent.
+func finished(ctx context.Context, file string) ([]string, error) {
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		if strings.HasSuffix(strings.TrimSpace(string(b)), "+++ exited with 0 +++") {
+			return joined(string(b)), nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("strace has not seen the agent end: %w", ctx.Err())
+		case <-again.C:
+		}
+	}
+}
+
+// joined joins the two halves of calls that other threads interrupted, in the
+// place of the second.
+func joined(log string) []string {
 	var out []string
 	open := map[string]string{}
 	for line := range strings.Lines(log) {
