@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/admission"
 	"mft.dev/mft/agent/arrival"
 	"mft.dev/mft/agent/config"
 	"mft.dev/mft/agent/notice"
@@ -57,6 +58,7 @@ type Agent struct {
 	channels map[string]*arrival.Watcher
 
 	turns *turn.Turns
+	door  *admission.Door
 
 	// wake has the dispatcher look at the queue.
 	wake chan struct{}
@@ -66,7 +68,6 @@ type Agent struct {
 	mu        sync.Mutex // guards what follows
 	queue     *queue.Queue
 	sending   int // attempts that the queue started
-	incoming  int // receives under way
 	listening string
 	started   time.Time
 }
@@ -78,7 +79,7 @@ func New(o Options) (*Agent, error) {
 	c := o.Config
 	a := &Agent{
 		cfg: c, log: o.Log, version: o.Version, now: o.Now, offered: o.Listener,
-		wake: make(chan struct{}, 1), queue: queue.New(), turns: turn.New(),
+		wake: make(chan struct{}, 1), queue: queue.New(), turns: turn.New(), door: admission.NewDoor(c.Agent.MaxTransfers),
 		channels: map[string]*arrival.Watcher{},
 	}
 	if a.log == nil {

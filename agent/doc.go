@@ -13,18 +13,19 @@
 // localapi offers them on a local socket.
 //
 // The journal is the truth. A transfer is a row there before its id is given
-// to anybody, and whatever is in memory ([queue], the running attempts) can
-// be lost at any moment and is rebuilt from the rows at the next start. What to do
-// next is decided in functions without side effects: [decide] after an attempt,
-// [admit] before one.
+// to anybody, and whatever is in memory (package queue, the turns) can be lost
+// at any moment and is rebuilt from the rows at the next start. What to do next
+// is decided by functions without side effects: queue.Decide after an attempt,
+// admission.Decide before one.
 //
-// Up to MaxTransfers sends run at once, and one peer is given at most all but one
-// of these places, so that a slow peer cannot hold up the others. Twice
-// as many, and no fewer than eight, are accepted from peers at once. A
-// transfer of a peer that cannot be reached waits for the link, not for a clock.
+// Up to MaxTransfers sends run at once, and one peer is given at most all but
+// one of these places, so that a slow peer cannot hold up the others. Twice as
+// many, and no fewer than eight, are accepted from peers at once, half of them
+// from one peer. Transfers to a peer that cannot be reached wait for the link:
+// one of them tries now and then for all.
 //
 // The package refuses to decide what the allow list does not say, to run two
-// attempts of one transfer at once, and to leave a transfer that has
-// ended. It does not read or write the files that are moved; package transfer
-// does.
+// attempts of one transfer at once (package turn), and to leave a state that
+// ends a transfer. It does not read or write the files that are moved; package
+// transfer does.
 package agent

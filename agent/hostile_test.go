@@ -226,16 +226,19 @@ func TestOfferRefused(t *testing.T) {
 
 func TestBusy(t *testing.T) {
 	beta := newHost(t, "beta")
-	s := newStranger(t, beta, "eve")
+	s, other := newStranger(t, beta, "eve"), newStranger(t, beta, "mallory")
 	beta.start()
 	for i := range 20 {
 		d := s.offer(beta, s.open(beta, mft.TransferID{1, byte(i)}), mft.Offer{Destination: beta.in + "/"})
 		switch {
-		case i < 8 && d.Code != mft.CodeOK:
+		case i < 4 && d.Code != mft.CodeOK:
 			t.Fatalf("offer %d: %+v, want OK", i, d)
 		case d.Code == mft.CodeBusy:
 			if d.RetryIn <= 0 {
 				t.Errorf("offer %d: busy without a word on when to come again", i)
+			}
+			if d := other.offer(beta, other.open(beta, mft.TransferID{2}), mft.Offer{Destination: beta.in + "/"}); d.Code != mft.CodeOK {
+				t.Errorf("an offer of another peer: %+v, want that there is room for it", d)
 			}
 			return
 		}

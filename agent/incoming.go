@@ -67,21 +67,11 @@ func (a *Agent) offeredBy(ctx context.Context, conv transfer.Conversation, e *pr
 	if err != nil {
 		return err
 	}
-	under := a.turns.Holder(o.Transfer) != nil
-	a.mu.Lock()
-	full := a.incoming >= max(8, 2*a.cfg.Agent.MaxTransfers) && !under
-	if !full {
-		a.incoming++
-	}
-	a.mu.Unlock()
-	if full {
+	// A newer attempt takes the place of an older one.
+	if !a.door.Enter(o.Sender, a.turns.Holder(o.Transfer) != nil) {
 		return a.answer(ctx, conv, mft.Decision{Code: mft.CodeBusy, RetryIn: admission.BusyDelay})
 	}
-	defer func() {
-		a.mu.Lock()
-		a.incoming--
-		a.mu.Unlock()
-	}()
+	defer a.door.Leave(o.Sender)
 	if err := a.belongs(ctx, &o); err != nil {
 		return a.answer(ctx, conv, admission.Refusal(err))
 	}

@@ -1,6 +1,6 @@
 // Package admission decides about offers of peers before anything is touched:
 // whether one may proceed and where its items land, and what is said to one
-// that may not. Its functions are pure.
+// that may not. Its functions are pure; a [Door] counts what is under way.
 //
 // The package refuses what neither a grant nor this host's own request allows,
 // and a second offer of a transfer for another place than the first.

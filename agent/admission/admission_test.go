@@ -90,3 +90,31 @@ func TestRefusal(t *testing.T) {
 		t.Errorf("Refusal while stopping = %+v, want %s and to come again soon", got, mft.CodeMaintenance)
 	}
 }
+
+func TestDoor(t *testing.T) {
+	d := NewDoor(1)
+	enter := func(peer mft.AgentName) int {
+		n := 0
+		for n < 100 && d.Enter(peer, false) {
+			n++
+		}
+		return n
+	}
+	if got := enter("a"); got != 4 {
+		t.Errorf("%d of one peer were let in, want 4", got)
+	}
+	if got := enter("b") + enter("c"); got != 4 {
+		t.Errorf("%d of other peers were let in beside them, want 4", got)
+	}
+	if !d.Enter("a", true) {
+		t.Error("one that takes the place of another was not let in")
+	}
+	d.Leave("a")
+	d.Leave("a")
+	if got := enter("d") + enter("a"); got != 1 {
+		t.Errorf("%d were let in after one left, want 1", got)
+	}
+	if got := NewDoor(100).limit; got != 200 {
+		t.Errorf("limit for an agent of 100 transfers = %d, want 200", got)
+	}
+}

@@ -50,6 +50,7 @@ type Watcher struct {
 	// Only the goroutine of Run uses these.
 	stability *trigger.Stability
 	settling  map[string]*settling
+	crowded   bool // the last look left files for the next
 
 	wake chan struct{}
 
@@ -183,6 +184,9 @@ func (w *Watcher) Run(ctx context.Context) {
 			well = w.look(ctx, map[string]bool{"": true})
 			took := w.Now().Sub(now)
 			nextScan = w.Now().Add(max(w.When.Rescan, took*scanShare))
+			if w.crowded {
+				nextScan = w.Now().Add(max(w.When.Stable, took))
+			}
 		} else {
 			for path, s := range w.settling {
 				if !now.Before(s.again) {

@@ -42,6 +42,7 @@ func (w *Watcher) look(ctx context.Context, paths map[string]bool) bool {
 	if err == nil {
 		err = l.trouble
 	}
+	w.crowded = l.crowded
 	w.mu.Lock()
 	w.shown.Settling = len(w.settling)
 	if paths[""] {
@@ -66,6 +67,7 @@ type looking struct {
 	root    *confine.Root
 	ready   []arrived
 	trouble error // the first thing that could not be read; the look goes on
+	crowded bool  // there was no room for a file
 }
 
 // An arrived file is stable and has not been sent like this.
@@ -166,7 +168,8 @@ func (l *looking) file(p string, info fs.FileInfo) error {
 	s := l.settling[p]
 	if s == nil {
 		if len(l.settling) >= maxSettling {
-			return nil // a later scan finds it
+			l.crowded = true
+			return nil // the next scan finds it
 		}
 		s = &settling{first: now}
 		l.settling[p] = s

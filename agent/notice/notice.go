@@ -49,6 +49,10 @@ const toldDetail = "the other end was told"
 // tellTimeout is how long telling one peer may take.
 const tellTimeout = 30 * time.Second
 
+// atOnce is how many notices one connection carries at a time: transfers need
+// it too.
+const atOnce = 64
+
 // outlive is how long a connection has to stay up for a notice on it to count
 // as told.
 const outlive = 2 * time.Second
@@ -140,6 +144,10 @@ func (n *Notices) Run(ctx context.Context) {
 func (n *Notices) tellPeer(ctx context.Context, peer mft.AgentName, ids []mft.TransferID) {
 	ctx, cancel := context.WithTimeout(ctx, tellTimeout)
 	defer cancel()
+	if len(ids) > atOnce {
+		ids = ids[:atOnce]
+		defer n.Poke()
+	}
 	var told []mft.TransferID
 	var last *link.Conversation
 	for _, id := range ids {
