@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -164,4 +166,49 @@ func TestExecuteStatus(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestSocketPath(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "mft.yaml")
+	if err := os.WriteFile(file, []byte("agent: {data: /srv/mft}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name           string
+		socket, config string
+		env            string // MFT_CONFIG
+		want           string
+		code           mft.Code
+	}{
+		{name: "flag", socket: "/run/mft.sock", config: file, want: "/run/mft.sock"},
+		{name: "flag, relative", socket: "mft.sock", want: "/home/u/mft.sock"},
+		{name: "configuration", config: file, want: "/srv/mft/agent.sock"},
+		{name: "environment", env: file, want: "/srv/mft/agent.sock"},
+		{name: "no such configuration", config: filepath.Join(dir, "none.yaml"), code: mft.CodeConfig},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := testShell(t)
+			s.socket, s.configFile = tt.socket, tt.config
+			s.env = func(name string) string {
+				if name == "MFT_CONFIG" {
+					return tt.env
+				}
+				return ""
+			}
+			got, err := s.socketPath()
+			if got != tt.want || mft.CodeOf(err) != wanted(tt.code) {
+				t.Errorf("socketPath() = %q, %v; want %q, code %s", got, err, tt.want, tt.code)
+			}
+		})
+	}
+}
+
+// wanted is the code that a case means: none stands for no error.
+func wanted(code mft.Code) mft.Code {
+	if code == "" {
+		return mft.CodeOK
+	}
+	return code
 }

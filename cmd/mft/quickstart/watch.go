@@ -86,9 +86,10 @@ func (s *show) tell(ctx context.Context, line *timeline, events <-chan localapi.
 // and the reason after any other end.
 func (s *show) conclude(ctx context.Context, line *timeline, e localapi.Event) error {
 	var err error
+	verified := 0
 	switch e.Kind {
 	case mft.EventDelivered:
-		err = s.check(line.tracks[*e.Transfer], e)
+		verified, err = s.check(line.tracks[*e.Transfer], e)
 	case mft.EventRejected, mft.EventFailed, mft.EventCancelled:
 		err = mft.Fail(e.Code, "deliver to", s.inbox(), errors.New(e.Detail))
 		if detail, derr := s.alpha.client.Transfer(ctx, *e.Transfer); derr == nil && detail.Transfer.Reason != nil {
@@ -103,18 +104,16 @@ func (s *show) conclude(ctx context.Context, line *timeline, e localapi.Event) e
 		return err
 	case err != nil:
 		s.say("  %v\n  remedy: %s\n", err, mft.CodeOf(err).Remedy())
-	case s.Once:
+	case s.Once && verified > 0:
 		return errEnough
 	}
 	return nil
 }
 
 // check reads each file at both ends and compares their hashes: nothing that
-// the agents said is believed.
-func (s *show) check(tr *track, e localapi.Event) error {
-	if len(tr.files) == 0 {
-		return nil // a transfer of somebody else, who looks for himself
-	}
+// the agents said is believed. It returns how many it could compare; of a
+// transfer by command it knows no files.
+func (s *show) check(tr *track, e localapi.Event) (verified int, err error) {
 	for _, file := range tr.files {
 		from, to := filepath.Join(s.outbox(), filepath.FromSlash(file)), filepath.Join(s.inbox(), filepath.FromSlash(file))
 		there, size, err := sha256Of(to)
@@ -123,7 +122,7 @@ func (s *show) check(tr *track, e localapi.Event) error {
 			continue
 		}
 		if err != nil {
-			return err
+			return verified, err
 		}
 		here, _, err := sha256Of(from)
 		if err != nil || here != there {
@@ -131,18 +130,21 @@ func (s *show) check(tr *track, e localapi.Event) error {
 				s.say("           %s changed again meanwhile, it will follow", progress.Plain(file))
 				continue
 			}
-			return errors.Join(err, mft.Fail(mft.CodeCorrupt, "compare", to, fmt.Errorf("its SHA-256 is %s, that of the source %s", there, here)))
+			return verified, errors.Join(err, mft.Fail(mft.CodeCorrupt, "compare", to, fmt.Errorf("its SHA-256 is %s, that of the source %s", there, here)))
 		}
+		verified++
 		if len(tr.files) <= 5 {
 			s.say("           %s, %s, SHA-256 %.16s… at both ends", progress.Plain(to), progress.Bytes(size), there)
 		}
 	}
-	what := "1 file"
-	if n := len(tr.files); n > 1 {
-		what = fmt.Sprintf("%d files", n)
+	if verified > 0 {
+		what := "1 file"
+		if verified > 1 {
+			what = fmt.Sprintf("%d files", verified)
+		}
+		s.say("           %s verified, %.2f s after detection", what, e.Time.Sub(tr.began).Seconds())
 	}
-	s.say("           %s verified, %.2f s after detection", what, e.Time.Sub(tr.began).Seconds())
-	return nil
+	return verified, nil
 }
 
 // changedSince says whether a file was written to or removed after at.
