@@ -53,10 +53,15 @@ var house = map[string]houseRule{
 
 	"protocol":               {layerRecords, []string{".", "protocol/internal/wire", "github.com/zeebo/blake3"}},
 	"protocol/internal/wire": {layerRecords, []string{"."}},
-	"identity":               {layerRecords, []string{".", "internal/durable", "protocol"}},
-	"journal":                {layerRecords, []string{".", "journal/database", "github.com/klauspost/compress/zstd"}},
-	"journal/database":       {layerRecords, []string{".", "internal/durable", "golang.org/x/sys", "modernc.org/sqlite"}},
-	"trigger":                {layerRecords, []string{".", "github.com/bmatcuk/doublestar"}},
+	"identity": {layerRecords, []string{
+		".", "identity/keyring", "identity/statefile", "internal/durable", "protocol",
+	}},
+	"identity/keyring":   {layerRecords, []string{".", "identity/sealing", "identity/statefile"}},
+	"identity/sealing":   {layerRecords, []string{"."}},
+	"identity/statefile": {layerRecords, []string{".", "internal/durable"}},
+	"journal":            {layerRecords, []string{".", "journal/database", "github.com/klauspost/compress/zstd"}},
+	"journal/database":   {layerRecords, []string{".", "internal/durable", "golang.org/x/sys", "modernc.org/sqlite"}},
+	"trigger":            {layerRecords, []string{".", "github.com/bmatcuk/doublestar"}},
 
 	"transfer":      {layerMechanism, []string{".", "internal/confine", "journal", "protocol", "github.com/zeebo/blake3"}},
 	"transfer/scan": {layerMechanism, []string{".", "internal/confine", "github.com/bmatcuk/doublestar"}},
@@ -67,9 +72,15 @@ var house = map[string]houseRule{
 		".", "internal/confine", "internal/ring", "journal", "protocol", "transfer", "transfer/staging", "golang.org/x/sync",
 	}},
 	"transfer/staging": {layerMechanism, []string{".", "internal/confine", "journal", "protocol", "transfer"}},
-	"link":             {layerMechanism, []string{".", "identity", "link/gate", "link/stream", "protocol"}},
-	"link/gate":        {layerMechanism, nil},
-	"link/stream":      {layerMechanism, []string{"."}},
+	"link": {layerMechanism, []string{
+		".", "identity", "link/gate", "link/join", "link/rendezvous", "link/stream", "link/transport", "link/wire", "protocol",
+	}},
+	"link/gate":       {layerMechanism, nil},
+	"link/join":       {layerMechanism, []string{".", "identity", "identity/sealing", "link/transport", "protocol"}},
+	"link/rendezvous": {layerMechanism, nil},
+	"link/stream":     {layerMechanism, []string{"."}},
+	"link/transport":  {layerMechanism, []string{".", "identity"}},
+	"link/wire":       {layerMechanism, []string{".", "protocol"}},
 
 	"agent": {layerRole, []string{
 		".", "agent/admission", "agent/arrival", "agent/config", "agent/notice", "agent/order", "agent/pairing", "agent/queue",
@@ -117,6 +128,9 @@ var sideways = map[string]string{
 	"agent/notice -> agent/trail":                          "that a peer was told is part of the story of the transfer",
 	"agent/pairing -> agent/config":                        "the configuration pins peers and grants",
 	"agent/localapi -> agent":                              "the local socket is the agent's front door, and the agent does not know of it",
+	"identity/keyring -> identity/sealing":                 "a new sealing key is stated by the signing key that comes with it",
+	"identity/keyring -> identity/statefile":               "keys and peers lie in files of the same kind",
+	"link/join -> link/transport":                          "pairing speaks the same TLS as everything else",
 	"agent/localapi -> agent/pairing":                      "peers are shown as pairing describes them",
 	"identity -> protocol":                                 "a signature covers an envelope as protocol lays it out, and nothing else is ever signed",
 }

@@ -8,6 +8,9 @@ import (
 	"strings"
 )
 
+// CheckAddress checks that s is HOST:PORT as Party.Address may be.
+func CheckAddress(s string) error { return checkAddress(s, false) }
+
 // checkAddress checks that s is HOST:PORT: a host name, an IPv4 or a
 // bracketed IPv6 address, and a port from 1 to 65535. Without needHost the
 // host may be empty.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mft.dev/mft"
+	"mft.dev/mft/identity/keyring"
 )
 
 // A shownKey is one link of a chain: a key, and that the next one signed its
@@ -21,8 +22,8 @@ type shownKey struct {
 // readChain checks the form of a chain, the signatures along it, and returns
 // the name that all certificates bear and their keys, the peer's own first.
 func readChain(chain []*x509.Certificate) (mft.AgentName, []shownKey, error) {
-	if len(chain) == 0 || len(chain) > maxChain {
-		return "", nil, fmt.Errorf("%d certificates were shown, 1 to %d are allowed", len(chain), maxChain)
+	if len(chain) == 0 || len(chain) > keyring.MaxChain {
+		return "", nil, fmt.Errorf("%d certificates were shown, 1 to %d are allowed", len(chain), keyring.MaxChain)
 	}
 	name, err := mft.ParseAgentName(chain[0].Subject.CommonName)
 	if err != nil {

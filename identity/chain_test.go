@@ -5,7 +5,9 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"fmt"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +17,7 @@ import (
 	"pgregory.net/rapid"
 
 	"mft.dev/mft"
+	"mft.dev/mft/identity/keyring"
 )
 
 func TestFollowRotation(t *testing.T) {
@@ -67,7 +70,7 @@ func TestFollowSeveralRotations(t *testing.T) {
 			}
 			_, err := trust.VerifyChain(chainOf(t, erp), start)
 			want := mft.CodeOK
-			if missed >= maxChain {
+			if missed >= keyring.MaxChain {
 				want = mft.CodeUntrusted
 			}
 			wantCode(t, "VerifyChain", err, want)
@@ -220,7 +223,7 @@ func TestVerifyChainRefuses(t *testing.T) {
 	// The impostor's own certificate, with that of the pinned key behind it.
 	glued := append(chainOf(t, impostor), chainOf(t, erp)...)
 	// ledger vouches for a key in erp's name.
-	foreign, err := newSigningKey("erp", start, &ledger.ring.signing[0])
+	foreign, err := ledger.ring.Rotated("erp", start, start)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +237,7 @@ func TestVerifyChainRefuses(t *testing.T) {
 		{"unknown agent", chainOf(t, stranger), mft.CodeUnknownPeer},
 		{"known name, unknown key", chainOf(t, impostor), mft.CodeUntrusted},
 		{"not signed by the next", glued, mft.CodeUntrusted},
-		{"vouched for by another agent", parseChain(t, foreign.chain), mft.CodeUntrusted},
+		{"vouched for by another agent", parseChain(t, foreign.Signing[0].Chain), mft.CodeUntrusted},
 		{"new key without the chain", chainOf(t, rotated)[:1], mft.CodeUntrusted},
 		{"the chain in the wrong order", []*x509.Certificate{chainOf(t, rotated)[1], chainOf(t, rotated)[0]}, mft.CodeUntrusted},
 		{"too long", append(chainOf(t, long), chainOf(t, erp)...), mft.CodeUntrusted},
@@ -259,17 +262,18 @@ func TestVerifyChainRefuses(t *testing.T) {
 // A key that is pinned for erp, but was certified under another name, does not
 // vouch: no agent that keeps to the rules makes such a certificate.
 func TestChainOfTwoNames(t *testing.T) {
-	old, err := newSigningKey("bank", start, nil)
+	bank, err := keyring.New("bank", start)
 	if err != nil {
 		t.Fatal(err)
 	}
-	successor, err := newSigningKey("erp", start, &old)
+	erp, err := bank.Rotated("erp", start, start.Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
+	chain := parseChain(t, erp.Signing[0].Chain)
 	trust, _ := newTrust(t)
-	add(t, trust, peerOf("erp", old.pin))
-	_, err = trust.VerifyChain(parseChain(t, successor.chain), start)
+	add(t, trust, peerOf("erp", chainPin(t, chain[1])))
+	_, err = trust.VerifyChain(chain, start)
 	wantCode(t, "VerifyChain", err, mft.CodeUntrusted)
 }
 
@@ -279,9 +283,8 @@ func ecdsaCertificate(t *testing.T, name string) *x509.Certificate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template, err := agentTemplate(mft.AgentName(name), start)
-	if err != nil {
-		t.Fatal(err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
@@ -355,7 +358,7 @@ func TestJudge(t *testing.T) {
 		removed := func(p Pin) bool { return strings.Contains(fmt.Sprint(gone), string(p)) }
 		order := rapid.Permutation(pins).Draw(t, "chain")
 		var keys []shownKey
-		for _, p := range order[:rapid.IntRange(1, maxChain).Draw(t, "length")] {
+		for _, p := range order[:rapid.IntRange(1, keyring.MaxChain).Draw(t, "length")] {
 			keys = append(keys, shownKey{pin: p})
 		}
 		by, err := judge(peer, removed, keys, start)

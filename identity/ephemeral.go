@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"math/big"
 	"time"
 )
 
@@ -20,9 +21,9 @@ func EphemeralCertificate(now time.Time) (tls.Certificate, [32]byte, error) {
 	if err != nil {
 		return tls.Certificate{}, [32]byte{}, fmt.Errorf("making a key for data connections: %w", err)
 	}
-	serial, err := newSerial()
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
 	if err != nil {
-		return tls.Certificate{}, [32]byte{}, err
+		return tls.Certificate{}, [32]byte{}, fmt.Errorf("choosing a serial number: %w", err)
 	}
 	template := &x509.Certificate{
 		SerialNumber: serial,

@@ -1,14 +1,20 @@
 package identity
 
 import (
+	"crypto"
+	"crypto/ed25519"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
 	"mft.dev/mft"
+	"mft.dev/mft/identity/keyring"
+	"mft.dev/mft/identity/statefile"
+	"mft.dev/mft/internal/durable"
 )
 
 // DefaultOverlap is how long a key that was replaced stays valid.
@@ -44,7 +50,9 @@ type Keys struct {
 	path string
 
 	mu   sync.RWMutex
-	ring keyRing
+	ring keyring.Ring
+	// pins are those of ring.Signing, sealingPins those of ring.Sealing.
+	pins, sealingPins []Pin
 }
 
 // LoadOrCreate reads the keys of the agent called name from the directory
@@ -61,34 +69,80 @@ func LoadOrCreate(dir string, name mft.AgentName, now time.Time) (*Keys, error) 
 		return nil, err
 	}
 	if err := makePrivateDir(dir); err != nil {
-		return nil, mft.Fail(fileCode(err), "open keys directory", dir, err)
+		return nil, mft.Fail(statefile.Code(err), "open keys directory", dir, err)
 	}
 	k := &Keys{name: name, path: filepath.Join(dir, "keys.json")}
-	ring, found, err := readRing(k.path, name)
+	ring, err := keyring.Read(k.path, name)
+	if mft.CodeOf(err) == mft.CodeNotFound {
+		ring, err = create(k.path, name, now)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if found {
-		k.ring = ring.without(now)
-		return k, nil
+	if err := k.use(ring.Without(now)); err != nil {
+		return nil, err
 	}
-	if k.ring, err = newRing(name, now); err != nil {
-		return nil, mft.Fail(mft.CodeInternal, "make keys", string(name), err)
+	return k, nil
+}
+
+// create makes the first keys of an agent and the file that holds them.
+func create(path string, name mft.AgentName, now time.Time) (keyring.Ring, error) {
+	ring, err := keyring.New(name, now)
+	if err != nil {
+		return ring, mft.Fail(mft.CodeInternal, "make keys", string(name), err)
 	}
-	return k, writeRing(k.path, name, k.ring)
+	return ring, keyring.Write(path, name, ring)
+}
+
+func makePrivateDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	if err := statefile.OwnedDir(info); err != nil {
+		return mft.Fail(mft.CodeConfig, "check", dir, err)
+	}
+	return durable.SyncDir(filepath.Dir(dir))
+}
+
+// use makes ring the keys of the agent. The caller holds mu, or nobody else
+// knows k yet.
+func (k *Keys) use(ring keyring.Ring) error {
+	var pins, sealingPins []Pin
+	var public []crypto.PublicKey
+	for _, key := range ring.Signing {
+		public = append(public, key.Private.Public())
+	}
+	for _, key := range ring.Sealing {
+		public = append(public, key.Private.Public())
+	}
+	for i, key := range public {
+		pin, err := PinOf(key)
+		if err != nil {
+			return mft.Fail(mft.CodeInternal, "use keys", string(k.name), err)
+		}
+		if i < len(ring.Signing) {
+			pins = append(pins, pin)
+		} else {
+			sealingPins = append(sealingPins, pin)
+		}
+	}
+	k.ring, k.pins, k.sealingPins = ring, pins, sealingPins
+	return nil
 }
 
 // Name returns the name of the agent.
 func (k *Keys) Name() mft.AgentName { return k.name }
 
-func (k *Keys) current() signingKey {
+// Pin returns the pin of the current signing key.
+func (k *Keys) Pin() Pin {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
-	return k.ring.signing[0]
+	return k.pins[0]
 }
-
-// Pin returns the pin of the current signing key.
-func (k *Keys) Pin() Pin { return k.current().pin }
 
 // KeyID returns the short form of Pin that stands in envelopes.
 func (k *Keys) KeyID() [16]byte { return k.Pin().KeyID() }
@@ -96,8 +150,9 @@ func (k *Keys) KeyID() [16]byte { return k.Pin().KeyID() }
 // Sign signs message with the current signing key (Ed25519). Whoever calls
 // sees to it that the message begins with a label of its own kind.
 func (k *Keys) Sign(message []byte) (keyID [16]byte, signature []byte) {
-	key := k.current()
-	return key.pin.KeyID(), key.sign(message)
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.pins[0].KeyID(), ed25519.Sign(k.ring.Signing[0].Private, message)
 }
 
 // SignAs signs message with the signing key called keyID, which may be one
@@ -106,9 +161,9 @@ func (k *Keys) Sign(message []byte) (keyID [16]byte, signature []byte) {
 func (k *Keys) SignAs(keyID [16]byte, message []byte, now time.Time) ([]byte, error) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
-	for _, key := range k.ring.signing {
-		if key.pin.KeyID() == keyID && !expired(key.expires, now) {
-			return key.sign(message), nil
+	for i, key := range k.ring.Signing {
+		if k.pins[i].KeyID() == keyID && !expired(key.Expires, now) {
+			return ed25519.Sign(key.Private, message), nil
 		}
 	}
 	return nil, mft.Fail(mft.CodeUntrusted, "sign", fmt.Sprintf("%x", keyID),
@@ -119,16 +174,17 @@ func (k *Keys) SignAs(keyID [16]byte, message []byte, now time.Time) ([]byte, er
 // connections, with the chain by which its earlier keys vouch for it. The
 // caller must not change what it points to.
 func (k *Keys) Certificate() *tls.Certificate {
-	key := k.current()
-	return &tls.Certificate{Certificate: key.chain, PrivateKey: key.private}
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return &tls.Certificate{Certificate: k.ring.Signing[0].Chain, PrivateKey: k.ring.Signing[0].Private}
 }
 
 // Sealing returns the statement that hands the current sealing key to peers,
-// see ParseSealing.
+// see package sealing.
 func (k *Keys) Sealing() []byte {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
-	return append([]byte(nil), k.ring.sealing[0].statement...)
+	return append([]byte(nil), k.ring.Sealing[0].Statement...)
 }
 
 // List returns the signing keys, then the sealing keys, each with the current
@@ -137,11 +193,11 @@ func (k *Keys) List() []KeyInfo {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	var out []KeyInfo
-	for _, key := range k.ring.signing {
-		out = append(out, KeyInfo{Pin: key.pin, Role: RoleSigning, Created: key.created, Expires: key.expires})
+	for i, key := range k.ring.Signing {
+		out = append(out, KeyInfo{Pin: k.pins[i], Role: RoleSigning, Created: key.Created, Expires: key.Expires})
 	}
-	for _, key := range k.ring.sealing {
-		out = append(out, KeyInfo{Pin: key.pin, Role: RoleSealing, Created: key.created, Expires: key.expires})
+	for i, key := range k.ring.Sealing {
+		out = append(out, KeyInfo{Pin: k.sealingPins[i], Role: RoleSealing, Created: key.Created, Expires: key.Expires})
 	}
 	return out
 }
@@ -162,15 +218,14 @@ func (k *Keys) Rotate(now time.Time, overlap time.Duration) error {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	next, err := k.ring.rotated(k.name, now, now.Add(overlap))
+	next, err := k.ring.Rotated(k.name, now, now.Add(overlap))
 	if err != nil {
 		return mft.Fail(mft.CodeInternal, "rotate keys", string(k.name), err)
 	}
-	if err := writeRing(k.path, k.name, next); err != nil {
+	if err := keyring.Write(k.path, k.name, next); err != nil {
 		return err
 	}
-	k.ring = next
-	return nil
+	return k.use(next)
 }
 
 func expired(end, now time.Time) bool { return !end.IsZero() && !now.Before(end) }

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"mft.dev/mft"
+	"mft.dev/mft/identity/keyring"
+	"mft.dev/mft/identity/sealing"
 )
 
 func TestKeysStayTheSame(t *testing.T) {
@@ -40,7 +42,7 @@ func TestKeysStayTheSame(t *testing.T) {
 	if !ed25519.Verify(public, []byte("message"), signature) {
 		t.Error("the signature of the loaded key does not fit the certificate of the first")
 	}
-	if _, err := ParseSealing(second.Sealing(), "erp", public); err != nil {
+	if _, err := sealing.Parse(second.Sealing(), "erp", public); err != nil {
 		t.Errorf("ParseSealing: %v", err)
 	}
 }
@@ -142,7 +144,7 @@ func TestLoadRefuses(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var file keyFile
+			var file struct{ Signing []struct{ Private []byte } }
 			if err := json.Unmarshal(content, &file); err != nil {
 				t.Fatal(err)
 			}
@@ -212,14 +214,14 @@ func TestRotateErasesExpired(t *testing.T) {
 		rotate(t, k, now)
 		now = now.Add(DefaultOverlap)
 	}
-	if got, want := len(k.Certificate().Certificate), maxChain; got != want {
+	if got, want := len(k.Certificate().Certificate), keyring.MaxChain; got != want {
 		t.Errorf("%d certificates, want %d", got, want)
 	}
 	content, err := os.ReadFile(k.path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var file keyFile
+	var file struct{ Signing []json.RawMessage }
 	if err := json.Unmarshal(content, &file); err != nil {
 		t.Fatal(err)
 	}
@@ -265,53 +267,6 @@ func TestKeysConcurrently(t *testing.T) {
 		}
 	})
 	all.Wait()
-}
-
-func TestSealing(t *testing.T) {
-	erp, ledger := newKeys(t, "erp"), newKeys(t, "ledger")
-	public := chainOf(t, erp)[0].PublicKey.(ed25519.PublicKey)
-	good := erp.Sealing()
-	tests := []struct {
-		name   string
-		change func([]byte) []byte
-		agent  mft.AgentName
-		want   mft.Code
-	}{
-		{"as made", func(b []byte) []byte { return b }, "erp", mft.CodeOK},
-		{"of another name", func(b []byte) []byte { return b }, "erp2", mft.CodeBadSigned},
-		{"by another key", func([]byte) []byte { return ledger.Sealing() }, "erp", mft.CodeBadSigned},
-		{"other public key", func(b []byte) []byte { b[20] ^= 1; return b }, "erp", mft.CodeBadSigned},
-		{"other date", func(b []byte) []byte { b[8] ^= 1; return b }, "erp", mft.CodeBadSigned},
-		{"other version", func(b []byte) []byte { b[0] = 2; return b }, "erp", mft.CodeProtocol},
-		{"short", func(b []byte) []byte { return b[:len(b)-1] }, "erp", mft.CodeProtocol},
-		{"empty", func([]byte) []byte { return nil }, "erp", mft.CodeProtocol},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			key, err := ParseSealing(tt.change(append([]byte(nil), good...)), tt.agent, public)
-			wantCode(t, "ParseSealing", err, tt.want)
-			if err == nil && !key.Created.Equal(start) {
-				t.Errorf("Created = %v, want %v", key.Created, start)
-			}
-		})
-	}
-}
-
-func FuzzParseSealing(f *testing.F) {
-	dir := f.TempDir()
-	k, err := LoadOrCreate(dir, "erp", start)
-	if err != nil {
-		f.Fatal(err)
-	}
-	public := k.current().private.Public().(ed25519.PublicKey)
-	f.Add(k.Sealing())
-	f.Add([]byte{})
-	f.Add(make([]byte, sealingSize))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if _, err := ParseSealing(b, "erp", public); err == nil && string(b) != string(k.Sealing()) {
-			t.Errorf("a statement that was never made was accepted: %x", b)
-		}
-	})
 }
 
 func TestEphemeralCertificate(t *testing.T) {

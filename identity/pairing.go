@@ -15,7 +15,7 @@ type Party struct {
 	// Address is where it says it can be dialled. The guest's may lack the
 	// host, which the inviter then takes from the connection, or be empty.
 	Address string
-	// Sealing is its statement of its sealing key, see ParseSealing.
+	// Sealing is its statement of its sealing key, see package sealing.
 	Sealing []byte
 }
 

@@ -41,7 +41,7 @@ type Peer struct {
 	// Address is HOST:PORT to dial, empty when the peer dials us.
 	Address string      `json:"address,omitempty"`
 	Pins    []PinnedKey `json:"pins,omitempty"`
-	// Sealing is the peer's sealing key as it stated it, see ParseSealing;
+	// Sealing is the peer's sealing key as it stated it, see package sealing;
 	// empty when unknown.
 	Sealing []byte    `json:"sealing,omitempty"`
 	Added   time.Time `json:"added,omitzero"`

@@ -3,11 +3,11 @@ package identity
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"slices"
 
 	"mft.dev/mft"
+	"mft.dev/mft/identity/statefile"
 )
 
 const peersFileVersion = 1
@@ -32,19 +32,16 @@ func (k keptPeers) clone() keptPeers {
 
 func readPeers(path string) (keptPeers, error) {
 	kept := keptPeers{peers: map[mft.AgentName]Peer{}, removed: map[Pin]bool{}}
-	content, err := readFile(path, checkOwned)
-	if errors.Is(err, fs.ErrNotExist) {
+	var file peersFile
+	err := statefile.Read("read peers", path, statefile.Owned, &file)
+	if mft.CodeOf(err) == mft.CodeNotFound {
 		return kept, nil
 	}
 	if err != nil {
-		return kept, mft.Fail(fileCode(err), "read peers", path, err)
+		return kept, err
 	}
 	corrupt := func(err error) (keptPeers, error) {
 		return kept, mft.Fail(mft.CodeCorrupt, "read peers", path, err)
-	}
-	var file peersFile
-	if err := decodeStrict(content, &file); err != nil {
-		return corrupt(err)
 	}
 	if file.Version != peersFileVersion {
 		return corrupt(fmt.Errorf("the file has version %d, this program knows %d", file.Version, peersFileVersion))
@@ -93,5 +90,5 @@ func writePeers(path string, kept keptPeers) error {
 		file.Peers = append(file.Peers, kept.peers[name])
 	}
 	file.Removed = slices.Sorted(maps.Keys(kept.removed))
-	return writeJSON("write peers", path, file)
+	return statefile.Write("write peers", path, file)
 }

@@ -5,14 +5,15 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"slices"
 	"time"
 
 	"mft.dev/mft"
 	"mft.dev/mft/link/gate"
+	"mft.dev/mft/link/join"
 	"mft.dev/mft/link/stream"
+	"mft.dev/mft/link/transport"
 )
 
 // accept takes connections from ln until it fails or is closed.
@@ -70,7 +71,7 @@ type reception struct {
 // welcome sees to it that a connection becomes useful in time, or ends.
 func (l *Link) welcome(ctx context.Context, conn net.Conn, visitor *gate.Visitor) {
 	defer l.pending.Leave(visitor)
-	tune(conn)
+	transport.Tune(conn)
 	r := &reception{raw: stream.Under(conn), deadline: time.Now().Add(greetWithin)}
 	secure := tls.Server(r.raw, &tls.Config{
 		MinVersion: tls.VersionTLS13,
@@ -83,7 +84,7 @@ func (l *Link) welcome(ctx context.Context, conn net.Conn, visitor *gate.Visitor
 	then, err := l.greet(greeting, secure, r)
 	if err != nil {
 		l.c.Log.Debug("a connection was refused", "remote", conn.RemoteAddr(), "error", err)
-		dismiss(conn)
+		transport.Dismiss(conn)
 		return
 	}
 	if then != nil {
@@ -95,7 +96,7 @@ func (l *Link) welcome(ctx context.Context, conn net.Conn, visitor *gate.Visitor
 
 func (l *Link) greet(ctx context.Context, secure *tls.Conn, r *reception) (func(context.Context), error) {
 	if err := secure.HandshakeContext(ctx); err != nil {
-		return nil, broken("greet", secure.RemoteAddr().String(), err)
+		return nil, transport.Failure("greet", secure.RemoteAddr().String(), err)
 	}
 	return r.proceed(ctx, secure, r)
 }
@@ -105,37 +106,25 @@ func (l *Link) greet(ctx context.Context, secure *tls.Conn, r *reception) (func(
 func (l *Link) choose(hello *tls.ClientHelloInfo, r *reception) (*tls.Config, error) {
 	asks := func(proto string) bool { return slices.Equal(hello.SupportedProtos, []string{proto}) }
 	switch {
-	case asks(protoControl):
+	case asks(transport.Control):
 		r.own = l.c.Keys.Certificate()
 		r.proceed = l.greetPeer
 		config, who := l.controlTLS(r.own, "")
 		r.who = who
 		return config, nil
-	case asks(protoData):
-		conv, err := l.data.find(hello.Context(), hello.ServerName)
+	case asks(transport.Data):
+		conv, err := l.data.Find(hello.Context(), hello.ServerName)
 		if err != nil {
 			return nil, err
 		}
 		r.conv, r.proceed = conv, l.handOver
-		return dataTLS(&conv.data.certificate, conv.data.key()), nil
-	case asks(protoJoin) && l.c.Invites != nil && l.c.Invites.Alive(l.c.Now()):
+		return transport.DataTLS(&conv.data.certificate, conv.data.key()), nil
+	case asks(transport.Join) && l.c.Invites != nil && l.c.Invites.Alive(l.c.Now()):
 		r.own = l.c.Keys.Certificate()
 		r.proceed = l.greetGuest
-		return joinTLS(r.own), nil
+		return join.TLS(r.own), nil
 	}
 	return nil, fmt.Errorf("nobody here speaks %q", hello.SupportedProtos)
-}
-
-// dismiss closes a connection so that what TLS has told the other end, why it
-// was refused, gets there: a close while more is coming in would make the
-// network throw it away.
-func dismiss(conn net.Conn) {
-	defer conn.Close() // nothing is left to lose
-	half, ok := conn.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil || conn.SetReadDeadline(time.Now().Add(byeWithin)) != nil {
-		return
-	}
-	_, _ = io.CopyN(io.Discard, conn, 64<<10)
 }
 
 // key returns the fingerprint that the other end must show.
@@ -153,28 +142,6 @@ func (l *Link) handOver(ctx context.Context, secure *tls.Conn, r *reception) (fu
 	case <-r.conv.done:
 		return nil, r.conv.why()
 	case <-ctx.Done():
-		return nil, interrupted("hand over a data connection", ctx)
+		return nil, transport.Interrupted("hand over a data connection", ctx)
 	}
-}
-
-// tune sets what the defaults of the system leave out. Buffer sizes are left
-// to it: a size that is set ends its own tuning, which reaches further.
-func tune(conn net.Conn) {
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		// An error means that the connection is gone, which is found out soon.
-		_ = tcp.SetNoDelay(true)
-		_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{
-			Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3,
-		})
-	}
-}
-
-// dialTCP is how a link reaches the network.
-func dialTCP(ctx context.Context, address string) (net.Conn, error) {
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", address)
-	if err == nil {
-		tune(conn)
-	}
-	return conn, err
 }

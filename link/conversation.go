@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"mft.dev/mft"
+	"mft.dev/mft/link/transport"
 	"mft.dev/mft/protocol"
 )
 
@@ -78,7 +79,7 @@ func (c *Conversation) Send(ctx context.Context, kind protocol.Kind, body []byte
 	if err != nil {
 		return err
 	}
-	return c.conn.send(ctx, protocol.ControlEnvelope, wire)
+	return c.conn.send(ctx, wire)
 }
 
 // seal gives e its nonce and sequence and signs it. The first opening is
@@ -129,7 +130,7 @@ func (c *Conversation) Receive(ctx context.Context) (protocol.Kind, []byte, erro
 			return 0, nil, c.why()
 		}
 	case <-ctx.Done():
-		return 0, nil, interrupted("wait for peer "+string(c.Peer()), ctx)
+		return 0, nil, transport.Interrupted("wait for peer "+string(c.Peer()), ctx)
 	}
 }
 
@@ -158,7 +159,7 @@ func (c *Conversation) end(cause error) {
 	c.cause = cause
 	close(c.done)
 	c.mu.Unlock()
-	c.conn.link.data.withdraw(c)
+	c.withdraw()
 	c.conn.release(c)
 }
 

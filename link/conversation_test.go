@@ -119,7 +119,7 @@ func TestDisconnectEndsConversations(t *testing.T) {
 	receive(t, a1, protocol.KindDecision, "yes")
 	send(t, a2, protocol.KindSeal, "last words")
 	until(t, func() bool { return len(b2.inbox) == 1 })
-	erp.connected("ledger").conn.Close()
+	erp.cut()
 	for _, c := range []*Conversation{a1, a2, b1} {
 		receiveCode(t, c, mft.CodeDisconnected)
 	}

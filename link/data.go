@@ -3,6 +3,7 @@ package link
 import (
 	"context"
 	"crypto/tls"
+	"encoding/hex"
 	"errors"
 	"net"
 	"sync"
@@ -11,6 +12,8 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/identity"
 	"mft.dev/mft/link/stream"
+	"mft.dev/mft/link/transport"
+	"mft.dev/mft/protocol"
 )
 
 // A dataSide is what a conversation needs for its data connections.
@@ -106,7 +109,7 @@ func (c *Conversation) stopped(ctx context.Context) error {
 	if mft.CodeOf(cause) != mft.CodeOther {
 		return cause // the conversation ended
 	}
-	return interrupted("open data connection to "+string(c.Peer()), ctx)
+	return transport.Interrupted("open data connection to "+string(c.Peer()), ctx)
 }
 
 func (c *Conversation) dialData(ctx context.Context, name string, peerKey [32]byte) (net.Conn, error) {
@@ -120,7 +123,7 @@ func (c *Conversation) dialData(ctx context.Context, name string, peerKey [32]by
 		return nil, mft.Fail(mft.CodeUnreachable, "open data connection to", string(c.Peer()), err)
 	}
 	raw := stream.Under(conn)
-	config := dataTLS(&c.data.certificate, peerKey)
+	config := transport.DataTLS(&c.data.certificate, peerKey)
 	config.ServerName = name
 	secure := tls.Client(raw, config)
 	if err := secure.HandshakeContext(ctx); err != nil {
@@ -128,16 +131,16 @@ func (c *Conversation) dialData(ctx context.Context, name string, peerKey [32]by
 		if ctx.Err() != nil {
 			return nil, c.stopped(ctx)
 		}
-		return nil, broken("open data connection to", string(c.Peer()), err)
+		return nil, transport.Failure("open data connection to", string(c.Peer()), err)
 	}
 	return stream.New(secure, raw, string(c.Peer())), nil
 }
 
 func (c *Conversation) awaitData(ctx context.Context, name string) (net.Conn, error) {
-	c.conn.link.data.announce(name, c)
+	c.conn.link.data.Announce(name, c)
 	select {
-	case <-c.done: // ended before or while it was announced: nobody else takes it back
-		c.conn.link.data.withdraw(c)
+	case <-c.done: // it had ended before it was announced: nobody else takes that back
+		c.withdraw()
 		return nil, c.why()
 	default:
 	}
@@ -149,78 +152,16 @@ func (c *Conversation) awaitData(ctx context.Context, name string) (net.Conn, er
 	}
 }
 
-// expectations are the conversations that wait for data connections, by
-// server name. The zero value is ready.
-type expectations struct {
-	mu      sync.Mutex
-	waiting map[string]*Conversation
-	// asked holds a channel for each name that a connection has asked for
-	// before its conversation was announced, closed when it is.
-	asked map[string]*question
-}
-
-type question struct {
-	answered chan struct{}
-	askers   int
-}
-
-// announce makes the data connections of a conversation welcome.
-func (x *expectations) announce(name string, c *Conversation) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.waiting == nil {
-		x.waiting = map[string]*Conversation{}
-	}
-	x.waiting[name] = c
-	if q := x.asked[name]; q != nil {
-		close(q.answered)
-		delete(x.asked, name)
+// withdraw makes data connections of the conversation unwelcome.
+func (c *Conversation) withdraw() {
+	if opening := c.Opening(); opening != nil {
+		c.conn.link.data.Withdraw(serverName(c.transfer, opening.Nonce), c)
 	}
 }
 
-// withdraw ends announce.
-func (x *expectations) withdraw(c *Conversation) {
-	opening := c.Opening()
-	if opening == nil {
-		return
-	}
-	name := serverName(c.transfer, opening.Nonce)
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.waiting[name] == c {
-		delete(x.waiting, name)
-	}
-}
-
-// find returns the conversation of that name, and waits for it to be
-// announced until ctx ends: the peer may be faster than this end.
-func (x *expectations) find(ctx context.Context, name string) (*Conversation, error) {
-	x.mu.Lock()
-	if c := x.waiting[name]; c != nil {
-		x.mu.Unlock()
-		return c, nil
-	}
-	if x.asked == nil {
-		x.asked = map[string]*question{}
-	}
-	q := x.asked[name]
-	if q == nil {
-		q = &question{answered: make(chan struct{})}
-		x.asked[name] = q
-	}
-	q.askers++
-	x.mu.Unlock()
-	select {
-	case <-q.answered:
-	case <-ctx.Done():
-	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if q.askers--; q.askers == 0 && x.asked[name] == q {
-		delete(x.asked, name)
-	}
-	if c := x.waiting[name]; c != nil {
-		return c, nil
-	}
-	return nil, errors.New("no conversation of that name")
+// serverName names the conversation that a data connection is for. It is
+// public: it lets the other end find what to verify against, and proves
+// nothing.
+func serverName(id mft.TransferID, nonce protocol.Nonce) string {
+	return "t-" + hex.EncodeToString(id[:]) + "." + hex.EncodeToString(nonce[:8]) + ".mft"
 }

@@ -14,6 +14,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/identity"
+	"mft.dev/mft/link/transport"
 	"mft.dev/mft/protocol"
 )
 
@@ -34,8 +35,8 @@ func openData(t *testing.T, c *Conversation, key [32]byte) <-chan outcome {
 	return out
 }
 
-// wire checks that a and b are two ends of one connection.
-func wire(t *testing.T, a, b net.Conn) {
+// ends checks that a and b are two ends of one connection.
+func ends(t *testing.T, a, b net.Conn) {
 	t.Helper()
 	defer a.Close()
 	defer b.Close()
@@ -89,7 +90,7 @@ func TestDataConnection(t *testing.T) {
 			for range 3 { // streams
 				if tt.waitFirst {
 					waiting := openData(t, waits, dials.DataKey())
-					until(t, func() bool { return ledger.data.expects(waits) })
+					until(t, func() bool { return expects(ledger, waits) })
 					dialled := next(t, "a connection", openData(t, dials, waits.DataKey()))
 					awaited := next(t, "a connection", waiting)
 					meet(t, dialled, awaited)
@@ -97,7 +98,7 @@ func TestDataConnection(t *testing.T) {
 				}
 				dialling := openData(t, dials, waits.DataKey())
 				name := serverName(waits.transfer, waits.Opening().Nonce)
-				until(t, func() bool { return ledger.data.asks(name) || ledger.data.expects(waits) })
+				until(t, func() bool { return ledger.data.Asked(name) || expects(ledger, waits) })
 				awaited := next(t, "a connection", openData(t, waits, dials.DataKey()))
 				meet(t, next(t, "a connection", dialling), awaited)
 			}
@@ -113,7 +114,7 @@ func meet(t *testing.T, a, b outcome) {
 	if a.err != nil || b.err != nil {
 		t.Fatalf("OpenData: %v, %v", a.err, b.err)
 	}
-	wire(t, a.conn, b.conn)
+	ends(t, a.conn, b.conn)
 }
 
 // until waits for what another goroutine is about to do.
@@ -126,22 +127,14 @@ func until(t *testing.T, done func() bool) {
 	}
 }
 
-func (x *expectations) expects(c *Conversation) bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.waiting[serverName(c.transfer, c.Opening().Nonce)] == c
-}
-
-func (x *expectations) asks(name string) bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.asked[name] != nil
+func expects(n *node, c *Conversation) bool {
+	return n.data.Present(serverName(c.transfer, c.Opening().Nonce), c)
 }
 
 func TestSeveralStreamsAtOnce(t *testing.T) {
 	erp, ledger := pair(t)
 	a, b := converse(t, erp, ledger, transferID(1))
-	var ends [2][]net.Conn
+	var conns [2][]net.Conn
 	var all sync.WaitGroup
 	for i, end := range []struct {
 		c   *Conversation
@@ -154,16 +147,16 @@ func TestSeveralStreamsAtOnce(t *testing.T) {
 					t.Errorf("OpenData: %v", err)
 					return
 				}
-				ends[i] = append(ends[i], conn)
+				conns[i] = append(conns[i], conn)
 			}
 		})
 	}
 	all.Wait()
-	for _, conn := range append(ends[0], ends[1]...) {
+	for _, conn := range append(conns[0], conns[1]...) {
 		conn.Close()
 	}
-	if len(ends[0]) != protocol.MaxStreams || len(ends[1]) != protocol.MaxStreams {
-		t.Errorf("%d and %d streams, want %d", len(ends[0]), len(ends[1]), protocol.MaxStreams)
+	if len(conns[0]) != protocol.MaxStreams || len(conns[1]) != protocol.MaxStreams {
+		t.Errorf("%d and %d streams, want %d", len(conns[0]), len(conns[1]), protocol.MaxStreams)
 	}
 }
 
@@ -209,7 +202,7 @@ func strangerDials(ctx context.Context, t *testing.T, n *node, name string) (*tl
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := tlsConfig(protoData, &own, nil)
+	config := transport.TLS(transport.Data, &own, func(tls.ConnectionState) error { return nil })
 	config.ServerName = name
 	d := tls.Dialer{Config: config}
 	conn, err := d.DialContext(ctx, "tcp", n.address)
@@ -225,7 +218,7 @@ func TestStrangerWithTheServerName(t *testing.T) {
 	erp, ledger := pair(t)
 	dials, waits := converse(t, erp, ledger, transferID(1))
 	waiting := openData(t, waits, dials.DataKey())
-	until(t, func() bool { return ledger.data.expects(waits) })
+	until(t, func() bool { return expects(ledger, waits) })
 	for range 3 {
 		conn, err := strangerDials(within(t), t, ledger, serverName(waits.transfer, waits.Opening().Nonce))
 		if err != nil {
@@ -248,7 +241,7 @@ func TestUnknownServerName(t *testing.T) {
 			_, err := strangerDials(ctx, t, ledger, name)
 			failed <- err
 		}()
-		until(t, func() bool { return ledger.data.asks(name) }) // it waits for its conversation
+		until(t, func() bool { return ledger.data.Asked(name) }) // it waits for its conversation
 		cancel()
 		if err := next(t, "the end of the handshake", failed); err == nil {
 			t.Errorf("%q was served", name)
@@ -269,42 +262,22 @@ func TestNobodyDials(t *testing.T) {
 	wantCode(t, "OpenData", next(t, "OpenData", out), mft.CodeCancelled)
 
 	waiting := openData(t, waits, [32]byte{1})
-	until(t, func() bool { return ledger.data.expects(waits) })
-	ledger.connected("erp").conn.Close()
+	until(t, func() bool { return expects(ledger, waits) })
+	erp.cut()
 	wantCode(t, "OpenData", next(t, "OpenData", waiting).err, mft.CodeDisconnected)
-	until(t, func() bool { return !ledger.data.expects(waits) })
+	until(t, func() bool { return !expects(ledger, waits) })
 	_, err := waits.OpenData(within(t), [32]byte{1})
 	wantCode(t, "OpenData of a conversation that is over", err, mft.CodeDisconnected)
-	if ledger.data.expects(waits) {
+	if expects(ledger, waits) {
 		t.Error("a conversation that is over is still expected")
 	}
-}
-
-func TestAskedForUntilTheEnd(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var x expectations
-		var all sync.WaitGroup
-		for range 3 {
-			all.Go(func() {
-				ctx, cancel := context.WithTimeout(t.Context(), greetWithin)
-				defer cancel()
-				if c, err := x.find(ctx, "name"); err == nil {
-					t.Errorf("find = %v", c)
-				}
-			})
-		}
-		all.Wait()
-		if len(x.asked) != 0 {
-			t.Errorf("%d names are still asked for", len(x.asked))
-		}
-	})
 }
 
 // The times are those of a clock that jumps when everybody waits.
 func TestNobodyDialsInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Config{})
-		c := newConversation(&control{link: l, peer: "erp", conversations: map[attempt]*Conversation{}}, transferID(1), "")
+		c := newConversation(&control{link: l, peer: "erp"}, transferID(1), "")
 		c.opening.Store(&protocol.Envelope{})
 		began := time.Now()
 		_, err := c.OpenData(t.Context(), [32]byte{1})

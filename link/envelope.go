@@ -79,7 +79,7 @@ func (c *control) refuse(e *protocol.Envelope, cause error) {
 		c.link.c.Log.Warn("a refusal could not be signed", "peer", c.peer, "error", err)
 		return
 	}
-	c.post(protocol.ControlEnvelope, answer)
+	c.wire.Post(protocol.ControlEnvelope, answer)
 }
 
 // answered gives an answer to its conversation. One whose conversation has
@@ -122,8 +122,8 @@ func (c *control) sign(e *protocol.Envelope) ([]byte, error) {
 func (c *control) count(conv *Conversation) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.cause != nil {
-		return mft.Fail(mft.CodeDisconnected, "talk to peer", string(c.peer), c.cause)
+	if c.over {
+		return c.gone()
 	}
 	if c.open >= maxConversations {
 		return mft.Fail(mft.CodeBusy, "talk to peer", string(c.peer),
@@ -139,8 +139,8 @@ func (c *control) register(conv *Conversation, e *protocol.Envelope) error {
 	key := attempt{e.Transfer, e.Nonce}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.cause != nil {
-		return mft.Fail(mft.CodeDisconnected, "talk to peer", string(c.peer), c.cause)
+	if c.over {
+		return c.gone()
 	}
 	if c.conversations[key] != nil {
 		return mft.Fail(mft.CodeReplayed, "talk to peer", string(c.peer), errors.New("the conversation is under way already"))

@@ -6,10 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"time"
 
 	"mft.dev/mft"
 	"mft.dev/mft/identity"
+	"mft.dev/mft/link/transport"
+	"mft.dev/mft/link/wire"
 	"mft.dev/mft/protocol"
 )
 
@@ -49,10 +50,10 @@ func (l *Link) dialControl(ctx context.Context, p identity.Peer) (*control, erro
 	}()
 	if err != nil {
 		conn.Close() // of no use to anybody
-		if code := brokenCode(err); code == mft.CodeDisconnected || code == mft.CodeTimeout {
+		if code := transport.Code(err); code == mft.CodeDisconnected || code == mft.CodeTimeout {
 			return nil, mft.Fail(mft.CodeUnreachable, op, subject, err)
 		}
-		return nil, broken(op, subject, err)
+		return nil, transport.Failure(op, subject, err)
 	}
 	c, err := l.newControl(secure, own, who, hello, conn.RemoteAddr().String(), true)
 	if err != nil {
@@ -65,7 +66,7 @@ func (l *Link) dialControl(ctx context.Context, p identity.Peer) (*control, erro
 // exchangeHello sends and hears a Hello; who dialled speaks first. The peer
 // must bear the name that its key is pinned for.
 func (l *Link) exchangeHello(ctx context.Context, conn net.Conn, peer mft.AgentName, first bool) (protocol.Hello, error) {
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	stop := transport.Interruptible(ctx, conn)
 	defer stop()
 	if first {
 		if err := l.writeHello(conn); err != nil {
@@ -93,7 +94,7 @@ func (l *Link) exchangeHello(ctx context.Context, conn net.Conn, peer mft.AgentN
 		}
 	}
 	if !stop() {
-		return hello, interrupted("greet peer "+string(peer), ctx)
+		return hello, transport.Interrupted("greet peer "+string(peer), ctx)
 	}
 	return hello, nil
 }
@@ -131,10 +132,11 @@ func (l *Link) newControl(
 	if err != nil {
 		return nil, err
 	}
-	return &control{
-		link: l, conn: conn, peer: who.name, pin: who.pin, keyID: keyID,
+	c := &control{
+		link: l, peer: who.name, pin: who.pin, keyID: keyID,
 		dialled: dialled, remote: remote, software: hello.Software, since: l.c.Now(),
-		out: make(chan frame, outboxSize), done: make(chan struct{}),
 		conversations: map[attempt]*Conversation{},
-	}, nil
+	}
+	c.wire = wire.New(conn, c.ended)
+	return c, nil
 }

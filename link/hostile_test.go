@@ -11,6 +11,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/identity"
+	"mft.dev/mft/link/transport"
 	"mft.dev/mft/protocol"
 )
 
@@ -453,7 +454,7 @@ func TestOtherProtocols(t *testing.T) {
 	r := newNode(t, "rogue")
 	ledger.trusts(t, r.asPeer())
 	r.trusts(t, ledger.asPeer())
-	for _, protos := range [][]string{nil, {"h2"}, {protoControl, protoData}, {protoJoin}, {"mft-control/2"}} {
+	for _, protos := range [][]string{nil, {"h2"}, {transport.Control, transport.Data}, {transport.Join}, {"mft-control/2"}} {
 		t.Run(fmt.Sprint(protos), func(t *testing.T) {
 			config, _ := r.controlTLS(r.keys.Certificate(), "")
 			config.NextProtos = protos

@@ -10,6 +10,8 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/identity"
+	"mft.dev/mft/link/join"
+	"mft.dev/mft/link/transport"
 	"mft.dev/mft/protocol"
 )
 
@@ -145,7 +147,7 @@ func TestJoinOwnInvitation(t *testing.T) {
 	// It asks all the same, in its own way.
 	i := invite(t, ledger, identity.Terms{})
 	i.Name = "ledger"
-	err = guestSays(t, ledger, namesake, i, func(*identity.JoinRequest) {})
+	err = guestSays(t, ledger, namesake, i, func(*join.Request) {})
 	wantCode(t, "the inviter's answer", err, mft.CodeBadName)
 	if got := ledger.trust.List(); len(got) != 0 {
 		t.Errorf("the inviter trusts %+v", got)
@@ -157,7 +159,7 @@ func TestInvitationIsVoidAfterWrongTries(t *testing.T) {
 	i := invite(t, ledger, identity.Terms{})
 	invite(t, ledger, identity.Terms{}) // so that it still listens
 	for range 5 {
-		err := guestSays(t, ledger, erp, i, func(r *identity.JoinRequest) { r.Proof[0] ^= 1 })
+		err := guestSays(t, ledger, erp, i, func(r *join.Request) { r.Proof[0] ^= 1 })
 		wantCode(t, "a wrong proof", err, mft.CodeInvite)
 	}
 	_, err := erp.Join(within(t), i)
@@ -166,9 +168,9 @@ func TestInvitationIsVoidAfterWrongTries(t *testing.T) {
 
 // guestSays joins as guest would, but for what change makes of the request,
 // and returns the inviter's answer as an error.
-func guestSays(t *testing.T, inviter, guest *node, i identity.Invite, change func(*identity.JoinRequest)) error {
+func guestSays(t *testing.T, inviter, guest *node, i identity.Invite, change func(*join.Request)) error {
 	t.Helper()
-	conn, err := tls.Dial("tcp", inviter.address, invitedTLS(guest.keys.Certificate(), i))
+	conn, err := tls.Dial("tcp", inviter.address, join.TLS(guest.keys.Certificate()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,15 +179,22 @@ func guestSays(t *testing.T, inviter, guest *node, i identity.Invite, change fun
 		Inviter: identity.Party{Name: i.Name, Pin: i.Pin, Address: i.Address},
 		Guest:   identity.Party{Name: guest.name(), Pin: guest.keys.Pin(), Sealing: guest.keys.Sealing()},
 	}
-	if p.Exporter, err = exporter(conn.ConnectionState()); err != nil {
+	state := conn.ConnectionState()
+	material, err := state.ExportKeyingMaterial(identity.ExporterLabel, nil, len(p.Exporter))
+	if err != nil {
 		t.Fatal(err)
 	}
-	r := identity.JoinRequest{ID: i.Secret.ID(), Name: guest.name(), Sealing: guest.keys.Sealing(), Proof: i.Secret.GuestProof(p)}
+	copy(p.Exporter[:], material)
+	r := join.Request{ID: i.Secret.ID(), Name: guest.name(), Sealing: guest.keys.Sealing(), Proof: i.Secret.GuestProof(p)}
 	change(&r)
 	if err := protocol.WriteControl(conn, protocol.ControlJoin, r.Append(nil)); err != nil {
 		t.Fatal(err)
 	}
-	answer, err := readAnswer(conn)
+	_, payload, err := protocol.ReadControl(conn)
+	if err != nil {
+		return err
+	}
+	answer, err := join.ParseAnswer(payload)
 	if err != nil {
 		return err
 	}
@@ -200,14 +209,14 @@ func TestGuestSaysWhatIsNotSo(t *testing.T) {
 	erp, bank := newNode(t, "erp"), newNode(t, "bank")
 	tests := []struct {
 		name   string
-		change func(*identity.JoinRequest)
+		change func(*join.Request)
 		want   mft.Code
 	}{
-		{"nothing", func(*identity.JoinRequest) {}, mft.CodeOK},
-		{"another name than in its certificate", func(r *identity.JoinRequest) { r.Name = "bank" }, mft.CodeProtocol},
-		{"an address that the proof does not cover", func(r *identity.JoinRequest) { r.Address = "bank:7420" }, mft.CodeInvite},
-		{"a sealing key of another", func(r *identity.JoinRequest) { r.Sealing = bank.keys.Sealing() }, mft.CodeBadSigned},
-		{"no sealing key", func(r *identity.JoinRequest) { r.Sealing = nil }, mft.CodeProtocol},
+		{"nothing", func(*join.Request) {}, mft.CodeOK},
+		{"another name than in its certificate", func(r *join.Request) { r.Name = "bank" }, mft.CodeProtocol},
+		{"an address that the proof does not cover", func(r *join.Request) { r.Address = "bank:7420" }, mft.CodeInvite},
+		{"a sealing key of another", func(r *join.Request) { r.Sealing = bank.keys.Sealing() }, mft.CodeBadSigned},
+		{"no sealing key", func(r *join.Request) { r.Sealing = nil }, mft.CodeProtocol},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -241,14 +250,14 @@ func TestManInTheMiddle(t *testing.T) {
 				return err
 			}
 			defer conn.Close()
-			secure := tls.Server(conn, joinTLS(mallory.keys.Certificate()))
+			secure := tls.Server(conn, join.TLS(mallory.keys.Certificate()))
 			if _, err := secure.Read(make([]byte, 1)); err == nil {
 				t.Error("the guest spoke to a man in the middle")
 			}
 			return nil
 		}()
 	}()
-	erp.dial = func(ctx context.Context, _ string) (net.Conn, error) { return dialTCP(ctx, ln.Addr().String()) }
+	erp.dial = func(ctx context.Context, _ string) (net.Conn, error) { return transport.Dial(ctx, ln.Addr().String()) }
 	_, err := erp.Join(within(t), i)
 	wantCode(t, "Join", err, mft.CodeUntrusted)
 	if err := next(t, "the end of the man in the middle", ended); err != nil {
@@ -264,8 +273,8 @@ func TestManInTheMiddle(t *testing.T) {
 		Guest:    identity.Party{Name: "erp", Pin: erp.keys.Pin(), Sealing: erp.keys.Sealing()},
 	}
 	stolen = i.Secret.GuestProof(p)
-	erp.dial = dialTCP
-	err = guestSays(t, ledger, erp, i, func(r *identity.JoinRequest) { r.Proof = stolen })
+	erp.dial = transport.Dial
+	err = guestSays(t, ledger, erp, i, func(r *join.Request) { r.Proof = stolen })
 	wantCode(t, "a proof for another connection", err, mft.CodeInvite)
 	if got := ledger.trust.List(); len(got) != 0 {
 		t.Errorf("the inviter trusts %+v", got)
@@ -282,11 +291,11 @@ func TestInviterWithoutTheSecret(t *testing.T) {
 	i := invite(t, ledger, identity.Terms{})
 	answers := []struct {
 		name   string
-		answer identity.JoinAnswer
+		answer join.Answer
 		want   mft.Code
 	}{
-		{"no proof", identity.JoinAnswer{Code: mft.CodeOK, Sealing: ledger.keys.Sealing()}, mft.CodeUntrusted},
-		{"refusal", identity.JoinAnswer{Code: mft.CodeInvite, Detail: "no"}, mft.CodeInvite},
+		{"no proof", join.Answer{Code: mft.CodeOK, Sealing: ledger.keys.Sealing()}, mft.CodeUntrusted},
+		{"refusal", join.Answer{Code: mft.CodeInvite, Detail: "no"}, mft.CodeInvite},
 	}
 	for _, tt := range answers {
 		t.Run(tt.name, func(t *testing.T) {
@@ -298,7 +307,7 @@ func TestInviterWithoutTheSecret(t *testing.T) {
 						return err
 					}
 					defer conn.Close()
-					secure := tls.Server(conn, joinTLS(ledger.keys.Certificate()))
+					secure := tls.Server(conn, join.TLS(ledger.keys.Certificate()))
 					if _, _, err := protocol.ReadControl(secure); err != nil {
 						return err
 					}

@@ -7,17 +7,6 @@ const (
 	// link it arrives at once; the rest is for a slow network.
 	envelopeLife = 5 * time.Minute
 
-	// pingEvery and deadAfter keep an idle control connection known to be
-	// alive: a peer that sends nothing for deadAfter, not even a pong, is
-	// taken for gone.
-	pingEvery = 20 * time.Second
-	deadAfter = 60 * time.Second
-	// writeWithin is how long one frame may take to leave: a peer that does
-	// not read must not hold anything up for longer.
-	writeWithin = 30 * time.Second
-	// byeWithin is how long the last frame may take.
-	byeWithin = time.Second
-
 	// greetWithin is the time for a connection to become useful, at the end
 	// that accepts: the TLS handshake, and for a data connection the wait for
 	// its conversation, for a control connection the Hello, for pairing the
@@ -36,8 +25,6 @@ const (
 	// yet, and so what a peer can make this end remember: no exchange has
 	// more than two from one end after the opening.
 	inboxSize = 4
-	// outboxSize bounds the frames that wait to be written.
-	outboxSize = 64
 
 	// maxPending and maxPendingOf bound the connections that are not useful
 	// yet, of everybody and of one network address.

@@ -12,6 +12,8 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/identity"
 	"mft.dev/mft/link/gate"
+	"mft.dev/mft/link/rendezvous"
+	"mft.dev/mft/link/transport"
 )
 
 // Config is what a link needs. Name, Keys, Trust, NextSequence and Handle
@@ -57,7 +59,7 @@ type Link struct {
 	stopped chan struct{}              // closed when Serve ends
 
 	pending *gate.Gate
-	data    expectations
+	data    *rendezvous.Place[*Conversation]
 
 	mu    sync.Mutex
 	peers map[mft.AgentName]*peerLinks
@@ -73,9 +75,10 @@ func New(c Config) *Link {
 	}
 	return &Link{
 		c:       c,
-		dial:    dialTCP,
+		dial:    transport.Dial,
 		run:     make(chan func(context.Context)),
 		stopped: make(chan struct{}),
+		data:    rendezvous.New[*Conversation](),
 		pending: gate.New(maxPending, maxPendingOf),
 		peers:   map[mft.AgentName]*peerLinks{},
 	}
@@ -133,19 +136,10 @@ func (l *Link) spawn(ctx context.Context, f func(context.Context)) error {
 	case <-l.stopped:
 		return errStopped()
 	case <-ctx.Done():
-		return interrupted("wait for the link to start", ctx)
+		return transport.Interrupted("wait for the link to start", ctx)
 	}
 }
 
 func errStopped() error {
 	return mft.Fail(mft.CodeMaintenance, "use the link", "", errors.New("this agent is stopping"))
-}
-
-// interrupted says that ctx ended while something was done.
-func interrupted(op string, ctx context.Context) error {
-	code := mft.CodeCancelled
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		code = mft.CodeTimeout
-	}
-	return mft.Fail(code, op, "", context.Cause(ctx))
 }

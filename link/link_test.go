@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -34,6 +35,8 @@ type node struct {
 	joined   chan identity.Peer
 	sequence atomic.Uint64
 	ahead    atomic.Int64 // by how much its clock is ahead, nanoseconds
+	mu       sync.Mutex
+	dialled  []net.Conn
 	stop     func() error // ends Serve and returns its error
 }
 
@@ -67,7 +70,27 @@ func newNode(t *testing.T, name mft.AgentName, change ...func(*Config)) *node {
 		f(&c)
 	}
 	n.Link = New(c)
+	dial := n.dial
+	n.dial = func(ctx context.Context, address string) (net.Conn, error) {
+		conn, err := dial(ctx, address)
+		if err == nil {
+			n.mu.Lock()
+			n.dialled = append(n.dialled, conn)
+			n.mu.Unlock()
+		}
+		return conn, err
+	}
 	return n
+}
+
+// cut breaks every connection that n has dialled.
+func (n *node) cut() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, conn := range n.dialled {
+		conn.Close()
+	}
+	n.dialled = nil
 }
 
 func listen(t *testing.T) net.Listener {

@@ -9,6 +9,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/identity"
+	"mft.dev/mft/link/transport"
 )
 
 // peerLinks is what a link has with one peer. Link.mu guards it.
@@ -53,7 +54,7 @@ func (l *Link) add(c *control) {
 	l.mu.Unlock()
 	l.c.Log.Info("a peer is connected", "peer", c.peer, "remote", c.remote, "inbound", !c.dialled, "software", c.software)
 	if surplus != nil {
-		surplus.end(mft.Fail(mft.CodeBusy, "keep connection to peer", string(c.peer), errors.New("it has made newer ones")))
+		surplus.wire.End(mft.Fail(mft.CodeBusy, "keep connection to peer", string(c.peer), errors.New("it has made newer ones")))
 	}
 }
 
@@ -115,7 +116,7 @@ func (l *Link) connect(ctx context.Context, name mft.AgentName) (*control, error
 	case <-a.over:
 		return a.c, a.err
 	case <-ctx.Done():
-		return nil, interrupted("connect to peer "+string(name), ctx)
+		return nil, transport.Interrupted("connect to peer "+string(name), ctx)
 	}
 }
 
@@ -180,7 +181,7 @@ func (l *Link) Keep(ctx context.Context, peer mft.AgentName) error {
 		c, err := l.connect(ctx, peer)
 		if err == nil {
 			select {
-			case <-c.done:
+			case <-c.wire.Done():
 			case <-ctx.Done():
 			}
 		}
@@ -213,7 +214,7 @@ func (l *Link) Drop(peer mft.AgentName) {
 	}
 	l.mu.Unlock()
 	for _, c := range up {
-		c.end(mft.Fail(mft.CodeUntrusted, "keep connection to peer", string(peer), errors.New("an operator ended it")))
+		c.wire.End(mft.Fail(mft.CodeUntrusted, "keep connection to peer", string(peer), errors.New("an operator ended it")))
 	}
 }
 

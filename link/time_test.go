@@ -15,6 +15,8 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/identity"
+	"mft.dev/mft/link/join"
+	"mft.dev/mft/link/wire"
 	"mft.dev/mft/protocol"
 )
 
@@ -124,9 +126,9 @@ func TestSilentPeerIsGone(t *testing.T) {
 		// It takes what it is sent and never answers.
 		var reader sync.WaitGroup
 		reader.Go(func() { _, _ = io.Copy(io.Discard, conn) })
-		<-ledger.connected("rogue").done
-		if after := time.Since(began); after != deadAfter {
-			t.Errorf("it was taken for gone after %v, want %v", after, deadAfter)
+		<-ledger.connected("rogue").wire.Done()
+		if after := time.Since(began); after != wire.DeadAfter {
+			t.Errorf("it was taken for gone after %v, want %v", after, wire.DeadAfter)
 		}
 		synctest.Wait()
 		if s := ledger.Peers()[0]; s.Connected || s.LastError == nil {
@@ -147,8 +149,8 @@ func TestPeerThatDoesNotRead(t *testing.T) {
 		}
 		began := time.Now()
 		wantCode(t, "Send", c.Send(t.Context(), protocol.KindOffer, []byte("offer")), mft.CodeDisconnected)
-		if after := time.Since(began); after > writeWithin {
-			t.Errorf("Send took %v, want at most %v", after, writeWithin)
+		if after := time.Since(began); after > wire.WriteWithin {
+			t.Errorf("Send took %v, want at most %v", after, wire.WriteWithin)
 		}
 		receiveCode(t, c, mft.CodeDisconnected)
 		synctest.Wait()
@@ -211,7 +213,7 @@ func TestSlowGreeting(t *testing.T) {
 			return secure
 		}},
 		{"no join request", func(t *testing.T, r *node, conn net.Conn) net.Conn {
-			secure := tls.Client(conn, tlsConfig(protoJoin, r.keys.Certificate(), nil))
+			secure := tls.Client(conn, join.TLS(r.keys.Certificate()))
 			if err := secure.Handshake(); err != nil {
 				t.Fatal(err)
 			}
@@ -311,7 +313,7 @@ func TestKeep(t *testing.T) {
 				t.Fatal("not connected")
 			}
 			time.Sleep(2 * longestPause)
-			erp.connected("ledger").conn.Close()
+			erp.cut()
 			synctest.Wait()
 			time.Sleep(firstPause)
 			synctest.Wait()
@@ -450,10 +452,10 @@ func TestRotation(t *testing.T) {
 		a.Close()
 		b.Close()
 		first := erp.connected("ledger")
-		time.Sleep(pingEvery)
+		time.Sleep(wire.PingEvery)
 		synctest.Wait()
 		select {
-		case <-first.done:
+		case <-first.wire.Done():
 		default:
 			t.Fatal("the connection outlives the key")
 		}
@@ -473,7 +475,7 @@ func TestRotation(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.Close()
-		time.Sleep(2 * pingEvery)
+		time.Sleep(2 * wire.PingEvery)
 		converse(t, erp, ledger, transferID(3))
 	})
 }
@@ -498,7 +500,7 @@ func TestRemovedPeerIsCutOff(t *testing.T) {
 			t.Fatal(err)
 		}
 		// Nobody calls Drop: the link finds out by itself.
-		time.Sleep(pingEvery)
+		time.Sleep(wire.PingEvery)
 		synctest.Wait()
 		receiveCode(t, a, mft.CodeDisconnected)
 	})

@@ -1,0 +1,250 @@
+// Package join is how two agents pair: one question and one answer over a TLS
+// connection of their own, by which each comes to pin the other's key.
+//
+// The guest knows the inviter's key from the invitation and accepts no other
+// ([Host.Redeem]); the inviter knows nobody, so it accepts any key and looks
+// at the proof ([Host.Admit]). Each proof covers the keying material of this
+// very connection. The package does not dial or listen, and makes no
+// invitations.
+package join
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"mft.dev/mft"
+	"mft.dev/mft/identity"
+	"mft.dev/mft/identity/sealing"
+	"mft.dev/mft/link/transport"
+	"mft.dev/mft/protocol"
+)
+
+// A Host is the agent at this end. All fields but Invites must be set; Invites
+// only at the inviter.
+type Host struct {
+	Name    mft.AgentName
+	Keys    *identity.Keys
+	Trust   *identity.Trust
+	Invites *identity.Invites
+	// Address is where the agent may be dialled, see identity.Party.
+	Address string
+	Now     func() time.Time
+}
+
+// TLS is the inviter's configuration. Whose key it is that the guest shows
+// follows from the proof.
+func TLS(own *tls.Certificate) *tls.Config {
+	return transport.TLS(transport.Join, own, func(tls.ConnectionState) error { return nil })
+}
+
+// invitedTLS is the guest's configuration.
+func invitedTLS(own *tls.Certificate, invite identity.Invite) *tls.Config {
+	return transport.TLS(transport.Join, own, func(s tls.ConnectionState) error {
+		leaf := s.PeerCertificates[0]
+		pin, err := identity.PinOf(leaf.PublicKey)
+		if err != nil || pin != invite.Pin || leaf.Subject.CommonName != string(invite.Name) {
+			return mft.Fail(mft.CodeUntrusted, "join", string(invite.Name),
+				errors.New("another agent answers than the one that made the invitation"))
+		}
+		return nil
+	})
+}
+
+// signingKey returns the key of a certificate, nil when it is of another kind
+// than agents have.
+func signingKey(c *x509.Certificate) ed25519.PublicKey {
+	key, _ := c.PublicKey.(ed25519.PublicKey)
+	return key
+}
+
+// exporter returns the keying material that ties proofs to the connection.
+func exporter(s tls.ConnectionState) (out [32]byte, err error) {
+	material, err := s.ExportKeyingMaterial(identity.ExporterLabel, nil, len(out))
+	copy(out[:], material)
+	return out, err
+}
+
+// Redeem redeems an invitation over conn, a connection to the inviter: it proves
+// knowledge of the secret and adds the inviter to the trusted peers. It leaves
+// it to the caller to close conn. Errors: mft.CodeUntrusted when another key
+// answers than the invitation names or the name is pinned with another key,
+// mft.CodeInvite when the inviter refuses, mft.CodeTimeout or
+// mft.CodeDisconnected when it does not answer, and the code of the file
+// system.
+func (h Host) Redeem(ctx context.Context, conn net.Conn, invite identity.Invite) (identity.Peer, error) {
+	subject := string(invite.Name) + " at " + invite.Address
+	if invite.Name == h.Name {
+		return identity.Peer{}, mft.Fail(mft.CodeInvite, "join", subject, errors.New("this agent has the inviter's name"))
+	}
+	secure := tls.Client(conn, invitedTLS(h.Keys.Certificate(), invite))
+	if err := secure.HandshakeContext(ctx); err != nil {
+		return identity.Peer{}, failure(subject, err)
+	}
+	defer transport.Interruptible(ctx, conn)()
+	peer, err := h.ask(secure, invite)
+	if err != nil {
+		return identity.Peer{}, failure(subject, err)
+	}
+	if err := h.Trust.Add(peer); err != nil {
+		return identity.Peer{}, err
+	}
+	known, _ := h.Trust.Peer(peer.Name)
+	return known, nil
+}
+
+// failure gives an error of Redeem its code. An inviter that has no invitation
+// left does not even speak the protocol.
+func failure(subject string, err error) error {
+	if transport.Alerted(err) {
+		return mft.Fail(mft.CodeInvite, "join", subject, fmt.Errorf("the inviter has no invitation waiting: %w", err))
+	}
+	return transport.Failure("join", subject, err)
+}
+
+// ask is the guest's side of the exchange; answer is the inviter's.
+func (h Host) ask(secure *tls.Conn, invite identity.Invite) (identity.Peer, error) {
+	state := secure.ConnectionState()
+	pairing := identity.Pairing{
+		Inviter: identity.Party{Name: invite.Name, Pin: invite.Pin, Address: invite.Address},
+		Guest:   identity.Party{Name: h.Name, Pin: h.Keys.Pin(), Address: h.Address, Sealing: h.Keys.Sealing()},
+	}
+	var err error
+	if pairing.Exporter, err = exporter(state); err != nil {
+		return identity.Peer{}, err
+	}
+	request := Request{
+		ID: invite.Secret.ID(), Name: h.Name, Address: h.Address,
+		Sealing: pairing.Guest.Sealing, Proof: invite.Secret.GuestProof(pairing),
+	}
+	if err := protocol.WriteControl(secure, protocol.ControlJoin, request.Append(nil)); err != nil {
+		return identity.Peer{}, err
+	}
+	answer, err := readAnswer(secure)
+	if err != nil {
+		return identity.Peer{}, err
+	}
+	if !answer.Code.OK() {
+		return identity.Peer{}, mft.Fail(answer.Code, "join", string(invite.Name), fmt.Errorf("the inviter refused: %s", answer.Detail))
+	}
+	pairing.Inviter.Sealing = answer.Sealing
+	if !invite.Secret.InviterProof(pairing).Equal(answer.Proof) {
+		return identity.Peer{}, mft.Fail(mft.CodeUntrusted, "join", string(invite.Name), errors.New("the inviter does not know the secret"))
+	}
+	if _, err := sealing.Parse(answer.Sealing, invite.Name, signingKey(state.PeerCertificates[0])); err != nil {
+		return identity.Peer{}, err
+	}
+	now := h.Now().UTC()
+	return identity.Peer{
+		Name: invite.Name, Address: invite.Address, Sealing: answer.Sealing, Added: now,
+		Pins: []identity.PinnedKey{{
+			Pin: invite.Pin, Since: now, Source: identity.SourceInvite, Key: signingKey(state.PeerCertificates[0]),
+		}},
+	}, nil
+}
+
+func readAnswer(conn net.Conn) (Answer, error) {
+	kind, payload, err := protocol.ReadControl(conn)
+	if err != nil {
+		return Answer{}, err
+	}
+	if kind != protocol.ControlJoined {
+		return Answer{}, mft.Fail(mft.CodeProtocol, "join", "", fmt.Errorf("a frame of kind %v is no answer", kind))
+	}
+	return ParseAnswer(payload)
+}
+
+// Admit is the inviter's side over a connection that was made with TLS(own). It
+// adds a guest whose proof is right to the trusted peers and returns it as
+// that, or says why not; the guest is told the same. The caller closes the
+// connection.
+func (h Host) Admit(ctx context.Context, secure *tls.Conn, own *tls.Certificate) (identity.Peer, error) {
+	defer transport.Interruptible(ctx, secure)()
+	kind, payload, err := protocol.ReadControl(secure)
+	if err != nil {
+		return identity.Peer{}, err
+	}
+	if kind != protocol.ControlJoin {
+		return identity.Peer{}, mft.Fail(mft.CodeProtocol, "greet guest", "", fmt.Errorf("a frame of kind %v is no request", kind))
+	}
+	request, err := ParseRequest(payload)
+	if err != nil {
+		return identity.Peer{}, err
+	}
+	answer, peer, err := h.answer(secure, request, own)
+	if err != nil {
+		reason := mft.ReasonOf(err)
+		answer = Answer{Code: reason.Code, Detail: reason.Detail}
+	}
+	// If this does not arrive the guest is known here all the same: it can be
+	// invited again.
+	if protocol.WriteControl(secure, protocol.ControlJoined, answer.Append(nil)) == nil {
+		// The guest closes first, so that nothing it still sends makes the
+		// network throw the answer away.
+		_, _ = secure.Read(make([]byte, 1))
+	}
+	return peer, err
+}
+
+// answer checks the request of a guest and makes it a peer.
+func (h Host) answer(secure *tls.Conn, request Request, certificate *tls.Certificate) (Answer, identity.Peer, error) {
+	fail := func(code mft.Code, why string) (Answer, identity.Peer, error) {
+		return Answer{}, identity.Peer{}, mft.Fail(code, "join as", string(request.Name), errors.New(why))
+	}
+	state := secure.ConnectionState()
+	leaf := state.PeerCertificates[0]
+	pin, err := identity.PinOf(leaf.PublicKey)
+	if err != nil || leaf.Subject.CommonName != string(request.Name) {
+		return fail(mft.CodeProtocol, "the certificate is for another name")
+	}
+	if _, err := sealing.Parse(request.Sealing, request.Name, signingKey(leaf)); err != nil {
+		return Answer{}, identity.Peer{}, err
+	}
+	own, err := x509.ParseCertificate(certificate.Certificate[0])
+	if err != nil {
+		return fail(mft.CodeInternal, "this agent's certificate cannot be read")
+	}
+	pairing := identity.Pairing{
+		Inviter: identity.Party{Name: h.Name, Sealing: h.Keys.Sealing()},
+		Guest:   identity.Party{Name: request.Name, Pin: pin, Address: request.Address, Sealing: request.Sealing},
+	}
+	if pairing.Inviter.Pin, err = identity.PinOf(own.PublicKey); err != nil {
+		return fail(mft.CodeInternal, "this agent's key cannot be read")
+	}
+	if pairing.Exporter, err = exporter(state); err != nil {
+		return fail(mft.CodeInternal, "the connection has no keying material")
+	}
+	proof, peer, err := h.Invites.Redeem(request.ID, request.Proof, pairing, h.Now())
+	if err != nil {
+		return Answer{}, identity.Peer{}, err
+	}
+	if peer.Name == h.Name {
+		return fail(mft.CodeBadName, "the inviter has that name itself")
+	}
+	peer.Address = reachable(peer.Address, secure.RemoteAddr())
+	peer.Pins[0].Key = signingKey(leaf)
+	if err := h.Trust.Add(peer); err != nil {
+		return Answer{}, identity.Peer{}, err
+	}
+	known, _ := h.Trust.Peer(peer.Name)
+	return Answer{Code: mft.CodeOK, Sealing: pairing.Inviter.Sealing, Proof: proof}, known, nil
+}
+
+// reachable completes an address that names no host, or every address of one,
+// by the address that the guest was seen to have.
+func reachable(address string, remote net.Addr) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || host != "" && !net.ParseIP(host).IsUnspecified() {
+		return address
+	}
+	seen, _, err := net.SplitHostPort(remote.String())
+	if err != nil {
+		return ""
+	}
+	return net.JoinHostPort(seen, port)
+}
