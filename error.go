@@ -82,7 +82,7 @@ var meanings = [...]meaning{
 	{CodeDelivered, "the transfer had already been delivered", "nothing: the earlier delivery stands", false},
 	{CodePartial, "some items were delivered, others could not be", "see the item events with `mft transfer show ID`, mend the cause, send those again", false},
 
-	{CodeNotAllowed, "the receiving host does not allow this", "on the receiving host, extend the allow list (config `allow:` or `mft peer allow`)", false},
+	{CodeNotAllowed, "the other host does not allow this", "on the host that refuses, extend the allow list (config `allow:` or `mft peer allow`)", false},
 	{CodeBadPath, "the path is not one that may be used", "use a path inside the directory that the receiver allows, without `..`, NUL or empty components", false},
 	{CodeReplayed, "the message was seen before", "nothing if a retry follows by itself; else look for a copied journal or a cloned host", true},
 	{CodeExpired, "the message is past its time", "set the clocks of both hosts", true},
