@@ -72,7 +72,11 @@ func (a *Agent) offeredBy(ctx context.Context, conv transfer.Conversation, e *pr
 		return a.answer(ctx, conv, mft.Decision{Code: mft.CodeBusy, RetryIn: admission.BusyDelay})
 	}
 	defer a.door.Leave(o.Sender)
-	if err := a.belongs(ctx, &o); err != nil {
+	t, known, err := a.journal.Transfer(ctx, o.Transfer)
+	if err == nil {
+		err = admission.Belongs(&o, t, known)
+	}
+	if err != nil {
 		return a.answer(ctx, conv, admission.Refusal(err))
 	}
 	in := &offer{Offer: o, envelope: e}
@@ -108,22 +112,12 @@ func (o *offer) witness(tx *journal.Tx) error {
 	return tx.Witness(o.Sender, o.envelope.Sequence)
 }
 
-// belongs makes sure that the sender is the other end of the transfer: nobody
-// else has a say in it.
-func (a *Agent) belongs(ctx context.Context, o *mft.Offer) error {
-	t, known, err := a.journal.Transfer(ctx, o.Transfer)
-	if err != nil {
-		return err
-	}
-	if known && (t.Role != mft.RoleReceive || t.Peer != o.Sender) {
-		return mft.Fail(mft.CodeNotAllowed, "offer", o.Transfer.String(), errors.New("this host knows another transfer by this id"))
-	}
-	return nil
-}
-
 // receive answers the offer of a transfer that the caller has claimed.
 func (a *Agent) receive(at *attempt, conv transfer.Conversation, o *offer) error {
 	t, known, err := a.journal.Transfer(at.Context, o.Transfer)
+	if err == nil {
+		err = admission.Belongs(&o.Offer, t, known) // it may have come to be meanwhile
+	}
 	if err != nil {
 		return a.answer(at.Context, conv, admission.Refusal(err))
 	}

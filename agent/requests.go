@@ -33,11 +33,9 @@ func (a *Agent) requestedBy(ctx context.Context, conv transfer.Conversation, e *
 		}
 		return a.answer(ctx, conv, admission.Refusal(err))
 	}
-	if err := a.answer(ctx, conv, mft.Decision{Code: mft.CodeOK}); err != nil {
-		return err
-	}
+	err = a.answer(ctx, conv, mft.Decision{Code: mft.CodeOK})
 	a.enqueue(t)
-	return nil
+	return err
 }
 
 // grant makes a row of a request, or finds the one that an earlier copy of it

@@ -51,6 +51,15 @@ func Refusal(err error) mft.Decision {
 	return d
 }
 
+// Belongs makes sure that who offers a transfer that is known here is its other
+// end: nobody else has a say in it. The error is mft.CodeNotAllowed.
+func Belongs(o *mft.Offer, row mft.Transfer, known bool) error {
+	if known && (row.Role != mft.RoleReceive || row.Peer != o.Sender) {
+		return mft.Fail(mft.CodeNotAllowed, "offer", o.Transfer.String(), errors.New("this host knows another transfer by this id"))
+	}
+	return nil
+}
+
 // A Case is an offer and what this host knows that bears on it.
 type Case struct {
 	// Offer is the offer. Decide sets its Overwrite when this host asked for

@@ -118,3 +118,23 @@ func TestDoor(t *testing.T) {
 		t.Errorf("limit for an agent of 100 transfers = %d, want 200", got)
 	}
 }
+
+func TestBelongs(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		row   mft.Transfer
+		known bool
+		want  mft.Code
+	}{
+		{"unknown", mft.Transfer{}, false, mft.CodeOK},
+		{"a receive from the same peer", mft.Transfer{Role: mft.RoleReceive, Peer: "a"}, true, mft.CodeOK},
+		{"a receive from another peer", mft.Transfer{Role: mft.RoleReceive, Peer: "b"}, true, mft.CodeNotAllowed},
+		{"a send to the same peer", mft.Transfer{Role: mft.RoleSend, Peer: "a"}, true, mft.CodeNotAllowed},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := mft.CodeOf(Belongs(&mft.Offer{Sender: "a"}, tt.row, tt.known)); got != tt.want {
+				t.Errorf("Belongs = %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
