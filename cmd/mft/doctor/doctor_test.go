@@ -134,6 +134,12 @@ func TestExamine(t *testing.T) {
 			grade: GradeNote, what: "peer ledger", says: "mft peer allow ledger",
 		},
 		{
+			name: "clock, by a peer", harm: func(_ *Patient, s *localapi.Status) {
+				s.Peers[0].Link, s.Peers[0].LinkReason = "down", problem(mft.CodeExpired, "past its time")
+			},
+			grade: GradeBad, what: "clock", says: "peer ledger: past its time", remedy: "set the clocks",
+		},
+		{
 			name: "clock", harm: func(_ *Patient, s *localapi.Status) {
 				s.Waiting = []localapi.Transfer{{Reason: problem(mft.CodeExpired, "issued in the future")}}
 			},
