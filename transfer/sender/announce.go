@@ -132,8 +132,9 @@ func (s *sender) listen(ctx context.Context) error {
 }
 
 // receiptPatience is how long after the end of the data connection the receipt
-// may take: both were sent at once, on two connections.
-const receiptPatience = time.Minute
+// may take: both were sent at once, on two connections. If the receiver is
+// still committing, the next offer is answered with the receipt.
+const receiptPatience = 5 * time.Second
 
 // ended judges the end of the data connection.
 func (s *sender) ended(ctx context.Context, cause error) error {
