@@ -332,3 +332,33 @@ func TestRemovedPeerStaysOut(t *testing.T) {
 	_, err = erp.Open(within(t), "ledger", transferID(2), "")
 	wantCode(t, "Open with a new key", err, mft.CodeUntrusted)
 }
+
+func TestOpenersShareAConnection(t *testing.T) {
+	erp, ledger := pair(t)
+	var all sync.WaitGroup
+	for i := range 10 {
+		all.Go(func() {
+			if _, err := erp.Open(within(t), "ledger", transferID(byte(i)), ""); err != nil {
+				t.Errorf("Open: %v", err)
+			}
+		})
+	}
+	all.Wait()
+	if got := len(erp.dialled); got != 1 {
+		t.Errorf("%d connections were dialled, want 1", got)
+	}
+	if got := ledger.connected("erp"); got == nil {
+		t.Error("ledger has no connection")
+	}
+}
+
+// A connection that is over takes no conversation that nobody would end.
+func TestNothingBeginsOverAConnectionThatIsOver(t *testing.T) {
+	erp, ledger := pair(t)
+	a, _ := converse(t, erp, ledger, transferID(1))
+	erp.cut()
+	receiveCode(t, a, mft.CodeDisconnected)
+	c := newConversation(a.conn, transferID(2), "")
+	wantCode(t, "count", a.conn.count(c), mft.CodeDisconnected)
+	wantCode(t, "register", a.conn.register(c, &protocol.Envelope{}), mft.CodeDisconnected)
+}
