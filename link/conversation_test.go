@@ -347,9 +347,7 @@ func TestOpenersShareAConnection(t *testing.T) {
 	if got := len(erp.dialled); got != 1 {
 		t.Errorf("%d connections were dialled, want 1", got)
 	}
-	if got := ledger.connected("erp"); got == nil {
-		t.Error("ledger has no connection")
-	}
+	until(t, func() bool { return ledger.connected("erp") != nil })
 }
 
 // A connection that is over takes no conversation that nobody would end.
