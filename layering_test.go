@@ -107,8 +107,17 @@ var house = map[string]houseRule{
 	}},
 	"agent/localapi/socket": {layerRole, []string{".", "golang.org/x/sys"}},
 
-	"cmd/mft":          {layerCommand, []string{".", "agent", "agent/config", "agent/localapi", "cmd/mft/progress", "identity", "github.com/spf13/cobra"}},
-	"cmd/mft/progress": {layerCommand, []string{".", "agent/localapi"}},
+	"cmd/mft": {layerCommand, []string{
+		".", "agent/config", "agent/localapi", "protocol", "cmd/mft/daemon", "cmd/mft/doctor", "cmd/mft/exit", "cmd/mft/follow",
+		"cmd/mft/progress", "cmd/mft/quickstart", "cmd/mft/show", "github.com/spf13/cobra", "github.com/spf13/pflag",
+	}},
+	"cmd/mft/daemon":     {layerCommand, []string{"agent", "agent/config", "agent/localapi", "golang.org/x/sync"}},
+	"cmd/mft/doctor":     {layerCommand, []string{".", "agent/config", "agent/localapi", "cmd/mft/progress", "internal/confine"}},
+	"cmd/mft/exit":       {layerRecords, []string{".", "cmd/mft/progress"}},
+	"cmd/mft/follow":     {layerCommand, []string{".", "agent/localapi", "cmd/mft/exit", "cmd/mft/progress", "golang.org/x/sys"}},
+	"cmd/mft/progress":   {layerPlumbing, []string{"."}},
+	"cmd/mft/quickstart": {layerCommand, []string{".", "agent/config", "agent/localapi", "cmd/mft/progress", "golang.org/x/sync"}},
+	"cmd/mft/show":       {layerCommand, []string{".", "agent/localapi", "cmd/mft/progress"}},
 
 	"bench":   {layerOutside, []string{"internal/rig"}},
 	"e2e":     {layerOutside, nil},

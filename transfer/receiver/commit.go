@@ -74,6 +74,21 @@ func (r *receiver) commitAll(ctx context.Context, landed <-chan struct{}) (mft.R
 	}
 }
 
+// commitRest commits what had landed when the attempt was interrupted, so that
+// even a network that breaks after every few files gets somewhere. After an
+// order to stop, or when the peer is not to be trusted, nothing more appears.
+func (r *receiver) commitRest(cause error) {
+	if code := mft.CodeOf(cause); !code.Retryable() || code == mft.CodeCorrupt {
+		return
+	}
+	b := r.take(true)
+	if b.Len() == 0 {
+		return
+	}
+	// The next attempt finds in the journal how far this came.
+	_, _, _ = r.area.Commit(context.Background(), &b, nil)
+}
+
 // commitLast checks that what came is what the sender sealed, and commits the
 // last batch together with the receipt.
 func (r *receiver) commitLast(ctx context.Context, seal mft.Seal) (receipt mft.Receipt, err error) {

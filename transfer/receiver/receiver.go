@@ -176,10 +176,11 @@ func (r *receiver) converse(ctx context.Context, conv transfer.Conversation, con
 		r.stop()
 	})
 
-	landed := make(chan struct{})
+	landed, left := make(chan struct{}), make(chan struct{})
 	var receipt mft.Receipt
 	g.Go(func() error { return r.awaitSeal(gctx, conv) })
 	g.Go(func() error {
+		defer close(left)
 		defer r.abandonBig()
 		if err := r.land(gctx); err != nil {
 			return transfer.Cause(gctx, err)
@@ -190,6 +191,10 @@ func (r *receiver) converse(ctx context.Context, conv transfer.Conversation, con
 	g.Go(func() error {
 		var err error
 		receipt, err = r.commitAll(gctx, landed)
+		if err != nil && gctx.Err() != nil {
+			<-left
+			r.commitRest(context.Cause(gctx))
+		}
 		return err
 	})
 	err := g.Wait()
