@@ -76,30 +76,6 @@ func TestTreeArrivesWhole(t *testing.T) {
 	}
 }
 
-func TestSparseFileStaysSparse(t *testing.T) {
-	f := newFixture(t)
-	const size = 300 << 20
-	p := filepath.Join(f.src, "sparse")
-	w, err := os.Create(p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, off := range []int64{0, 100 << 20, 200<<20 + 12345} {
-		if _, err := w.WriteAt(randomBytes(uint64(off), 70000), off); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Truncate(size); err != nil {
-		t.Fatal(err)
-	}
-	w.Close()
-	f.deliver()
-	wantSame(t, f.src, f.dst)
-	if got := allocated(t, filepath.Join(f.dst, "sparse")); got > 10<<20 {
-		t.Errorf("the copy takes %d bytes of disk, the holes were filled", got)
-	}
-}
-
 func TestDestinationNames(t *testing.T) {
 	tests := []struct {
 		name    string
