@@ -184,9 +184,8 @@ func (f *fixture) note(kind mft.EventKind, code mft.Code, detail string) {
 
 // result is how both ends of an attempt ended.
 type result struct {
-	sent, received       mft.Receipt
-	sendErr, receiveErr  error
-	sentMeter, recvMeter mft.Count
+	sent, received      mft.Receipt
+	sendErr, receiveErr error
 }
 
 // attempt runs both ends once.

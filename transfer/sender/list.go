@@ -169,15 +169,6 @@ func (l *list) settle(i uint64) (item, error) {
 	return settled, nil
 }
 
-// isSettled reports whether the peer has already given up on an item that is
-// still to be sent.
-func (l *list) isSettled(i uint64) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	it := l.items.At(i)
-	return it == nil || it.settled
-}
-
 // done notes what became of an item's content. An item that the peer does not
 // hear more of is settled by this.
 func (l *list) done(i uint64, o protocol.Outcome, d mft.Digest) {
