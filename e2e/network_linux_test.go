@@ -47,16 +47,20 @@ func TestNetwork(t *testing.T) {
 	}
 }
 
-// TestSilentNetwork lets a connection stall for good in the middle of a file:
-// no packet, no reset. The agents notice by themselves.
+// TestSilentNetwork forgets all connections in the middle of a file, as a
+// firewall that is started anew does: no packet gets through, none is answered.
+// The agents notice by themselves and connect again.
 func TestSilentNetwork(t *testing.T) {
+	if !thorough() {
+		t.Skip("it takes a minute until an agent gives up a peer that says nothing")
+	}
 	t.Parallel()
 	rnd := chance(t)
 	alpha, beta, between := newDistantPair(t, silent, rnd.Uint64())
 	c := consume(t, beta.In(), filepath.Join(beta.Dir, "kept"), false)
 	pr := &producer{t: t, dir: alpha.Out(), ledger: newLedger(), rnd: rnd}
 	between.breakNext(1)
-	pr.make("big", 2*big)
+	pr.make("big", 4*big)
 	if _, err := order(alpha, beta, filepath.Join(pr.dir, "big")); err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +74,7 @@ func TestSilentNetwork(t *testing.T) {
 func newDistantPair(t *testing.T, f fate, seed uint64) (alpha, beta *host, n *network) {
 	t.Helper()
 	alpha, beta = newHost(t, "alpha"), newHost(t, "beta")
-	n = &network{fate: f, rnd: rand.New(rand.NewPCG(seed, 2)), conns: map[net.Conn]bool{}}
+	n = &network{fate: f, rnd: rand.New(rand.NewPCG(seed, 2)), conns: map[net.Conn]bool{}, mute: new(atomic.Bool)}
 	t.Cleanup(n.close)
 	for _, h := range []*host{alpha, beta} {
 		h.Public = n.listen(t, h.Addr)
@@ -89,7 +93,7 @@ const (
 	closed
 	halfClosed
 	stalled // nothing moves for a while, then reset
-	silent  // nothing moves, ever
+	silent  // nothing moves, ever, on any connection that there is
 )
 
 // A network forwards connections, and breaks those it is told to.
@@ -102,7 +106,14 @@ type network struct {
 	broken sync.WaitGroup // counts what is yet to be broken
 	left   int
 	conns  map[net.Conn]bool
+	mute   *atomic.Bool // swallows what the connections of now send
 	wg     sync.WaitGroup
+}
+
+func (n *network) muted() *atomic.Bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.mute
 }
 
 // listen returns an address that leads to target.
@@ -191,18 +202,15 @@ func (n *network) forward(in, out *net.TCPConn) {
 		in.Close()
 		out.Close()
 	}()
-	var (
-		wg   sync.WaitGroup
-		mute atomic.Bool // nothing gets through any more
-	)
+	var wg sync.WaitGroup
+	mute := n.muted() // nothing gets through any more
 	half := func(to, from *net.TCPConn, breaks bool) {
 		if breaks {
-			if m, err := io.CopyN(to, from, limit); m == limit && err == nil && n.take() {
-				mute.Store(n.fate == silent)
+			if m, err := io.CopyN(gate{to, mute}, from, limit); m == limit && err == nil && n.take() {
 				n.strike(to, from)
 			}
 		}
-		_, _ = io.Copy(gate{to, &mute}, from)
+		_, _ = io.Copy(gate{to, mute}, from)
 		_ = to.CloseWrite()
 	}
 	wg.Go(func() { half(out, in, up) })
@@ -242,6 +250,10 @@ func (n *network) strike(to, from *net.TCPConn) {
 		_ = to.CloseWrite() // the other direction goes on
 		return
 	case silent:
+		n.mu.Lock()
+		n.mute.Store(true)
+		n.mute = new(atomic.Bool) // for those to come
+		n.mu.Unlock()
 		return
 	case stalled:
 		<-time.After(rand.N(3 * time.Second))
