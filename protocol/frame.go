@@ -33,8 +33,13 @@ const (
 	FrameItemFail  FrameKind = 34 // AppendItemFail: it will not be delivered in this attempt
 )
 
-// FrameFail ends the attempt; either end may write it: AppendFailure.
-const FrameFail FrameKind = 63
+// Kinds of frame that either end may write.
+const (
+	// FrameAlive says nothing but that its writer is still there. It is empty.
+	FrameAlive FrameKind = 62
+	// FrameFail ends the attempt: AppendFailure.
+	FrameFail FrameKind = 63
+)
 
 var frameShapes = [...]shape{
 	FrameItems:     {"items", 1, MaxFrame},
@@ -50,6 +55,7 @@ var frameShapes = [...]shape{
 	FrameWant:      {"want", 0, MaxFrame},
 	FrameCommitted: {"committed", 0, MaxFrame},
 	FrameItemFail:  {"item-fail", 1, 4 << 10},
+	FrameAlive:     {"alive", 0, 0},
 	FrameFail:      {"fail", 1, 4 << 10},
 }
 

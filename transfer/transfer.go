@@ -68,6 +68,11 @@ const (
 	// WriteTimeout is how long the peer may take no frame at all before the
 	// attempt is given up. It is longer than a slow disk needs for a flush.
 	WriteTimeout = 5 * time.Minute
+	// AliveEvery is how often each end writes on the data connection that it
+	// is there, and Patience how long the other believes it without a word: a
+	// network can swallow a connection without telling anybody.
+	AliveEvery = 15 * time.Second
+	Patience   = time.Minute
 )
 
 // A Meter counts what a transfer has found and moved. The zero value is ready;
@@ -122,6 +127,22 @@ func (r *Refused) Error() string {
 // Unwrap gives the refusal's code to mft.CodeOf.
 func (r *Refused) Unwrap() error {
 	return &mft.Error{Code: r.Decision.Code, Op: "offer", Err: errors.New(r.Decision.Detail)}
+}
+
+// KeepAlive calls write every AliveEvery until ctx ends or it fails.
+func KeepAlive(ctx context.Context, write func() error) error {
+	tick := time.NewTicker(AliveEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			if err := write(); err != nil {
+				return Cause(ctx, err)
+			}
+		}
+	}
 }
 
 // Failures remembers the first reason for which an item was not delivered. The

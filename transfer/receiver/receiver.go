@@ -178,6 +178,11 @@ func (r *receiver) converse(ctx context.Context, conv transfer.Conversation, con
 
 	landed, left := make(chan struct{}), make(chan struct{})
 	var receipt mft.Receipt
+	alive, quiet := context.WithCancel(gctx)
+	defer quiet()
+	g.Go(func() error {
+		return transfer.KeepAlive(alive, func() error { return r.write(protocol.FrameAlive, nil) })
+	})
 	g.Go(func() error { return r.awaitSeal(gctx, conv) })
 	g.Go(func() error {
 		defer close(left)
@@ -191,6 +196,7 @@ func (r *receiver) converse(ctx context.Context, conv transfer.Conversation, con
 	g.Go(func() error {
 		var err error
 		receipt, err = r.commitAll(gctx, landed)
+		quiet()
 		if err != nil && gctx.Err() != nil {
 			<-left
 			r.commitRest(context.Cause(gctx))
@@ -211,17 +217,27 @@ func (r *receiver) converse(ctx context.Context, conv transfer.Conversation, con
 // stop wakes whoever waits, so that all goroutines of the attempt can end.
 // The connection is left open to tell the sender why.
 func (r *receiver) stop() {
+	past := time.Unix(1, 0)
 	r.mu.Lock()
 	r.stopped = true
 	r.roomy.Broadcast()
+	_ = r.conn.SetReadDeadline(past)
 	r.mu.Unlock()
-	past := time.Unix(1, 0)
 	if r.writing.TryLock() {
-		defer r.writing.Unlock()
-		_ = r.conn.SetReadDeadline(past)
+		r.writing.Unlock()
 		return
 	}
-	_ = r.conn.SetDeadline(past) // somebody is stuck in a write
+	_ = r.conn.SetWriteDeadline(past) // somebody is stuck in a write
+}
+
+// expect allows the next read the time that a living sender needs at most.
+func (r *receiver) expect() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stopped {
+		return net.ErrClosed
+	}
+	return r.conn.SetReadDeadline(time.Now().Add(transfer.Patience))
 }
 
 // tellTimeout bounds how long a sender that does not read delays the end of a
@@ -265,6 +281,9 @@ func (r *receiver) land(ctx context.Context) error {
 	frames := protocol.NewFrameReader(r.conn)
 	moving := false
 	for {
+		if err := r.expect(); err != nil {
+			return transfer.Disconnected("read from", err)
+		}
 		kind, size, err := frames.Next()
 		if err != nil {
 			if errors.Is(err, io.EOF) {
@@ -299,6 +318,8 @@ func (r *receiver) land(ctx context.Context) error {
 
 func (r *receiver) hear(ctx context.Context, kind protocol.FrameKind, payload []byte) error {
 	switch kind {
+	case protocol.FrameAlive:
+		return nil
 	case protocol.FrameItems:
 		first, items, err := protocol.ParseItems(payload)
 		if err != nil {

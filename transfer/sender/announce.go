@@ -117,6 +117,9 @@ func (s *sender) unannounced(path string, err error) {
 func (s *sender) listen(ctx context.Context) error {
 	frames := protocol.NewFrameReader(s.conn)
 	for {
+		if err := s.conn.SetReadDeadline(time.Now().Add(transfer.Patience)); err != nil {
+			return s.ended(ctx, err)
+		}
 		kind, _, err := frames.Next()
 		if err != nil {
 			return s.ended(ctx, err)
@@ -161,6 +164,8 @@ func (s *sender) ended(ctx context.Context, cause error) error {
 
 func (s *sender) hear(kind protocol.FrameKind, payload []byte) error {
 	switch kind {
+	case protocol.FrameAlive:
+		return nil
 	case protocol.FrameWant:
 		wants, err := protocol.ParseWants(payload)
 		if err != nil {

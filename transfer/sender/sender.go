@@ -152,6 +152,11 @@ func (s *sender) run(ctx context.Context, conv transfer.Conversation) (mft.Recei
 	defer stop()
 
 	var receipt mft.Receipt
+	alive, quiet := context.WithCancel(ctx)
+	defer quiet()
+	g.Go(func() error {
+		return transfer.KeepAlive(alive, func() error { return s.write(protocol.FrameAlive) })
+	})
 	g.Go(func() error { return s.announce(ctx) })
 	g.Go(func() error { return s.listen(ctx) })
 	g.Go(func() error {
@@ -165,6 +170,7 @@ func (s *sender) run(ctx context.Context, conv transfer.Conversation) (mft.Recei
 		receipt, err = awaitReceipt(ctx, conv, s.out.Offer.Transfer)
 		if err == nil {
 			close(s.receipt)
+			quiet()
 			s.conn.Close() // nothing can follow: this is what ends listen
 		}
 		return err
