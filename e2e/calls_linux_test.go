@@ -100,7 +100,7 @@ func (d *delivery) strikeAt(n int) bool {
 	spec.Log = filepath.Join(d.struck.Dir, fmt.Sprintf("calls-%04d", n))
 	spec.Arm = spec.Log + ".armed"
 	d.log = spec.Log
-	d.struck.stop()
+	_ = d.struck.Stop() // it may be struck, or recover from it, at this moment
 	if err := d.struck.launch(&spec); err != nil {
 		d.t.Fatal(err)
 	}
