@@ -252,9 +252,14 @@ func (a *Agent) discard(ctx context.Context, id mft.TransferID) {
 func (a *Agent) concludeReceive(at *attempt, t mft.Transfer, err error) {
 	ctx := context.WithoutCancel(at.Context)
 	delivered, jerr := a.closeDelivered(ctx, at.ID)
-	if jerr != nil {
+	for delay := queue.FirstDelay; jerr != nil; delay = min(2*delay, queue.LastDelay) {
 		a.log.Error("cannot write what follows an attempt", "transfer", at.ID, "err", jerr)
-		return // the receipt stands; the next start closes the row
+		select {
+		case <-at.Context.Done():
+			return // the receipt stands; the next offer or the next start closes the row
+		case <-time.After(delay):
+		}
+		delivered, jerr = a.closeDelivered(ctx, at.ID)
 	}
 	if delivered {
 		a.again(at, t, queue.Verdict{State: mft.StateDone})
