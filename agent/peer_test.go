@@ -93,6 +93,19 @@ func TestRotatedKeyIsFollowed(t *testing.T) {
 	if !known {
 		t.Errorf("beta knows alpha by %+v, want the new key %s among them", p.Pins, pin)
 	}
+	events, err := beta.agent.Events(t.Context(), 0, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := 0
+	for _, e := range events {
+		if e.Kind == mft.EventKeyRotated && e.Peer == "alpha" && e.Detail == pin {
+			told++
+		}
+	}
+	if told != 1 {
+		t.Errorf("beta told %d times of alpha's new key, want once, in %+v", told, events)
+	}
 }
 
 func TestStatus(t *testing.T) {

@@ -89,10 +89,11 @@ func Open(c Config) (*Pairing, error) {
 }
 
 // Use gives the Pairing its link: one made from c, whose Name, Keys, Trust,
-// Invites, Address, Joined, Log and Now it fills in. It returns the link.
+// Invites, Address, Joined, Rotated, Log and Now it fills in. It returns the
+// link.
 func (p *Pairing) Use(c link.Config) *link.Link {
 	c.Name, c.Keys, c.Trust, c.Invites = p.c.Config.Agent.Name, p.keys, p.trust, p.invites
-	c.Address, c.Joined, c.Log, c.Now = p.Address(), p.joined, p.c.Log, p.c.Now
+	c.Address, c.Joined, c.Rotated, c.Log, c.Now = p.Address(), p.joined, p.rotated, p.c.Log, p.c.Now
 	p.link = link.New(c)
 	return p.link
 }
@@ -192,6 +193,11 @@ func (p *Pairing) keep(peer mft.AgentName) {
 func (p *Pairing) joined(peer identity.Peer) {
 	p.c.Event(context.Background(), mft.Event{Kind: mft.EventPeerAdded, Peer: peer.Name, Detail: peer.Address})
 	p.keep(peer.Name)
+}
+
+// rotated tells of a peer that has a new key.
+func (p *Pairing) rotated(peer mft.AgentName, pin identity.Pin) {
+	p.c.Event(context.Background(), mft.Event{Kind: mft.EventKeyRotated, Peer: peer, Detail: string(pin)})
 }
 
 // Invite makes an invitation by which one agent can pair with this one, once,
