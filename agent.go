@@ -68,6 +68,9 @@ type Grant struct {
 	// AllowSetID keeps setuid, setgid and sticky bits of files; otherwise
 	// they are stripped.
 	AllowSetID bool
+	// AllowDelete lets the agent remove what is at the destination of a
+	// mirror and not in its source.
+	AllowDelete bool
 }
 
 // An AllowList is this host's own last word on who may do what. An agent that

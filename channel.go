@@ -13,6 +13,8 @@ type Channel struct {
 	// Overwrite says what happens to a file that is already at the
 	// destination.
 	Overwrite Overwrite
+	// Compare says how a file is recognised that is there already.
+	Compare Compare
 }
 
 // A Selection chooses files by glob patterns on their slash-separated path

@@ -42,6 +42,8 @@ const (
 	CodeChanged     Code = "CHANGED_WHILE_READ"
 	CodeIO          Code = "IO_ERROR"
 	CodeCorrupt     Code = "CORRUPT"
+	CodeDeleteLimit Code = "DELETE_LIMIT"
+	CodeEmptySource Code = "EMPTY_SOURCE"
 
 	// Conditions of the network and the peer.
 	CodeUnreachable  Code = "UNREACHABLE"
@@ -104,6 +106,8 @@ var meanings = [...]meaning{
 	{CodeChanged, "the file changed while it was read", "nothing: it is read again; if it never settles, have the producer write aside and rename", true},
 	{CodeIO, "the operating system reported an input/output error", "look at the disk and the kernel log of the host that is named", true},
 	{CodeCorrupt, "the content does not match its hash", "nothing: it is sent again; if it recurs, check memory and disk of both hosts", true},
+	{CodeDeleteLimit, "the mirror would remove more than is allowed, and removed nothing", "see whether the source is what you think it is; if so, allow it with `--max-delete N` or `--max-delete P%` (`max_delete:` of a channel)", false},
+	{CodeEmptySource, "the source of the mirror is empty, and nothing was removed", "see whether the source is mounted and the right one; a destination is only emptied by hand", false},
 
 	{CodeUnreachable, "the peer cannot be reached", "check address, firewall and that `mft run` is up on the peer; it is tried again", true},
 	{CodeDisconnected, "the connection broke", "nothing: the transfer resumes where it was", true},

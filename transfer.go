@@ -84,9 +84,14 @@ type Transfer struct {
 	// Requested is set when the receiving host asked for the files
 	// (mft req); on that host Destination is the path its operator gave.
 	Requested bool
+	// Compare and Mirror are as in an Offer.
+	Compare Compare
+	Mirror  Mirror
 	// Totals grows while the source is scanned; Moved counts what has been
-	// committed at the receiver.
-	Totals, Moved Count
+	// committed at the receiver, Unchanged what was there already. Removed is
+	// how many entries of the destination the mirror removed.
+	Totals, Moved, Unchanged Count
+	Removed                  int64
 	Created       time.Time
 	Updated       time.Time
 	// Attempts counts how often the transfer was offered to the peer.
@@ -114,6 +119,32 @@ const (
 	OverwriteNever   Overwrite = "never"   // the item fails with CodeExists, nothing is touched
 	OverwriteVersion Overwrite = "version" // the old file is first renamed to NAME.~N~
 )
+
+// Compare is how a receiver tells that it has an item already, so that nothing
+// of it need travel.
+type Compare string
+
+// The ways to compare.
+const (
+	CompareQuick   Compare = "quick"   // by type, size, modification time, permission bits and owner
+	CompareContent Compare = "content" // both ends read what they have
+	CompareNone    Compare = "none"    // everything is sent
+)
+
+// A Mirror is the order to remove from the destination what is not in the
+// source, and how much of it at most. The zero value orders nothing.
+type Mirror struct {
+	On bool
+	// MaxFiles is how many entries that are not directories may go, and
+	// MaxPercent how much of what is at the destination, directories
+	// included. When more would go, nothing does. A negative value sets no
+	// limit, and 0 lets nothing go.
+	MaxFiles   int64
+	MaxPercent int
+}
+
+// DefaultMirror returns the mirror of an order that sets no limit of its own.
+func DefaultMirror() Mirror { return Mirror{On: true, MaxFiles: 1000, MaxPercent: 50} }
 
 // ItemType is what kind of thing an item is.
 type ItemType uint8
@@ -168,6 +199,8 @@ type Offer struct {
 	// is then empty, the receiver knows it.
 	Requested bool
 	Overwrite Overwrite
+	Compare   Compare
+	Mirror    Mirror
 	// Announced is what the sender knows of the size before scanning. Both
 	// numbers may be zero: the manifest is streamed.
 	Announced Count
@@ -194,6 +227,20 @@ type Decision struct {
 	// DataKey and Streams answer those of the offer.
 	DataKey [32]byte
 	Streams int
+	// Basis is what the receiver compares with.
+	Basis Basis
+}
+
+// A Basis says what there is at a destination to compare with, and which
+// attributes count there.
+type Basis struct {
+	// Present is set when there is something at all. Without it the other
+	// fields mean nothing.
+	Present bool
+	// Owners count when the receiver may give files away, SetID when it keeps
+	// setuid, setgid and sticky bits. Dirs counts the attributes of
+	// directories, and not only that there is one.
+	Owners, SetID, Dirs bool
 }
 
 // A Request asks a peer to send files to this host. It is signed. The peer
@@ -205,6 +252,7 @@ type Request struct {
 	Source    AgentName
 	Path      string // absolute path on the source's host; a glob is allowed in the last component
 	Overwrite Overwrite
+	Compare   Compare
 }
 
 // A Seal closes the sender's side: it sums up what was sent. It is signed.
@@ -216,6 +264,9 @@ type Seal struct {
 	Manifest Digest
 	// Failed counts items that the sender could not read.
 	Failed int64
+	// Whole is set when the source was listed to its end without an error and
+	// is not empty. Without it a mirror removes nothing.
+	Whole bool
 }
 
 // A Receipt is the receiver's proof of delivery. It is signed, and sent only
@@ -227,6 +278,10 @@ type Receipt struct {
 	Code     Code
 	Detail   string
 	Received Count
-	Failed   int64
+	// Unchanged counts what was at the destination before.
+	Unchanged Count
+	Failed    int64
+	// Removed counts the entries of the destination that the mirror removed.
+	Removed  int64
 	Manifest Digest
 }

@@ -43,6 +43,8 @@ func AppendOffer(b []byte, o *mft.Offer) []byte {
 	b = wire.AppendFlag(b, o.Single)
 	b = wire.AppendFlag(b, o.Requested)
 	b = appendOverwrite(b, o.Overwrite)
+	b = appendCompare(b, o.Compare)
+	b = appendMirror(b, &o.Mirror)
 	b = wire.AppendCounted(b, o.Announced)
 	b = append(b, o.DataKey[:]...)
 	return wire.AppendSize(b, int64(o.Streams))
@@ -60,6 +62,8 @@ func ParseOffer(body []byte) (mft.Offer, error) {
 		c.Fail("destination", "given, though the offer was requested")
 	}
 	o.Overwrite = readOverwrite(&c)
+	o.Compare = readCompare(&c)
+	o.Mirror = readMirror(&c)
 	o.Announced = c.Counted()
 	c.Fixed("data key", o.DataKey[:])
 	o.Streams = int(c.Uint("streams", MaxStreams))
@@ -75,7 +79,8 @@ func AppendDecision(b []byte, d *mft.Decision) []byte {
 	b = wire.AppendReason(b, d.Code, d.Detail)
 	b = wire.AppendSize(b, int64(min(max(d.RetryIn, 0), MaxRetryIn)))
 	b = append(b, d.DataKey[:]...)
-	return wire.AppendSize(b, int64(d.Streams))
+	b = wire.AppendSize(b, int64(d.Streams))
+	return appendBasis(b, d.Basis)
 }
 
 // ParseDecision reads what AppendDecision wrote. Streams may be zero: a
@@ -86,19 +91,20 @@ func ParseDecision(body []byte) (mft.Decision, error) {
 	d.RetryIn = time.Duration(c.Uint("retry in", uint64(MaxRetryIn)))
 	c.Fixed("data key", d.DataKey[:])
 	d.Streams = int(c.Uint("streams", MaxStreams))
+	d.Basis = readBasis(&c)
 	return wire.Done(&c, d)
 }
 
 // AppendRequest appends the body of a request.
 func AppendRequest(b []byte, r *mft.Request) []byte {
-	return appendOverwrite(wire.AppendBytes(b, r.Path), r.Overwrite)
+	return appendCompare(appendOverwrite(wire.AppendBytes(b, r.Path), r.Overwrite), r.Compare)
 }
 
 // ParseRequest reads what AppendRequest wrote. Path is not empty; whether it
 // may be used is for the allow list to say.
 func ParseRequest(body []byte) (mft.Request, error) {
 	c := wire.Read("read request", body)
-	r := mft.Request{Path: c.Path("path"), Overwrite: readOverwrite(&c)}
+	r := mft.Request{Path: c.Path("path"), Overwrite: readOverwrite(&c), Compare: readCompare(&c)}
 	if r.Path == "" {
 		c.FailWith(mft.CodeBadPath, fmt.Errorf("path: empty"))
 	}
@@ -109,13 +115,14 @@ func ParseRequest(body []byte) (mft.Request, error) {
 func AppendSeal(b []byte, s *mft.Seal) []byte {
 	b = wire.AppendCounted(b, s.Sent)
 	b = wire.AppendSize(b, s.Failed)
+	b = wire.AppendFlag(b, s.Whole)
 	return append(b, s.Manifest[:]...)
 }
 
 // ParseSeal reads what AppendSeal wrote.
 func ParseSeal(body []byte) (mft.Seal, error) {
 	c := wire.Read("read seal", body)
-	s := mft.Seal{Sent: c.Counted(), Failed: c.Size("failed"), Manifest: c.Digest("manifest")}
+	s := mft.Seal{Sent: c.Counted(), Failed: c.Size("failed"), Whole: c.Flag("whole"), Manifest: c.Digest("manifest")}
 	return wire.Done(&c, s)
 }
 
@@ -123,15 +130,18 @@ func ParseSeal(body []byte) (mft.Seal, error) {
 func AppendReceipt(b []byte, r *mft.Receipt) []byte {
 	b = wire.AppendReason(b, r.Code, r.Detail)
 	b = wire.AppendCounted(b, r.Received)
+	b = wire.AppendCounted(b, r.Unchanged)
 	b = wire.AppendSize(b, r.Failed)
+	b = wire.AppendSize(b, r.Removed)
 	return append(b, r.Manifest[:]...)
 }
 
 // ParseReceipt reads what AppendReceipt wrote.
 func ParseReceipt(body []byte) (mft.Receipt, error) {
 	c := wire.Read("read receipt", body)
-	r := mft.Receipt{Code: c.Code(), Detail: c.Detail(), Received: c.Counted()}
+	r := mft.Receipt{Code: c.Code(), Detail: c.Detail(), Received: c.Counted(), Unchanged: c.Counted()}
 	r.Failed = c.Size("failed")
+	r.Removed = c.Size("removed")
 	r.Manifest = c.Digest("manifest")
 	return wire.Done(&c, r)
 }

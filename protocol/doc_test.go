@@ -117,6 +117,8 @@ func limitTable() string {
 		{"data connections of a transfer, count", MaxStreams},
 		{"items in one items frame, count", MaxItems},
 		{"items announced and not settled, count", Window},
+		{"listings sent and not answered, count", ListingWindow},
+		{"names that a listed frame keeps, count", MaxKept},
 		{"index of an item", int64(MaxIndex)},
 		{"life of an envelope", MaxLifetime},
 		{"difference of two clocks", MaxClockSkew},
@@ -268,7 +270,7 @@ func exampleEnvelope(t *testing.T) (*Envelope, []field) {
 	e.Signature = ed25519.Sign(key, e.SigningBytes())
 	millis := func(t time.Time) string { return string(binary.AppendUvarint(nil, uint64(t.UnixMilli()))) }
 	fields := []field{
-		{"\x02\x00\x00\xce", "kind 2 envelope, 206 bytes"},
+		{"\x02\x00\x00\xd0", "kind 2 envelope, 208 bytes"},
 		{"\x01", "version: 1; from here on signed"},
 		{"\x01", "kind: offer"},
 		{string(e.Transfer[:]), "transfer"},
@@ -280,11 +282,13 @@ func exampleEnvelope(t *testing.T) (*Envelope, []field) {
 		{"\x03erp", "sender: erp"},
 		{"\x06ledger", "recipient: ledger"},
 		{"\x0ffinance-nightly", "channel: finance-nightly"},
-		{"\x31", "body: 49 bytes"},
+		{"\x33", "body: 51 bytes"},
 		{"\x08/srv/in/", "destination: /srv/in/"},
 		{"\x00", "single: no"},
 		{"\x00", "requested: no"},
 		{"\x01", "overwrite: replace"},
+		{"\x01", "compare: quick"},
+		{"\x00", "mirror: no"},
 		{"\x03", "items: 3"},
 		{"\xf0\xa2\x04", "bytes: 70,000"},
 		{string(offer.DataKey[:]), "data key"},

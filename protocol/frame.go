@@ -24,6 +24,9 @@ const (
 	FrameFileFail FrameKind = 8  // AppendItemFail: the item cannot be sent
 	FramePack     FrameKind = 9  // AppendPackEntry, repeated
 	FrameEnd      FrameKind = 10 // empty: everything that was wanted was sent
+	FrameListings FrameKind = 11 // AppendListing, repeated
+	FrameListed   FrameKind = 12 // AppendListed
+	FrameWalked   FrameKind = 13 // empty: every listing has been sent
 )
 
 // The frames that a receiver writes.
@@ -31,6 +34,7 @@ const (
 	FrameWant      FrameKind = 32 // AppendWant, repeated
 	FrameCommitted FrameKind = 33 // AppendRange, repeated: durable under the final name
 	FrameItemFail  FrameKind = 34 // AppendItemFail: it will not be delivered in this attempt
+	FrameAnswers   FrameKind = 35 // AppendAnswers, repeated: what is to follow on listings
 )
 
 // Kinds of frame that either end may write.
@@ -52,9 +56,13 @@ var frameShapes = [...]shape{
 	FrameFileFail:  {"file-fail", 1, 4 << 10},
 	FramePack:      {"pack", 0, MaxFrame},
 	FrameEnd:       {"end", 0, 0},
+	FrameListings:  {"listings", 0, MaxFrame},
+	FrameListed:    {"listed", 1, MaxFrame},
+	FrameWalked:    {"walked", 0, 0},
 	FrameWant:      {"want", 0, MaxFrame},
 	FrameCommitted: {"committed", 0, MaxFrame},
 	FrameItemFail:  {"item-fail", 1, 4 << 10},
+	FrameAnswers:   {"answers", 0, MaxFrame},
 	FrameAlive:     {"alive", 0, 0},
 	FrameFail:      {"fail", 1, 4 << 10},
 }

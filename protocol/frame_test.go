@@ -126,7 +126,7 @@ func TestFrameWriterRefuses(t *testing.T) {
 		kind FrameKind
 		n    int
 	}{
-		"kind 0": {0, 0}, "kind 11": {11, 0}, "kind 35": {35, 0}, "kind 64": {64, 0}, "kind 255": {255, 0},
+		"kind 0": {0, 0}, "kind 20": {20, 0}, "kind 36": {36, 0}, "kind 64": {64, 0}, "kind 255": {255, 0},
 		"a large frame": {FramePack, MaxFrame + 1}, "large data": {FrameData, MaxData + 1},
 		"a full end": {FrameEnd, 1}, "a short check": {FrameCheck, 31}, "a long check": {FrameCheck, 33},
 		"empty items": {FrameItems, 0}, "a long hole": {FrameHole, 65},
@@ -170,7 +170,7 @@ func TestFrameReaderRefuses(t *testing.T) {
 		words string
 	}{
 		"kind 0":               {"\x00\x00\x00\x00", io.EOF, mft.CodeProtocol, "kind: 0"},
-		"kind 11":              {"\x0b\x00\x00\x00", io.EOF, mft.CodeProtocol, "kind: 11"},
+		"kind 20":              {"\x14\x00\x00\x00", io.EOF, mft.CodeProtocol, "kind: 20"},
 		"kind 255":             {"\xff\x00\x00\x00", io.EOF, mft.CodeProtocol, "kind: 255"},
 		"too long":             {"\x09\x11\x00\x01", io.EOF, mft.CodeProtocol, "length: 1114113 bytes of pack"},
 		"data too long":        {"\x04\x10\x00\x01", io.EOF, mft.CodeProtocol, "length: 1048577 bytes of data"},
@@ -239,12 +239,12 @@ func TestNames(t *testing.T) {
 		{FrameFileFail.String(), "file-fail"},
 		{FrameFail.String(), "fail"},
 		{FrameKind(0).String(), "kind 0"},
-		{FrameKind(35).String(), "kind 35"},
+		{FrameKind(36).String(), "kind 36"},
 		{FrameKind(200).String(), "kind 200"},
 		{ControlJoined.String(), "joined"},
 		{ControlKind(0).String(), "kind 0"},
 		{Resume.String(), "resume"},
-		{Verdict(4).String(), "verdict 4"},
+		{Verdict(5).String(), "verdict 5"},
 	} {
 		if tc.got != tc.want {
 			t.Errorf("String() = %q, want %q", tc.got, tc.want)

@@ -61,6 +61,11 @@ const (
 	// the wire, so that without this limit a small frame could unfold into
 	// very much memory.
 	MaxItems = 4096
+	// ListingWindow is the most listings that may be sent and not yet
+	// answered, and so the most listings or answers in one frame.
+	ListingWindow = 4096
+	// MaxKept is the most names that a LISTED frame keeps.
+	MaxKept = 1024
 	// MaxIndex is the largest index of an item.
 	MaxIndex = math.MaxInt64 - 1
 

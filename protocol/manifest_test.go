@@ -40,7 +40,7 @@ func TestManifest(t *testing.T) {
 		outcomes, digests := make([]Outcome, len(items)), make([]mft.Digest, len(items))
 		m := NewManifest()
 		for i := range items {
-			outcomes[i] = Outcome(rapid.IntRange(0, 2).Draw(t, "outcome"))
+			outcomes[i] = Outcome(rapid.IntRange(0, 3).Draw(t, "outcome"))
 			digests[i] = mft.Digest{byte(i), 1}
 			m.Add(&items[i], outcomes[i], digests[i])
 			if rapid.IntRange(0, 9).Draw(t, "sum early") == 0 {

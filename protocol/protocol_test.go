@@ -101,13 +101,16 @@ func codecs() []codec {
 		codecOf("Offer", drawOffer, AppendOffer, ParseOffer),
 		codecOf("Decision", drawDecision, AppendDecision, ParseDecision),
 		codecOf("Request", func(t *rapid.T) mft.Request {
-			return mft.Request{Path: drawPath(t), Overwrite: drawOverwrite(t)}
+			return mft.Request{Path: drawPath(t), Overwrite: drawOverwrite(t), Compare: drawCompare(t)}
 		}, AppendRequest, ParseRequest),
 		codecOf("Seal", func(t *rapid.T) mft.Seal {
-			return mft.Seal{Sent: drawCount(t), Failed: drawSize(t), Manifest: drawDigest(t)}
+			return mft.Seal{Sent: drawCount(t), Failed: drawSize(t), Whole: drawFlag(t), Manifest: drawDigest(t)}
 		}, AppendSeal, ParseSeal),
 		codecOf("Receipt", func(t *rapid.T) mft.Receipt {
-			return mft.Receipt{Code: drawCode(t), Detail: drawDetail(t), Received: drawCount(t), Failed: drawSize(t), Manifest: drawDigest(t)}
+			return mft.Receipt{
+				Code: drawCode(t), Detail: drawDetail(t), Received: drawCount(t), Unchanged: drawCount(t),
+				Failed: drawSize(t), Removed: drawSize(t), Manifest: drawDigest(t),
+			}
 		}, AppendReceipt, ParseReceipt),
 		codecOf("Cancel", func(t *rapid.T) Cancel { return Cancel{Code: drawCode(t), Detail: drawDetail(t)} }, AppendCancel, ParseCancel),
 		codecOf("Hello", drawHello, AppendHello, ParseHello),
@@ -123,6 +126,9 @@ func codecs() []codec {
 			return ItemFail{drawIndex(t), rapid.Bool().Draw(t, "again"), drawCode(t), drawDetail(t)}
 		}, AppendItemFail, ParseItemFail),
 		codecOf("Failure", func(t *rapid.T) Failure { return Failure{drawCode(t), drawDetail(t)} }, AppendFailure, ParseFailure),
+		listOf("Listings", drawListing, AppendListing, ParseListings),
+		listOf("Answers", drawAnswers, AppendAnswers, ParseAnswers),
+		codecOf("Listed", drawListed, AppendListed, ParseListed),
 		listOf("Wants", drawWant, AppendWant, ParseWants),
 		listOf("Ranges", func(t *rapid.T) Range {
 			first, count := drawSpan(t)
@@ -245,9 +251,9 @@ func drawItemsFrame(t *rapid.T) itemsFrame {
 }
 
 func drawWant(t *rapid.T) Want {
-	w := Want{First: drawIndex(t), Count: 1, Verdict: Verdict(rapid.IntRange(0, 3).Draw(t, "verdict"))}
+	w := Want{First: drawIndex(t), Count: 1, Verdict: Verdict(rapid.IntRange(0, 4).Draw(t, "verdict"))}
 	switch w.Verdict {
-	case Send:
+	case Send, Same:
 		w.First, w.Count = drawSpan(t)
 	case Have:
 		w.Digest = drawDigest(t)
@@ -262,7 +268,7 @@ func drawWant(t *rapid.T) Want {
 func drawOffer(t *rapid.T) mft.Offer {
 	o := mft.Offer{
 		Destination: "/srv/" + drawPath(t), Single: rapid.Bool().Draw(t, "single"),
-		Requested: rapid.Bool().Draw(t, "requested"), Overwrite: drawOverwrite(t),
+		Requested: rapid.Bool().Draw(t, "requested"), Overwrite: drawOverwrite(t), Compare: drawCompare(t), Mirror: drawMirror(t),
 		Announced: drawCount(t), DataKey: drawDigest(t), Streams: rapid.IntRange(1, MaxStreams).Draw(t, "streams"),
 	}
 	if o.Requested {
@@ -276,6 +282,7 @@ func drawDecision(t *rapid.T) mft.Decision {
 		Code: drawCode(t), Detail: drawDetail(t),
 		RetryIn: time.Duration(rapid.Int64Range(0, int64(MaxRetryIn)).Draw(t, "retry in")),
 		DataKey: drawDigest(t), Streams: rapid.IntRange(0, MaxStreams).Draw(t, "streams"),
+		Basis: drawBasis(t),
 	}
 }
 

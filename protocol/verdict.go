@@ -16,9 +16,10 @@ const (
 	Have                  // it was committed earlier in this transfer, with Want.Digest
 	Resume                // send it from Want.Offset; Want.Digest is that of what comes before
 	Refuse                // do not send it: Want.Code, Want.Detail
+	Same                  // it is there, unchanged since long before this transfer
 )
 
-var verdictNames = [...]string{Send: "send", Have: "have", Resume: "resume", Refuse: "refuse"}
+var verdictNames = [...]string{Send: "send", Have: "have", Resume: "resume", Refuse: "refuse", Same: "same"}
 
 // String returns the verdict's name in lower case.
 func (v Verdict) String() string {
@@ -29,7 +30,7 @@ func (v Verdict) String() string {
 }
 
 // A Want is one verdict on Count items from index First on. Count is 1 unless
-// the verdict is Send.
+// the verdict is Send or Same.
 type Want struct {
 	First, Count uint64
 	Verdict      Verdict
@@ -77,11 +78,11 @@ func ParseWants(p []byte) ([]Want, error) {
 func readWant(c *wire.Reader, w *Want) {
 	w.First, w.Count = readSpan(c)
 	w.Verdict = Verdict(c.U8("verdict"))
-	if w.Verdict != Send && w.Count != 1 {
+	if w.Verdict != Send && w.Verdict != Same && w.Count != 1 {
 		c.Fail("count", "%d of %v", w.Count, w.Verdict)
 	}
 	switch w.Verdict {
-	case Send:
+	case Send, Same:
 	case Have:
 		w.Digest = c.Digest("digest")
 	case Resume:

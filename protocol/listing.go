@@ -1,0 +1,308 @@
+package protocol
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/zeebo/blake3"
+
+	"mft.dev/mft"
+	"mft.dev/mft/protocol/internal/wire"
+)
+
+// A Listing sums up what is directly in one directory of the source.
+type Listing struct {
+	// Path is that of the directory below the destination, as in an item;
+	// empty is the destination itself.
+	Path string
+	// Entries counts what is in it, Bytes the content of its files.
+	Entries, Bytes int64
+	// Sum is the sum of the digests of the entries, in two lanes modulo 2^64,
+	// see Count: it needs no order, so that nobody has to sort or hold a large
+	// directory.
+	Sum [2]uint64
+}
+
+// AppendListing appends one entry of the payload of a FrameListings.
+func AppendListing(b []byte, l *Listing) []byte {
+	b = wire.AppendBytes(b, l.Path)
+	b = wire.AppendSize(b, l.Entries)
+	b = wire.AppendSize(b, l.Bytes)
+	return wire.AppendU64(wire.AppendU64(b, l.Sum[0]), l.Sum[1])
+}
+
+// ListingSize returns how many bytes AppendListing takes for l at most.
+func ListingSize(l *Listing) int { return 2 + len(l.Path) + 9 + 9 + 16 }
+
+// ParseListings reads any number, up to ListingWindow, of what AppendListing
+// wrote.
+func ParseListings(p []byte) ([]Listing, error) {
+	c := wire.Read("read listings", p)
+	var out []Listing
+	for c.More() {
+		if len(out) == ListingWindow {
+			c.Fail("listings", "more than %d", ListingWindow)
+			break
+		}
+		c.Entry(len(out))
+		l := Listing{Path: readPlace(&c), Entries: c.Size("entries"), Bytes: c.Size("bytes")}
+		l.Sum = [2]uint64{c.U64("sum"), c.U64("sum")}
+		out = append(out, l)
+	}
+	return wire.Done(&c, out)
+}
+
+// readPlace reads the path of a directory below the destination, or of that.
+func readPlace(c *wire.Reader) string {
+	path := c.Path("path")
+	if path == "" || c.Err() != nil {
+		return path
+	}
+	if err := CheckPath(path); err != nil {
+		c.FailWith("", err)
+		return ""
+	}
+	return path
+}
+
+// Answer is what a receiver says to a listing.
+type Answer uint8
+
+// The answers.
+const (
+	AnswerSame Answer = iota // it has the same: nothing in it is announced
+	AnswerList               // announce what is in it
+	AnswerNew                // it has no such directory: announce all that is below
+)
+
+// String returns the answer's name in lower case.
+func (a Answer) String() string {
+	switch a {
+	case AnswerSame:
+		return "same"
+	case AnswerList:
+		return "list"
+	case AnswerNew:
+		return "new"
+	}
+	return fmt.Sprintf("answer %d", uint8(a))
+}
+
+// Answers is one answer to Count listings from number First on; listings are
+// numbered from 0 in the order in which they are sent.
+type Answers struct {
+	First, Count uint64
+	Answer       Answer
+}
+
+// AppendAnswers appends one entry of the payload of a FrameAnswers.
+func AppendAnswers(b []byte, a *Answers) []byte {
+	b = wire.AppendUint(wire.AppendUint(b, a.First), a.Count)
+	return append(b, uint8(a.Answer))
+}
+
+// ParseAnswers reads any number, up to ListingWindow, of what AppendAnswers
+// wrote. First+Count never is beyond MaxIndex+1, but may well be beyond what
+// was listed.
+func ParseAnswers(p []byte) ([]Answers, error) {
+	c := wire.Read("read answers", p)
+	var out []Answers
+	for c.More() {
+		if len(out) == ListingWindow {
+			c.Fail("answers", "more than %d", ListingWindow)
+			break
+		}
+		c.Entry(len(out))
+		var a Answers
+		a.First, a.Count = readSpan(&c)
+		if a.Answer = Answer(c.U8("answer")); a.Answer > AnswerNew {
+			c.Fail("answer", "%d is none", uint8(a.Answer))
+		}
+		out = append(out, a)
+	}
+	return wire.Done(&c, out)
+}
+
+// A Listed closes the announcement of what is directly in one directory: it
+// has the Count items from First on and the names Kept, and nothing else.
+type Listed struct {
+	Path         string
+	First, Count uint64
+	// Whole is false when the directory could not be listed to its end, or
+	// changed meanwhile: then nothing follows from a name that is missing.
+	Whole bool
+	// Kept are names of things that do not travel, such as sockets. What a
+	// destination has under these names is not for the mirror to remove.
+	Kept []string
+}
+
+// AppendListed appends the payload of a FrameListed.
+func AppendListed(b []byte, l *Listed) []byte {
+	b = wire.AppendBytes(b, l.Path)
+	b = wire.AppendUint(wire.AppendUint(b, l.First), l.Count)
+	b = wire.AppendFlag(b, l.Whole)
+	b = wire.AppendUint(b, uint64(len(l.Kept)))
+	for _, name := range l.Kept {
+		b = wire.AppendBytes(b, name)
+	}
+	return b
+}
+
+// ParseListed reads what AppendListed wrote. Each kept name is one component
+// of a path.
+func ParseListed(p []byte) (Listed, error) {
+	c := wire.Read("read listed frame", p)
+	l := Listed{Path: readPlace(&c), First: c.Uint("first", MaxIndex)}
+	l.Count = c.Uint("count", MaxIndex+1-l.First)
+	l.Whole = c.Flag("whole")
+	n := c.Count("kept", MaxKept, 2)
+	for i := range n {
+		c.Entry(i)
+		name := c.Path("name")
+		if err := CheckPath(name); c.Err() == nil && (err != nil || strings.IndexByte(name, '/') >= 0) {
+			c.FailWith(mft.CodeBadPath, fmt.Errorf("name: %q is no component", name))
+		}
+		if c.Err() != nil {
+			break
+		}
+		l.Kept = append(l.Kept, name)
+	}
+	return wire.Done(&c, l)
+}
+
+// MaxPercent is the largest share that a mirror may name.
+const MaxPercent = 100
+
+// mirrors: a limit that is not set travels as 0, others as 1 more.
+func appendMirror(b []byte, m *mft.Mirror) []byte {
+	b = wire.AppendFlag(b, m.On)
+	if !m.On {
+		return b
+	}
+	b = wire.AppendUint(b, uint64(max(m.MaxFiles, -1)+1))
+	return wire.AppendUint(b, uint64(min(max(m.MaxPercent, -1), MaxPercent)+1))
+}
+
+func readMirror(c *wire.Reader) (m mft.Mirror) {
+	if m.On = c.Flag("mirror"); !m.On {
+		return m
+	}
+	m.MaxFiles = int64(c.Uint("most files", math.MaxInt64)) - 1
+	m.MaxPercent = int(c.Uint("most percent", MaxPercent+1)) - 1
+	return m
+}
+
+// compares are the ways to compare by their number on the wire.
+var compares = [...]mft.Compare{mft.CompareNone, mft.CompareQuick, mft.CompareContent}
+
+func appendCompare(b []byte, v mft.Compare) []byte {
+	for i, known := range compares {
+		if known == v {
+			return append(b, uint8(i))
+		}
+	}
+	return append(b, 0)
+}
+
+func readCompare(c *wire.Reader) mft.Compare {
+	v := c.U8("compare")
+	if int(v) >= len(compares) {
+		c.Fail("compare", "%d is no way to", v)
+		return ""
+	}
+	return compares[v]
+}
+
+func appendBasis(b []byte, s mft.Basis) []byte {
+	b = wire.AppendFlag(b, s.Present)
+	b = wire.AppendFlag(b, s.Owners)
+	b = wire.AppendFlag(b, s.SetID)
+	return wire.AppendFlag(b, s.Dirs)
+}
+
+func readBasis(c *wire.Reader) (s mft.Basis) {
+	s.Present = c.Flag("present")
+	s.Owners = c.Flag("owners")
+	s.SetID = c.Flag("setid")
+	s.Dirs = c.Flag("directories")
+	return s
+}
+
+// Count adds to l an entry of the directory: what it is by the attributes that
+// count. The name of it is the last component of its path.
+func (l *Listing) Count(it *mft.Item, basis mft.Basis) {
+	l.Entries++
+	l.Bytes += it.Size
+	var room [512]byte
+	b := append(room[:0], uint8(it.Type))
+	b = wire.AppendBytes(b, it.Path[strings.LastIndexByte(it.Path, '/')+1:])
+	owned := basis.Owners
+	switch it.Type {
+	case mft.ItemFile:
+		b = wire.AppendSize(b, it.Size)
+		b = wire.AppendZigzag(b, it.MTime)
+		b = wire.AppendUint(b, uint64(it.Mode&ModeMask(it.Type, basis)))
+	case mft.ItemSymlink:
+		b = wire.AppendBytes(b, it.Target)
+	default:
+		if owned = owned && basis.Dirs; basis.Dirs {
+			b = wire.AppendZigzag(b, it.MTime)
+			b = wire.AppendUint(b, uint64(it.Mode&ModeMask(it.Type, basis)))
+		}
+	}
+	if owned {
+		b = appendOwner(appendOwner(b, it.Owner, it.UID), it.Group, it.GID)
+	}
+	sum := blake3.Sum256(b)
+	l.Sum[0] += binary.LittleEndian.Uint64(sum[:8])
+	l.Sum[1] += binary.LittleEndian.Uint64(sum[8:16])
+}
+
+// appendOwner appends the name of an owner, or the number of one without.
+func appendOwner(b []byte, name string, number uint32) []byte {
+	b = wire.AppendBytes(b, name)
+	if name == "" {
+		b = wire.AppendUint(b, uint64(number))
+	}
+	return b
+}
+
+// Alike reports whether a and b are the same by the attributes that count;
+// their paths do not. It says of two entries what Count makes of them.
+func Alike(a, b *mft.Item, basis mft.Basis) bool {
+	if a.Type != b.Type {
+		return false
+	}
+	owned := basis.Owners
+	switch mask := ModeMask(a.Type, basis); a.Type {
+	case mft.ItemFile:
+		if a.Size != b.Size || a.MTime != b.MTime || a.Mode&mask != b.Mode&mask {
+			return false
+		}
+	case mft.ItemSymlink:
+		if a.Target != b.Target {
+			return false
+		}
+	default:
+		if owned = owned && basis.Dirs; basis.Dirs && (a.MTime != b.MTime || a.Mode&mask != b.Mode&mask) {
+			return false
+		}
+	}
+	return !owned || ownedAlike(a.Owner, a.UID, b.Owner, b.UID) && ownedAlike(a.Group, a.GID, b.Group, b.GID)
+}
+
+func ownedAlike(a string, ai uint32, b string, bi uint32) bool { return a == b && (a != "" || ai == bi) }
+
+// ModeMask returns the bits of a mode that count. A directory may have
+// inherited its setgid bit from the one above.
+func ModeMask(t mft.ItemType, basis mft.Basis) uint32 {
+	switch {
+	case !basis.SetID:
+		return 0o777
+	case t == mft.ItemDir:
+		return MaxMode &^ 0o2000
+	}
+	return MaxMode
+}

@@ -1,0 +1,217 @@
+package protocol
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/zeebo/blake3"
+	"pgregory.net/rapid"
+
+	"mft.dev/mft"
+)
+
+func drawFlag(t *rapid.T) bool { return rapid.Bool().Draw(t, "flag") }
+
+func drawCompare(t *rapid.T) mft.Compare {
+	return rapid.SampledFrom([]mft.Compare{mft.CompareNone, mft.CompareQuick, mft.CompareContent}).Draw(t, "compare")
+}
+
+func drawMirror(t *rapid.T) mft.Mirror {
+	if !drawFlag(t) {
+		return mft.Mirror{}
+	}
+	return mft.Mirror{
+		On: true, MaxFiles: rapid.Int64Range(-1, 1<<40).Draw(t, "most files"), MaxPercent: rapid.IntRange(-1, MaxPercent).Draw(t, "most percent"),
+	}
+}
+
+func drawBasis(t *rapid.T) mft.Basis {
+	return mft.Basis{Present: drawFlag(t), Owners: drawFlag(t), SetID: drawFlag(t), Dirs: drawFlag(t)}
+}
+
+func drawPlace(t *rapid.T) string {
+	if drawFlag(t) {
+		return ""
+	}
+	return drawPath(t)
+}
+
+func drawListing(t *rapid.T) Listing {
+	return Listing{
+		Path: drawPlace(t), Entries: drawSize(t), Bytes: drawSize(t),
+		Sum: [2]uint64{rapid.Uint64().Draw(t, "sum"), rapid.Uint64().Draw(t, "sum")},
+	}
+}
+
+func drawAnswers(t *rapid.T) Answers {
+	first, count := drawSpan(t)
+	return Answers{first, count, Answer(rapid.IntRange(0, 2).Draw(t, "answer"))}
+}
+
+func drawListed(t *rapid.T) Listed {
+	l := Listed{Path: drawPlace(t), Whole: drawFlag(t)}
+	l.First, l.Count = drawSpan(t)
+	for range rapid.IntRange(0, 4).Draw(t, "kept") {
+		l.Kept = append(l.Kept, strings.ReplaceAll(drawPath(t), "/", "_"))
+	}
+	return l
+}
+
+// TestAlikeIsWhatIsCounted: two entries of one name are alike exactly when a
+// directory that holds the one has the listing of one that holds the other.
+func TestAlikeIsWhatIsCounted(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, basis := drawItem(t), drawBasis(t)
+		b := a
+		switch rapid.IntRange(0, 9).Draw(t, "change") {
+		case 0:
+			b = drawItem(t)
+			b.Path = a.Path
+		case 1:
+			b.MTime++
+		case 2:
+			b.Mode ^= 1 << rapid.IntRange(0, 11).Draw(t, "bit")
+		case 3:
+			b.UID++
+		case 4:
+			b.Group += "x"
+		case 5:
+			if b.Type == mft.ItemFile {
+				b.Size++
+			}
+		case 6:
+			if b.Type == mft.ItemSymlink {
+				b.Target += "x"
+			}
+		}
+		var la, lb Listing
+		la.Count(&a, basis)
+		lb.Count(&b, basis)
+		if got, want := Alike(&a, &b, basis), la == lb; got != want {
+			t.Fatalf("Alike(%+v, %+v, %+v) = %v, their listings say %v", a, b, basis, got, want)
+		}
+	})
+}
+
+func TestListingNeedsNoOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		items, basis := slice(t, drawItem), drawBasis(t)
+		var forth, back Listing
+		for i := range items {
+			forth.Count(&items[i], basis)
+			back.Count(&items[len(items)-1-i], basis)
+		}
+		if forth != back {
+			t.Fatalf("backwards the listing is %+v, want %+v", back, forth)
+		}
+		if len(items) == 0 {
+			return
+		}
+		items[0].Path += "x"
+		var other Listing
+		for i := range items {
+			other.Count(&items[i], basis)
+		}
+		if other.Sum == forth.Sum {
+			t.Fatalf("another name gives the same sum %x", other.Sum)
+		}
+	})
+}
+
+func TestManifestCoversListings(t *testing.T) {
+	sum := func(change func(l *Listing, a *Answer, d *Listed)) mft.Digest {
+		l, a, d := Listing{Path: "d", Entries: 2, Bytes: 3, Sum: [2]uint64{4, 5}}, AnswerSame, Listed{Path: "e", First: 6, Count: 7}
+		change(&l, &a, &d)
+		m := NewManifest()
+		m.Compared(&l, a)
+		m.Listed(&d)
+		return m.Sum()
+	}
+	seen := map[mft.Digest]string{NewManifest().Sum(): "no listing"}
+	for name, change := range map[string]func(l *Listing, a *Answer, d *Listed){
+		"nothing":       func(*Listing, *Answer, *Listed) {},
+		"path":          func(l *Listing, _ *Answer, _ *Listed) { l.Path = "" },
+		"entries":       func(l *Listing, _ *Answer, _ *Listed) { l.Entries++ },
+		"bytes":         func(l *Listing, _ *Answer, _ *Listed) { l.Bytes++ },
+		"sum":           func(l *Listing, _ *Answer, _ *Listed) { l.Sum[1]++ },
+		"answer":        func(_ *Listing, a *Answer, _ *Listed) { *a = AnswerList },
+		"listed path":   func(_ *Listing, _ *Answer, d *Listed) { d.Path = "f" },
+		"listed first":  func(_ *Listing, _ *Answer, d *Listed) { d.First++ },
+		"listed count":  func(_ *Listing, _ *Answer, d *Listed) { d.Count++ },
+		"listed whole":  func(_ *Listing, _ *Answer, d *Listed) { d.Whole = true },
+		"kept":          func(_ *Listing, _ *Answer, d *Listed) { d.Kept = []string{"k"} },
+		"listing twice": func(*Listing, *Answer, *Listed) {},
+	} {
+		got := sum(change)
+		if name == "listing twice" {
+			m := NewManifest()
+			for range 2 {
+				m.Compared(&Listing{Path: "d", Entries: 2, Bytes: 3, Sum: [2]uint64{4, 5}}, AnswerSame)
+			}
+			m.Listed(&Listed{Path: "e", First: 6, Count: 7})
+			got = m.Sum()
+		}
+		if other, ok := seen[got]; ok {
+			t.Errorf("the manifest is the same with %q and with %q changed", name, other)
+		}
+		seen[got] = name
+	}
+	// As docs/protocol.md has it.
+	m := NewManifest()
+	l, d := Listing{Path: "d", Entries: 1, Sum: [2]uint64{1, 2}}, Listed{Path: "d"}
+	m.Compared(&l, AnswerList)
+	m.Listed(&d)
+	none := blake3.Sum256(nil)
+	one := blake3.Sum256(append(AppendListing(nil, &l), uint8(AnswerList)))
+	two := blake3.Sum256(AppendListed(nil, &d))
+	if got, want := m.Sum(), mft.Digest(blake3.Sum256(append(append(none[:], one[:]...), two[:]...))); got != want {
+		t.Errorf("Sum = %v, want %v", got, want)
+	}
+}
+
+func TestListingsRefuse(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		p     []byte
+		parse func([]byte) error
+		code  mft.Code
+	}{
+		{"listing outside", AppendListing(nil, &Listing{Path: "../x"}), errOf(ParseListings), mft.CodeBadPath},
+		{"absolute listing", AppendListing(nil, &Listing{Path: "/x"}), errOf(ParseListings), mft.CodeBadPath},
+		{"listing with NUL", AppendListing(nil, &Listing{Path: "a\x00"}), errOf(ParseListings), mft.CodeBadPath},
+		{"negative entries", AppendListing(nil, &Listing{Entries: -1}), errOf(ParseListings), mft.CodeProtocol},
+		{"too many listings", many(ListingWindow+1, AppendListing(nil, &Listing{})), errOf(ParseListings), mft.CodeProtocol},
+		{"too many answers", many(ListingWindow+1, AppendAnswers(nil, &Answers{Count: 1})), errOf(ParseAnswers), mft.CodeProtocol},
+		{"no answer", AppendAnswers(nil, &Answers{Count: 1, Answer: 3}), errOf(ParseAnswers), mft.CodeProtocol},
+		{"answer to nothing", AppendAnswers(nil, &Answers{}), errOf(ParseAnswers), mft.CodeProtocol},
+		{"listed outside", AppendListed(nil, &Listed{Path: "a/../.."}), errOf(ParseListed), mft.CodeBadPath},
+		{"kept path", AppendListed(nil, &Listed{Kept: []string{"a/b"}}), errOf(ParseListed), mft.CodeBadPath},
+		{"kept above", AppendListed(nil, &Listed{Kept: []string{".."}}), errOf(ParseListed), mft.CodeBadPath},
+		{"kept empty", AppendListed(nil, &Listed{Kept: []string{""}}), errOf(ParseListed), mft.CodeProtocol},
+		{"too many kept", AppendListed(nil, &Listed{Kept: make([]string, MaxKept+1)}), errOf(ParseListed), mft.CodeProtocol},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if err := tt.parse(tt.p); mft.CodeOf(err) != tt.code {
+				t.Errorf("error %v, want %v", err, tt.code)
+			}
+		})
+	}
+}
+
+func errOf[T any](parse func([]byte) (T, error)) func([]byte) error {
+	return func(p []byte) error {
+		_, err := parse(p)
+		return err
+	}
+}
+
+func many(n int, p []byte) []byte { return []byte(strings.Repeat(string(p), n)) }
+
+func BenchmarkListingCount(b *testing.B) {
+	it, basis := sampleItem(), mft.Basis{Owners: true}
+	var l Listing
+	b.ReportAllocs()
+	for b.Loop() {
+		l.Count(&it, basis)
+	}
+}
