@@ -63,13 +63,16 @@ var house = map[string]houseRule{
 	"journal/database":   {layerRecords, []string{".", "internal/durable", "golang.org/x/sys", "modernc.org/sqlite"}},
 	"trigger":            {layerRecords, []string{".", "github.com/bmatcuk/doublestar"}},
 
-	"transfer":      {layerMechanism, []string{".", "internal/confine", "journal", "protocol", "github.com/zeebo/blake3"}},
-	"transfer/scan": {layerMechanism, []string{".", "internal/confine", "github.com/bmatcuk/doublestar"}},
+	"transfer": {layerMechanism, []string{".", "internal/confine", "journal", "protocol", "github.com/zeebo/blake3"}},
+	"transfer/scan": {layerMechanism, []string{
+		".", "internal/confine", "github.com/bmatcuk/doublestar", "github.com/zeebo/blake3",
+	}},
 	"transfer/sender": {layerMechanism, []string{
 		".", "internal/confine", "internal/ring", "protocol", "transfer", "transfer/scan", "golang.org/x/sync",
 	}},
 	"transfer/receiver": {layerMechanism, []string{
-		".", "internal/confine", "internal/ring", "journal", "protocol", "transfer", "transfer/staging", "golang.org/x/sync",
+		".", "internal/confine", "internal/ring", "journal", "protocol", "transfer", "transfer/scan", "transfer/staging",
+		"golang.org/x/sync",
 	}},
 	"transfer/staging": {layerMechanism, []string{".", "internal/confine", "journal", "protocol", "transfer"}},
 	"link": {layerMechanism, []string{
@@ -130,6 +133,7 @@ var sideways = map[string]string{
 	"transfer/sender -> transfer":                          "both ends hold to what package transfer agrees on",
 	"transfer/sender -> transfer/scan":                     "what is sent is what the scan finds",
 	"transfer/receiver -> transfer":                        "both ends hold to what package transfer agrees on",
+	"transfer/receiver -> transfer/scan":                   "directories are the same if both ends list them alike",
 	"transfer/receiver -> transfer/staging":                "what has landed is committed there",
 	"transfer/staging -> transfer":                         "what breaks the protocol is called by one name",
 	"internal/confine/beneath -> internal/confine/filesys": "the facts of a file system have one home",

@@ -22,8 +22,9 @@ import (
 // the methods fail with CodeNotFound. A Dir needs no closing and is safe for
 // concurrent use.
 type Dir struct {
-	root *Root
-	node beneath.Node
+	root    *Root
+	node    beneath.Node
+	private bool // see Private
 }
 
 // Rel returns the path of the directory below its root, "" for the root.
@@ -39,7 +40,7 @@ func (d *Dir) Dir(name string) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Dir{d.root, node}, nil
+	return &Dir{root: d.root, node: node}, nil
 }
 
 // Create makes a file, mode 0600, for reading and writing. It fails with

@@ -256,6 +256,20 @@ func (s *Source) OpenItem(e Entry) (*os.File, confine.Identity, error) {
 	return f, confine.Stamp(fi), nil
 }
 
+// ReadItem is OpenItem, reading, and a look at the file after reading, for a
+// file that is read at once: see [confine.Dir.ReadSmall]. What was read is the
+// file of the entry, and one version of it, if e has settled (see Settle), the
+// identity returned is e.Identity, and Size of that is the length of what was
+// read. Give buf that length.
+func (s *Source) ReadItem(e Entry, buf []byte) ([]byte, confine.Identity, error) {
+	i := strings.LastIndexByte(e.Rel, '/')
+	dir, err := s.Root.Dir(e.Rel[:max(i, 0)])
+	if err != nil {
+		return nil, confine.Identity{}, err
+	}
+	return dir.ReadSmall(e.Rel[i+1:], buf)
+}
+
 // Close closes the root if Open made it.
 func (s *Source) Close() error {
 	if !s.owned {
