@@ -92,8 +92,8 @@ type Transfer struct {
 	// how many entries of the destination the mirror removed.
 	Totals, Moved, Unchanged Count
 	Removed                  int64
-	Created       time.Time
-	Updated       time.Time
+	Created                  time.Time
+	Updated                  time.Time
 	// Attempts counts how often the transfer was offered to the peer.
 	Attempts int
 }
@@ -241,6 +241,9 @@ type Basis struct {
 	// setuid, setgid and sticky bits. Dirs counts the attributes of
 	// directories, and not only that there is one.
 	Owners, SetID, Dirs bool
+	// Salt enters the digests of listings. It is random, so that nobody who
+	// may make files at the source can make one that is taken for another.
+	Salt [16]byte
 }
 
 // A Request asks a peer to send files to this host. It is signed. The peer

@@ -1,12 +1,9 @@
 package protocol
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math"
 	"strings"
-
-	"github.com/zeebo/blake3"
 
 	"mft.dev/mft"
 	"mft.dev/mft/protocol/internal/wire"
@@ -19,10 +16,9 @@ type Listing struct {
 	Path string
 	// Entries counts what is in it, Bytes the content of its files.
 	Entries, Bytes int64
-	// Sum is the sum of the digests of the entries, in two lanes modulo 2^64,
-	// see Count: it needs no order, so that nobody has to sort or hold a large
-	// directory.
-	Sum [2]uint64
+	// Digest is that of package transfer/scan, over what the Basis of the
+	// decision says counts.
+	Digest [16]byte
 }
 
 // AppendListing appends one entry of the payload of a FrameListings.
@@ -30,7 +26,7 @@ func AppendListing(b []byte, l *Listing) []byte {
 	b = wire.AppendBytes(b, l.Path)
 	b = wire.AppendSize(b, l.Entries)
 	b = wire.AppendSize(b, l.Bytes)
-	return wire.AppendU64(wire.AppendU64(b, l.Sum[0]), l.Sum[1])
+	return append(b, l.Digest[:]...)
 }
 
 // ListingSize returns how many bytes AppendListing takes for l at most.
@@ -48,7 +44,7 @@ func ParseListings(p []byte) ([]Listing, error) {
 		}
 		c.Entry(len(out))
 		l := Listing{Path: readPlace(&c), Entries: c.Size("entries"), Bytes: c.Size("bytes")}
-		l.Sum = [2]uint64{c.U64("sum"), c.U64("sum")}
+		c.Fixed("digest", l.Digest[:])
 		out = append(out, l)
 	}
 	return wire.Done(&c, out)
@@ -219,7 +215,8 @@ func appendBasis(b []byte, s mft.Basis) []byte {
 	b = wire.AppendFlag(b, s.Present)
 	b = wire.AppendFlag(b, s.Owners)
 	b = wire.AppendFlag(b, s.SetID)
-	return wire.AppendFlag(b, s.Dirs)
+	b = wire.AppendFlag(b, s.Dirs)
+	return append(b, s.Salt[:]...)
 }
 
 func readBasis(c *wire.Reader) (s mft.Basis) {
@@ -227,50 +224,13 @@ func readBasis(c *wire.Reader) (s mft.Basis) {
 	s.Owners = c.Flag("owners")
 	s.SetID = c.Flag("setid")
 	s.Dirs = c.Flag("directories")
+	c.Fixed("salt", s.Salt[:])
 	return s
 }
 
-// Count adds to l an entry of the directory: what it is by the attributes that
-// count. The name of it is the last component of its path.
-func (l *Listing) Count(it *mft.Item, basis mft.Basis) {
-	l.Entries++
-	l.Bytes += it.Size
-	var room [512]byte
-	b := append(room[:0], uint8(it.Type))
-	b = wire.AppendBytes(b, it.Path[strings.LastIndexByte(it.Path, '/')+1:])
-	owned := basis.Owners
-	switch it.Type {
-	case mft.ItemFile:
-		b = wire.AppendSize(b, it.Size)
-		b = wire.AppendZigzag(b, it.MTime)
-		b = wire.AppendUint(b, uint64(it.Mode&ModeMask(it.Type, basis)))
-	case mft.ItemSymlink:
-		b = wire.AppendBytes(b, it.Target)
-	default:
-		if owned = owned && basis.Dirs; basis.Dirs {
-			b = wire.AppendZigzag(b, it.MTime)
-			b = wire.AppendUint(b, uint64(it.Mode&ModeMask(it.Type, basis)))
-		}
-	}
-	if owned {
-		b = appendOwner(appendOwner(b, it.Owner, it.UID), it.Group, it.GID)
-	}
-	sum := blake3.Sum256(b)
-	l.Sum[0] += binary.LittleEndian.Uint64(sum[:8])
-	l.Sum[1] += binary.LittleEndian.Uint64(sum[8:16])
-}
-
-// appendOwner appends the name of an owner, or the number of one without.
-func appendOwner(b []byte, name string, number uint32) []byte {
-	b = wire.AppendBytes(b, name)
-	if name == "" {
-		b = wire.AppendUint(b, uint64(number))
-	}
-	return b
-}
-
 // Alike reports whether a and b are the same by the attributes that count;
-// their paths do not. It says of two entries what Count makes of them.
+// their paths do not. It says of two items of one name what the digest of a
+// listing says of the directories that they are in.
 func Alike(a, b *mft.Item, basis mft.Basis) bool {
 	if a.Type != b.Type {
 		return false
@@ -293,7 +253,9 @@ func Alike(a, b *mft.Item, basis mft.Basis) bool {
 	return !owned || ownedAlike(a.Owner, a.UID, b.Owner, b.UID) && ownedAlike(a.Group, a.GID, b.Group, b.GID)
 }
 
-func ownedAlike(a string, ai uint32, b string, bi uint32) bool { return a == b && (a != "" || ai == bi) }
+func ownedAlike(a string, ai uint32, b string, bi uint32) bool {
+	return a == b && (a != "" || ai == bi)
+}
 
 // ModeMask returns the bits of a mode that count. A directory may have
 // inherited its setgid bit from the one above.

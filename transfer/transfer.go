@@ -78,13 +78,24 @@ const (
 // A Meter counts what a transfer has found and moved. The zero value is ready;
 // it may be read while the transfer runs.
 type Meter struct {
-	totalItems, totalBytes, movedItems, movedBytes atomic.Int64
+	totalItems, totalBytes, movedItems, movedBytes, sameItems, sameBytes atomic.Int64
 }
 
 // Snapshot returns what has been found in the source and what has been moved.
 func (m *Meter) Snapshot() (totals, moved mft.Count) {
 	return mft.Count{Items: m.totalItems.Load(), Bytes: m.totalBytes.Load()},
 		mft.Count{Items: m.movedItems.Load(), Bytes: m.movedBytes.Load()}
+}
+
+// Unchanged returns what of it was at the destination before.
+func (m *Meter) Unchanged() mft.Count {
+	return mft.Count{Items: m.sameItems.Load(), Bytes: m.sameBytes.Load()}
+}
+
+// Same adds to what was at the destination before.
+func (m *Meter) Same(items, size int64) {
+	m.sameItems.Add(items)
+	m.sameBytes.Add(size)
 }
 
 // Found adds to what has been found.
@@ -105,6 +116,8 @@ func (m *Meter) Reset() {
 	m.totalBytes.Store(0)
 	m.movedItems.Store(0)
 	m.movedBytes.Store(0)
+	m.sameItems.Store(0)
+	m.sameBytes.Store(0)
 }
 
 // Note is told what a person would want to read in the timeline of the

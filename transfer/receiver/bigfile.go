@@ -29,6 +29,7 @@ type bigLanding struct {
 	key   protocol.Key
 	file  *staging.File // nil when the item cannot be delivered: content is only hashed
 	fault error         // why it cannot be delivered
+	kept  bool          // the file at the destination is what would come
 
 	steps chan bigStep
 	pool  chan []byte
@@ -78,6 +79,10 @@ func (r *receiver) landBig(ctx context.Context, start protocol.FileStart) error 
 
 // open prepares the temporary file: anew, or where the resume point said.
 func (b *bigLanding) open(ctx context.Context, offset int64) error {
+	if b.it.there != nil && offset == b.it.item.Size {
+		b.kept, b.pos, b.wrote = true, offset, offset
+		return nil
+	}
 	area := b.r.area
 	part, ok := area.Partial(b.key)
 	if offset != 0 && (!ok || part.Offset != offset) {
@@ -244,12 +249,15 @@ func (r *receiver) landEnd(ctx context.Context, end protocol.FileEnd) error {
 		b.discard(ctx)
 		return transfer.Nonsense("item %d has %d bytes, %d were announced", b.index, b.pos, b.it.item.Size)
 	}
-	if b.hash.Sum() != end.Digest {
+	if b.sum() != end.Digest {
 		b.discard(ctx)
 		return corrupt(b.it.item.Path)
 	}
 	r.decide(b.index, protocol.Delivered, end.Digest)
 	b.it.digest = end.Digest
+	if b.kept {
+		return r.keepContent(b)
+	}
 	err := b.fault
 	if err == nil {
 		err = b.finish()
@@ -263,6 +271,14 @@ func (r *receiver) landEnd(ctx context.Context, end protocol.FileEnd) error {
 	}
 	r.stage(staging.Item{Index: b.index, Made: true, File: b.file.File, Entry: r.entryOf(&b.it, b.key, b.file.Temp)})
 	return nil
+}
+
+// sum is the digest of what there is of the file.
+func (b *bigLanding) sum() mft.Digest {
+	if b.kept {
+		return b.it.digest
+	}
+	return b.hash.Sum()
 }
 
 // finish gives the file its length, which a hole at its end did not, and its

@@ -125,16 +125,19 @@ func (r *receiver) receipt(seal *mft.Seal, last []staging.Item) mft.Receipt {
 	defer r.mu.Unlock()
 	receipt := mft.Receipt{
 		Transfer: r.in.Offer.Transfer, Code: mft.CodeOK,
-		Received: r.delivered, Failed: r.failed + seal.Failed, Manifest: seal.Manifest,
+		Received: r.delivered, Unchanged: r.unchanged, Failed: r.failed + seal.Failed, Manifest: seal.Manifest,
 	}
 	for i := range last {
+		if last[i].Adjusted {
+			continue
+		}
 		receipt.Received.Items++
 		receipt.Received.Bytes += last[i].Entry.Size
 	}
 	if receipt.Failed > 0 {
 		first := r.failures.First()
 		receipt.Code, receipt.Detail = mft.CodePartial, first.Detail
-		if receipt.Received.Items == 0 && first.Code != "" {
+		if receipt.Received.Items == 0 && receipt.Unchanged.Items == 0 && first.Code != "" {
 			receipt.Code = first.Code
 		}
 	}
@@ -160,14 +163,22 @@ func (r *receiver) journalReceipt(tx *journal.Tx, receipt mft.Receipt) error {
 func (r *receiver) tellCommitted(good []staging.Item, bad []staging.Refusal) error {
 	var frame []byte
 	var run protocol.Range
+	var moved int64
 	r.mu.Lock()
 	for i := range good {
 		it := &good[i]
-		if slot := r.items.At(it.Index); slot != nil {
+		slot := r.items.At(it.Index)
+		if it.Adjusted && (slot == nil || slot.settled) {
+			continue // the verdict said all
+		}
+		if slot != nil {
 			slot.settled = true
 		}
-		r.delivered.Items++
-		r.delivered.Bytes += it.Entry.Size
+		if !it.Adjusted {
+			moved++
+			r.delivered.Items++
+			r.delivered.Bytes += it.Entry.Size
+		}
 		if run.Count > 0 && it.Index == run.First+run.Count {
 			run.Count++
 			continue
@@ -179,7 +190,7 @@ func (r *receiver) tellCommitted(good []staging.Item, bad []staging.Refusal) err
 	}
 	r.advance()
 	r.mu.Unlock()
-	r.in.Meter.Moved(int64(len(good)), 0)
+	r.in.Meter.Moved(moved, 0)
 	for i := range bad {
 		if err := r.tellFailed(bad[i].Index, bad[i].Cause); err != nil {
 			return err

@@ -29,6 +29,8 @@ func loadKnown(ctx context.Context, j *journal.Journal, id mft.TransferID) (*kno
 	return k, err
 }
 
+func (k *knownSet) len() int { return len(k.items) }
+
 func (k *knownSet) get(key protocol.Key) (mft.Digest, bool) {
 	i, ok := slices.BinarySearchFunc(k.items, key, func(it knownItem, key protocol.Key) int {
 		return bytes.Compare(it.key[:], key[:])

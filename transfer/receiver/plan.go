@@ -21,17 +21,15 @@ func (r *receiver) plan(ctx context.Context, first uint64, items []mft.Item) err
 		return transfer.Nonsense("items %d to %d are out of turn", first, first+uint64(len(items)))
 	}
 	answer := r.answer[:0]
-	var run protocol.Want // a run of items with the verdict Send
+	var run protocol.Want // a run of items with the verdict Send or Same
 	for i := range items {
 		index := first + uint64(i)
 		w, err := r.verdict(ctx, index, &items[i])
 		if err != nil {
 			return err
 		}
-		if w.Verdict == protocol.Send {
-			if run.Count == 0 {
-				run = protocol.Want{First: index, Verdict: protocol.Send}
-			}
+		runs := w.Verdict == protocol.Send || w.Verdict == protocol.Same
+		if runs && run.Count > 0 && run.Verdict == w.Verdict {
 			run.Count++
 			continue
 		}
@@ -40,6 +38,10 @@ func (r *receiver) plan(ctx context.Context, first uint64, items []mft.Item) err
 			run.Count = 0
 		}
 		w.First, w.Count = index, 1
+		if runs {
+			run = w
+			continue
+		}
 		answer = protocol.AppendWant(answer, &w)
 	}
 	if run.Count > 0 {
@@ -89,6 +91,12 @@ func (r *receiver) verdict(ctx context.Context, index uint64, it *mft.Item) (pro
 // consider decides on an item that this transfer has not delivered before. What
 // has no content is made, and returned to be staged.
 func (r *receiver) consider(ctx context.Context, index uint64, slot *item, key protocol.Key) (protocol.Want, *staging.Item, error) {
+	if w, adjusted, done, err := r.recognise(ctx, index, slot); done || err != nil {
+		if w.Verdict == protocol.Same {
+			slot.decided, slot.settled, slot.outcome = true, true, protocol.Unchanged
+		}
+		return w, adjusted, err
+	}
 	wanted := protocol.Want{Verdict: protocol.Send}
 	switch it := &slot.item; it.Type {
 	case mft.ItemDir:
@@ -156,6 +164,11 @@ func (r *receiver) push(slot item, had int64) {
 		r.delivered.Items++
 		r.delivered.Bytes += had
 		r.in.Meter.Moved(1, had)
+	}
+	if slot.outcome == protocol.Unchanged {
+		r.unchanged.Items++
+		r.unchanged.Bytes += slot.item.Size
+		r.in.Meter.Same(1, slot.item.Size)
 	}
 	r.advance()
 }

@@ -24,6 +24,7 @@ import (
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/scan"
 	"mft.dev/mft/transfer/staging"
 )
 
@@ -60,7 +61,7 @@ func run(ctx context.Context, conv transfer.Conversation, in Incoming, step stag
 	}
 	defer r.area.Close()
 	r.area.Watch(step)
-	decision := mft.Decision{Code: mft.CodeOK, DataKey: conv.DataKey(), Streams: 1}
+	decision := mft.Decision{Code: mft.CodeOK, DataKey: conv.DataKey(), Streams: 1, Basis: r.basis}
 	if err := conv.Send(ctx, protocol.KindDecision, protocol.AppendDecision(nil, &decision)); err != nil {
 		return mft.Receipt{}, fmt.Errorf("sending the decision: %w", err)
 	}
@@ -109,6 +110,7 @@ type item struct {
 	settled bool // committed, had before, failed or superseded
 	outcome protocol.Outcome
 	digest  mft.Digest
+	there   *staging.Resident // that was offered as having the content
 }
 
 // receiver is the state of one attempt at receiving. One goroutine reads the
@@ -126,11 +128,17 @@ type receiver struct {
 
 	big *bigLanding // the file that DATA belongs to
 
+	basis    mft.Basis
+	here     *scan.Source // the destination, once a listing was compared
+	lister   *scan.Lister
+	listings uint64 // how many were answered
+
 	mu        sync.Mutex
 	items     *ring.Ring[item]
 	manifest  *protocol.Manifest
 	hashedTo  uint64
 	delivered mft.Count // committed now or before
+	unchanged mft.Count // there before this transfer
 	failed    int64
 	batch     staging.Batch
 	roomy     sync.Cond // batch has been taken, or stopped
@@ -162,6 +170,7 @@ func newReceiver(ctx context.Context, in Incoming) (*receiver, error) {
 		seal: make(chan mft.Seal, 1), kick: make(chan struct{}, 1),
 	}
 	r.roomy.L = &r.mu
+	r.makeBasis()
 	return r, nil
 }
 
@@ -280,6 +289,12 @@ func (r *receiver) hear(ctx context.Context, kind protocol.FrameKind, payload []
 			return err
 		}
 		return r.plan(ctx, first, items)
+	case protocol.FrameListings:
+		listings, err := protocol.ParseListings(payload)
+		if err != nil {
+			return err
+		}
+		return r.compare(ctx, listings)
 	case protocol.FrameScanned:
 		_, err := protocol.ParseScanned(payload)
 		return err

@@ -44,6 +44,10 @@ type Lister struct {
 	// Owners says whether owner and group count: by name, or by number when
 	// that has no name on the host.
 	Owners bool
+	// Dirs says whether mode, time and owner of a directory count, and not
+	// only that there is one. The setgid bit of a directory never counts: it
+	// may be inherited.
+	Dirs bool
 
 	known owners
 	entry []byte // the encoding of the last entry
@@ -56,7 +60,7 @@ type Lister struct {
 // top for [SafeLink].
 //
 // Of an entry counts: name and type; size, mode and time of modification of a
-// file; mode and time of a directory; target and time of a link; and the
+// file; mode and time of a directory, if Dirs is set; target of a link; and the
 // owner. Staging directories and what vanishes are passed over. The digest is
 // the sum over the entries, modulo 2^64 in each lane, of the first 16 bytes of
 // the BLAKE3 digest of Salt and of what [Lister.encode] makes of the entry. It
@@ -118,19 +122,23 @@ func kindOf(id *confine.Identity) mft.ItemType {
 	return 0
 }
 
-// encode appends what counts of an entry: type u8, mode uvarint (0 for links,
-// which have none), time zigzag; of a file the size, of a link the target; if
-// they count, owner and group; and the name, to the end. A target and a known
+// encode appends what counts of an entry: type u8; unless it is a link, or a
+// directory while Dirs is not set, mode uvarint and time zigzag; of a file the
+// size, of a link the target; if they count, owner and group; and the name, to
+// the end. A target and a known
 // owner are a uvarint length and bytes, an unknown owner is the length 0 and a
 // uvarint number. No two entries have the same encoding.
 func (l *Lister) encode(b []byte, kind mft.ItemType, name []byte, id *confine.Identity, target []byte) []byte {
-	mode := id.Perm() & l.Modes
-	if kind == mft.ItemSymlink {
-		mode = 0
+	modes, owned := l.Modes, l.Owners
+	if kind == mft.ItemDir {
+		modes &^= 0o2000
+		owned = owned && l.Dirs
 	}
 	b = append(b, byte(kind))
-	b = binary.AppendUvarint(b, uint64(mode))
-	b = binary.AppendVarint(b, id.MTime)
+	if kind == mft.ItemFile || kind == mft.ItemDir && l.Dirs {
+		b = binary.AppendUvarint(b, uint64(id.Perm()&modes))
+		b = binary.AppendVarint(b, id.MTime)
+	}
 	switch kind {
 	case mft.ItemFile:
 		b = binary.AppendUvarint(b, uint64(id.Size))
@@ -138,7 +146,7 @@ func (l *Lister) encode(b []byte, kind mft.ItemType, name []byte, id *confine.Id
 		b = binary.AppendUvarint(b, uint64(len(target)))
 		b = append(b, target...)
 	}
-	if l.Owners {
+	if owned {
 		user, group := l.known.names(id.UID, id.GID)
 		b = appendOwner(b, user, id.UID)
 		b = appendOwner(b, group, id.GID)
@@ -215,4 +223,13 @@ func (s *Source) whole(path string) (sub string, ok bool) {
 		}
 	}
 	return "", false
+}
+
+// ListerFor returns a lister of what counts by basis.
+func ListerFor(basis mft.Basis) *Lister {
+	modes := uint32(0o777)
+	if basis.SetID {
+		modes = 0o7777
+	}
+	return &Lister{Salt: basis.Salt, Modes: modes, Owners: basis.Owners, Dirs: basis.Dirs}
 }

@@ -59,7 +59,7 @@ func (s *sender) sendFile(ctx context.Context, p *packer, i uint64, it item, w *
 		return transfer.Cause(ctx, err)
 	}
 	if it.entry.Item.Size <= transfer.SmallMax {
-		err = p.add(f, i, it)
+		err = p.add(f, i, it, w)
 	} else {
 		err = s.sendBig(ctx, p, f, i, it, w)
 	}
@@ -123,7 +123,9 @@ type packedItem struct {
 	size   int64
 }
 
-func (p *packer) add(f *os.File, i uint64, it item) error {
+// add packs the content of a file, unless the receiver has turned out to have
+// the very same.
+func (p *packer) add(f *os.File, i uint64, it item, w *protocol.Want) error {
 	size := int(it.entry.Item.Size)
 	if cap(p.content) < size {
 		p.content = make([]byte, transfer.SmallMax)
@@ -139,12 +141,30 @@ func (p *packer) add(f *os.File, i uint64, it item) error {
 		return err
 	}
 	digest := protocol.HashOf(content)
+	if w.Verdict == protocol.Resume && w.Offset == int64(size) && w.Digest == digest {
+		return p.had(i, it, digest)
+	}
 	p.frame = protocol.AppendPackEntry(p.frame, i, digest, content)
 	p.packed = append(p.packed, packedItem{i, digest, int64(size)})
 	if len(p.frame) >= packTarget {
 		return p.flush()
 	}
 	return nil
+}
+
+// had tells the receiver that what it has is the whole file.
+func (p *packer) had(i uint64, it item, digest mft.Digest) error {
+	if err := p.flush(); err != nil {
+		return err
+	}
+	start := protocol.FileStart{Index: i, Offset: it.entry.Item.Size}
+	if err := p.s.write(protocol.FrameFile, protocol.AppendFileStart(nil, &start)); err != nil {
+		return err
+	}
+	p.s.out.Meter.Moved(0, it.entry.Item.Size)
+	p.s.list.done(i, protocol.Delivered, digest)
+	end := protocol.FileEnd{Size: it.entry.Item.Size, Digest: digest}
+	return p.s.write(protocol.FrameFileEnd, protocol.AppendFileEnd(nil, &end))
 }
 
 // unchanged compares the open file with what was announced. Together with

@@ -43,6 +43,9 @@ type list struct {
 	allSent bool            // content has finished
 	err     error           // why everything stops
 
+	asks  *ring.Ring[*ask] // listings that have no answer, or follow one that has none
+	ready []*ask           // answered, and not yet taken by announce
+
 	manifest *protocol.Manifest
 	hashedTo uint64
 	total    mft.Count // delivered or already there, as far as known
@@ -50,7 +53,9 @@ type list struct {
 }
 
 func newList() *list {
-	l := &list{items: ring.New[item](transfer.Window), manifest: protocol.NewManifest()}
+	l := &list{
+		items: ring.New[item](transfer.Window), asks: ring.New[*ask](protocol.ListingWindow), manifest: protocol.NewManifest(),
+	}
 	l.changed.L = &l.mu
 	return l
 }
@@ -138,6 +143,9 @@ func (l *list) want(w protocol.Want) error {
 		switch w.Verdict {
 		case protocol.Have:
 			l.resolve(it, protocol.Delivered, w.Digest)
+			it.settled = true
+		case protocol.Same:
+			l.resolve(it, protocol.Unchanged, mft.Digest{})
 			it.settled = true
 		case protocol.Refuse:
 			l.resolve(it, protocol.Failed, mft.Digest{})
@@ -260,8 +268,8 @@ func (l *list) item(i uint64) (item, bool) {
 }
 
 // seal sums up; everything announced has been sent or has failed.
-func (l *list) seal(unannounced int64) mft.Seal {
+func (l *list) seal(unannounced int64, whole bool) mft.Seal {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return mft.Seal{Sent: l.total, Manifest: l.manifest.Sum(), Failed: l.failed + unannounced}
+	return mft.Seal{Sent: l.total, Manifest: l.manifest.Sum(), Failed: l.failed + unannounced, Whole: whole}
 }

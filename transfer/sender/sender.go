@@ -67,6 +67,7 @@ func Run(ctx context.Context, conv transfer.Conversation, out Outgoing) (mft.Rec
 	}
 	defer conn.Close()
 	s := newSender(out, conn)
+	s.basis = decision.Basis
 	receipt, err := s.run(ctx, conv)
 	if err != nil {
 		return mft.Receipt{}, err
@@ -124,10 +125,12 @@ type sender struct {
 	writing sync.Mutex // one frame at a time
 	frames  *protocol.FrameWriter
 
-	list *list
+	list  *list
+	basis mft.Basis
 
 	failures transfer.Failures
 	unread   int64 // items that could not even be announced
+	empty    bool  // a source is a directory with nothing in it
 
 	sealed  chan struct{} // closed before the seal is sent
 	receipt chan struct{} // closed when the receipt has come
@@ -180,7 +183,7 @@ func (s *sender) run(ctx context.Context, conv transfer.Conversation) (mft.Recei
 
 // seal tells the peer that everything has been sent, and what it was.
 func (s *sender) seal(ctx context.Context, conv transfer.Conversation) error {
-	seal := s.list.seal(s.unread)
+	seal := s.sum()
 	seal.Transfer = s.out.Offer.Transfer
 	close(s.sealed)
 	if err := s.write(protocol.FrameEnd); err != nil {
@@ -192,9 +195,12 @@ func (s *sender) seal(ctx context.Context, conv transfer.Conversation) error {
 	return nil
 }
 
+// sum is what is sealed.
+func (s *sender) sum() mft.Seal { return s.list.seal(s.unread, s.unread == 0 && !s.empty) }
+
 // agree checks that the receipt is for what was sent in this attempt.
 func (s *sender) agree(r mft.Receipt) error {
-	if sum := s.list.seal(s.unread).Manifest; r.Manifest != sum {
+	if sum := s.sum().Manifest; r.Manifest != sum {
 		return mft.Fail(mft.CodeCorrupt, "check receipt", "",
 			fmt.Errorf("the receipt is for manifest %v, what was sent is %v", r.Manifest, sum))
 	}

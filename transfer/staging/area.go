@@ -49,6 +49,8 @@ type Area struct {
 	abroad  map[uint64]*confine.Dir // those on other devices
 	crossed atomic.Bool             // abroad is not empty
 	targets map[string]*target
+	present bool            // dir was there, and not empty
+	fresh   map[string]bool // directories that were just made, as far as remembered
 	owners  owners
 	made    []madeDir // directories of this transfer, parents first
 	parts   map[protocol.Key]journal.Partial
@@ -79,7 +81,7 @@ func Open(ctx context.Context, o Options) (*Area, error) {
 	a := &Area{
 		id: o.Transfer, journal: o.Journal, root: root,
 		dir: o.Landing.Dir, name: o.Landing.Name, setid: o.Landing.AllowSetID,
-		abroad: make(map[uint64]*confine.Dir), targets: make(map[string]*target),
+		abroad: make(map[uint64]*confine.Dir), targets: make(map[string]*target), fresh: make(map[string]bool),
 		owners: newOwners(), parts: make(map[protocol.Key]journal.Partial, len(partials)),
 	}
 	need := o.Announced.Bytes
@@ -140,7 +142,8 @@ func (a *Area) resolve(single bool) error {
 		return err
 	}
 	a.device = t.device
-	return nil
+	a.present, err = a.hasContent()
+	return err
 }
 
 // Close closes what Open opened. What is staged stays.

@@ -12,9 +12,17 @@ import (
 // the landing covers.
 func (a *Area) atHome(temp string) bool { return dirOf(temp) == a.home.Rel() }
 
+// covered reports whether flushing the landing covers an item.
+func (a *Area) covered(it *Item) bool {
+	return it.home || it.Entry.Temp != "" && a.atHome(it.Entry.Temp)
+}
+
+// due reports whether there is something of an item to flush.
+func due(it *Item) bool { return it.Adjusted || it.Entry.Temp != "" }
+
 // release closes a staged file that flushing the landing will cover.
 func (a *Area) release(it *Item) {
-	if it.File != nil && a.atHome(it.Entry.Temp) {
+	if it.File != nil && a.covered(it) {
 		it.close()
 	}
 }
@@ -25,12 +33,12 @@ func (a *Area) flush(b *Batch) error {
 	if b.files > fewFiles {
 		switch err := a.land.SyncFS(); {
 		case err == nil:
-			return a.flushFiles(b, func(it *Item) bool { return it.Entry.Temp != "" && !a.atHome(it.Entry.Temp) })
+			return a.flushFiles(b, func(it *Item) bool { return due(it) && !a.covered(it) })
 		case !errors.Is(err, errors.ErrUnsupported):
 			return err
 		}
 	}
-	return a.flushFiles(b, func(it *Item) bool { return it.Entry.Temp != "" })
+	return a.flushFiles(b, due)
 }
 
 // flushFiles flushes the chosen items one by one, and their staging
@@ -42,12 +50,17 @@ func (a *Area) flushFiles(b *Batch, chosen func(*Item) bool) error {
 		if !chosen(it) {
 			continue
 		}
-		dirs[dirOf(it.Entry.Temp)] = true
+		if !it.Adjusted {
+			dirs[dirOf(it.Entry.Temp)] = true
+		}
 		if it.Entry.Type != mft.ItemFile {
 			continue
 		}
 		if it.File == nil {
-			f, err := a.reopen(it.Entry.Temp)
+			f, err := a.reopenItem(it)
+			if it.Adjusted && notThere(err) {
+				continue // a consumer took it away
+			}
 			if err != nil {
 				return err
 			}

@@ -90,6 +90,10 @@ func (a *Area) MakeDir(final string, it *mft.Item) (made bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	if len(a.fresh) >= maxTargets {
+		clear(a.fresh)
+	}
+	a.fresh[final] = true
 	m := a.remember(final, it)
 	// What is inside may be wanted by others before everything is here.
 	m.mode |= 0o700
@@ -200,6 +204,15 @@ func (a *Area) Resume(ctx context.Context, final string, part journal.Partial) (
 		return nil, err
 	}
 	return &File{f, part.Temp, t}, nil
+}
+
+// reopenItem opens again what release has closed.
+func (a *Area) reopenItem(it *Item) (*os.File, error) {
+	if it.Adjusted {
+		f, _, err := a.root.OpenFile(it.Entry.Final)
+		return f, err
+	}
+	return a.reopen(it.Entry.Temp)
 }
 
 func (a *Area) reopen(temp string) (*os.File, error) {

@@ -62,6 +62,3 @@ func clip(s string, limit int) string {
 	}
 	return s[:limit]
 }
-
-// AppendU64 appends what U64 reads.
-func AppendU64(b []byte, v uint64) []byte { return binary.LittleEndian.AppendUint64(b, v) }

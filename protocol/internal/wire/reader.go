@@ -173,13 +173,6 @@ func (r *Reader) Take(field string, n int) []byte {
 // Fixed fills dst, or leaves it zero.
 func (r *Reader) Fixed(field string, dst []byte) { copy(dst, r.Take(field, len(dst))) }
 
-// U64 reads 8 bytes, least significant first.
-func (r *Reader) U64(field string) uint64 {
-	var b [8]byte
-	r.Fixed(field, b[:])
-	return binary.LittleEndian.Uint64(b[:])
-}
-
 // Digest reads 32 bytes.
 func (r *Reader) Digest(field string) (d mft.Digest) {
 	r.Fixed(field, d[:])

@@ -1,0 +1,194 @@
+package receiver
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"os"
+
+	"mft.dev/mft"
+	"mft.dev/mft/protocol"
+	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/scan"
+	"mft.dev/mft/transfer/staging"
+)
+
+// makeBasis says what items and listings are compared by.
+//
+// The attributes of a directory count only where they would be set: under
+// mirror, and when an earlier attempt made directories that have theirs to come.
+func (r *receiver) makeBasis() {
+	r.basis = r.area.Basis()
+	r.basis.Dirs = r.in.Offer.Mirror.On || r.known.len() > 0
+	_, _ = rand.Read(r.basis.Salt[:]) // it never fails
+}
+
+// quick reports whether what is there is believed to be what it looks like.
+func (r *receiver) quick() bool {
+	return r.basis.Present && r.in.Offer.Compare == mft.CompareQuick
+}
+
+// compare answers listings of the sender with what is at the destination.
+func (r *receiver) compare(ctx context.Context, listings []protocol.Listing) error {
+	if !r.quick() {
+		return transfer.Nonsense("a listing came, and there is nothing to compare with")
+	}
+	answer := r.answer[:0]
+	for i := range listings {
+		a, err := r.answerTo(ctx, &listings[i])
+		if err != nil {
+			return err
+		}
+		r.mu.Lock()
+		r.manifest.Compared(&listings[i], a)
+		r.mu.Unlock()
+		answer = protocol.AppendAnswers(answer, &protocol.Answers{First: r.listings, Count: 1, Answer: a})
+		r.listings++
+	}
+	r.answer = answer
+	return r.write(protocol.FrameAnswers, answer)
+}
+
+// answerTo compares one listing with the directory of that path. What cannot
+// be read here is not the same; each of its items will say why.
+func (r *receiver) answerTo(ctx context.Context, l *protocol.Listing) (protocol.Answer, error) {
+	if r.here == nil {
+		here, err := scan.OpenUnder(r.area.Root(), r.area.Dir()+"/")
+		if err != nil {
+			return 0, err
+		}
+		r.here, r.lister = here, scan.ListerFor(r.basis)
+	}
+	mine, err := r.here.List(ctx, r.lister, l.Path)
+	switch {
+	case ctx.Err() != nil:
+		return 0, context.Cause(ctx)
+	case mft.CodeOf(err) == mft.CodeNotFound:
+		return protocol.AnswerNew, nil
+	case err != nil, mine.Unfit > 0, mine.Items != l.Entries, mine.Bytes != l.Bytes, mine.Digest != l.Digest:
+		return protocol.AnswerList, nil
+	}
+	if r.known.len() > 0 {
+		if some, err := r.deliveredIn(ctx, l.Path); some || err != nil {
+			return protocol.AnswerList, err
+		}
+	}
+	r.countSame(l.Entries, l.Bytes)
+	r.in.Meter.Found(l.Entries, l.Bytes)
+	return protocol.AnswerSame, nil
+}
+
+// errFound stops a listing.
+var errFound = errors.New("found")
+
+// deliveredIn reports whether this transfer delivered something of what is in
+// a directory: that was not unchanged, and has its digest to be told.
+func (r *receiver) deliveredIn(ctx context.Context, path string) (bool, error) {
+	f, _ := r.here.Top()
+	if path != "" {
+		f = f.Below(path)
+	}
+	_, err := r.here.In(ctx, f, func(e scan.Entry, err error) error {
+		if err != nil {
+			return errFound // whatever it is
+		}
+		if _, ok := r.known.get(protocol.KeyOf(&e.Item)); ok {
+			return errFound
+		}
+		return nil
+	})
+	if ctx.Err() != nil {
+		return false, context.Cause(ctx)
+	}
+	return err != nil, nil
+}
+
+func (r *receiver) countSame(items, size int64) {
+	r.mu.Lock()
+	r.unchanged.Items += items
+	r.unchanged.Bytes += size
+	r.mu.Unlock()
+	r.in.Meter.Same(items, size)
+}
+
+// recognise looks whether what an item would become is there already. done is
+// false if it has to be sent or made. What is returned to be staged got other
+// attributes.
+func (r *receiver) recognise(ctx context.Context, index uint64, slot *item) (w protocol.Want, adjusted *staging.Item, done bool, err error) {
+	if r.in.Offer.Compare == mft.CompareNone || !r.basis.Present {
+		return w, nil, false, nil
+	}
+	it := &slot.item
+	there, err := r.area.There(slot.final, it)
+	if err != nil || there == nil || there.Item.Type != it.Type {
+		return w, nil, false, err
+	}
+	same := protocol.Want{Verdict: protocol.Same}
+	alike := protocol.Alike(&there.Item, it, r.basis)
+	switch it.Type {
+	case mft.ItemSymlink:
+		return same, nil, alike, nil
+	case mft.ItemDir:
+		if !alike && r.in.Offer.Mirror.On {
+			r.area.SetDirectory(slot.final, it)
+			return w, nil, false, nil
+		}
+		return same, nil, true, nil
+	}
+	never := r.in.Offer.Overwrite == mft.OverwriteNever
+	switch {
+	case there.Item.Size != it.Size:
+	case r.in.Offer.Compare == mft.CompareContent && it.Size > 0:
+		if never || alike || r.area.MayAdjust(there) {
+			return r.offerContent(ctx, slot, there)
+		}
+	case alike:
+		return same, nil, true, nil
+	case there.Item.MTime == it.MTime && !never && r.area.MayAdjust(there):
+		adjusted, err := r.area.Adjust(index, slot.final, it, there)
+		if err == nil {
+			return same, &adjusted, true, nil
+		}
+	}
+	return w, nil, false, nil
+}
+
+// offerContent offers the whole of a file that is there as what need not be
+// sent, if the sender finds that it has the same digest.
+func (r *receiver) offerContent(ctx context.Context, slot *item, there *staging.Resident) (w protocol.Want, _ *staging.Item, done bool, err error) {
+	f, err := r.area.Open(slot.final, there)
+	if err != nil {
+		return w, nil, false, nil
+	}
+	defer f.Close()
+	hash := transfer.NewHash()
+	if err := hash.WriteFrom(ctx, f, slot.item.Size); err != nil {
+		return w, nil, false, nil
+	}
+	slot.there, slot.digest, slot.wanted = there, hash.Sum(), true
+	return protocol.Want{Verdict: protocol.Resume, Offset: slot.item.Size, Digest: slot.digest}, nil, true, nil
+}
+
+// keepContent ends a file that the sender found to be the one that is there.
+func (r *receiver) keepContent(b *bigLanding) error {
+	it := &b.it
+	keep := staging.Item{Index: b.index, Adjusted: true}
+	var err error
+	if protocol.Alike(&it.there.Item, &it.item, r.basis) || r.in.Offer.Overwrite == mft.OverwriteNever {
+		var f *os.File
+		if f, err = r.area.Open(it.final, it.there); err == nil {
+			err = f.Close()
+		}
+	} else {
+		keep, err = r.area.Adjust(b.index, it.final, &it.item, it.there)
+	}
+	if err != nil {
+		if staging.ItemLevel(err) {
+			return r.giveUp(b.index, it.item.Path, err)
+		}
+		return err
+	}
+	r.countSame(1, it.item.Size)
+	r.stage(keep)
+	return nil
+}

@@ -1,0 +1,105 @@
+package scan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"mft.dev/mft"
+	"mft.dev/mft/internal/confine"
+)
+
+// A Folder is one directory of a source that is read by itself, see
+// [Source.In].
+type Folder struct{ at place }
+
+// Top returns the directory that the source is, and whether it is one: a file
+// or a pattern has none.
+func (s *Source) Top() (Folder, bool) {
+	return Folder{newPlace(s.base, s.Prefix)}, s.file == "" && s.pattern == nil
+}
+
+// Path is that of the folder as an item; empty for a source that is the
+// contents of a directory.
+func (f Folder) Path() string { return f.at.path() }
+
+// Below returns the folder of a name in f.
+func (f Folder) Below(name string) Folder { return Folder{f.at.child(name)} }
+
+// Stat returns the folder itself as an entry.
+func (s *Source) Stat(f Folder) (Entry, error) {
+	dir, err := s.Root.Dir(f.at.rel())
+	if err != nil {
+		return Entry{}, err
+	}
+	fi, err := dir.Stat()
+	if err != nil {
+		return Entry{}, err
+	}
+	id := confine.Stamp(fi)
+	return Entry{Item: s.item(f.at, id, mft.ItemDir, ""), Identity: id, Rel: f.at.rel()}, nil
+}
+
+// In calls visit for everything that is directly in f, as Items does for what
+// is below a source: with an error for what cannot be sent. It stops at the
+// first error of visit and returns it.
+//
+// settled tells that the directory is the same afterwards as it was before, so
+// that no name was missed because somebody renamed files meanwhile. Other
+// errors say why the directory could not be read to its end: CodeNotFound,
+// CodeSymlink and so on.
+func (s *Source) In(ctx context.Context, f Folder, visit func(Entry, error) error) (settled bool, err error) {
+	dir, err := s.Root.Dir(f.at.rel())
+	if err != nil {
+		return false, err
+	}
+	before, err := dir.Stat()
+	if err != nil {
+		return false, err
+	}
+	err = dir.Names(func(name string) error {
+		if ctx.Err() != nil {
+			return mft.Fail(mft.CodeCancelled, "scan", s.Path, context.Cause(ctx))
+		}
+		if IsStaging(name) {
+			return nil
+		}
+		e, err := s.look(dir, name, f.at.child(name))
+		if mft.CodeOf(err) == mft.CodeNotFound {
+			return nil
+		}
+		return visit(e, err)
+	})
+	if err != nil {
+		return false, err
+	}
+	after, err := dir.Stat()
+	if err != nil {
+		return false, err
+	}
+	return confine.Stamp(before) == confine.Stamp(after), nil
+}
+
+// look describes one thing in dir.
+func (s *Source) look(dir *confine.Dir, name string, at place) (Entry, error) {
+	bad := Entry{Item: mft.Item{Path: at.path()}, Rel: at.rel()}
+	id, err := dir.Identity(name)
+	if err != nil {
+		return bad, err
+	}
+	kind, target := kindOf(&id), ""
+	switch {
+	case len(at.path()) > maxPath:
+		err = mft.Fail(mft.CodeNameTooLong, "scan", at.path(), fmt.Errorf("the path is longer than %d bytes", maxPath))
+	case kind == mft.ItemSymlink:
+		if target, err = dir.Readlink(name); err == nil && !SafeLink(at.sub(), target) {
+			err = mft.Fail(mft.CodeSymlink, "scan", at.path(), fmt.Errorf("the link leads out of the tree, to %q", target))
+		}
+	case kind == 0:
+		err = mft.Fail(mft.CodeNotRegular, "scan", at.path(), errors.New("it is a socket, device or named pipe"))
+	}
+	if err != nil {
+		return bad, err
+	}
+	return Entry{Item: s.item(at, id, kind, target), Identity: id, Rel: at.rel()}, nil
+}

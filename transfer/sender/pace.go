@@ -1,0 +1,40 @@
+package sender
+
+import "mft.dev/mft/protocol"
+
+// A pace decides whether to ask the receiver about a directory before its
+// content is announced. Where most listings differ, asking costs more than it
+// saves.
+type pace struct {
+	differed int // answers in a row that were not Same
+	skip     int // directories to announce without asking
+	run      int // how many it was the last time
+}
+
+const (
+	paceAfter = 8   // answers that differ before anything is announced unasked
+	paceFirst = 8   // directories that are announced unasked then
+	paceMost  = 256 // and at most, when asking again in between did not help
+)
+
+// asks reports whether to ask about the next directory.
+func (p *pace) asks() bool {
+	if p.skip == 0 {
+		return true
+	}
+	p.skip--
+	return false
+}
+
+// heard takes the receiver's answer into account.
+func (p *pace) heard(a protocol.Answer) {
+	if a == protocol.AnswerSame {
+		*p = pace{}
+		return
+	}
+	if p.differed++; p.differed < paceAfter || p.skip > 0 {
+		return
+	}
+	p.run = min(max(2*p.run, paceFirst), paceMost)
+	p.skip = p.run
+}

@@ -1,0 +1,277 @@
+package sender
+
+import (
+	"context"
+	"path"
+	"slices"
+	"time"
+
+	"mft.dev/mft"
+	"mft.dev/mft/protocol"
+	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/scan"
+)
+
+// A walker announces a directory by directory: it sends the listing of each,
+// and announces what is in it only if the receiver does not have the same.
+//
+// It is one goroutine, which waits for two things only: for room among the
+// items, which content and the receiver's commits make, and for answers to
+// listings, which the receiver gives as it reads. Neither waits for the other,
+// and listen, which hears both, never waits: so the windows of items and of
+// listings cannot lock each other up. Before the walker waits for an answer it
+// sends what it has collected, and it never waits for one while it adds items.
+//
+// A directory is an item of the directory above it, and is announced before
+// anything in it: the receiver answers a listing after that of the directory
+// above, answers are obeyed in the order in which they come, and nothing is
+// announced unasked below a directory that has no answer yet.
+type walker struct {
+	s      *sender
+	a      *announcer
+	source *scan.Source
+	lister *scan.Lister
+	todo   []pending // the next one last
+	pace   pace
+	walked bool // no listing may follow
+
+	frame []byte // listings that have not been sent
+	since time.Time
+}
+
+// pending is a directory to be looked at.
+type pending struct {
+	folder scan.Folder
+	above  *ask // that it was found by; nil when nothing was asked
+}
+
+// Bounds of listings on their way.
+const (
+	listingsAsked = 1024    // and not answered
+	listingBytes  = 4 << 10 // collected before they are sent
+	listingsEvery = 5 * time.Millisecond
+)
+
+func newWalker(s *sender, a *announcer, source *scan.Source) *walker {
+	return &walker{s: s, a: a, source: source, lister: scan.ListerFor(s.basis)}
+}
+
+// compares reports whether there is something to compare with, or to tell from
+// what the source has.
+func (s *sender) compares() bool {
+	return s.basis.Present && (s.out.Offer.Compare == mft.CompareQuick || s.out.Offer.Mirror.On)
+}
+
+// run announces the source, whose top this is.
+func (w *walker) run(ctx context.Context, top scan.Folder) error {
+	if top.Path() != "" {
+		e, err := w.source.Stat(top)
+		if err != nil {
+			w.s.unannounced(top.Path(), err)
+			return nil
+		}
+		if err := w.a.add(item{entry: e, source: w.source}); err != nil {
+			return err
+		}
+	}
+	if err := w.step(ctx, pending{folder: top}, true); err != nil {
+		return err
+	}
+	for {
+		if err := w.serve(ctx, false); err != nil {
+			return err
+		}
+		if n := len(w.todo); n > 0 {
+			next := w.todo[n-1]
+			w.todo = w.todo[:n-1]
+			if err := w.step(ctx, next, false); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := w.tellWalked(); err != nil {
+			return err
+		}
+		if w.s.list.unanswered() == 0 {
+			if err := w.serve(ctx, false); err != nil || len(w.todo) == 0 {
+				return err
+			}
+		} else if err := w.serve(ctx, true); err != nil {
+			return err
+		}
+	}
+}
+
+// step asks about one directory, or announces what is in it: if nothing can be
+// the same there, or asking has been of no use lately. The directories above
+// must have been announced then.
+func (w *walker) step(ctx context.Context, p pending, top bool) error {
+	quick := w.s.out.Offer.Compare == mft.CompareQuick && !w.walked
+	announced := p.above == nil || p.above.served
+	if quick && (!announced || !p.above.isFresh() && w.pace.asks()) {
+		return w.ask(ctx, p.folder, top)
+	}
+	n, err := w.announce(ctx, p.folder, &ask{fresh: p.above.isFresh(), served: true})
+	if top && err == nil && n == 0 {
+		w.s.empty = true
+	}
+	return err
+}
+
+// ask sends the listing of a directory.
+func (w *walker) ask(ctx context.Context, f scan.Folder, top bool) error {
+	for w.s.list.unanswered() >= listingsAsked {
+		if err := w.serve(ctx, true); err != nil {
+			return err
+		}
+	}
+	l, err := w.source.List(ctx, w.lister, f.Path())
+	k := &ask{folder: f, dirs: l.Dirs, unfit: l.Unfit > 0}
+	k.listing = protocol.Listing{Path: f.Path(), Entries: l.Items, Bytes: l.Bytes, Digest: l.Digest}
+	switch {
+	case ctx.Err() != nil:
+		return transfer.Cause(ctx, ctx.Err())
+	case mft.CodeOf(err) == mft.CodeNotFound && !top:
+		return nil // it has vanished
+	case err != nil:
+		// What is in the way is told of when it is announced: nothing is
+		// taken to be the same as this.
+		k.listing.Entries, k.listing.Bytes, k.listing.Digest = 0, 0, [16]byte{0xff}
+	case top && l.Items == 0 && l.Unfit == 0:
+		w.s.empty = true
+	}
+	for _, name := range slices.Backward(l.Dirs) {
+		w.todo = append(w.todo, pending{f.Below(name), k})
+	}
+	w.s.list.asking(k)
+	if len(w.frame) == 0 {
+		w.since = time.Now()
+	}
+	w.frame = protocol.AppendListing(w.frame, &k.listing)
+	if len(w.frame) >= listingBytes || time.Since(w.since) > listingsEvery {
+		return w.flush()
+	}
+	return nil
+}
+
+// flush sends the listings that were collected, behind the items that were.
+func (w *walker) flush() error {
+	if len(w.frame) == 0 {
+		return nil
+	}
+	if err := w.a.flush(); err != nil {
+		return err
+	}
+	frame := w.frame
+	w.frame = w.frame[:0]
+	return w.s.write(protocol.FrameListings, frame)
+}
+
+// tellWalked says that no listing follows.
+func (w *walker) tellWalked() error {
+	if err := w.flush(); err != nil || w.walked {
+		return err
+	}
+	if err := w.a.flush(); err != nil {
+		return err
+	}
+	w.walked = true
+	if !w.s.out.Offer.Mirror.On {
+		return nil
+	}
+	return w.s.write(protocol.FrameWalked)
+}
+
+// serve does what the answers that have come ask for. It waits for one if told
+// to.
+func (w *walker) serve(ctx context.Context, wait bool) error {
+	if wait {
+		if err := w.flush(); err != nil {
+			return err
+		}
+		if err := w.a.flush(); err != nil {
+			return err
+		}
+	}
+	for {
+		k, err := w.s.list.nextAnswered(wait)
+		if err != nil || k == nil {
+			return err
+		}
+		wait = false
+		w.pace.heard(k.answer)
+		k.served = true
+		if k.answer != protocol.AnswerSame {
+			k.fresh = k.answer == protocol.AnswerNew
+			_, err = w.announce(ctx, k.folder, k)
+		} else if k.unfit {
+			err = w.tellUnfit(ctx, k.folder)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// announce announces what is directly in a directory, and has the directories
+// in it looked at that k does not know of.
+func (w *walker) announce(ctx context.Context, f scan.Folder, k *ask) (int64, error) {
+	l := protocol.Listed{Path: f.Path(), First: w.s.list.next(), Whole: true}
+	var dirs []pending
+	var stopped error
+	settled, err := w.source.In(ctx, f, func(e scan.Entry, err error) error {
+		name := path.Base(e.Item.Path)
+		if err != nil {
+			w.s.unannounced(e.Item.Path, err)
+			if l.Whole = l.Whole && len(l.Kept) < protocol.MaxKept; l.Whole {
+				l.Kept = append(l.Kept, name)
+			}
+			return nil
+		}
+		if e.Item.Type == mft.ItemDir {
+			if _, known := slices.BinarySearch(k.dirs, name); !known {
+				dirs = append(dirs, pending{f.Below(name), k})
+			}
+		}
+		l.Count++
+		stopped = w.a.add(item{entry: e, source: w.source})
+		return stopped
+	})
+	switch {
+	case ctx.Err() != nil:
+		return 0, transfer.Cause(ctx, ctx.Err())
+	case stopped != nil:
+		return 0, stopped
+	case err != nil:
+		w.s.unannounced(f.Path(), err)
+	}
+	l.Whole = l.Whole && settled && err == nil
+	slices.Reverse(dirs)
+	w.todo = append(w.todo, dirs...)
+	if !w.s.out.Offer.Mirror.On || k.fresh {
+		return int64(l.Count), nil
+	}
+	if err := w.a.flush(); err != nil {
+		return 0, err
+	}
+	w.s.list.listed(&l)
+	return int64(l.Count), w.s.write(protocol.FrameListed, protocol.AppendListed(nil, &l))
+}
+
+// tellUnfit tells of what does not travel in a directory of which nothing is
+// announced.
+func (w *walker) tellUnfit(ctx context.Context, f scan.Folder) error {
+	_, err := w.source.In(ctx, f, func(e scan.Entry, err error) error {
+		if err != nil {
+			w.s.unannounced(e.Item.Path, err)
+		}
+		return nil
+	})
+	if ctx.Err() != nil {
+		return transfer.Cause(ctx, ctx.Err())
+	}
+	if err != nil && mft.CodeOf(err) != mft.CodeNotFound {
+		w.s.unannounced(f.Path(), err)
+	}
+	return nil
+}
