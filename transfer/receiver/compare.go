@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"os"
+	"path"
 
 	"mft.dev/mft"
 	"mft.dev/mft/protocol"
@@ -53,7 +54,7 @@ func (r *receiver) compare(ctx context.Context, listings []protocol.Listing) err
 // be read here is not the same; each of its items will say why.
 func (r *receiver) answerTo(ctx context.Context, l *protocol.Listing) (protocol.Answer, error) {
 	if r.here == nil {
-		here, err := scan.OpenUnder(r.area.Root(), r.area.Dir()+"/")
+		here, err := scan.OpenUnder(r.area.Root(), path.Join(".", r.area.Dir())+"/")
 		if err != nil {
 			return 0, err
 		}
@@ -83,10 +84,10 @@ var errFound = errors.New("found")
 
 // deliveredIn reports whether this transfer delivered something of what is in
 // a directory: that was not unchanged, and has its digest to be told.
-func (r *receiver) deliveredIn(ctx context.Context, path string) (bool, error) {
+func (r *receiver) deliveredIn(ctx context.Context, dir string) (bool, error) {
 	f, _ := r.here.Top()
-	if path != "" {
-		f = f.Below(path)
+	if dir != "" {
+		f = f.Below(dir)
 	}
 	_, err := r.here.In(ctx, f, func(e scan.Entry, err error) error {
 		if err != nil {

@@ -142,7 +142,7 @@ func newFixture(t testing.TB) *fixture {
 	f.landing = journal.Landing{Root: f.dst}
 	f.offer = mft.Offer{
 		Sender: "alpha", Recipient: "beta", Destination: f.dst + "/",
-		Overwrite: mft.OverwriteReplace,
+		Overwrite: mft.OverwriteReplace, Compare: mft.CompareQuick,
 	}
 	f.sources = []string{f.src + "/"}
 	return f
