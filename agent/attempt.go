@@ -176,8 +176,8 @@ func (a *Agent) work(ctx context.Context, peer mft.AgentName, e queue.Entry) {
 		return
 	}
 	if t.Role == mft.RoleSend {
-		receipt, err := a.send(at, t)
-		a.concludeSend(at, t, receipt, err)
+		receipt, signed, err := a.send(at, t)
+		a.concludeSend(at, t, receipt, signed, err)
 		return
 	}
 	a.concludeAsk(at, t, a.ask(at, t))

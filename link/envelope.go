@@ -99,7 +99,7 @@ func (c *control) answered(e *protocol.Envelope, late error) {
 		conv.end(late)
 		return
 	}
-	conv.deliver(e.Kind, e.Body)
+	conv.deliver(e)
 }
 
 // sign completes an envelope with what this connection and this moment say,

@@ -44,7 +44,7 @@ type Conversation interface {
 	Send(ctx context.Context, kind protocol.Kind, body []byte) error
 	// Receive returns the next message, its signature checked. It fails with
 	// CodeDisconnected when the peer is gone.
-	Receive(ctx context.Context) (protocol.Kind, []byte, error)
+	Receive(ctx context.Context) (*protocol.Envelope, error)
 	// DataKey is the fingerprint of the certificate that this end's data
 	// connections show.
 	DataKey() [32]byte
@@ -171,19 +171,6 @@ func (f *Failures) First() mft.Reason {
 // Nonsense makes the error of a peer that breaks the protocol.
 func Nonsense(format string, args ...any) error {
 	return mft.Fail(mft.CodeProtocol, "read from the peer", "", fmt.Errorf(format, args...))
-}
-
-// Unexpected makes an error of a message that is not the one waited for. A
-// Cancel can come at any time, and its reason is what counts.
-func Unexpected(kind protocol.Kind, body []byte, want protocol.Kind) error {
-	if kind == protocol.KindCancel {
-		c, err := protocol.ParseCancel(body)
-		if err != nil {
-			return err
-		}
-		return mft.Fail(c.Code, "transfer", "", fmt.Errorf("the peer ended it: %s", c.Detail))
-	}
-	return Nonsense("a %v came where a %v was due", kind, want)
 }
 
 // Disconnected makes an error of a read from or write to the data connection

@@ -215,14 +215,11 @@ func (r *receiver) converse(ctx context.Context, conv transfer.Conversation, con
 
 // awaitSeal passes the sender's seal on.
 func (r *receiver) awaitSeal(ctx context.Context, conv transfer.Conversation) error {
-	kind, body, err := conv.Receive(ctx)
+	e, err := conv.Receive(ctx)
 	if err != nil {
 		return transfer.Cause(ctx, fmt.Errorf("waiting for the seal: %w", err))
 	}
-	if kind != protocol.KindSeal {
-		return transfer.Unexpected(kind, body, protocol.KindSeal)
-	}
-	seal, err := protocol.ParseSeal(body)
+	seal, err := e.Seal()
 	if err != nil {
 		return err
 	}

@@ -423,20 +423,59 @@ func TestRedeliver(t *testing.T) {
 	f := newFixture(t)
 	f.write("a", []byte("a"), 0o644)
 	want := f.deliver().received
-	a, b, cut := converse(t, nil)
+	a, b, cut := converse(t, f.id, nil)
 	defer cut()
 	go func() {
-		if _, _, err := b.Receive(t.Context()); err == nil {
+		if _, err := b.Receive(t.Context()); err == nil {
 			_ = Redeliver(t.Context(), b, want)
 		}
 	}()
-	got, err := sender.Run(t.Context(), a, sender.Outgoing{Offer: f.offer, Meter: &f.sent, Note: f.note})
+	got, _, err := sender.Run(t.Context(), a, sender.Outgoing{Offer: f.offer, Meter: &f.sent, Note: f.note})
 	if err != nil {
 		t.Fatal(err)
 	}
-	got.Transfer = want.Transfer // stands in the envelope
 	if got != want {
 		t.Errorf("Send = %+v, want the stored receipt %+v", got, want)
+	}
+}
+
+// The sender takes no receipt for its own but the one for this transfer and
+// for what it has sent, and hands out what was signed as it came.
+func TestReceiptOfSomethingElse(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		forge func(*mft.Receipt)
+		code  mft.Code
+	}{
+		{"its own", func(*mft.Receipt) {}, mft.CodeOK},
+		{"of another transfer", func(r *mft.Receipt) { r.Transfer[0]++ }, mft.CodeProtocol},
+		{"of another manifest", func(r *mft.Receipt) { r.Manifest[0]++ }, mft.CodeCorrupt},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFixture(t)
+			f.write("a", []byte("a"), 0o644)
+			f.forge = func(e *protocol.Envelope) {
+				r, err := e.Receipt()
+				if err != nil {
+					return // the decision
+				}
+				tt.forge(&r)
+				e.Transfer, e.Body = r.Transfer, protocol.AppendReceipt(nil, &r)
+			}
+			res := f.attempt(t.Context())
+			if got := mft.CodeOf(res.sendErr); got != tt.code {
+				t.Fatalf("Run = %v, want %v", res.sendErr, tt.code)
+			}
+			if tt.code != mft.CodeOK {
+				if res.sent != (mft.Receipt{}) || res.signed != nil {
+					t.Errorf("Run = %+v, %+v, want nothing", res.sent, res.signed)
+				}
+				return
+			}
+			if got, err := res.signed.Receipt(); err != nil || got != res.sent || got != res.received {
+				t.Errorf("what was signed says %+v, %v, want %+v", got, err, res.received)
+			}
+		})
 	}
 }
 
