@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"crypto/ed25519"
+	"crypto/x509"
 	"path/filepath"
 	"testing"
 	"time"
@@ -74,5 +75,9 @@ func publicKey(t *testing.T, h *host) ed25519.PublicKey {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return keys.Certificate().Leaf.PublicKey.(ed25519.PublicKey)
+	certificate, err := x509.ParseCertificate(keys.Certificate().Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return certificate.PublicKey.(ed25519.PublicKey)
 }
