@@ -62,6 +62,8 @@ const (
 	CodeNotRunning Code = "AGENT_NOT_RUNNING"
 	CodeRunning    Code = "AGENT_ALREADY_RUNNING"
 	CodeTimeout    Code = "TIMEOUT"
+	CodeIDTaken    Code = "ID_TAKEN"
+	CodeNoAnswer   Code = "NO_ANSWER"
 
 	CodeJournal  Code = "JOURNAL"
 	CodeInternal Code = "INTERNAL"
@@ -122,6 +124,8 @@ var meanings = [...]meaning{
 	{CodeNotRunning, "no agent answers on the local socket", "start it with `mft run`, or name its configuration with --config", true},
 	{CodeRunning, "another agent already uses this data directory", "stop it first, or give this one a data directory of its own", false},
 	{CodeTimeout, "it took longer than allowed", "try again; look at the load of both hosts", true},
+	{CodeIDTaken, "the transfer id stands for another order", "repeat an order word for word, or leave out --id for a new transfer; `mft transfer show ID` tells what has the id", false},
+	{CodeNoAnswer, "the agent went away before it answered, and may have taken the order", "once the agent runs, see `mft transfer show ID`, or repeat the command with --id ID, which cannot deliver twice", false},
 
 	{CodeJournal, "the journal could not be read or written", "look at the disk that holds the data directory; nothing is delivered without the journal", true},
 	{CodeInternal, "a defect of mft itself", "report it with the log of both ends", false},
