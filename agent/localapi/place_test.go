@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -144,6 +145,11 @@ func refuseIt(_ *forgetful, w http.ResponseWriter) {
 	refuse(w, mft.Fail(mft.CodeIDTaken, "place transfer", "", nil))
 }
 
+// forbid says of a source what the client says of a socket.
+func forbid(_ *forgetful, w http.ResponseWriter) {
+	refuse(w, mft.Fail(mft.CodePermission, "open", "/a", fs.ErrPermission))
+}
+
 func failIt(_ *forgetful, w http.ResponseWriter) {
 	refuse(w, mft.Fail(mft.CodeJournal, "write", "", nil))
 }
@@ -158,6 +164,7 @@ func TestOrderIsRepeated(t *testing.T) {
 	}{
 		{"answered", nil, mft.CodeOK, 1},
 		{"refused", answers{refuseIt}, mft.CodeIDTaken, 1},
+		{"forbidden", answers{forbid}, mft.CodePermission, 1},
 		{"failed", answers{failIt}, mft.CodeJournal, 1},
 		{"hung up", answers{hangUp}, mft.CodeOK, 2},
 		{"hung up again and again", answers{hangUp, hangUp, hangUp}, mft.CodeOK, 4},
