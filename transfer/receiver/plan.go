@@ -60,7 +60,11 @@ func (r *receiver) verdict(ctx context.Context, index uint64, it *mft.Item) (pro
 	}
 	slot.final = final
 	key := protocol.KeyOf(it)
-	if digest, ok := r.known.get(key); ok {
+	digest, ok := r.known.get(key)
+	if ok && digest == staging.Whole {
+		r.area.Published(final)
+	}
+	if ok = ok || r.area.WasDelivered(final); ok {
 		slot.decided, slot.settled = true, true
 		slot.digest = digest
 		w = protocol.Want{Verdict: protocol.Have, Digest: digest}
@@ -108,7 +112,11 @@ func (r *receiver) consider(ctx context.Context, index uint64, slot *item, key p
 		if err != nil {
 			return wanted, nil, err
 		}
-		return wanted, &staging.Item{Index: index, Made: true, Entry: r.entryOf(slot, key, temp)}, nil
+		e := r.entryOf(slot, key, temp)
+		if r.area.Aside(slot.final) {
+			e.Temp = ""
+		}
+		return wanted, &staging.Item{Index: index, Made: e.Temp != "", Entry: e}, nil
 	default:
 		if err := r.area.MayTake(slot.final, r.in.Offer.Overwrite); err != nil {
 			return wanted, nil, err
@@ -125,11 +133,20 @@ func (r *receiver) entryOf(slot *item, key protocol.Key, temp string) journal.En
 	}
 }
 
-// resumePoint offers to go on where an earlier attempt left a big file, with
-// the digest of what is there now: the length of a file proves nothing.
+// resumePoint offers to go on where an earlier attempt left a file, with the
+// digest of what is there now: the length of a file proves nothing.
 func (r *receiver) resumePoint(ctx context.Context, slot *item, key protocol.Key) protocol.Want {
 	it := &slot.item
 	fresh := protocol.Want{Verdict: protocol.Send}
+	if f := r.area.Kept(slot.final, it); f != nil {
+		defer f.Close()
+		hash := transfer.NewHash()
+		if err := hash.WriteFrom(ctx, f, it.Size); err != nil {
+			return fresh
+		}
+		slot.kept, slot.digest = true, hash.Sum()
+		return protocol.Want{Verdict: protocol.Resume, Offset: it.Size, Digest: slot.digest}
+	}
 	part, ok := r.area.Partial(key)
 	if !ok || it.Size <= transfer.SmallMax || part.Offset <= 0 || part.Offset > it.Size {
 		return fresh
