@@ -22,11 +22,15 @@ func (r *receiver) plan(ctx context.Context, first uint64, items []mft.Item) err
 	}
 	answer := r.answer[:0]
 	var run protocol.Want // a run of items with the verdict Send
+	var ready []staging.Item
 	for i := range items {
 		index := first + uint64(i)
-		w, err := r.verdict(ctx, index, &items[i])
+		w, made, err := r.verdict(ctx, index, &items[i])
 		if err != nil {
 			return err
+		}
+		if made != nil {
+			ready = append(ready, *made)
 		}
 		if w.Verdict == protocol.Send {
 			if run.Count == 0 {
@@ -46,17 +50,25 @@ func (r *receiver) plan(ctx context.Context, first uint64, items []mft.Item) err
 		answer = protocol.AppendWant(answer, &run)
 	}
 	r.answer = answer
-	return r.write(protocol.FrameWant, answer)
+	if err := r.write(protocol.FrameWant, answer); err != nil {
+		return err
+	}
+	// Not before: they might be committed at once, and the sender must have
+	// heard the verdict first.
+	for i := range ready {
+		r.stage(ready[i])
+	}
+	return nil
 }
 
 // verdict admits one item to the window. An error ends the attempt; what
-// concerns the item alone is a refusal.
-func (r *receiver) verdict(ctx context.Context, index uint64, it *mft.Item) (protocol.Want, error) {
+// concerns the item alone is a refusal. What has no content has been made, and is
+// returned to be staged.
+func (r *receiver) verdict(ctx context.Context, index uint64, it *mft.Item) (w protocol.Want, made *staging.Item, err error) {
 	slot := item{item: *it}
-	var w protocol.Want
 	final, err := r.area.Final(index, it)
 	if err != nil {
-		return w, err
+		return w, nil, err
 	}
 	slot.final = final
 	key := protocol.KeyOf(it)
@@ -70,9 +82,9 @@ func (r *receiver) verdict(ctx context.Context, index uint64, it *mft.Item) (pro
 		w = protocol.Want{Verdict: protocol.Have, Digest: digest}
 		r.push(slot, it.Size)
 		r.area.Had(final, it)
-		return w, nil
+		return w, nil, nil
 	}
-	w, made, err := r.consider(ctx, index, &slot, key)
+	w, made, err = r.consider(ctx, index, &slot, key)
 	if err != nil && staging.ItemLevel(err) {
 		reason := mft.ReasonOf(err)
 		slot.decided, slot.settled, slot.wanted = true, true, false
@@ -81,13 +93,10 @@ func (r *receiver) verdict(ctx context.Context, index uint64, it *mft.Item) (pro
 		w, err = protocol.Want{Verdict: protocol.Refuse, Code: reason.Code, Detail: reason.Detail}, nil
 	}
 	if err != nil {
-		return w, err
+		return w, nil, err
 	}
 	r.push(slot, 0)
-	if made != nil {
-		r.stage(*made)
-	}
-	return w, nil
+	return w, made, nil
 }
 
 // consider decides on an item that this transfer has not delivered before. What
