@@ -122,7 +122,17 @@ var house = map[string]houseRule{
 	"cmd/mft/quickstart": {layerCommand, []string{".", "agent/config", "agent/localapi", "cmd/mft/progress", "golang.org/x/sync"}},
 	"cmd/mft/show":       {layerCommand, []string{".", "agent/localapi", "cmd/mft/progress"}},
 
-	"bench":   {layerOutside, []string{"internal/rig"}},
+	"bench": {layerOutside, []string{
+		"bench/contender", "bench/contender/meter", "bench/limit", "bench/result", "bench/workload", "bench/workload/content",
+		"internal/rig", "golang.org/x/sys",
+	}},
+	"bench/contender":        {layerOutside, []string{"bench/contender/meter", "internal/rig"}},
+	"bench/contender/meter":  {layerOutside, nil},
+	"bench/limit":            {layerOutside, []string{"github.com/zeebo/blake3"}},
+	"bench/result":           {layerOutside, nil},
+	"bench/workload":         {layerOutside, []string{"bench/workload/content"}},
+	"bench/workload/content": {layerOutside, nil},
+
 	"e2e":     {layerOutside, nil},
 	"interop": {layerOutside, nil},
 }

@@ -110,7 +110,11 @@ func (d *delivery) strikeAt(n int) bool {
 	}
 
 	keepUp := d.keepUp(n)
-	id, err := order(d.from, d.to, d.tree(n))
+	give := order
+	if d.struck == d.from && d.spec.Strike != strikeKill {
+		give = insist
+	}
+	id, err := give(d.from, d.to, d.tree(n))
 	if err != nil {
 		d.t.Fatal(err)
 	}

@@ -13,8 +13,8 @@ import (
 )
 
 // A Conversation is the exchange about one attempt of one transfer. It ends
-// when it is closed or its control connection breaks. Methods may be called
-// concurrently.
+// when it is closed, when the peer sends an Abort, or when its control
+// connection breaks. Methods may be called concurrently.
 type Conversation struct {
 	conn     *control
 	transfer mft.TransferID
@@ -109,8 +109,8 @@ func (c *Conversation) seal(ctx context.Context, e *protocol.Envelope) ([]byte, 
 
 // Receive returns the next envelope from the peer, verified. What came before
 // the conversation ended is returned first. Errors:
-// mft.CodeDisconnected when the control connection is gone, mft.CodeCancelled
-// after Close, mft.CodeBusy when more came than was read, the code of an
+// mft.CodeDisconnected when the control connection is gone, the peer's own code
+// after its Abort, mft.CodeCancelled after Close, mft.CodeBusy when more came than was read, the code of an
 // answer that could not be accepted (mft.CodeExpired, mft.CodeProtocol), and
 // mft.CodeTimeout or mft.CodeCancelled when ctx ends.
 func (c *Conversation) Receive(ctx context.Context) (*protocol.Envelope, error) {

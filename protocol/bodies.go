@@ -130,9 +130,7 @@ func AppendReceipt(b []byte, r *mft.Receipt) []byte {
 // ParseReceipt reads what AppendReceipt wrote.
 func ParseReceipt(body []byte) (mft.Receipt, error) {
 	c := wire.Read("read receipt", body)
-	r := mft.Receipt{Code: c.Code(), Detail: c.Detail(), Received: c.Counted()}
-	r.Failed = c.Size("failed")
-	r.Manifest = c.Digest("manifest")
+	r := mft.Receipt{Code: c.Code(), Detail: c.Detail(), Received: c.Counted(), Failed: c.Size("failed"), Manifest: c.Digest("manifest")}
 	return wire.Done(&c, r)
 }
 

@@ -230,7 +230,7 @@ func (r *FrameReader) Read(p []byte) (int, error) {
 	return 0, r.fail(err)
 }
 
-// A Failure ends an attempt.
+// A Failure ends an attempt: the payload of a FrameFail, the body of an Abort.
 type Failure struct {
 	Code   mft.Code
 	Detail string
@@ -241,7 +241,7 @@ func AppendFailure(b []byte, f *Failure) []byte { return wire.AppendReason(b, f.
 
 // ParseFailure reads what AppendFailure wrote.
 func ParseFailure(p []byte) (Failure, error) {
-	c := wire.Read("read fail frame", p)
+	c := wire.Read("read failure", p)
 	f := Failure{Code: c.Code(), Detail: c.Detail()}
 	return wire.Done(&c, f)
 }

@@ -43,7 +43,8 @@ type Conversation interface {
 	// Send signs and sends a message of the attempt.
 	Send(ctx context.Context, kind protocol.Kind, body []byte) error
 	// Receive returns the next message, its signature checked. It fails with
-	// CodeDisconnected when the peer is gone.
+	// CodeDisconnected when the peer is gone. An Abort is not returned: once
+	// the peer has sent one, all methods fail with the code in it.
 	Receive(ctx context.Context) (*protocol.Envelope, error)
 	// DataKey is the fingerprint of the certificate that this end's data
 	// connections show.
@@ -127,6 +128,30 @@ func (r *Refused) Error() string {
 // Unwrap gives the refusal's code to mft.CodeOf.
 func (r *Refused) Unwrap() error {
 	return &mft.Error{Code: r.Decision.Code, Op: "offer", Err: errors.New(r.Decision.Detail)}
+}
+
+// abortTimeout bounds how long a peer that does not read delays the end of an
+// attempt.
+const abortTimeout = 3 * time.Second
+
+// Abort tells the peer that this end has given the attempt up because of cause,
+// so that it need not wait for what will not come. It does so although ctx may
+// have ended, and whether that arrives makes no difference to this end. A peer
+// that has refused is told nothing: it does not wait.
+func Abort(ctx context.Context, conv Conversation, cause error) {
+	var refused *Refused
+	if errors.As(cause, &refused) {
+		return
+	}
+	reason := mft.ReasonOf(cause)
+	if ctx.Err() != nil || errors.Is(cause, context.Canceled) || errors.Is(cause, context.DeadlineExceeded) {
+		// What interrupts one attempt says nothing about the next.
+		reason.Code = mft.CodeDisconnected
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+	defer cancel()
+	f := protocol.Failure{Code: reason.Code, Detail: reason.Detail}
+	_ = conv.Send(ctx, protocol.KindAbort, protocol.AppendFailure(nil, &f))
 }
 
 // KeepAlive calls write every AliveEvery until ctx ends or it fails.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http/httptrace"
 	"slices"
 	"strings"
@@ -91,9 +92,9 @@ func (c *Client) place(ctx context.Context, path string, o, out any, ids []mft.T
 	for !answered(err) {
 		select {
 		case <-ctx.Done():
-			return unanswered(ids, "nobody waited for the answer of the agent", ctx.Err())
+			return unanswered(fmt.Errorf("%w before the agent answered; it may have taken %s", ctx.Err(), named(ids)))
 		case <-end.C:
-			return unanswered(ids, "the agent went away before it answered, and has not come back", err)
+			return unanswered(fmt.Errorf("the agent went away before it answered, and has not come back; it may have taken %s", named(ids)))
 		case <-pause.C:
 			err = c.call(ctx, "POST", path, o, out)
 		}
@@ -112,13 +113,13 @@ func answered(err error) bool {
 	case mft.CodeDisconnected, mft.CodeNotRunning, mft.CodeMaintenance:
 		return false
 	}
-	return !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
+	// A socket that is being made anew is closed to most for a moment. What the
+	// agent itself says of permissions is not fs.ErrPermission.
+	return !errors.Is(err, fs.ErrPermission) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }
 
-// unanswered says of which transfers it is not known whether they are.
-func unanswered(ids []mft.TransferID, why string, cause error) error {
-	return mft.Fail(mft.CodeNoAnswer, "place order", "", fmt.Errorf("%s; it may have taken %s: %w", why, named(ids), cause))
-}
+// unanswered says that nobody knows whether an order was taken.
+func unanswered(why error) error { return mft.Fail(mft.CodeNoAnswer, "place order", "", why) }
 
 func named(ids []mft.TransferID) string {
 	var list []string

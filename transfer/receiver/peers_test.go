@@ -25,20 +25,28 @@ import (
 // conversation is a control connection made of channels, with data
 // connections over loopback TCP.
 type conversation struct {
-	id      mft.TransferID
-	out, in chan *protocol.Envelope
-	forge   func(*protocol.Envelope) // what comes in; may be nil
-	gone    chan struct{}            // closed when the control connection is cut
-	data    chan net.Conn            // made by dial, taken by the other end
-	dial    func() (mine, theirs net.Conn, err error)
+	id       mft.TransferID
+	out, in  chan *protocol.Envelope
+	forge    func(*protocol.Envelope) // what comes in; may be nil
+	over     context.Context          // ends, with a cause, when the conversation is cut or the other end aborts
+	endOther context.CancelCauseFunc
+	data     chan net.Conn // made by dial, taken by the other end
+	dial     func() (mine, theirs net.Conn, err error)
 }
 
 func (c *conversation) Send(ctx context.Context, kind protocol.Kind, body []byte) error {
+	if kind == protocol.KindAbort {
+		f, err := protocol.ParseFailure(body)
+		if err == nil {
+			c.endOther(mft.Fail(f.Code, "talk", "", errors.New(f.Detail)))
+		}
+		return err
+	}
 	select {
 	case c.out <- &protocol.Envelope{Kind: kind, Transfer: c.id, Body: bytes.Clone(body)}:
 		return nil
-	case <-c.gone:
-		return mft.Fail(mft.CodeDisconnected, "send", "", nil)
+	case <-c.over.Done():
+		return context.Cause(c.over)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -51,8 +59,8 @@ func (c *conversation) Receive(ctx context.Context) (*protocol.Envelope, error) 
 			c.forge(e)
 		}
 		return e, nil
-	case <-c.gone:
-		return nil, mft.Fail(mft.CodeDisconnected, "receive", "", nil)
+	case <-c.over.Done():
+		return nil, context.Cause(c.over)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -72,6 +80,8 @@ func (c *conversation) OpenData(ctx context.Context, _ [32]byte) (net.Conn, erro
 	select {
 	case conn := <-c.data:
 		return conn, nil
+	case <-c.over.Done():
+		return nil, context.Cause(c.over)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -82,7 +92,7 @@ func (c *conversation) OpenData(ctx context.Context, _ [32]byte) (net.Conn, erro
 func converse(t testing.TB, id mft.TransferID, wrap func(net.Conn) net.Conn) (sender, receiver *conversation, cut func()) {
 	t.Helper()
 	there, back := make(chan *protocol.Envelope, 8), make(chan *protocol.Envelope, 8)
-	gone, data := make(chan struct{}), make(chan net.Conn, 1)
+	data := make(chan net.Conn, 1)
 	dial := func() (net.Conn, net.Conn, error) {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -99,9 +109,15 @@ func converse(t testing.TB, id mft.TransferID, wrap func(net.Conn) net.Conn) (se
 		}
 		return mine, theirs, err
 	}
-	sender = &conversation{id: id, out: there, in: back, gone: gone, data: data, dial: dial}
-	receiver = &conversation{id: id, out: back, in: there, gone: gone, data: data}
-	return sender, receiver, sync.OnceFunc(func() { close(gone) })
+	overThere, endThere := context.WithCancelCause(context.Background())
+	overHere, endHere := context.WithCancelCause(context.Background())
+	sender = &conversation{id: id, out: there, in: back, over: overHere, endOther: endThere, data: data, dial: dial}
+	receiver = &conversation{id: id, out: back, in: there, over: overThere, endOther: endHere, data: data}
+	return sender, receiver, func() {
+		gone := mft.Fail(mft.CodeDisconnected, "talk", "", nil)
+		endThere(gone)
+		endHere(gone)
+	}
 }
 
 // A fixture is one transfer between two directories of a test.
@@ -115,6 +131,7 @@ type fixture struct {
 	step     staging.Stepper
 	wrap     func(net.Conn) net.Conn
 	forge    func(*protocol.Envelope) // what comes to the sender
+	undialed string                   // the end whose data connection cannot be dialled
 	sources  []string                 // as an operator types them; default the contents of src
 	lastTry  bool
 	sent     transfer.Meter
@@ -195,6 +212,15 @@ func (f *fixture) attempt(ctx context.Context) result {
 	f.accept()
 	a, b, cut := converse(f.t, f.id, f.wrap)
 	a.forge = f.forge
+	undialable := func() (net.Conn, net.Conn, error) {
+		return nil, nil, mft.Fail(mft.CodeUnreachable, "dial", "", errors.New("nobody is there"))
+	}
+	switch f.undialed {
+	case "sender":
+		a.dial = undialable
+	case "receiver":
+		a.dial, b.dial = nil, undialable
+	}
 	var sources []*scan.Source
 	for _, p := range f.sources {
 		s, err := scan.Open(p)

@@ -60,11 +60,19 @@ func run(ctx context.Context, conv transfer.Conversation, in Incoming, step stag
 	}
 	defer r.area.Close()
 	r.area.Watch(step)
-	decision := mft.Decision{Code: mft.CodeOK, DataKey: conv.DataKey(), Streams: 1}
-	if err := conv.Send(ctx, protocol.KindDecision, protocol.AppendDecision(nil, &decision)); err != nil {
-		return mft.Receipt{}, fmt.Errorf("sending the decision: %w", err)
+	receipt, err := r.attempt(ctx, conv)
+	if err != nil {
+		transfer.Abort(ctx, conv, err)
 	}
-	conn, err := conv.OpenData(ctx, in.Offer.DataKey)
+	return receipt, err
+}
+
+// attempt takes the sender's offer up, to the end.
+func (r *receiver) attempt(ctx context.Context, conv transfer.Conversation) (mft.Receipt, error) {
+	if err := decide(ctx, conv, mft.Decision{Code: mft.CodeOK, DataKey: conv.DataKey(), Streams: 1}); err != nil {
+		return mft.Receipt{}, err
+	}
+	conn, err := conv.OpenData(ctx, r.in.Offer.DataKey)
 	if err != nil {
 		return mft.Receipt{}, fmt.Errorf("opening the data connection: %w", err)
 	}
@@ -73,18 +81,29 @@ func run(ctx context.Context, conv transfer.Conversation, in Incoming, step stag
 	if err != nil {
 		return mft.Receipt{}, err
 	}
-	if err := conv.Send(ctx, protocol.KindReceipt, protocol.AppendReceipt(nil, &receipt)); err != nil {
-		return receipt, fmt.Errorf("sending the receipt: %w", err)
-	}
-	return receipt, nil
+	return receipt, hand(ctx, conv, receipt)
 }
 
 // Redeliver answers an offer of a transfer that already has its receipt.
 func Redeliver(ctx context.Context, conv transfer.Conversation, r mft.Receipt) error {
-	decision := mft.Decision{Code: mft.CodeDelivered}
-	if err := conv.Send(ctx, protocol.KindDecision, protocol.AppendDecision(nil, &decision)); err != nil {
+	err := decide(ctx, conv, mft.Decision{Code: mft.CodeDelivered})
+	if err == nil {
+		err = hand(ctx, conv, r)
+	}
+	if err != nil {
+		transfer.Abort(ctx, conv, err)
+	}
+	return err
+}
+
+func decide(ctx context.Context, conv transfer.Conversation, d mft.Decision) error {
+	if err := conv.Send(ctx, protocol.KindDecision, protocol.AppendDecision(nil, &d)); err != nil {
 		return fmt.Errorf("sending the decision: %w", err)
 	}
+	return nil
+}
+
+func hand(ctx context.Context, conv transfer.Conversation, r mft.Receipt) error {
 	if err := conv.Send(ctx, protocol.KindReceipt, protocol.AppendReceipt(nil, &r)); err != nil {
 		return fmt.Errorf("sending the receipt: %w", err)
 	}
@@ -94,9 +113,12 @@ func Redeliver(ctx context.Context, conv transfer.Conversation, r mft.Receipt) e
 // refuse tells the sender why this end cannot take part. That it could not be
 // told is no news: it will ask again.
 func refuse(ctx context.Context, conv transfer.Conversation, cause error) {
+	if ctx.Err() != nil { // this end could, but was interrupted
+		transfer.Abort(ctx, conv, cause)
+		return
+	}
 	reason := mft.ReasonOf(cause)
-	decision := mft.Decision{Code: reason.Code, Detail: reason.Detail}
-	_ = conv.Send(ctx, protocol.KindDecision, protocol.AppendDecision(nil, &decision))
+	_ = decide(ctx, conv, mft.Decision{Code: reason.Code, Detail: reason.Detail})
 }
 
 // item is one announced item at the receiver.

@@ -1,6 +1,8 @@
 package receiver
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -477,6 +479,71 @@ func TestReceiptOfSomethingElse(t *testing.T) {
 			}
 		})
 	}
+}
+
+// When one end cannot open the data connection, the other does not wait for it.
+func TestUndialledDataConnectionEndsBoth(t *testing.T) {
+	for _, end := range []string{"sender", "receiver"} {
+		t.Run(end, func(t *testing.T) {
+			f := newFixture(t)
+			f.write("a", []byte("a"), 0o644)
+			f.undialed = end
+			res := f.attempt(t.Context())
+			for who, err := range map[string]error{"sender": res.sendErr, "receiver": res.receiveErr} {
+				if got := mft.CodeOf(err); got != mft.CodeUnreachable {
+					t.Errorf("the %s ends with %v, want %v", who, err, mft.CodeUnreachable)
+				}
+			}
+			f.undialed = ""
+			f.deliver()
+		})
+	}
+}
+
+// An end that is stopped while the other waits for it says so, and gives no
+// reason for which the transfer would end.
+func TestInterruptedEndIsNotWaitedFor(t *testing.T) {
+	t.Run("receiver", func(t *testing.T) {
+		f := newFixture(t)
+		f.write("a", []byte("a"), 0o644)
+		f.accept()
+		f.offer.Transfer = f.id
+		a, b, cut := converse(t, f.id, nil)
+		defer cut()
+		ctx, stop := context.WithCancelCause(t.Context())
+		stop(errors.New("an operator paused the transfer"))
+		if _, err := Run(ctx, b, Incoming{Offer: f.offer, Landing: f.landing, Journal: f.journal, Meter: &f.received, Note: f.note}); err == nil {
+			t.Error("Run of the receiver: nil, want an error")
+		}
+		_, _, err := sender.Run(t.Context(), a, sender.Outgoing{Offer: f.offer, Meter: &f.sent, Note: f.note})
+		if got := mft.CodeOf(err); got != mft.CodeDisconnected {
+			t.Errorf("Run of the sender: %v, want %v", err, mft.CodeDisconnected)
+		}
+	})
+	t.Run("sender", func(t *testing.T) {
+		f := newFixture(t)
+		f.accept()
+		f.offer.Transfer = f.id
+		a, b, cut := converse(t, f.id, nil)
+		defer cut()
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() {
+			_, _, err := sender.Run(ctx, a, sender.Outgoing{Offer: f.offer, Meter: &f.sent, Note: f.note})
+			ended <- err
+		}()
+		if _, err := b.Receive(t.Context()); err != nil { // the offer
+			t.Fatal(err)
+		}
+		stop()
+		if err := <-ended; err == nil {
+			t.Error("Run of the sender: nil, want an error")
+		}
+		_, err := Run(t.Context(), b, Incoming{Offer: f.offer, Landing: f.landing, Journal: f.journal, Meter: &f.received, Note: f.note})
+		if got := mft.CodeOf(err); got != mft.CodeDisconnected {
+			t.Errorf("Run of the receiver: %v, want %v", err, mft.CodeDisconnected)
+		}
+	})
 }
 
 func TestDiscardLeavesNothing(t *testing.T) {

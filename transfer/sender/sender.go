@@ -57,6 +57,7 @@ func Run(ctx context.Context, conv transfer.Conversation, out Outgoing) (mft.Rec
 	out.Meter.Reset()
 	receipt, signed, err := attempt(ctx, conv, out)
 	if err != nil {
+		transfer.Abort(ctx, conv, err)
 		return mft.Receipt{}, nil, err
 	}
 	return receipt, signed, nil

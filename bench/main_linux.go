@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"mft.dev/mft/bench/result"
+)
+
+// options are what the command line says.
+type options struct {
+	scale    float64
+	rounds   int
+	only     map[string]bool // nil is everything
+	dir      string          // on a RAM disk
+	disk     string          // "" is none
+	mft      string          // "" is built
+	json     string
+	markdown string
+	svg      string
+	from     string
+	limit    time.Duration // of one run
+}
+
+func main() {
+	if done, err := part(os.Args[1:]); done {
+		exit(err)
+	}
+	o, err := parse(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err != nil {
+		exit(err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	err = run(ctx, o)
+	stop()
+	exit(err)
+}
+
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+func parse(args []string) (options, error) {
+	var o options
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	quick := f.Bool("quick", false, "everything in about a minute: scale 0.02 and one round, unless they are given")
+	f.Float64Var(&o.scale, "scale", 1, "share of the full sizes")
+	f.IntVar(&o.rounds, "rounds", 5, "how often each contender is measured, after one round that warms up")
+	only := f.String("only", "", "`LETTERS` of the workloads to run, with commas: a,b,j1 (default: all)")
+	f.StringVar(&o.dir, "dir", "/dev/shm", "`DIR` for the data, on a RAM disk")
+	f.StringVar(&o.disk, "disk", "", "repeat everything with the data in `DIR`, on a disk")
+	f.StringVar(&o.mft, "mft", "", "measure this `BINARY` instead of building mft")
+	f.StringVar(&o.json, "json", "", "write all samples to `FILE`")
+	f.StringVar(&o.markdown, "markdown", "", "rewrite the table in `FILE`, between its marks")
+	f.StringVar(&o.svg, "svg", "", "write the plot to `FILE`")
+	f.StringVar(&o.from, "from", "", "measure nothing: read what -json wrote to `FILE`")
+	f.DurationVar(&o.limit, "limit", 15*time.Minute, "give up a single run after this time")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	if f.NArg() > 0 {
+		return o, fmt.Errorf("what is %q? see -help", f.Arg(0))
+	}
+	given := map[string]bool{}
+	f.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	if *quick && !given["scale"] {
+		o.scale = 0.02
+	}
+	if *quick && !given["rounds"] {
+		o.rounds = 1
+	}
+	if o.scale <= 0 || o.scale > 1 || o.rounds < 1 {
+		return o, errors.New("-scale must be above 0 and no more than 1, -rounds at least 1")
+	}
+	if *only != "" {
+		o.only = map[string]bool{}
+		for key := range strings.SplitSeq(*only, ",") {
+			o.only[strings.TrimSpace(key)] = true
+		}
+	}
+	return o, nil
+}
+
+// wants says whether a workload was asked for, by its key or its letter.
+func (o options) wants(key string) bool {
+	return o.only == nil || o.only[key] || o.only[key[:1]]
+}
+
+// run measures, or reads what was measured, and says it.
+func run(ctx context.Context, o options) error {
+	var report *result.Report
+	var err error
+	if o.from != "" {
+		report, err = read(o.from)
+	} else {
+		report, err = measure(ctx, o)
+	}
+	if report == nil {
+		return err
+	}
+	return errors.Join(err, say(report, o))
+}
+
+func read(name string) (*result.Report, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return result.ReadJSON(f)
+}
+
+// say prints the report and writes the files that were asked for.
+func say(r *result.Report, o options) error {
+	errs := []error{r.Table(os.Stdout)}
+	if o.json != "" {
+		errs = append(errs, toFile(o.json, func(f *os.File) error { return r.WriteJSON(f) }))
+	}
+	return errors.Join(errs...)
+}
+
+func toFile(name string, write func(*os.File) error) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(f), f.Close())
+}
