@@ -73,10 +73,7 @@ func (r *receiver) verdict(ctx context.Context, index uint64, it *mft.Item) (w p
 	slot.final = final
 	key := protocol.KeyOf(it)
 	digest, ok := r.known.get(key)
-	if ok && digest == staging.Whole {
-		r.area.Published(final)
-	}
-	if ok = ok || r.area.WasDelivered(final); ok {
+	if r.area.WasDelivered(final, it, digest) || ok {
 		slot.decided, slot.settled = true, true
 		slot.digest = digest
 		w = protocol.Want{Verdict: protocol.Have, Digest: digest}

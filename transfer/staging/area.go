@@ -14,6 +14,8 @@ import (
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/transfer/staging/aside"
+	"mft.dev/mft/transfer/staging/owner"
 )
 
 // Options say what an Area is for.
@@ -50,14 +52,10 @@ type Area struct {
 	abroad  map[uint64]*confine.Dir // those on other devices
 	crossed atomic.Bool             // abroad is not empty
 	targets map[string]*target
-	owners  owners
+	owners  *owner.Map
 	made    []madeDir // directories of this transfer, parents first
-	asides  []*aside  // what is built aside, in the order of its beginning
-	aside   map[string]*aside
-	// published holds the directories that an earlier attempt had built aside
-	// and published.
-	published map[string]bool
-	parts     map[protocol.Key]journal.Partial
+	asides  *aside.Set
+	parts   map[protocol.Key]journal.Partial
 }
 
 // A target is a directory that items are renamed into.
@@ -87,8 +85,7 @@ func Open(ctx context.Context, o Options) (*Area, error) {
 		id: o.Transfer, journal: o.Journal, root: root,
 		dir: o.Landing.Dir, name: o.Landing.Name, setid: o.Landing.AllowSetID,
 		abroad: make(map[uint64]*confine.Dir), targets: make(map[string]*target),
-		aside: make(map[string]*aside), published: make(map[string]bool),
-		owners: newOwners(), parts: make(map[protocol.Key]journal.Partial, len(partials)),
+		asides: aside.New(), owners: owner.New(), parts: make(map[protocol.Key]journal.Partial, len(partials)),
 	}
 	need := o.Announced.Bytes
 	for _, part := range partials {

@@ -5,18 +5,16 @@ import (
 	"errors"
 	"os"
 	"path"
-	"strings"
 
 	"mft.dev/mft"
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/transfer/staging/aside"
 )
 
-// Directories that do not exist at the destination are built aside: inside
-// the staging directory, with everything below them under its own name, and
-// published by one rename each in the last commit. Nobody sees half of one,
-// and the journal needs one entry instead of one for each file.
+// Directories that do not exist at the destination are built aside; see
+// package aside.
 //
 // An attempt that is interrupted leaves what it had built. The next one puts
 // it away under a name that ends in spare, builds anew, and takes back each
@@ -30,60 +28,24 @@ const maxAside = 1024
 // spare is the suffix of what an earlier attempt had built.
 const spare = ".old"
 
-// Whole is the digest that the journal has with the key of a directory that
-// was built aside: all below it was delivered with it.
-var Whole = mft.Digest{0: 'w', 1: 'h', 2: 'o', 3: 'l', 4: 'e'}
-
-// An aside is one directory that is built aside.
-type aside struct {
-	final string // of the directory
-	temp  string // where it is built
-	old   string // where an earlier attempt built it; "" if none did
-	key   protocol.Key
-}
-
-// where returns the place of final, which is the directory or below it.
-func (x *aside) where(final string) string { return x.temp + final[len(x.final):] }
-
-// asideOf returns what is built aside that holds final, or nil.
-func (a *Area) asideOf(final string) *aside {
-	if len(a.asides) == 0 {
-		return nil
-	}
-	if last := a.asides[len(a.asides)-1]; holds(last.final, final) {
-		return last // items come directory by directory
-	}
-	for dir := final; dir != ""; dir = dirOf(dir) {
-		if x := a.aside[dir]; x != nil {
-			return x
-		}
-	}
-	return nil
-}
-
-// holds reports whether final is dir or below it.
-func holds(dir, final string) bool {
-	return strings.HasPrefix(final, dir) && (len(final) == len(dir) || final[len(dir)] == '/')
-}
+// Aside reports whether final is published with a directory that is built
+// aside. Its item then has no temporary name of its own.
+func (a *Area) Aside(final string) bool { return a.asides.Holder(final) != nil }
 
 // place returns where the final name lies for now: at final itself unless it
 // is built aside.
 func (a *Area) place(final string) string {
-	if x := a.asideOf(final); x != nil {
-		return x.where(final)
+	if d := a.asides.Holder(final); d != nil {
+		return d.Place(final)
 	}
 	return final
 }
-
-// Aside reports whether final is published with a directory that is built
-// aside. Its item then has no temporary name of its own.
-func (a *Area) Aside(final string) bool { return a.asideOf(final) != nil }
 
 // mayAside reports whether the missing directory final, inside dir, can be
 // built aside: on the file system of the staging directory, and where the
 // kernel would give it no other group.
 func (a *Area) mayAside(dir string) bool {
-	if len(a.asides) >= maxAside || a.name != "" || !a.land.FlushesWhole() {
+	if len(a.asides.All()) >= maxAside || a.name != "" || !a.land.FlushesWhole() {
 		return false
 	}
 	t, err := a.target(dir)
@@ -102,12 +64,11 @@ func (a *Area) beginAside(final string, it *mft.Item) error {
 	if err != nil {
 		return err
 	}
-	x := &aside{final: final, temp: path.Join(a.home.Rel(), name), key: key}
+	d := aside.Dir{Key: key, Final: final, Temp: path.Join(a.home.Rel(), name)}
 	if _, err := a.home.Dir(name + spare); err == nil {
-		x.old = x.temp + spare
+		d.Old = d.Temp + spare
 	}
-	a.asides = append(a.asides, x)
-	a.aside[final] = x
+	a.asides.Add(d)
 	return nil
 }
 
@@ -115,11 +76,11 @@ func (a *Area) beginAside(final string, it *mft.Item) error {
 // that is built aside, or returns nil. Its content is to be verified before
 // Reuse.
 func (a *Area) Kept(final string, it *mft.Item) *os.File {
-	x := a.asideOf(final)
-	if x == nil || x.old == "" || it.Size == 0 {
+	d := a.asides.Holder(final)
+	if d == nil || d.Old == "" || it.Size == 0 {
 		return nil
 	}
-	f, fi, err := a.root.OpenFile(x.old + final[len(x.final):])
+	f, fi, err := a.root.OpenFile(d.Earlier(final))
 	if err != nil {
 		return nil
 	}
@@ -133,16 +94,16 @@ func (a *Area) Kept(final string, it *mft.Item) *os.File {
 // Reuse takes the file that Kept returned into what is built now and opens it
 // for Finish.
 func (a *Area) Reuse(final string) (*File, error) {
-	x := a.asideOf(final)
-	if x == nil || x.old == "" {
+	d := a.asides.Holder(final)
+	if d == nil || d.Old == "" {
 		return nil, mft.Fail(mft.CodeInternal, "reuse", final, errors.New("nothing was kept of it"))
 	}
-	t, err := a.target(x.where(dirOf(final)))
+	to := d.Place(final)
+	t, err := a.target(dirOf(to))
 	if err != nil {
 		return nil, err
 	}
-	to := x.where(final)
-	if err := a.root.Rename(x.old+final[len(x.final):], to, confine.RenameReplace); err != nil {
+	if err := a.root.Rename(d.Earlier(final), to, confine.RenameReplace); err != nil {
 		return nil, err
 	}
 	f, _, err := a.root.OpenFile(to)
@@ -155,42 +116,37 @@ func (a *Area) Reuse(final string) (*File, error) {
 // Settle moves a finished temporary file to its place, if it belongs below a
 // directory that is built aside; else it waits for Commit.
 func (a *Area) Settle(f *File, final string) error {
-	x := a.asideOf(final)
-	if x == nil || f.Temp == x.where(final) {
+	d := a.asides.Holder(final)
+	if d == nil || f.Temp == d.Place(final) {
 		return nil
 	}
-	if err := a.root.Rename(f.Temp, x.where(final), confine.RenameReplace); err != nil {
+	if err := a.root.Rename(f.Temp, d.Place(final), confine.RenameReplace); err != nil {
 		return err
 	}
-	f.Temp = x.where(final)
+	f.Temp = d.Place(final)
 	return nil
 }
 
 // asideEntries are what the last batch publishes besides its items.
 func (a *Area) asideEntries() []journal.Entry {
-	entries := make([]journal.Entry, 0, len(a.asides))
-	for _, x := range a.asides {
+	entries := make([]journal.Entry, 0, len(a.asides.All()))
+	for _, d := range a.asides.All() {
 		entries = append(entries, journal.Entry{
-			Key: x.key, Temp: x.temp, Final: x.final, Digest: Whole, Type: mft.ItemDir, Overwrite: mft.OverwriteNever,
+			Key: d.Key, Temp: d.Temp, Final: d.Final, Digest: aside.Mark(), Type: mft.ItemDir, Overwrite: mft.OverwriteNever,
 		})
 	}
 	return entries
 }
 
-// WasDelivered reports whether final was delivered with a directory that an
-// earlier attempt had built aside and published. Published tells of those.
-func (a *Area) WasDelivered(final string) bool {
-	for dir := final; dir != "" && len(a.published) > 0; dir = dirOf(dir) {
-		if a.published[dir] {
-			return true
-		}
+// WasDelivered reports whether an item was delivered by an earlier attempt,
+// with the directory above it: one that was built aside, and whose own key the
+// journal has with the digest aside.Mark.
+func (a *Area) WasDelivered(final string, it *mft.Item, known mft.Digest) bool {
+	if it.Type == mft.ItemDir && known == aside.Mark() {
+		a.asides.SetPublished(final)
 	}
-	return false
+	return a.asides.Delivered(final)
 }
-
-// Published notes that an earlier attempt published the directory final with
-// everything below it.
-func (a *Area) Published(final string) { a.published[final] = true }
 
 // putAway gives what an earlier attempt built aside its spare name. What two
 // earlier attempts left is put together; if the two do not fit, the newer one

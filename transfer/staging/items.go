@@ -64,8 +64,8 @@ func (a *Area) MayTake(final string, o mft.Overwrite) error {
 // there is one at its final name that was not there before. What it makes gets
 // its attributes for good from the last Commit.
 func (a *Area) MakeDir(final string, it *mft.Item) (made bool, err error) {
-	if x := a.asideOf(final); x != nil {
-		return false, a.makeInside(x.where(final), final, it)
+	if d := a.asides.Holder(final); d != nil {
+		return false, a.makeInside(d.Place(final), final, it)
 	}
 	name := path.Base(final)
 	dir, err := a.root.Dir(dirOf(final))
@@ -129,7 +129,7 @@ func (a *Area) Had(final string, it *mft.Item) {
 }
 
 func (a *Area) remember(final string, it *mft.Item) madeDir {
-	uid, gid := a.owners.of(it)
+	uid, gid := a.owners.Of(it)
 	m := madeDir{path: final, mode: a.mode(it), mtime: it.MTime, uid: uid, gid: gid}
 	a.made = append(a.made, m)
 	return m
@@ -140,7 +140,7 @@ func (a *Area) remember(final string, it *mft.Item) madeDir {
 func (a *Area) setDirs() error {
 	for i := len(a.made) - 1; i >= 0; i-- {
 		m := a.made[i]
-		if x := a.asideOf(m.path); x != nil && x.final != m.path && m.mode&usable == usable {
+		if d := a.asides.Holder(m.path); d != nil && d.Final != m.path && m.mode&usable == usable {
 			continue // it came with its attributes
 		}
 		if err := a.setDir(m, true); err != nil && !ItemLevel(err) {
@@ -158,11 +158,11 @@ const usable = 0o700
 func (a *Area) setAsides() error {
 	for i := len(a.made) - 1; i >= 0; i-- {
 		m := a.made[i]
-		x := a.asideOf(m.path)
-		if x == nil {
+		d := a.asides.Holder(m.path)
+		if d == nil {
 			continue
 		}
-		m.path = x.where(m.path)
+		m.path = d.Place(m.path)
 		m.mode |= usable
 		if err := a.setDir(m, true); err != nil {
 			return err
@@ -198,7 +198,7 @@ func (a *Area) mode(it *mft.Item) uint32 {
 // attributes of a file or link that goes into t.
 func (a *Area) attributes(it *mft.Item, t *target) confine.Attributes {
 	out := confine.Attributes{Mode: a.mode(it), MTime: it.MTime}
-	out.UID, out.GID = a.owners.of(it)
+	out.UID, out.GID = a.owners.Of(it)
 	if out.GID < 0 {
 		out.GID = t.gid
 	}
@@ -327,8 +327,8 @@ func (a *Area) Link(ctx context.Context, final string, key protocol.Key, it *mft
 // slot returns where something is made that needs one call or two: under a
 // temporary name, or, if it is built aside, at its place.
 func (a *Area) slot(ctx context.Context, final string, key protocol.Key) (*confine.Dir, string, *target, error) {
-	if x := a.asideOf(final); x != nil {
-		place := x.where(final)
+	if d := a.asides.Holder(final); d != nil {
+		place := d.Place(final)
 		t, err := a.target(dirOf(place))
 		if err != nil {
 			return nil, "", nil, err
