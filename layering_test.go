@@ -127,11 +127,12 @@ var house = map[string]houseRule{
 	"cmd/mft/show":       {layerCommand, []string{".", "agent/localapi", "cmd/mft/progress"}},
 
 	"bench": {layerOutside, []string{
-		"bench/contender", "bench/contender/meter", "bench/limit", "bench/result", "bench/workload", "bench/workload/content",
-		"internal/rig", "golang.org/x/sys",
+		"bench/contender", "bench/contender/meter", "bench/faraway", "bench/limit", "bench/result", "bench/workload",
+		"bench/workload/content", "internal/rig", "golang.org/x/sys",
 	}},
 	"bench/contender":        {layerOutside, []string{"bench/contender/meter", "internal/rig"}},
 	"bench/contender/meter":  {layerOutside, nil},
+	"bench/faraway":          {layerOutside, []string{"golang.org/x/sys"}},
 	"bench/limit":            {layerOutside, []string{"github.com/zeebo/blake3"}},
 	"bench/result":           {layerOutside, nil},
 	"bench/workload":         {layerOutside, []string{"bench/workload/content"}},

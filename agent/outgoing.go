@@ -60,7 +60,7 @@ func (a *Agent) send(at *attempt, t mft.Transfer) (mft.Receipt, *protocol.Envelo
 }
 
 // lastTry is after how many attempts without progress a file that never stops
-// changing fails.
+// changing fails. The remedy of mft.CodeChanged tells of it.
 const lastTry = 4
 
 // concludeSend writes what follows an attempt at sending.
@@ -73,13 +73,15 @@ func (a *Agent) concludeSend(at *attempt, t mft.Transfer, receipt mft.Receipt, s
 		}
 		return
 	}
-	totals, moved := at.meter.Snapshot()
-	if totals.Items == 0 { // an earlier attempt had delivered it
-		totals, moved = receipt.Received, receipt.Received
+	// What the meter counts may lag behind: the last words on the data
+	// connection are not waited for when the receipt is there.
+	totals, _, begun := at.counts(t)
+	if !begun { // an earlier attempt had delivered it
+		totals = receipt.Received
 		totals.Items += receipt.Failed
 	}
 	err = a.trail.Write(context.WithoutCancel(at.Context), t.ID, func(tx *journal.Tx) error {
-		if err := tx.SetProgress(t.ID, totals, moved); err != nil {
+		if err := tx.SetProgress(t.ID, totals, receipt.Received); err != nil {
 			return err
 		}
 		if err := tx.StoreReceipt(t.ID, receipt, protocol.AppendEnvelope(nil, signed)); err != nil {

@@ -81,12 +81,9 @@ func (a *Agent) live(t mft.Transfer) (mft.Transfer, float64) {
 	if at == nil || (t.State != mft.StateRunning && t.State != mft.StateVerifying) {
 		return t, 0
 	}
-	totals, moved := at.meter.Snapshot()
-	if totals.Items == 0 {
+	totals, moved, begun := at.counts(t)
+	if !begun {
 		return t, 0
-	}
-	if t.Role == mft.RoleReceive { // what was announced may be all that is known
-		totals.Items, totals.Bytes = max(totals.Items, t.Totals.Items), max(totals.Bytes, t.Totals.Bytes)
 	}
 	t.Totals, t.Moved = totals, moved
 	if d := a.now().Sub(at.began).Seconds(); d > 0 {

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"mft.dev/mft/bench/faraway"
 	"mft.dev/mft/bench/result"
 )
 
@@ -27,6 +28,7 @@ type options struct {
 	svg      string
 	from     string
 	limit    time.Duration // of one run
+	way      faraway.Terms // without loss
 }
 
 func main() {
@@ -68,6 +70,9 @@ func parse(args []string) (options, error) {
 	f.StringVar(&o.markdown, "markdown", "", "rewrite the table in `FILE`, between its marks")
 	f.StringVar(&o.svg, "svg", "", "write the plot to `FILE`")
 	f.StringVar(&o.from, "from", "", "measure nothing: read what -json wrote to `FILE`")
+	megabytes := f.Float64("bandwidth", 50, "of the far away rows, in `MB/S`")
+	rtt := f.Duration("rtt", 50*time.Millisecond, "round trip of the far away rows")
+	f.StringVar(&o.way.Congestion, "congestion", "cubic", "`NAME` of the congestion control in the far away rows")
 	f.DurationVar(&o.limit, "limit", 15*time.Minute, "give up a single run after this time")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -82,6 +87,11 @@ func parse(args []string) (options, error) {
 	}
 	if *quick && !given["rounds"] {
 		o.rounds = 1
+	}
+	o.way.Delay, o.way.Bandwidth = *rtt/2, *megabytes*1e6
+	o.way.Queue = int(2 * o.way.Bandwidth * rtt.Seconds())
+	if *rtt <= 0 || *megabytes <= 0 {
+		return o, errors.New("-rtt and -bandwidth must be above 0")
 	}
 	if o.scale <= 0 || o.scale > 1 || o.rounds < 1 {
 		return o, errors.New("-scale must be above 0 and no more than 1, -rounds at least 1")

@@ -5,14 +5,19 @@ import (
 	"errors"
 	"fmt"
 
+	"mft.dev/mft/bench/faraway"
 	"mft.dev/mft/bench/limit"
 )
 
 // part plays a part in a measurement, if that is what the program was started
-// for: the limits of the machine are processes of their own.
+// for: the limits of the machine are processes of their own, and a program that
+// shall run in another network namespace is started there by this one.
 func part(args []string) (done bool, err error) {
 	if len(args) == 0 {
 		return false, nil
+	}
+	if args[0] == "within" && len(args) > 2 {
+		return true, faraway.Enter(args[1], args[2:])
 	}
 	ctx := context.Background()
 	need := map[string]int{"limit-receive": 2, "limit-send": 4, "limit-digest": 2}[args[0]]

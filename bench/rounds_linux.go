@@ -12,6 +12,7 @@ import (
 
 	"mft.dev/mft/bench/contender"
 	"mft.dev/mft/bench/contender/meter"
+	"mft.dev/mft/bench/faraway"
 	"mft.dev/mft/bench/result"
 	"mft.dev/mft/bench/workload"
 	"mft.dev/mft/bench/workload/content"
@@ -47,17 +48,34 @@ func (c *course) run(ctx context.Context, w workload.Workload) (err error) {
 	if err != nil {
 		return fmt.Errorf("making the source: %w", err)
 	}
-	field, err := contender.Open(ctx, contender.Options{Dir: dir, Mft: c.mft, Self: c.self}, w.Takers)
+	about := result.Workload{Key: w.Key, Title: w.Title, Bytes: volume.Bytes, Files: volume.Files, Fresh: w.Fresh}
+	o := contender.Options{Dir: dir, Mft: c.mft, Self: c.self}
+	if w.Far {
+		way := c.way
+		way.Loss, about.Bandwidth = w.Loss, way.Bandwidth
+		path, err := faraway.Open(ctx, way)
+		if err != nil {
+			c.report.Notes = append(c.report.Notes, fmt.Sprintf("(%s) was left out: %v", w.Key, err))
+			return nil
+		}
+		defer func() { err = errors.Join(err, path.Close()) }()
+		c.report.Notes = append(c.report.Notes, fmt.Sprintf("(%s): %s", w.Key, way))
+		h.wire, o.Sender, o.Receiver = path.Passed, c.place(path.Sender()), c.place(path.Receiver())
+	}
+	field, err := contender.Open(ctx, o, w.Takers)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, field.Close()) }()
 	if c.medium == result.RAM {
-		c.report.Workloads = append(c.report.Workloads, result.Workload{
-			Key: w.Key, Title: w.Title, Bytes: volume.Bytes, Files: volume.Files, Fresh: w.Fresh,
-		})
+		c.report.Workloads = append(c.report.Workloads, about)
 	}
 	return h.race(ctx, field)
+}
+
+// place is where programs run at an end of a path.
+func (c *course) place(end *faraway.End) contender.Place {
+	return contender.Place{Address: end.Address, Enter: []string{c.self, "within", end.Namespace}}
 }
 
 // race lets the contenders take turns, the first one changing from round to
@@ -80,6 +98,9 @@ func (h *heat) race(ctx context.Context, field *contender.Field) error {
 		}
 	}
 	for _, l := range h.lanes {
+		if len(l.row.Samples) == 0 && l.row.Why == "" {
+			l.row.Why = "not measured: the whole ended before"
+		}
 		h.report.Rows = append(h.report.Rows, l.row)
 	}
 	return err

@@ -66,12 +66,15 @@ const (
 	Chunk = 256 << 10
 	// ReadAhead is how many chunks wait between two goroutines.
 	ReadAhead = 8
-	// WriteTimeout is how long the peer may take no frame at all before the
-	// attempt is given up. It is longer than a slow disk needs for a flush.
+	// WriteTimeout is how long a receiver may take to take WriteStep bytes, or
+	// a sender one of the receiver's small frames, before the attempt is given
+	// up. It is longer than a slow disk needs for a flush.
 	WriteTimeout = 5 * time.Minute
+	WriteStep    = 256 << 10
 	// AliveEvery is how often each end writes on the data connection that it
-	// is there, and Patience how long the other believes it without a word: a
-	// network can swallow a connection without telling anybody.
+	// is there, and Patience how long the other believes it when nothing at
+	// all comes: a network can swallow a connection without telling anybody.
+	// A frame that is under way shows that too, however long it takes.
 	AliveEvery = 15 * time.Second
 	Patience   = time.Minute
 )
@@ -152,22 +155,6 @@ func Abort(ctx context.Context, conv Conversation, cause error) {
 	defer cancel()
 	f := protocol.Failure{Code: reason.Code, Detail: reason.Detail}
 	_ = conv.Send(ctx, protocol.KindAbort, protocol.AppendFailure(nil, &f))
-}
-
-// KeepAlive calls write every AliveEvery until ctx ends or it fails.
-func KeepAlive(ctx context.Context, write func() error) error {
-	tick := time.NewTicker(AliveEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			if err := write(); err != nil {
-				return Cause(ctx, err)
-			}
-		}
-	}
 }
 
 // Failures remembers the first reason for which an item was not delivered. The

@@ -143,6 +143,7 @@ type receiver struct {
 	known *knownSet
 
 	conn    net.Conn
+	reads   *transfer.Reader // of conn
 	writing sync.Mutex
 	frames  *protocol.FrameWriter
 	answer  []byte
@@ -190,7 +191,7 @@ func newReceiver(ctx context.Context, in Incoming) (*receiver, error) {
 
 // converse takes part in the data connection until everything is committed.
 func (r *receiver) converse(ctx context.Context, conv transfer.Conversation, conn net.Conn) (mft.Receipt, error) {
-	r.conn, r.frames = conn, protocol.NewFrameWriter(conn)
+	r.conn, r.reads, r.frames = conn, transfer.NewReader(conn), protocol.NewFrameWriter(conn)
 	g, gctx := errgroup.WithContext(ctx)
 	woken := make(chan struct{})
 	wake := context.AfterFunc(gctx, func() {
@@ -252,12 +253,9 @@ func (r *receiver) awaitSeal(ctx context.Context, conv transfer.Conversation) er
 
 // land reads the data connection until the sender has sent everything.
 func (r *receiver) land(ctx context.Context) error {
-	frames := protocol.NewFrameReader(r.conn)
+	frames := protocol.NewFrameReader(r.reads)
 	moving := false
 	for {
-		if err := r.expect(); err != nil {
-			return transfer.Disconnected("read from", err)
-		}
 		kind, size, err := frames.Next()
 		if err != nil {
 			if errors.Is(err, io.EOF) {

@@ -63,16 +63,21 @@ func (s *sender) sendFile(ctx context.Context, p *packer, i uint64, it item, w *
 	} else {
 		err = s.sendBig(ctx, p, f, i, it, w)
 	}
-	var lost *mft.Error
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, errChanged):
 		return s.changed(i, it)
-	case errors.As(err, &lost) && lost.Code == mft.CodeDisconnected, ctx.Err() != nil:
+	case ends(ctx, err):
 		return err
 	}
 	return s.cannotSend(i, it, err)
+}
+
+// ends reports whether err is the end of the attempt and not of one file.
+func ends(ctx context.Context, err error) bool {
+	var lost *mft.Error
+	return ctx.Err() != nil || (errors.As(err, &lost) && lost.Code == mft.CodeDisconnected)
 }
 
 // changed has a file announced again with what it is now, for a few times.

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"net"
 	"sync"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -140,7 +139,7 @@ type sender struct {
 
 func newSender(out Outgoing, conn net.Conn) *sender {
 	return &sender{
-		out: out, conn: conn, frames: protocol.NewFrameWriter(conn), list: newList(),
+		out: out, conn: conn, frames: protocol.NewFrameWriter(transfer.Writer{Conn: conn}), list: newList(),
 		sealed: make(chan struct{}), receipt: make(chan struct{}),
 	}
 }
@@ -210,9 +209,6 @@ func (s *sender) agree(r mft.Receipt) error {
 func (s *sender) write(kind protocol.FrameKind, parts ...[]byte) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	if err := s.conn.SetWriteDeadline(time.Now().Add(transfer.WriteTimeout)); err != nil {
-		return transfer.Disconnected("write to", err)
-	}
 	if err := s.frames.WriteFrame(kind, parts...); err != nil {
 		return transfer.Disconnected("write to", err)
 	}

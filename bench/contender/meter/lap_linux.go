@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"sync"
 	"syscall"
@@ -138,7 +137,7 @@ func (l *Lap) Start(side Side, cmd *exec.Cmd) func(context.Context) error {
 			return context.Cause(ctx)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w: %s", filepath.Base(cmd.Path), err, bytes.TrimSpace(said.Bytes()))
+			return fmt.Errorf("%w: %s", err, bytes.TrimSpace(said.Bytes()))
 		}
 		return nil
 	}

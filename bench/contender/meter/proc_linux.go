@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -22,6 +24,32 @@ func ProcessorTime(pid int) (time.Duration, error) {
 		return 0, err
 	}
 	return parseStat(stat)
+}
+
+// Busy is the CPU time that the threads of a process that live now have used,
+// in the finest units that the kernel has.
+func Busy(pid int) (time.Duration, error) {
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	if err != nil {
+		return 0, err
+	}
+	var sum time.Duration
+	for _, name := range tasks {
+		stat, err := os.ReadFile(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it has just ended
+		}
+		if err != nil {
+			return 0, err
+		}
+		first, _, _ := strings.Cut(string(stat), " ")
+		n, err := strconv.ParseInt(first, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("the time in a schedstat: %w", err)
+		}
+		sum += time.Duration(n)
+	}
+	return sum, nil
 }
 
 // parseStat adds up utime, stime, cutime and cstime, fields 14 to 17 of
