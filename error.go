@@ -40,6 +40,7 @@ const (
 	CodeWrongType   Code = "WRONG_TYPE"
 	CodeSymlink     Code = "SYMLINK_IN_PATH"
 	CodeChanged     Code = "CHANGED_WHILE_READ"
+	CodeRaced       Code = "DESTINATION_CHANGED"
 	CodeIO          Code = "IO_ERROR"
 	CodeCorrupt     Code = "CORRUPT"
 
@@ -104,6 +105,7 @@ var meanings = [...]meaning{
 	{CodeWrongType, "something of another type is at the destination", "remove or rename what stands at the path that is named", false},
 	{CodeSymlink, "a component of the path is a symbolic link", "name the real directory: symbolic links are not followed below an allowed root", false},
 	{CodeChanged, "the file changed while it was read", "nothing at first: it is read again, 5 times at once and that 5 times within a quarter of a minute. A file that still changes then fails, and nothing of it arrives: when the producer has finished, `mft transfer retry ID`; better, have it write aside and rename, or raise `stable` of the channel", true},
+	{CodeRaced, "somebody made the destination directory while its content was on the way", "nothing: it is sent again, into the directory that is there now", true},
 	{CodeIO, "the operating system reported an input/output error", "look at the disk and the kernel log of the host that is named", true},
 	{CodeCorrupt, "the content does not match its hash", "nothing: it is sent again; if it recurs, check memory and disk of both hosts", true},
 

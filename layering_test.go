@@ -71,7 +71,11 @@ var house = map[string]houseRule{
 	"transfer/receiver": {layerMechanism, []string{
 		".", "internal/confine", "internal/ring", "journal", "protocol", "transfer", "transfer/staging", "golang.org/x/sync",
 	}},
-	"transfer/staging": {layerMechanism, []string{".", "internal/confine", "journal", "protocol", "transfer"}},
+	"transfer/staging": {layerMechanism, []string{
+		".", "internal/confine", "journal", "protocol", "transfer", "transfer/staging/aside", "transfer/staging/owner",
+	}},
+	"transfer/staging/aside": {layerMechanism, []string{".", "protocol"}},
+	"transfer/staging/owner": {layerMechanism, []string{"."}},
 	"link": {layerMechanism, []string{
 		".", "identity", "link/gate", "link/join", "link/rendezvous", "link/stream", "link/transport", "link/wire", "protocol",
 	}},

@@ -29,7 +29,7 @@ const (
 // The frames that a receiver writes.
 const (
 	FrameWant      FrameKind = 32 // AppendWant, repeated
-	FrameCommitted FrameKind = 33 // AppendRange, repeated: durable under the final name
+	FrameCommitted FrameKind = 33 // AppendRange, repeated: what is left to be done about them is the receiver's own
 	FrameItemFail  FrameKind = 34 // AppendItemFail: it will not be delivered in this attempt
 )
 

@@ -126,6 +126,7 @@ type item struct {
 	item    mft.Item
 	final   string // relative to the landing's root
 	wanted  bool   // content is due
+	kept    bool   // an earlier attempt left all of it, with digest
 	decided bool   // its contribution to the manifest is known
 	hashed  bool
 	settled bool // committed, had before, failed or superseded

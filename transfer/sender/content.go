@@ -59,7 +59,7 @@ func (s *sender) sendFile(ctx context.Context, p *packer, i uint64, it item, w *
 		return transfer.Cause(ctx, err)
 	}
 	if it.entry.Item.Size <= transfer.SmallMax {
-		err = p.add(f, i, it)
+		err = p.add(f, i, it, w)
 	} else {
 		err = s.sendBig(ctx, p, f, i, it, w)
 	}
@@ -128,7 +128,7 @@ type packedItem struct {
 	size   int64
 }
 
-func (p *packer) add(f *os.File, i uint64, it item) error {
+func (p *packer) add(f *os.File, i uint64, it item, w *protocol.Want) error {
 	size := int(it.entry.Item.Size)
 	if cap(p.content) < size {
 		p.content = make([]byte, transfer.SmallMax)
@@ -144,6 +144,9 @@ func (p *packer) add(f *os.File, i uint64, it item) error {
 		return err
 	}
 	digest := protocol.HashOf(content)
+	if w.Verdict == protocol.Resume && w.Digest == digest && w.Offset == int64(size) {
+		content = nil // the peer has it
+	}
 	p.frame = protocol.AppendPackEntry(p.frame, i, digest, content)
 	p.packed = append(p.packed, packedItem{i, digest, int64(size)})
 	if len(p.frame) >= packTarget {
