@@ -20,7 +20,7 @@ func stuck(t *testing.T, alpha, beta *host, g gates) mft.TransferID {
 	g.set(true)
 	id := alpha.copyTo(beta, beta.in+"/", "", big(t, alpha.out, "big", bigSize))
 	alpha.await(id, mft.StateRunning)
-	beta.await(id, mft.StateRunning)
+	beta.awaitIf(id, func(t mft.Transfer) bool { return t.State == mft.StateRunning && t.Moved.Bytes > 0 })
 	alpha.until("content at the gate", g.holding, func() any { return "passing" })
 	return id
 }
