@@ -4,9 +4,10 @@
 // else the machine does meets all of them; beside them stand the limits of the
 // machine, which do less.
 //
-//	go run ./bench -quick                     everything, small, in about a minute
+//	go run ./bench -quick                     everything, small, in a minute or two
 //	go run ./bench                            everything in full size: hours
-//	go run ./bench -only b -scale 0.2         one row
+//	go run ./bench -only b -scale 0.2         one workload
+//	go run ./bench -only c -against rsyncd    and two contenders
 //	go run ./bench -markdown docs/performance.md -svg docs/performance.svg
 //
 // After every run the destination is compared with the source; who left

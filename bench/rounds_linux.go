@@ -62,7 +62,7 @@ func (c *course) run(ctx context.Context, w workload.Workload) (err error) {
 		c.report.Notes = append(c.report.Notes, fmt.Sprintf("(%s): %s", w.Key, way))
 		h.wire, o.Sender, o.Receiver = path.Passed, c.place(path.Sender()), c.place(path.Receiver())
 	}
-	field, err := contender.Open(ctx, o, w.Takers)
+	field, err := contender.Open(ctx, o, c.takers(w))
 	if err != nil {
 		return err
 	}

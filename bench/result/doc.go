@@ -2,8 +2,8 @@
 // table of text or Markdown, as a plot in SVG, as JSON, and held against the
 // bar that the project has set itself.
 //
-//	report.Table(os.Stdout)
-//	result.Verdicts(report)
+//	err := report.Table(os.Stdout)
+//	err = report.Judge(os.Stdout)
 //
 // It refuses to hide: a row that has no number says why, and a bar that could
 // not be measured is not called reached.

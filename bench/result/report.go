@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -112,6 +113,34 @@ func ReadJSON(from io.Reader) (*Report, error) {
 		return nil, fmt.Errorf("reading a report: %w", err)
 	}
 	return r, nil
+}
+
+// Add takes over what another report has, instead of what this one has of the
+// same workload and medium. Both must be of one scale.
+func (r *Report) Add(other *Report) error {
+	if r.Scale != other.Scale {
+		return fmt.Errorf("a report of scale %g and one of scale %g do not go together", r.Scale, other.Scale)
+	}
+	for _, w := range other.Workloads {
+		r.Workloads = slices.DeleteFunc(r.Workloads, func(old Workload) bool { return old.Key == w.Key })
+	}
+	r.Workloads = append(r.Workloads, other.Workloads...)
+	slices.SortStableFunc(r.Workloads, func(a, b Workload) int { return strings.Compare(a.Key, b.Key) })
+	for _, row := range other.Rows {
+		r.Rows = slices.DeleteFunc(r.Rows, func(old Row) bool {
+			return old.Workload == row.Workload && old.Contender == row.Contender && old.Medium == row.Medium
+		})
+	}
+	r.Rows = append(r.Rows, other.Rows...)
+	for _, n := range other.Notes {
+		if !slices.Contains(r.Notes, n) {
+			r.Notes = append(r.Notes, n)
+		}
+	}
+	if other.Idle != nil {
+		r.Idle = other.Idle
+	}
+	return nil
 }
 
 // Median is the median of every measure by itself, and the greatest of the
