@@ -103,6 +103,9 @@ func (a *Agent) Events(ctx context.Context, after int64, limit int) ([]mft.Event
 	return a.journal.Events(ctx, after, limit)
 }
 
+// NewestEvent returns the Seq of the last event.
+func (a *Agent) NewestEvent() int64 { return a.journal.Newest() }
+
 // AwaitEvents blocks until there is an event with Seq > after.
 func (a *Agent) AwaitEvents(ctx context.Context, after int64) error {
 	return a.journal.Wait(ctx, after)
