@@ -40,6 +40,7 @@ const (
 	CodeWrongType   Code = "WRONG_TYPE"
 	CodeSymlink     Code = "SYMLINK_IN_PATH"
 	CodeChanged     Code = "CHANGED_WHILE_READ"
+	CodeRaced       Code = "DESTINATION_CHANGED"
 	CodeIO          Code = "IO_ERROR"
 	CodeCorrupt     Code = "CORRUPT"
 	CodeDeleteLimit Code = "DELETE_LIMIT"
@@ -64,6 +65,8 @@ const (
 	CodeNotRunning Code = "AGENT_NOT_RUNNING"
 	CodeRunning    Code = "AGENT_ALREADY_RUNNING"
 	CodeTimeout    Code = "TIMEOUT"
+	CodeIDTaken    Code = "ID_TAKEN"
+	CodeNoAnswer   Code = "NO_ANSWER"
 
 	CodeJournal  Code = "JOURNAL"
 	CodeInternal Code = "INTERNAL"
@@ -103,7 +106,8 @@ var meanings = [...]meaning{
 	{CodeNotRegular, "it is a socket, device or named pipe", "such things are not transferred; exclude them", false},
 	{CodeWrongType, "something of another type is at the destination", "remove or rename what stands at the path that is named", false},
 	{CodeSymlink, "a component of the path is a symbolic link", "name the real directory: symbolic links are not followed below an allowed root", false},
-	{CodeChanged, "the file changed while it was read", "nothing: it is read again; if it never settles, have the producer write aside and rename", true},
+	{CodeChanged, "the file changed while it was read", "nothing at first: it is read again, 5 times at once and that 5 times within a quarter of a minute. A file that still changes then fails, and nothing of it arrives: when the producer has finished, `mft transfer retry ID`; better, have it write aside and rename, or raise `stable` of the channel", true},
+	{CodeRaced, "somebody made the destination directory while its content was on the way", "nothing: it is sent again, into the directory that is there now", true},
 	{CodeIO, "the operating system reported an input/output error", "look at the disk and the kernel log of the host that is named", true},
 	{CodeCorrupt, "the content does not match its hash", "nothing: it is sent again; if it recurs, check memory and disk of both hosts", true},
 	{CodeDeleteLimit, "the mirror would remove more than is allowed, and removed nothing", "see whether the source is what you think it is; if so, allow it with `--max-delete N` or `--max-delete P%` (`max_delete:` of a channel)", false},
@@ -126,6 +130,8 @@ var meanings = [...]meaning{
 	{CodeNotRunning, "no agent answers on the local socket", "start it with `mft run`, or name its configuration with --config", true},
 	{CodeRunning, "another agent already uses this data directory", "stop it first, or give this one a data directory of its own", false},
 	{CodeTimeout, "it took longer than allowed", "try again; look at the load of both hosts", true},
+	{CodeIDTaken, "the transfer id stands for another order", "repeat an order word for word, or leave out --id for a new transfer; `mft transfer show ID` tells what has the id", false},
+	{CodeNoAnswer, "the agent went away before it answered, and may have taken the order", "once the agent runs, see `mft transfer show ID`, or repeat the command with --id ID, which cannot deliver twice", false},
 
 	{CodeJournal, "the journal could not be read or written", "look at the disk that holds the data directory; nothing is delivered without the journal", true},
 	{CodeInternal, "a defect of mft itself", "report it with the log of both ends", false},

@@ -74,7 +74,11 @@ var house = map[string]houseRule{
 		".", "internal/confine", "internal/ring", "journal", "protocol", "transfer", "transfer/scan", "transfer/staging",
 		"golang.org/x/sync",
 	}},
-	"transfer/staging": {layerMechanism, []string{".", "internal/confine", "journal", "protocol", "transfer"}},
+	"transfer/staging": {layerMechanism, []string{
+		".", "internal/confine", "journal", "protocol", "transfer", "transfer/staging/aside", "transfer/staging/owner",
+	}},
+	"transfer/staging/aside": {layerMechanism, []string{".", "protocol"}},
+	"transfer/staging/owner": {layerMechanism, []string{"."}},
 	"link": {layerMechanism, []string{
 		".", "identity", "link/gate", "link/join", "link/rendezvous", "link/stream", "link/transport", "link/wire", "protocol",
 	}},
@@ -94,8 +98,10 @@ var house = map[string]houseRule{
 	"agent/arrival": {layerRole, []string{
 		".", "agent/trail", "internal/confine", "internal/watch", "journal", "transfer/scan", "trigger",
 	}},
-	"agent/notice":  {layerRole, []string{".", "agent/trail", "journal", "link", "protocol"}},
-	"agent/order":   {layerRole, []string{".", "github.com/google/uuid"}},
+	"agent/notice": {layerRole, []string{".", "agent/trail", "journal", "link", "protocol"}},
+	"agent/order": {layerRole, []string{
+		".", "agent/source", "agent/trail", "journal", "transfer", "github.com/google/uuid",
+	}},
 	"agent/pairing": {layerRole, []string{".", "agent/config", "identity", "link"}},
 	"agent/queue":   {layerRole, []string{".", "transfer"}},
 	"agent/source":  {layerRole, []string{".", "internal/confine", "transfer", "transfer/scan"}},
@@ -106,14 +112,15 @@ var house = map[string]houseRule{
 	"agent/config":        {layerRole, []string{".", "agent/config/strict", "identity", "trigger", "go.yaml.in/yaml"}},
 	"agent/config/strict": {layerRole, []string{"go.yaml.in/yaml"}},
 	"agent/localapi": {layerRole, []string{
-		".", "agent", "agent/localapi/socket", "agent/pairing", "journal",
+		".", "agent", "agent/localapi/socket", "agent/order", "agent/pairing", "journal",
 	}},
 	"agent/localapi/socket": {layerRole, []string{".", "golang.org/x/sys"}},
 
 	"cmd/mft": {layerCommand, []string{
-		".", "agent/config", "agent/localapi", "protocol", "cmd/mft/daemon", "cmd/mft/doctor", "cmd/mft/exit", "cmd/mft/follow",
+		".", "agent/config", "agent/localapi", "protocol", "cmd/mft/argument", "cmd/mft/daemon", "cmd/mft/doctor", "cmd/mft/exit", "cmd/mft/follow",
 		"cmd/mft/progress", "cmd/mft/quickstart", "cmd/mft/show", "github.com/spf13/cobra", "github.com/spf13/pflag",
 	}},
+	"cmd/mft/argument":   {layerCommand, []string{".", "agent/config", "cmd/mft/exit", "github.com/spf13/pflag"}},
 	"cmd/mft/daemon":     {layerCommand, []string{"agent", "agent/config", "agent/localapi", "golang.org/x/sync"}},
 	"cmd/mft/doctor":     {layerCommand, []string{".", "agent/config", "agent/localapi", "cmd/mft/progress", "internal/confine"}},
 	"cmd/mft/exit":       {layerRecords, []string{".", "cmd/mft/progress"}},
@@ -122,7 +129,18 @@ var house = map[string]houseRule{
 	"cmd/mft/quickstart": {layerCommand, []string{".", "agent/config", "agent/localapi", "cmd/mft/progress", "golang.org/x/sync"}},
 	"cmd/mft/show":       {layerCommand, []string{".", "agent/localapi", "cmd/mft/progress"}},
 
-	"bench":   {layerOutside, []string{"internal/rig"}},
+	"bench": {layerOutside, []string{
+		"bench/contender", "bench/contender/meter", "bench/faraway", "bench/limit", "bench/result", "bench/workload",
+		"bench/workload/content", "internal/rig", "golang.org/x/sys",
+	}},
+	"bench/contender":        {layerOutside, []string{"bench/contender/meter", "internal/rig"}},
+	"bench/contender/meter":  {layerOutside, nil},
+	"bench/faraway":          {layerOutside, []string{"golang.org/x/sys"}},
+	"bench/limit":            {layerOutside, []string{"github.com/zeebo/blake3"}},
+	"bench/result":           {layerOutside, nil},
+	"bench/workload":         {layerOutside, []string{"bench/workload/content"}},
+	"bench/workload/content": {layerOutside, nil},
+
 	"e2e":     {layerOutside, nil},
 	"interop": {layerOutside, nil},
 }
@@ -144,6 +162,9 @@ var sideways = map[string]string{
 	"identity/keyring -> identity/sealing":                 "a new sealing key is stated by the signing key that comes with it",
 	"identity/keyring -> identity/statefile":               "keys and peers lie in files of the same kind",
 	"link/join -> link/transport":                          "pairing speaks the same TLS as everything else",
+	"agent/order -> agent/source":                          "an order is refused at once when what it sends is not there",
+	"agent/order -> agent/trail":                           "a transfer and the story of how it was ordered are told in one transaction",
+	"agent/localapi -> agent/order":                        "whoever gives an order makes the ids of its transfers",
 	"agent/localapi -> agent/pairing":                      "peers are shown as pairing describes them",
 	"identity -> protocol":                                 "a signature covers an envelope as protocol lays it out, and nothing else is ever signed",
 }

@@ -237,6 +237,9 @@ type Basis struct {
 	// Present is set when there is something at all. Without it the other
 	// fields mean nothing.
 	Present bool
+	// Listings is set when listings are answered. Without it each item is
+	// asked for.
+	Listings bool
 	// Owners count when the receiver may give files away, SetID when it keeps
 	// setuid, setgid and sticky bits. Dirs counts the attributes of
 	// directories, and not only that there is one.

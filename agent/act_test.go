@@ -20,7 +20,7 @@ func stuck(t *testing.T, alpha, beta *host, g gates) mft.TransferID {
 	g.set(true)
 	id := alpha.copyTo(beta, beta.in+"/", "", big(t, alpha.out, "big", bigSize))
 	alpha.await(id, mft.StateRunning)
-	beta.await(id, mft.StateRunning)
+	beta.awaitIf(id, func(t mft.Transfer) bool { return t.State == mft.StateRunning && t.Moved.Bytes > 0 })
 	alpha.until("content at the gate", g.holding, func() any { return "passing" })
 	return id
 }
@@ -40,6 +40,15 @@ func untouched(t *testing.T, beta *host) {
 	beta.until("the destination", func() bool { return len(tree(t, beta.in)) == 0 }, func() any { return tree(t, beta.in) })
 }
 
+// showsPart checks that the row of a transfer that was stopped in the middle of
+// a file says how far it came.
+func showsPart(t *testing.T, row mft.Transfer) {
+	t.Helper()
+	if row.Totals.Items != 1 || row.Moved.Items != 0 || row.Moved.Bytes <= 0 {
+		t.Errorf("%s: %+v of %+v moved, want a part of one file", row.State, row.Moved, row.Totals)
+	}
+}
+
 func TestActWhileItMoves(t *testing.T) {
 	ctx := context.Background()
 	for _, tt := range []struct {
@@ -52,8 +61,8 @@ func TestActWhileItMoves(t *testing.T) {
 			if _, err := alpha.agent.Pause(ctx, id); err != nil {
 				t.Fatalf("Pause: %v", err)
 			}
-			alpha.await(id, mft.StatePaused)
-			beta.await(id, mft.StateWaiting)
+			showsPart(t, alpha.await(id, mft.StatePaused))
+			showsPart(t, beta.await(id, mft.StateWaiting))
 			if _, err := alpha.agent.Resume(ctx, id); err != nil {
 				t.Fatalf("Resume: %v", err)
 			}
@@ -62,7 +71,7 @@ func TestActWhileItMoves(t *testing.T) {
 			if _, err := beta.agent.Pause(ctx, id); err != nil {
 				t.Fatalf("Pause: %v", err)
 			}
-			beta.await(id, mft.StatePaused)
+			showsPart(t, beta.await(id, mft.StatePaused))
 			alpha.awaitIf(id, func(t mft.Transfer) bool { return t.State == mft.StateWaiting && t.Reason.Code == mft.CodePaused })
 			if _, err := beta.agent.Resume(ctx, id); err != nil {
 				t.Fatalf("Resume: %v", err)
@@ -75,6 +84,7 @@ func TestActWhileItMoves(t *testing.T) {
 			if _, err := alpha.agent.Cancel(ctx, id); err != nil {
 				t.Fatalf("Cancel: %v", err)
 			}
+			showsPart(t, alpha.await(id, mft.StateCancelled))
 		}, mft.StateCancelled},
 		{"cancel by the receiver", func(t *testing.T, alpha, beta *host, g gates, id mft.TransferID) {
 			if _, err := beta.agent.Cancel(ctx, id); err != nil {

@@ -18,6 +18,7 @@ import (
 	"mft.dev/mft/agent/arrival"
 	"mft.dev/mft/agent/config"
 	"mft.dev/mft/agent/notice"
+	"mft.dev/mft/agent/order"
 	"mft.dev/mft/agent/pairing"
 	"mft.dev/mft/agent/queue"
 	"mft.dev/mft/agent/trail"
@@ -53,6 +54,7 @@ type Agent struct {
 
 	journal  *journal.Journal
 	trail    *trail.Trail
+	book     order.Book
 	link     *link.Link
 	notices  *notice.Notices
 	channels map[string]*arrival.Watcher
@@ -104,6 +106,7 @@ func New(o Options) (*Agent, error) {
 	if a.Pairing, err = pairing.Open(pc); err != nil {
 		return nil, errors.Join(err, a.journal.Close())
 	}
+	a.book = order.Book{Journal: a.journal, Trail: a.trail, Now: a.now, Knows: a.Knows, Queue: a.enqueue}
 	a.link = a.Use(link.Config{Software: "mft/" + a.version, NextSequence: a.nextSequence, Handle: a.handle})
 	a.notices = notice.New(notice.Config{Journal: a.journal, Trail: a.trail, Link: a.link, Log: a.log})
 	for _, ch := range c.Channels {
@@ -111,7 +114,7 @@ func New(o Options) (*Agent, error) {
 			a.channels[ch.Name] = arrival.New(arrival.Config{
 				Channel: ch, When: when, Journal: a.journal, Trail: a.trail, Log: a.log, Now: a.now,
 				Plan: func(to mft.AgentName, o mft.Overwrite) (mft.Transfer, error) {
-					return a.newTransfer(mft.RoleSend, to, o)
+					return a.book.Draw(mft.RoleSend, to, o)
 				},
 				Placed: a.enqueue,
 			})

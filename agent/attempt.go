@@ -36,6 +36,17 @@ func (a *Agent) claim(ctx context.Context, peer mft.AgentName, id mft.TransferID
 	return at, nil
 }
 
+// counts returns what the attempt has found and moved of t, and whether it has
+// come to that.
+func (at *attempt) counts(t mft.Transfer) (totals, moved mft.Count, begun bool) {
+	totals, moved = at.meter.Snapshot()
+	begun = totals.Items > 0
+	if t.Role == mft.RoleReceive { // what was announced may be all that is known
+		totals.Items, totals.Bytes = max(totals.Items, t.Totals.Items), max(totals.Bytes, t.Totals.Bytes)
+	}
+	return totals, moved, begun
+}
+
 // poke has the dispatcher look again.
 func (a *Agent) poke() {
 	select {
@@ -176,8 +187,8 @@ func (a *Agent) work(ctx context.Context, peer mft.AgentName, e queue.Entry) {
 		return
 	}
 	if t.Role == mft.RoleSend {
-		receipt, err := a.send(at, t)
-		a.concludeSend(at, t, receipt, err)
+		receipt, signed, err := a.send(at, t)
+		a.concludeSend(at, t, receipt, signed, err)
 		return
 	}
 	a.concludeAsk(at, t, a.ask(at, t))
@@ -195,10 +206,13 @@ func (a *Agent) verdictOf(at *attempt, err error) queue.Verdict {
 // conclude writes what follows an attempt that did not succeed, and queues the
 // transfer if it is to be tried again.
 func (a *Agent) conclude(at *attempt, t mft.Transfer, v queue.Verdict) {
-	if v.State == "" {
+	totals, moved, begun := at.counts(t)
+	if v.State == "" { // whoever has ended the attempt writes what follows
+		if begun {
+			a.trail.Note(t.ID, func(tx *journal.Tx) error { return tx.SetProgress(t.ID, totals, moved) })
+		}
 		return
 	}
-	totals, moved := at.meter.Snapshot()
 	if moved.Bytes > t.Moved.Bytes || moved.Items > t.Moved.Items {
 		at.entry.Tries, at.entry.Waiting = -1, "" // it got further: patience begins anew
 		if v.Delay > queue.FirstDelay && v.Reason.Code != mft.CodePaused {
@@ -213,7 +227,7 @@ func (a *Agent) conclude(at *attempt, t mft.Transfer, v queue.Verdict) {
 			if err != nil || !ok || now.State.Terminal() {
 				return err
 			}
-			if totals.Items > 0 {
+			if begun {
 				if err := tx.SetProgress(t.ID, totals, moved); err != nil {
 					return err
 				}

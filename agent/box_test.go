@@ -18,6 +18,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/agent"
 	"mft.dev/mft/agent/config"
+	"mft.dev/mft/agent/order"
 	"mft.dev/mft/journal"
 )
 
@@ -159,7 +160,7 @@ func big(t *testing.T, dir, name string, n int) string {
 // copyTo orders one copy and returns its transfer.
 func (h *host) copyTo(to *host, path string, o mft.Overwrite, sources ...string) mft.TransferID {
 	h.t.Helper()
-	placed, err := h.agent.Copy(h.t.Context(), sources, []agent.Destination{{Agent: to.conf.Agent.Name, Path: path, Overwrite: o}})
+	placed, err := h.agent.Copy(h.t.Context(), sources, []order.Destination{{Agent: to.conf.Agent.Name, Path: path, Overwrite: o}})
 	if err != nil {
 		h.t.Fatalf("Copy(%q): %v", sources, err)
 	}

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"mft.dev/mft"
-	"mft.dev/mft/agent"
+	"mft.dev/mft/agent/order"
 )
 
 func TestCopy(t *testing.T) {
@@ -110,7 +110,7 @@ func TestCopyOverwrite(t *testing.T) {
 func TestCopyToSeveral(t *testing.T) {
 	alpha, beta := pairOf(t)
 	src := write(t, alpha.out, "a", "1")
-	placed, err := alpha.agent.Copy(t.Context(), []string{src}, []agent.Destination{
+	placed, err := alpha.agent.Copy(t.Context(), []string{src}, []order.Destination{
 		{Agent: "beta", Path: beta.in + "/x"}, {Agent: "nobody", Path: "/x"}, {Agent: "beta", Path: ""}, {Agent: "beta", Path: beta.in + "/y", Overwrite: "maybe"},
 	})
 	if err != nil {
@@ -141,7 +141,7 @@ func TestCopyRefusedAtOnce(t *testing.T) {
 		{"empty", "", mft.CodeBadPath},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := alpha.agent.Copy(t.Context(), []string{tt.source}, []agent.Destination{{Agent: "beta", Path: beta.in + "/"}})
+			_, err := alpha.agent.Copy(t.Context(), []string{tt.source}, []order.Destination{{Agent: "beta", Path: beta.in + "/"}})
 			if got := mft.CodeOf(err); got != tt.want {
 				t.Errorf("Copy(%q) = %v, want code %s", tt.source, err, tt.want)
 			}

@@ -98,11 +98,11 @@ func (s *stranger) say(conv *link.Conversation, kind protocol.Kind, body []byte)
 	if err := conv.Send(s.t.Context(), kind, body); err != nil {
 		s.t.Fatalf("Send: %v", err)
 	}
-	got, answer, err := conv.Receive(s.t.Context())
-	if err != nil || got != protocol.KindDecision {
-		s.t.Fatalf("Receive = %v, %v, want a decision", got, err)
+	answer, err := conv.Receive(s.t.Context())
+	if err != nil {
+		s.t.Fatalf("Receive: %v, want a decision", err)
 	}
-	d, err := protocol.ParseDecision(answer)
+	d, err := answer.Decision()
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -119,11 +119,12 @@ func (s *stranger) send(h *host, id mft.TransferID, path string) (mft.Receipt, e
 	defer src.Close()
 	conv := s.open(h, id)
 	defer conv.Close()
-	return sender.Run(s.t.Context(), conv, sender.Outgoing{
+	receipt, _, err := sender.Run(s.t.Context(), conv, sender.Outgoing{
 		Offer:   mft.Offer{Transfer: id, Destination: h.in + "/", Single: true, Overwrite: mft.OverwriteReplace},
 		Sources: []*scan.Source{src}, Meter: new(transfer.Meter),
 		Note: func(mft.EventKind, mft.Code, string) {},
 	})
+	return receipt, err
 }
 
 func TestOfferTwice(t *testing.T) {

@@ -46,8 +46,13 @@ func (a *Agent) handle(ctx context.Context, conv *link.Conversation) {
 	}
 }
 
-// answer sends a decision that is not for package receiver to send.
+// answer sends a decision that is not for package receiver to send. When ctx
+// has ended, what was decided may only be a consequence of that.
 func (a *Agent) answer(ctx context.Context, conv transfer.Conversation, d mft.Decision) error {
+	if err := context.Cause(ctx); err != nil {
+		transfer.Abort(ctx, conv, err)
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	if err := conv.Send(ctx, protocol.KindDecision, protocol.AppendDecision(nil, &d)); err != nil {

@@ -8,115 +8,18 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/agent/order"
 	"mft.dev/mft/agent/queue"
-	"mft.dev/mft/agent/source"
 	"mft.dev/mft/journal"
-	"mft.dev/mft/transfer"
 )
 
-// A Destination is one place a copy goes to. Overwrite may be empty, which is
-// mft.OverwriteReplace.
-type Destination struct {
-	Agent     mft.AgentName
-	Path      string
-	Overwrite mft.Overwrite
+// Copy makes one transfer of sources for each destination; see
+// order.Book.Copy.
+func (a *Agent) Copy(ctx context.Context, sources []string, to []order.Destination) ([]order.Placed, error) {
+	return a.book.Copy(ctx, sources, to)
 }
 
-// Placed is what became of one destination of a copy.
-type Placed struct {
-	Destination
-	Transfer mft.TransferID // zero when Err is set
-	Err      error
-}
-
-// Copy makes one transfer of sources for each destination. What is wrong with
-// one of them is in its Placed; an error means that there is no transfer at
-// all. The transfers are in the journal when Copy returns.
-//
-// Sources are absolute paths of this host and are opened once to see that
-// they are there. Errors: mft.CodeUsage, mft.CodeBadPath, and those of
-// scan.Open; for a destination mft.CodeUnknownPeer, mft.CodeBadPath,
-// mft.CodeUsage.
-func (a *Agent) Copy(ctx context.Context, list []string, to []Destination) ([]Placed, error) {
-	if len(list) == 0 || len(to) == 0 {
-		return nil, mft.Fail(mft.CodeUsage, "copy", "", errors.New("it needs a source and a destination"))
-	}
-	for _, path := range list {
-		if err := order.CheckLocal("copy", path); err != nil {
-			return nil, err
-		}
-	}
-	if err := source.Check(list); err != nil {
-		return nil, err
-	}
-	placed := make([]Placed, len(to))
-	var rows []mft.Transfer
-	for i, d := range to {
-		placed[i].Destination = d
-		t, err := a.newTransfer(mft.RoleSend, d.Agent, d.Overwrite)
-		if err == nil {
-			err = order.CheckRemote("copy", d.Path)
-		}
-		if err != nil {
-			placed[i].Err = err
-			continue
-		}
-		t.Sources, t.Destination = list, d.Path
-		placed[i].Transfer = t.ID
-		rows = append(rows, t)
-	}
-	if len(rows) == 0 {
-		return placed, nil
-	}
-	return placed, a.place(ctx, rows, "")
-}
-
-// Request makes a transfer that asks peer for the file, directory or pattern
-// path on its host, to land at into on this one; see mft.Offer.Destination.
-// Errors: mft.CodeUnknownPeer, mft.CodeBadPath, mft.CodeUsage.
-func (a *Agent) Request(ctx context.Context, peer mft.AgentName, path, into string, o mft.Overwrite) (mft.TransferID, error) {
-	t, err := a.newTransfer(mft.RoleReceive, peer, o)
-	if err != nil {
-		return mft.TransferID{}, err
-	}
-	if err := order.CheckRemote("request", path); err != nil {
-		return mft.TransferID{}, err
-	}
-	if err := order.CheckLocal("request", into); err != nil {
-		return mft.TransferID{}, err
-	}
-	if _, err := transfer.LandingFor(into); err != nil {
-		return mft.TransferID{}, err
-	}
-	t.Sources, t.Destination, t.Requested = []string{path}, into, true
-	return t.ID, a.place(ctx, []mft.Transfer{t}, "")
-}
-
-// newTransfer makes a row for a peer that is known.
-func (a *Agent) newTransfer(role mft.Role, peer mft.AgentName, o mft.Overwrite) (mft.Transfer, error) {
-	if !a.Knows(peer) {
-		return mft.Transfer{}, mft.Fail(mft.CodeUnknownPeer, "look up peer", string(peer), nil)
-	}
-	return order.New(role, peer, o, a.now())
-}
-
-// place makes rows durable and queues them.
-func (a *Agent) place(ctx context.Context, rows []mft.Transfer, detail string) error {
-	err := a.journal.Update(ctx, func(tx *journal.Tx) error {
-		for _, t := range rows {
-			if err := a.trail.Create(tx, t, mft.EventPlanned, detail); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	for _, t := range rows {
-		t.State = mft.StateQueued
-		a.enqueue(t)
-	}
-	return nil
+// Request makes a transfer that asks a peer for files; see order.Book.Request.
+func (a *Agent) Request(ctx context.Context, r order.Request) (mft.TransferID, error) {
+	return a.book.Request(ctx, r)
 }
 
 // Cancel ends a transfer, at the other end too as soon as it can be told.
@@ -179,7 +82,7 @@ func (a *Agent) Resume(ctx context.Context, id mft.TransferID) (mft.Transfer, er
 
 // Retry makes a new transfer like one that has ended, and returns it. It is
 // for the end that ordered the transfer. Errors: mft.CodeNotFound,
-// mft.CodeBadState, and those of Copy and Request.
+// mft.CodeBadState, and those of order.Book.Retry.
 func (a *Agent) Retry(ctx context.Context, id mft.TransferID) (mft.Transfer, error) {
 	old, err := a.find(ctx, id)
 	if err != nil {
@@ -194,15 +97,11 @@ func (a *Agent) Retry(ctx context.Context, id mft.TransferID) (mft.Transfer, err
 	case (old.Role == mft.RoleReceive) != old.Requested:
 		return fail("it was ordered on " + string(old.Peer) + ", which is where it can be retried")
 	}
-	t, err := a.newTransfer(old.Role, old.Peer, old.Overwrite)
+	again, err := a.book.Retry(ctx, old)
 	if err != nil {
-		return t, err
+		return old, err
 	}
-	t.Channel, t.Sources, t.Destination, t.Requested = old.Channel, old.Sources, old.Destination, old.Requested
-	if err := a.place(ctx, []mft.Transfer{t}, "retry of "+id.String()); err != nil {
-		return t, err
-	}
-	return a.find(ctx, t.ID)
+	return a.find(ctx, again)
 }
 
 // find returns the row of a transfer.

@@ -16,8 +16,9 @@ import (
 	"mft.dev/mft/transfer/sender"
 )
 
-// send makes one attempt at sending t.
-func (a *Agent) send(at *attempt, t mft.Transfer) (mft.Receipt, error) {
+// send makes one attempt at sending t. It returns the receipt, and the message
+// that proves it.
+func (a *Agent) send(at *attempt, t mft.Transfer) (mft.Receipt, *protocol.Envelope, error) {
 	place := source.Place{Grants: a.RequestGrants(t.Peer), Missing: func(err error) {
 		if at.entry.Tries == 0 {
 			a.trail.NoteOf(at.ID)(mft.EventItem, mft.CodeNotFound, err.Error())
@@ -28,18 +29,18 @@ func (a *Agent) send(at *attempt, t mft.Transfer) (mft.Receipt, error) {
 	}
 	src, err := source.Open(t, place)
 	if err != nil {
-		return mft.Receipt{}, err
+		return mft.Receipt{}, nil, err
 	}
 	defer src.Close()
 	conv, err := a.link.Open(at.Context, t.Peer, t.ID, t.Channel)
 	if err != nil {
-		return mft.Receipt{}, err
+		return mft.Receipt{}, nil, err
 	}
 	defer conv.Close()
 	at.reached = true
 	announced, err := src.Announced(at.Context)
 	if err != nil {
-		return mft.Receipt{}, err
+		return mft.Receipt{}, nil, err
 	}
 	offer := mft.Offer{
 		Transfer: t.ID, Sender: a.Name(), Recipient: t.Peer, Channel: t.Channel,
@@ -59,11 +60,11 @@ func (a *Agent) send(at *attempt, t mft.Transfer) (mft.Receipt, error) {
 }
 
 // lastTry is after how many attempts without progress a file that never stops
-// changing fails.
+// changing fails. The remedy of mft.CodeChanged tells of it.
 const lastTry = 4
 
 // concludeSend writes what follows an attempt at sending.
-func (a *Agent) concludeSend(at *attempt, t mft.Transfer, receipt mft.Receipt, err error) {
+func (a *Agent) concludeSend(at *attempt, t mft.Transfer, receipt mft.Receipt, signed *protocol.Envelope, err error) {
 	if err != nil {
 		v := a.verdictOf(at, err)
 		a.conclude(at, t, v)
@@ -72,16 +73,18 @@ func (a *Agent) concludeSend(at *attempt, t mft.Transfer, receipt mft.Receipt, e
 		}
 		return
 	}
-	totals, moved := at.meter.Snapshot()
-	if totals.Items == 0 { // an earlier attempt had delivered it
-		totals, moved = receipt.Received, receipt.Received
+	// What the meter counts may lag behind: the last words on the data
+	// connection are not waited for when the receipt is there.
+	totals, _, begun := at.counts(t)
+	if !begun { // an earlier attempt had delivered it
+		totals = receipt.Received
 		totals.Items += receipt.Failed
 	}
 	err = a.trail.Write(context.WithoutCancel(at.Context), t.ID, func(tx *journal.Tx) error {
-		if err := tx.SetProgress(t.ID, totals, moved); err != nil {
+		if err := tx.SetProgress(t.ID, totals, receipt.Received); err != nil {
 			return err
 		}
-		if err := tx.StoreReceipt(t.ID, receipt, nil); err != nil {
+		if err := tx.StoreReceipt(t.ID, receipt, protocol.AppendEnvelope(nil, signed)); err != nil {
 			return err
 		}
 		if err := a.trail.SetState(tx, t.ID, mft.StateDelivered, mft.Reason{}); err != nil {
@@ -122,14 +125,11 @@ func (a *Agent) ask(at *attempt, t mft.Transfer) error {
 	if err := conv.Send(ctx, protocol.KindRequest, protocol.AppendRequest(nil, &r)); err != nil {
 		return fmt.Errorf("sending the request: %w", err)
 	}
-	kind, body, err := conv.Receive(ctx)
+	e, err := conv.Receive(ctx)
 	if err != nil {
 		return fmt.Errorf("waiting for the answer to the request: %w", err)
 	}
-	if kind != protocol.KindDecision {
-		return mft.Fail(mft.CodeProtocol, "ask for files", "", fmt.Errorf("a %v came where a decision was due", kind))
-	}
-	d, err := protocol.ParseDecision(body)
+	d, err := e.Decision()
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"mft.dev/mft"
-	"mft.dev/mft/agent"
+	"mft.dev/mft/agent/order"
 )
 
 func TestPairing(t *testing.T) {
@@ -66,7 +66,7 @@ func TestRemovePeer(t *testing.T) {
 	if err := alpha.agent.RemovePeer(t.Context(), "beta"); mft.CodeOf(err) != mft.CodeUnknownPeer {
 		t.Errorf("second RemovePeer = %v, want code %s", err, mft.CodeUnknownPeer)
 	}
-	placed, err := alpha.agent.Copy(t.Context(), []string{filepath.Join(alpha.out, "a")}, []agent.Destination{{Agent: "beta", Path: "/x"}})
+	placed, err := alpha.agent.Copy(t.Context(), []string{filepath.Join(alpha.out, "a")}, []order.Destination{{Agent: "beta", Path: "/x"}})
 	if err != nil || mft.CodeOf(placed[0].Err) != mft.CodeUnknownPeer {
 		t.Errorf("Copy to a removed peer = %+v, %v, want code %s", placed, err, mft.CodeUnknownPeer)
 	}

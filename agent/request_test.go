@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/order"
 )
 
 func TestRequest(t *testing.T) {
@@ -27,7 +28,7 @@ func TestRequest(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			into := t.TempDir()
-			id, err := beta.agent.Request(t.Context(), "alpha", tt.path, into+tt.into, "")
+			id, err := beta.agent.Request(t.Context(), order.Request{Agent: "alpha", Path: tt.path, Into: into + tt.into})
 			if err != nil {
 				t.Fatalf("Request: %v", err)
 			}
@@ -48,7 +49,7 @@ func TestRequest(t *testing.T) {
 
 func TestRequestTellsItsStory(t *testing.T) {
 	alpha, beta := pairOf(t)
-	id, err := beta.agent.Request(t.Context(), "alpha", write(t, alpha.out, "a", "1"), t.TempDir()+"/", "")
+	id, err := beta.agent.Request(t.Context(), order.Request{Agent: "alpha", Path: write(t, alpha.out, "a", "1"), Into: t.TempDir() + "/"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +78,7 @@ func TestRequestRefused(t *testing.T) {
 		{"nothing there", alpha.out + "/none", mft.CodeNotFound},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			id, err := beta.agent.Request(t.Context(), "alpha", tt.path, t.TempDir()+"/", "")
+			id, err := beta.agent.Request(t.Context(), order.Request{Agent: "alpha", Path: tt.path, Into: t.TempDir() + "/"})
 			if err != nil {
 				t.Fatalf("Request: %v", err)
 			}
@@ -89,7 +90,7 @@ func TestRequestRefused(t *testing.T) {
 	}
 	t.Run("through a link", func(t *testing.T) {
 		into := t.TempDir()
-		id, err := beta.agent.Request(t.Context(), "alpha", alpha.out+"/link/", into+"/", "")
+		id, err := beta.agent.Request(t.Context(), order.Request{Agent: "alpha", Path: alpha.out + "/link/", Into: into + "/"})
 		if err != nil {
 			t.Fatalf("Request: %v", err)
 		}
@@ -98,10 +99,10 @@ func TestRequestRefused(t *testing.T) {
 			t.Errorf("state = %s, delivered %v, want that no link is followed", got.State, tree(t, into))
 		}
 	})
-	if _, err := beta.agent.Request(t.Context(), "nobody", "/x", "/tmp/", ""); mft.CodeOf(err) != mft.CodeUnknownPeer {
+	if _, err := beta.agent.Request(t.Context(), order.Request{Agent: "nobody", Path: "/x", Into: "/tmp/"}); mft.CodeOf(err) != mft.CodeUnknownPeer {
 		t.Errorf("Request of a stranger = %v, want code %s", err, mft.CodeUnknownPeer)
 	}
-	if _, err := beta.agent.Request(t.Context(), "alpha", alpha.out+"/a", "relative", ""); mft.CodeOf(err) != mft.CodeBadPath {
+	if _, err := beta.agent.Request(t.Context(), order.Request{Agent: "alpha", Path: alpha.out + "/a", Into: "relative"}); mft.CodeOf(err) != mft.CodeBadPath {
 		t.Errorf("Request into a relative path = %v, want code %s", err, mft.CodeBadPath)
 	}
 }
@@ -111,7 +112,7 @@ func TestRequestWhileAway(t *testing.T) {
 	src := write(t, alpha.out, "a", "1")
 	alpha.stop()
 	into := t.TempDir()
-	id, err := beta.agent.Request(t.Context(), "alpha", src, into+"/", "")
+	id, err := beta.agent.Request(t.Context(), order.Request{Agent: "alpha", Path: src, Into: into + "/"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +139,7 @@ func TestRequestCancelled(t *testing.T) {
 			alpha, beta, g := gatedPair(t)
 			g.set(true)
 			into := t.TempDir()
-			id, err := beta.agent.Request(t.Context(), "alpha", big(t, alpha.out, "big", bigSize), into+"/", "")
+			id, err := beta.agent.Request(t.Context(), order.Request{Agent: "alpha", Path: big(t, alpha.out, "big", bigSize), Into: into + "/"})
 			if err != nil {
 				t.Fatal(err)
 			}

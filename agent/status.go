@@ -81,12 +81,9 @@ func (a *Agent) live(t mft.Transfer) (mft.Transfer, float64) {
 	if at == nil || (t.State != mft.StateRunning && t.State != mft.StateVerifying) {
 		return t, 0
 	}
-	totals, moved := at.meter.Snapshot()
-	if totals.Items == 0 {
+	totals, moved, begun := at.counts(t)
+	if !begun {
 		return t, 0
-	}
-	if t.Role == mft.RoleReceive { // what was announced may be all that is known
-		totals.Items, totals.Bytes = max(totals.Items, t.Totals.Items), max(totals.Bytes, t.Totals.Bytes)
 	}
 	t.Totals, t.Moved = totals, moved
 	if d := a.now().Sub(at.began).Seconds(); d > 0 {
@@ -105,6 +102,9 @@ func (a *Agent) TransferEvents(ctx context.Context, id mft.TransferID) ([]mft.Ev
 func (a *Agent) Events(ctx context.Context, after int64, limit int) ([]mft.Event, error) {
 	return a.journal.Events(ctx, after, limit)
 }
+
+// NewestEvent returns the Seq of the last event.
+func (a *Agent) NewestEvent() int64 { return a.journal.Newest() }
 
 // AwaitEvents blocks until there is an event with Seq > after.
 func (a *Agent) AwaitEvents(ctx context.Context, after int64) error {

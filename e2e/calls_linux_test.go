@@ -16,9 +16,10 @@ import (
 )
 
 // TestEveryCall strikes at each system call that changes a file during the
-// delivery of a tree of three files: at each one in a new delivery, until a
-// delivery has fewer calls than that. Whatever was struck, the tree appears
-// once, whole, and both ends end up with a transfer that is done.
+// delivery of five files, two of them in a new directory: at each one in a new
+// delivery, until a delivery has fewer calls than that. Whatever was struck,
+// each file appears once, whole, the directory with all that is in it, and
+// both ends end up with a transfer that is done.
 func TestEveryCall(t *testing.T) {
 	needs(t, canTrace, "the tracer does not know this machine")
 	for _, tt := range []struct {
@@ -110,7 +111,11 @@ func (d *delivery) strikeAt(n int) bool {
 	}
 
 	keepUp := d.keepUp(n)
-	id, err := order(d.from, d.to, d.tree(n))
+	give := order
+	if d.struck == d.from && d.spec.Strike != strikeKill {
+		give = insist
+	}
+	id, err := give(d.from, d.to, d.tree(n))
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -135,18 +140,19 @@ func (d *delivery) strikeAt(n int) bool {
 	return slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, " <- ") })
 }
 
-// tree makes the three files of delivery n: an empty one, a small one, and one
-// that is staged and flushed by itself.
+// tree makes the files of delivery n, and names what is in their directory: an
+// empty file, a small one and one that is flushed by itself go to their names
+// one by one, and one in a directory of its own goes there with that.
 func (d *delivery) tree(n int) string {
-	top := fmt.Sprintf("call%04d", n)
-	if err := os.MkdirAll(filepath.Join(d.from.Out(), top, "sub"), 0o755); err != nil {
-		d.t.Fatal(err)
+	top := filepath.Join(d.from.Out(), fmt.Sprintf("call%04d", n))
+	for name, size := range map[string]int64{".empty": 0, ".small": 5000, ".big": 600 << 10, ".dir/sub/small": 4000, ".dir/big": 300 << 10} {
+		rel := fmt.Sprintf("%04d", n) + name
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(top, rel)), 0o755); err != nil {
+			d.t.Fatal(err)
+		}
+		d.ledger.add(rel, fill(d.t, filepath.Join(top, rel), size, d.rnd))
 	}
-	for name, size := range map[string]int64{"empty": 0, "small": 5000, "sub/big": 600 << 10} {
-		rel := filepath.Join(top, name)
-		d.ledger.add(rel, fill(d.t, filepath.Join(d.from.Out(), rel), size, d.rnd))
-	}
-	return filepath.Join(d.from.Out(), top)
+	return top + "/"
 }
 
 // keepUp starts the struck agent again whenever it has died, until the

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -171,6 +174,9 @@ func (s *stream) settle(t *testing.T) {
 		known := map[mft.TransferID]bool{}
 		for _, tr := range all {
 			known[tr.ID] = true
+			if !s.channel && !slices.Contains(s.orders, tr.ID) {
+				t.Errorf("%s: transfer %s of %q was not ordered", h.Name, tr.ID, tr.Sources)
+			}
 			tr, err := h.watch(tr.ID, func(tr localapi.Transfer) bool { return tr.State.Terminal() })
 			if err != nil {
 				t.Fatal(err) // one says enough
@@ -187,45 +193,67 @@ func (s *stream) settle(t *testing.T) {
 	}
 }
 
-// order has one source sent, by a command that is tried until it is certain
-// that the agent has taken the order: an agent that is killed between taking
-// an order and confirming it leaves a command that failed and a transfer.
+// order has one source sent by a command. Should the agent be killed while it
+// takes the order, that is for the command to mend: the order is lost only if
+// the agent was not there from the start, which has a status of its own, and
+// it is unknown only if the agent stays away, which has another.
 func order(from, to *host, source string) (mft.TransferID, error) {
-	ctx, cancel := patient()
-	defer cancel()
-	again := time.NewTicker(10 * time.Millisecond)
-	defer again.Stop()
-	var last error
-	for {
-		id, err := ordered(ctx, from, source)
-		if err == nil && id.IsZero() {
-			var out string
-			out, err = from.run("copy", "--detach", source, "--dest-agent", string(to.Name), "--dest-path", to.In()+"/")
-			if err == nil {
-				return mft.ParseTransferID(strings.TrimSpace(out))
-			}
-		} else if err == nil {
-			return id, nil
-		}
-		last = err
-		select {
-		case <-ctx.Done():
-			return mft.TransferID{}, fmt.Errorf("ordering %s: %w", source, last)
-		case <-again.C:
-		}
-	}
+	return place(from, to, source, "", func(status int) bool { return status == statusNotRunning })
 }
 
-// ordered returns the transfer of source if the agent knows one.
-func ordered(ctx context.Context, h *host, source string) (mft.TransferID, error) {
-	all, err := h.api().Transfers(ctx, localapi.Filter{Role: mft.RoleSend, Limit: 200})
+// insist is order for an agent whose system calls may fail: it gives the order
+// again until there is no complaint.
+func insist(from, to *host, source string) (mft.TransferID, error) {
+	id, err := from.run("transfer", "id")
 	if err != nil {
-		return mft.TransferID{}, errors.Join(errors.New("asking what was ordered"), err)
+		return mft.TransferID{}, err
 	}
-	for _, tr := range all {
-		if len(tr.Sources) == 1 && tr.Sources[0] == source {
-			return tr.ID, nil
+	return place(from, to, source, strings.TrimSpace(id), func(int) bool { return true })
+}
+
+// What a command ends with that gives an order.
+const (
+	statusNotRunning = 3 // nothing was taken
+	statusNoAnswer   = 9 // the agent may have taken the transfer that is named
+)
+
+// named finds the transfer that a command names.
+var named = regexp.MustCompile(`transfer ([0-9a-f-]{36})`)
+
+// place types the command of one order, with an id unless that is empty, for as
+// long as again says so of its status.
+func place(from, to *host, source, id string, again func(status int) bool) (mft.TransferID, error) {
+	ctx, cancel := patient()
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		args := []string{"copy", "--detach", source, "--dest-agent", string(to.Name), "--dest-path", to.In() + "/"}
+		if id != "" {
+			args = append(args, "--id", id)
+		}
+		out, err := from.run(args...)
+		if err == nil {
+			return mft.ParseTransferID(strings.TrimSpace(out))
+		}
+		var ended *exec.ExitError
+		if !errors.As(err, &ended) {
+			return mft.TransferID{}, err
+		}
+		switch status := ended.ExitCode(); {
+		case status == statusNoAnswer:
+			m := named.FindStringSubmatch(err.Error())
+			if m == nil {
+				return mft.TransferID{}, fmt.Errorf("the order is not named: %w", err)
+			}
+			id = m[1]
+		case !again(status):
+			return mft.TransferID{}, err
+		}
+		select {
+		case <-ctx.Done():
+			return mft.TransferID{}, fmt.Errorf("ordering %s: %w", source, err)
+		case <-tick.C:
 		}
 	}
-	return mft.TransferID{}, nil
 }

@@ -108,6 +108,14 @@ func (j *Journal) announce(newest int64) {
 	}
 }
 
+// Newest returns the Seq of the last event that was appended, 0 before the
+// first.
+func (j *Journal) Newest() int64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.newest
+}
+
 // Wait blocks until an event with Seq > after is committed and returns nil.
 // Its error wraps ctx.Err() when ctx is done first, with code CodeTimeout or
 // CodeCancelled, and has code CodeJournal when the journal is closed first.

@@ -138,8 +138,8 @@ func (j *Journal) Partials(ctx context.Context, id mft.TransferID) ([]Partial, e
 	return out, nil
 }
 
-// Receipt returns the receipt of a transfer with the signed envelope that
-// carries it, and whether there is one.
+// Receipt returns the receipt of a transfer, the signed envelope that was stored
+// with it, and whether there is one.
 func (j *Journal) Receipt(ctx context.Context, id mft.TransferID) (r mft.Receipt, envelope []byte, ok bool, err error) {
 	var named, detail, manifest []byte
 	ok, err = j.db.Row(ctx, "reading a receipt", `SELECT named, receipts.code, receipts.detail, items, bytes, failed, manifest, envelope

@@ -126,8 +126,9 @@ func (tx *Tx) DropPartial(id mft.TransferID, key [16]byte) error {
 	return err
 }
 
-// StoreReceipt stores the receipt of a transfer and the signed envelope that
-// carries it, in place of an earlier one.
+// StoreReceipt stores the receipt of a transfer, in place of an earlier one,
+// and at the sender the signed envelope that carried it, in its wire form. The
+// receiver signs anew whenever it sends its receipt, and stores nil.
 func (tx *Tx) StoreReceipt(id mft.TransferID, r mft.Receipt, envelope []byte) error {
 	const doing = "store a receipt"
 	n, err := tx.number(doing, id)

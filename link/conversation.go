@@ -13,8 +13,8 @@ import (
 )
 
 // A Conversation is the exchange about one attempt of one transfer. It ends
-// when it is closed or its control connection breaks. Methods may be called
-// concurrently.
+// when it is closed, when the peer sends an Abort, or when its control
+// connection breaks. Methods may be called concurrently.
 type Conversation struct {
 	conn     *control
 	transfer mft.TransferID
@@ -22,7 +22,7 @@ type Conversation struct {
 	opening  atomic.Pointer[protocol.Envelope]
 	data     dataSide
 
-	inbox chan message
+	inbox chan *protocol.Envelope
 	done  chan struct{} // closed when the conversation is over
 
 	mu    sync.Mutex
@@ -33,15 +33,10 @@ type Conversation struct {
 	key     attempt
 }
 
-type message struct {
-	kind protocol.Kind
-	body []byte
-}
-
 func newConversation(c *control, id mft.TransferID, channel string) *Conversation {
 	return &Conversation{
 		conn: c, transfer: id, channel: channel,
-		inbox: make(chan message, inboxSize), done: make(chan struct{}),
+		inbox: make(chan *protocol.Envelope, inboxSize), done: make(chan struct{}),
 		data: newDataSide(),
 	}
 }
@@ -112,32 +107,32 @@ func (c *Conversation) seal(ctx context.Context, e *protocol.Envelope) ([]byte, 
 	return wire, err
 }
 
-// Receive returns kind and body of the next envelope from the peer, verified.
-// What came before the conversation ended is returned first. Errors:
-// mft.CodeDisconnected when the control connection is gone, mft.CodeCancelled
-// after Close, mft.CodeBusy when more came than was read, the code of an
+// Receive returns the next envelope from the peer, verified. What came before
+// the conversation ended is returned first. Errors:
+// mft.CodeDisconnected when the control connection is gone, the peer's own code
+// after its Abort, mft.CodeCancelled after Close, mft.CodeBusy when more came than was read, the code of an
 // answer that could not be accepted (mft.CodeExpired, mft.CodeProtocol), and
 // mft.CodeTimeout or mft.CodeCancelled when ctx ends.
-func (c *Conversation) Receive(ctx context.Context) (protocol.Kind, []byte, error) {
+func (c *Conversation) Receive(ctx context.Context) (*protocol.Envelope, error) {
 	select {
-	case m := <-c.inbox:
-		return m.kind, m.body, nil
+	case e := <-c.inbox:
+		return e, nil
 	case <-c.done:
 		select {
-		case m := <-c.inbox:
-			return m.kind, m.body, nil
+		case e := <-c.inbox:
+			return e, nil
 		default:
-			return 0, nil, c.why()
+			return nil, c.why()
 		}
 	case <-ctx.Done():
-		return 0, nil, transport.Interrupted("wait for peer "+string(c.Peer()), ctx)
+		return nil, transport.Interrupted("wait for peer "+string(c.Peer()), ctx)
 	}
 }
 
 // deliver puts an envelope into the inbox. It never waits.
-func (c *Conversation) deliver(kind protocol.Kind, body []byte) {
+func (c *Conversation) deliver(e *protocol.Envelope) {
 	select {
-	case c.inbox <- message{kind, body}:
+	case c.inbox <- e:
 	default:
 		c.end(mft.Fail(mft.CodeBusy, "hear peer", string(c.Peer()), errors.New("more came than was read")))
 	}

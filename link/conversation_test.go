@@ -94,7 +94,7 @@ func TestContextIsObeyed(t *testing.T) {
 	a, _ := converse(t, erp, ledger, transferID(1))
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_, _, err := a.Receive(ctx)
+	_, err := a.Receive(ctx)
 	wantCode(t, "Receive", err, mft.CodeCancelled)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("Receive: %v, want it to wrap the cause", err)
@@ -166,9 +166,9 @@ func TestManyConversations(t *testing.T) {
 			if err := c.Send(within(t), protocol.KindOffer, fmt.Appendf(nil, "%d", i)); err != nil {
 				t.Errorf("Send: %v", err)
 			}
-			kind, body, err := c.Receive(within(t))
-			if err != nil || kind != protocol.KindDecision || string(body) != fmt.Sprint(i) {
-				t.Errorf("Receive = %v, %s, %v, want the answer to %d", kind, body, err, i)
+			e, err := c.Receive(within(t))
+			if err != nil || e.Kind != protocol.KindDecision || string(e.Body) != fmt.Sprint(i) {
+				t.Errorf("Receive = %+v, %v, want the answer to %d", e, err, i)
 			}
 		})
 		all.Go(func() {
@@ -289,7 +289,7 @@ func TestServeWaitsForHandlers(t *testing.T) {
 		c.Handle = func(ctx context.Context, c *Conversation) {
 			close(began)
 			<-ctx.Done()
-			if _, _, err := c.Receive(context.Background()); mft.CodeOf(err) != mft.CodeDisconnected {
+			if _, err := c.Receive(context.Background()); mft.CodeOf(err) != mft.CodeDisconnected {
 				t.Errorf("Receive while stopping: %v", err)
 			}
 			close(returned)
@@ -312,7 +312,7 @@ func TestServeWaitsForHandlers(t *testing.T) {
 	default:
 		t.Error("Serve returned before Handle")
 	}
-	_, _, err = c.Receive(within(t))
+	_, err = c.Receive(within(t))
 	wantCode(t, "Receive at the peer", err, mft.CodeDisconnected)
 }
 

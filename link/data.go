@@ -105,9 +105,10 @@ func (c *Conversation) within(ctx context.Context, limit time.Duration) (context
 
 // stopped says why an attempt to open a data connection was given up.
 func (c *Conversation) stopped(ctx context.Context) error {
-	cause := context.Cause(ctx)
-	if mft.CodeOf(cause) != mft.CodeOther {
-		return cause // the conversation ended
+	select {
+	case <-c.done:
+		return c.why()
+	default:
 	}
 	return transport.Interrupted("open data connection to "+string(c.Peer()), ctx)
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -300,4 +301,64 @@ func TestControlDialsWhereTheControlConnectionWent(t *testing.T) {
 	}
 	got := next(t, "OpenData", openData(t, dials, waits.DataKey()))
 	wantCode(t, "OpenData", got.err, mft.CodeUnreachable)
+}
+
+// An end that dials in vain says so, and the other does not wait any longer.
+func TestAbortEndsTheWait(t *testing.T) {
+	abort := func(t *testing.T, c *Conversation, code mft.Code, detail string) {
+		t.Helper()
+		f := protocol.Failure{Code: code, Detail: detail}
+		send(t, c, protocol.KindAbort, string(protocol.AppendFailure(nil, &f)))
+	}
+	t.Run("of the end that was dialled", func(t *testing.T) {
+		erp, ledger := pair(t)
+		dials, waits := converse(t, erp, ledger, transferID(1))
+		erp.dial = func(context.Context, string) (net.Conn, error) { return nil, io.ErrUnexpectedEOF }
+		waiting := openData(t, waits, dials.DataKey())
+		until(t, func() bool { return expects(ledger, waits) })
+		wantCode(t, "OpenData", next(t, "OpenData", openData(t, dials, waits.DataKey())).err, mft.CodeUnreachable)
+		abort(t, dials, mft.CodeUnreachable, "the firewall")
+		got := next(t, "OpenData of the other end", waiting)
+		wantCode(t, "OpenData of the other end", got.err, mft.CodeUnreachable)
+		if got.err == nil || !strings.Contains(got.err.Error(), "the firewall") {
+			t.Errorf("OpenData of the other end: %v, want what the peer said", got.err)
+		}
+		wantCode(t, "Send", waits.Send(within(t), protocol.KindDecision, nil), mft.CodeUnreachable)
+	})
+	t.Run("of the end that dials", func(t *testing.T) {
+		erp, ledger := pair(t)
+		dials, waits := converse(t, erp, ledger, transferID(1))
+		dialling := openData(t, dials, waits.DataKey())
+		until(t, func() bool { return ledger.data.Asked(serverName(waits.transfer, waits.Opening().Nonce)) })
+		abort(t, waits, mft.CodeNoSpace, "full")
+		wantCode(t, "OpenData", next(t, "OpenData", dialling).err, mft.CodeNoSpace)
+	})
+}
+
+func TestAbort(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		body []byte
+		want mft.Code
+	}{
+		{"with a reason", protocol.AppendFailure(nil, &protocol.Failure{Code: mft.CodeChanged, Detail: "again"}), mft.CodeChanged},
+		{"with a reason of its own", protocol.AppendFailure(nil, &protocol.Failure{Code: mft.CodeOther}), mft.CodeOther},
+		{"without a reason", protocol.AppendFailure(nil, &protocol.Failure{}), mft.CodeProtocol},
+		{"of nonsense", []byte("?"), mft.CodeProtocol},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			erp, ledger := pair(t)
+			a, b := converse(t, erp, ledger, transferID(1))
+			other, otherAtLedger := converse(t, erp, ledger, transferID(2))
+			send(t, b, protocol.KindDecision, "first")
+			send(t, b, protocol.KindAbort, string(tt.body))
+			receive(t, a, protocol.KindDecision, "first")
+			receiveCode(t, a, tt.want)
+			_, err := a.OpenData(within(t), [32]byte{1})
+			wantCode(t, "OpenData", err, tt.want)
+			// The connection and its other conversations go on.
+			send(t, otherAtLedger, protocol.KindDecision, "yes")
+			receive(t, other, protocol.KindDecision, "yes")
+		})
+	}
 }

@@ -95,11 +95,26 @@ func (c *control) answered(e *protocol.Envelope, late error) {
 	if late == nil {
 		late = e.CheckAnswer(conv.Opening())
 	}
+	if late == nil && e.Kind == protocol.KindAbort {
+		late = aborted(e)
+	}
 	if late != nil {
 		conv.end(late)
 		return
 	}
-	conv.deliver(e.Kind, e.Body)
+	conv.deliver(e)
+}
+
+// aborted says why the peer has given up the attempt.
+func aborted(e *protocol.Envelope) error {
+	f, err := protocol.ParseFailure(e.Body)
+	if err != nil {
+		return err
+	}
+	if f.Code.OK() {
+		f.Code = mft.CodeProtocol // that is no reason
+	}
+	return mft.Fail(f.Code, "talk to peer", string(e.Sender), fmt.Errorf("it gave the attempt up: %s", f.Detail))
 }
 
 // sign completes an envelope with what this connection and this moment say,

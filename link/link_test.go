@@ -214,14 +214,14 @@ func send(t *testing.T, c *Conversation, kind protocol.Kind, body string) {
 
 func receive(t *testing.T, c *Conversation, kind protocol.Kind, body string) {
 	t.Helper()
-	gotKind, gotBody, err := c.Receive(within(t))
-	if err != nil || gotKind != kind || string(gotBody) != body {
-		t.Errorf("Receive = %v, %q, %v, want %v, %q", gotKind, gotBody, err, kind, body)
+	e, err := c.Receive(within(t))
+	if err != nil || e.Kind != kind || string(e.Body) != body {
+		t.Errorf("Receive = %+v, %v, want %v, %q", e, err, kind, body)
 	}
 }
 
 func receiveCode(t *testing.T, c *Conversation, want mft.Code) {
 	t.Helper()
-	_, _, err := c.Receive(within(t))
+	_, err := c.Receive(within(t))
 	wantCode(t, "Receive", err, want)
 }

@@ -59,7 +59,7 @@ func TestPageIsTrue(t *testing.T) {
 func kindTable() string {
 	var b strings.Builder
 	b.WriteString("\n| kind | name | opens a conversation |\n|---|---|---|\n")
-	for k := KindOffer; k <= KindCancel; k++ {
+	for k := KindOffer; k <= KindAbort; k++ {
 		opens := "no"
 		if k.Opens() {
 			opens = "yes"

@@ -20,11 +20,12 @@ const (
 	KindSeal
 	KindReceipt
 	KindCancel
+	KindAbort // its body is that of a FrameFail
 )
 
 var kindNames = [...]string{
 	KindOffer: "offer", KindDecision: "decision", KindRequest: "request",
-	KindSeal: "seal", KindReceipt: "receipt", KindCancel: "cancel",
+	KindSeal: "seal", KindReceipt: "receipt", KindCancel: "cancel", KindAbort: "abort",
 }
 
 // String returns the kind's name in lower case.
@@ -109,7 +110,7 @@ func ParseEnvelope(b []byte) (*Envelope, error) {
 		c.FailWith(mft.CodeVersion, fmt.Errorf("version: %d, and this end speaks %d", e.Version, Version))
 	}
 	e.Kind = Kind(c.U8("kind"))
-	if e.Kind < KindOffer || e.Kind > KindCancel {
+	if e.Kind < KindOffer || e.Kind > KindAbort {
 		c.Fail("kind", "%d is none", uint8(e.Kind))
 	}
 	c.Fixed("transfer", e.Transfer[:])
@@ -149,22 +150,23 @@ func (e *Envelope) CheckTimes(now time.Time) error {
 	return nil
 }
 
-// CheckAnswer checks that e answers opening: a Decision answers an Offer or a
-// Request, a Seal follows an Offer of the same sender, a Receipt answers an
-// Offer; transfer and nonce are the same, the agents are the same two. The
-// error has CodeProtocol. Signatures are not looked at.
+// CheckAnswer checks that e answers opening: a Decision or an Abort answers an
+// Offer or a Request, a Receipt an Offer; a Seal or an Abort follows an Offer
+// of the same sender; transfer and nonce are the same, the agents are the same
+// two. The error has CodeProtocol. Signatures are not looked at.
 func (e *Envelope) CheckAnswer(opening *Envelope) error {
 	misfit := func(why string, args ...any) error {
 		return mft.Fail(mft.CodeProtocol, fmt.Sprintf("match %v to %v", e.Kind, opening.Kind), "", fmt.Errorf(why, args...))
 	}
-	from, to := opening.Recipient, opening.Sender
 	switch {
-	case e.Kind == KindDecision && (opening.Kind == KindOffer || opening.Kind == KindRequest):
-	case e.Kind == KindReceipt && opening.Kind == KindOffer:
-	case e.Kind == KindSeal && opening.Kind == KindOffer:
-		from, to = to, from
+	case opening.Kind == KindOffer && !e.Kind.Opens():
+	case opening.Kind == KindRequest && (e.Kind == KindDecision || e.Kind == KindAbort):
 	default:
 		return misfit("the one does not answer the other")
+	}
+	from, to := opening.Recipient, opening.Sender
+	if e.Kind == KindSeal || (e.Kind == KindAbort && e.Sender == opening.Sender && opening.Kind == KindOffer) {
+		from, to = to, from
 	}
 	switch {
 	case e.Transfer != opening.Transfer:

@@ -107,7 +107,7 @@ func TestParseEnvelopeRefuses(t *testing.T) {
 		"version 0":            {func(e *Envelope) { e.Version = 0 }, mft.CodeVersion, "version"},
 		"a later version":      {func(e *Envelope) { e.Version = 2 }, mft.CodeVersion, "version"},
 		"kind 0":               {func(e *Envelope) { e.Kind = 0 }, mft.CodeProtocol, "kind"},
-		"kind 7":               {func(e *Envelope) { e.Kind = 7 }, mft.CodeProtocol, "kind"},
+		"kind 8":               {func(e *Envelope) { e.Kind = 8 }, mft.CodeProtocol, "kind"},
 		"no transfer":          {func(e *Envelope) { e.Transfer = mft.TransferID{} }, mft.CodeProtocol, "transfer"},
 		"no sender":            {func(e *Envelope) { e.Sender = "" }, mft.CodeProtocol, "sender"},
 		"a sender's capitals":  {func(e *Envelope) { e.Sender = "ERP" }, mft.CodeProtocol, "sender"},
@@ -208,6 +208,13 @@ func TestCheckAnswer(t *testing.T) {
 		"decision to request":        {KindRequest, KindDecision, swap, ""},
 		"receipt to offer":           {KindOffer, KindReceipt, swap, ""},
 		"seal after offer":           {KindOffer, KindSeal, same, ""},
+		"abort by the receiver":      {KindOffer, KindAbort, swap, ""},
+		"abort by the offerer":       {KindOffer, KindAbort, same, ""},
+		"abort to request":           {KindRequest, KindAbort, swap, ""},
+		"abort by the requester":     {KindRequest, KindAbort, same, "sender"},
+		"abort of a cancel":          {KindCancel, KindAbort, same, "does not answer"},
+		"a third agent aborts":       {KindOffer, KindAbort, func(e *Envelope) { e.Sender = "mallory" }, "sender"},
+		"another attempt's abort":    {KindOffer, KindAbort, func(e *Envelope) { e.Nonce[3]++ }, "nonce"},
 		"decision by the offerer":    {KindOffer, KindDecision, same, "sender"},
 		"receipt by the offerer":     {KindOffer, KindReceipt, same, "sender"},
 		"seal by the receiver":       {KindOffer, KindSeal, swap, "sender"},
@@ -241,8 +248,8 @@ func TestKinds(t *testing.T) {
 		opens bool
 	}{
 		KindOffer: {"offer", true}, KindDecision: {"decision", false}, KindRequest: {"request", true},
-		KindSeal: {"seal", false}, KindReceipt: {"receipt", false}, KindCancel: {"cancel", true},
-		0: {"kind 0", false}, 7: {"kind 7", false},
+		KindSeal: {"seal", false}, KindReceipt: {"receipt", false}, KindCancel: {"cancel", true}, KindAbort: {"abort", false},
+		0: {"kind 0", false}, 8: {"kind 8", false},
 	} {
 		if k.String() != want.name || k.Opens() != want.opens {
 			t.Errorf("Kind(%d): %q opens=%t, want %q opens=%t", uint8(k), k.String(), k.Opens(), want.name, want.opens)

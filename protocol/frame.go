@@ -32,7 +32,7 @@ const (
 // The frames that a receiver writes.
 const (
 	FrameWant      FrameKind = 32 // AppendWant, repeated
-	FrameCommitted FrameKind = 33 // AppendRange, repeated: durable under the final name
+	FrameCommitted FrameKind = 33 // AppendRange, repeated: what is left to be done about them is the receiver's own
 	FrameItemFail  FrameKind = 34 // AppendItemFail: it will not be delivered in this attempt
 	FrameAnswers   FrameKind = 35 // AppendAnswers, repeated: what is to follow on listings
 )
@@ -238,7 +238,7 @@ func (r *FrameReader) Read(p []byte) (int, error) {
 	return 0, r.fail(err)
 }
 
-// A Failure ends an attempt.
+// A Failure ends an attempt: the payload of a FrameFail, the body of an Abort.
 type Failure struct {
 	Code   mft.Code
 	Detail string
@@ -249,7 +249,7 @@ func AppendFailure(b []byte, f *Failure) []byte { return wire.AppendReason(b, f.
 
 // ParseFailure reads what AppendFailure wrote.
 func ParseFailure(p []byte) (Failure, error) {
-	c := wire.Read("read fail frame", p)
+	c := wire.Read("read failure", p)
 	f := Failure{Code: c.Code(), Detail: c.Detail()}
 	return wire.Done(&c, f)
 }

@@ -213,6 +213,7 @@ func readCompare(c *wire.Reader) mft.Compare {
 
 func appendBasis(b []byte, s mft.Basis) []byte {
 	b = wire.AppendFlag(b, s.Present)
+	b = wire.AppendFlag(b, s.Listings)
 	b = wire.AppendFlag(b, s.Owners)
 	b = wire.AppendFlag(b, s.SetID)
 	b = wire.AppendFlag(b, s.Dirs)
@@ -221,6 +222,7 @@ func appendBasis(b []byte, s mft.Basis) []byte {
 
 func readBasis(c *wire.Reader) (s mft.Basis) {
 	s.Present = c.Flag("present")
+	s.Listings = c.Flag("listings")
 	s.Owners = c.Flag("owners")
 	s.SetID = c.Flag("setid")
 	s.Dirs = c.Flag("directories")

@@ -26,7 +26,7 @@ func drawMirror(t *rapid.T) mft.Mirror {
 }
 
 func drawBasis(t *rapid.T) mft.Basis {
-	return mft.Basis{Present: drawFlag(t), Owners: drawFlag(t), SetID: drawFlag(t), Dirs: drawFlag(t), Salt: drawSalt(t)}
+	return mft.Basis{Present: drawFlag(t), Listings: drawFlag(t), Owners: drawFlag(t), SetID: drawFlag(t), Dirs: drawFlag(t), Salt: drawSalt(t)}
 }
 
 func drawSalt(t *rapid.T) [16]byte {

@@ -7,7 +7,7 @@
 //
 //   - Control connections carry small frames ([WriteControl], [ReadControl]).
 //     Most hold a signed [Envelope], whose body is an Offer, a Decision, a
-//     Request, a Seal, a Receipt or a [Cancel].
+//     Request, a Seal, a Receipt, a [Cancel] or an Abort.
 //   - Data connections carry larger frames ([FrameWriter], [FrameReader]):
 //     items and content one way, verdicts and commits the other way.
 //   - A [Manifest] sums up what was sent; a [Key] names an item.

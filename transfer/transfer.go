@@ -43,8 +43,9 @@ type Conversation interface {
 	// Send signs and sends a message of the attempt.
 	Send(ctx context.Context, kind protocol.Kind, body []byte) error
 	// Receive returns the next message, its signature checked. It fails with
-	// CodeDisconnected when the peer is gone.
-	Receive(ctx context.Context) (protocol.Kind, []byte, error)
+	// CodeDisconnected when the peer is gone. An Abort is not returned: once
+	// the peer has sent one, all methods fail with the code in it.
+	Receive(ctx context.Context) (*protocol.Envelope, error)
 	// DataKey is the fingerprint of the certificate that this end's data
 	// connections show.
 	DataKey() [32]byte
@@ -65,12 +66,15 @@ const (
 	Chunk = 256 << 10
 	// ReadAhead is how many chunks wait between two goroutines.
 	ReadAhead = 8
-	// WriteTimeout is how long the peer may take no frame at all before the
-	// attempt is given up. It is longer than a slow disk needs for a flush.
+	// WriteTimeout is how long a receiver may take to take WriteStep bytes, or
+	// a sender one of the receiver's small frames, before the attempt is given
+	// up. It is longer than a slow disk needs for a flush.
 	WriteTimeout = 5 * time.Minute
+	WriteStep    = 256 << 10
 	// AliveEvery is how often each end writes on the data connection that it
-	// is there, and Patience how long the other believes it without a word: a
-	// network can swallow a connection without telling anybody.
+	// is there, and Patience how long the other believes it when nothing at
+	// all comes: a network can swallow a connection without telling anybody.
+	// A frame that is under way shows that too, however long it takes.
 	AliveEvery = 15 * time.Second
 	Patience   = time.Minute
 )
@@ -142,20 +146,28 @@ func (r *Refused) Unwrap() error {
 	return &mft.Error{Code: r.Decision.Code, Op: "offer", Err: errors.New(r.Decision.Detail)}
 }
 
-// KeepAlive calls write every AliveEvery until ctx ends or it fails.
-func KeepAlive(ctx context.Context, write func() error) error {
-	tick := time.NewTicker(AliveEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			if err := write(); err != nil {
-				return Cause(ctx, err)
-			}
-		}
+// abortTimeout bounds how long a peer that does not read delays the end of an
+// attempt.
+const abortTimeout = 3 * time.Second
+
+// Abort tells the peer that this end has given the attempt up because of cause,
+// so that it need not wait for what will not come. It does so although ctx may
+// have ended, and whether that arrives makes no difference to this end. A peer
+// that has refused is told nothing: it does not wait.
+func Abort(ctx context.Context, conv Conversation, cause error) {
+	var refused *Refused
+	if errors.As(cause, &refused) {
+		return
 	}
+	reason := mft.ReasonOf(cause)
+	if ctx.Err() != nil || errors.Is(cause, context.Canceled) || errors.Is(cause, context.DeadlineExceeded) {
+		// What interrupts one attempt says nothing about the next.
+		reason.Code = mft.CodeDisconnected
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+	defer cancel()
+	f := protocol.Failure{Code: reason.Code, Detail: reason.Detail}
+	_ = conv.Send(ctx, protocol.KindAbort, protocol.AppendFailure(nil, &f))
 }
 
 // Failures remembers the first reason for which an item was not delivered. The
@@ -184,19 +196,6 @@ func (f *Failures) First() mft.Reason {
 // Nonsense makes the error of a peer that breaks the protocol.
 func Nonsense(format string, args ...any) error {
 	return mft.Fail(mft.CodeProtocol, "read from the peer", "", fmt.Errorf(format, args...))
-}
-
-// Unexpected makes an error of a message that is not the one waited for. A
-// Cancel can come at any time, and its reason is what counts.
-func Unexpected(kind protocol.Kind, body []byte, want protocol.Kind) error {
-	if kind == protocol.KindCancel {
-		c, err := protocol.ParseCancel(body)
-		if err != nil {
-			return err
-		}
-		return mft.Fail(c.Code, "transfer", "", fmt.Errorf("the peer ended it: %s", c.Detail))
-	}
-	return Nonsense("a %v came where a %v was due", kind, want)
 }
 
 // Disconnected makes an error of a read from or write to the data connection

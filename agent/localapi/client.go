@@ -24,6 +24,7 @@ import (
 type Client struct {
 	socket string
 	http   http.Client
+	repeat repetition
 }
 
 // NewClient returns a client of the agent that listens on the Unix socket at
@@ -33,7 +34,7 @@ func NewClient(socket string) *Client {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", socket)
 	}
-	return &Client{socket: socket, http: http.Client{
+	return &Client{socket: socket, repeat: repetition{repeatFor, repeatPause}, http: http.Client{
 		Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true, ResponseHeaderTimeout: 2 * time.Minute},
 	}}
 }
@@ -42,25 +43,6 @@ func NewClient(socket string) *Client {
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	var out Status
 	return out, c.call(ctx, "GET", "/v1/status", nil, &out)
-}
-
-// Copy makes one transfer for every destination, in the order given. What is
-// wrong with one destination is in its Placed.Err; an error is returned when
-// nothing could be asked for at all. Transfers that are returned survive a
-// crash of the agent.
-func (c *Client) Copy(ctx context.Context, order CopyOrder) ([]Placed, error) {
-	var out []Placed
-	return out, c.call(ctx, "POST", "/v1/copy", order, &out)
-}
-
-// Request asks a peer for files and returns the id of the transfer.
-func (c *Client) Request(ctx context.Context, order RequestOrder) (mft.TransferID, error) {
-	var out requested
-	return out.Transfer, c.call(ctx, "POST", "/v1/request", order, &out)
-}
-
-type requested struct {
-	Transfer mft.TransferID `json:"transfer"`
 }
 
 // Transfers returns the transfers that f selects, newest first.
@@ -194,7 +176,11 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 	if out == nil {
 		return nil
 	}
-	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return c.failure(ctx, err)
+	}
+	if err := json.Unmarshal(b, out); err != nil {
 		return mft.Fail(mft.CodeProtocol, "read answer of the agent", path, err)
 	}
 	return nil
@@ -219,22 +205,26 @@ func (c *Client) do(ctx context.Context, method, path string, in any) (*http.Res
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, c.dialFailure(ctx, err)
+		return nil, c.failure(ctx, err)
 	}
 	if resp.StatusCode == http.StatusOK {
 		return resp, nil
 	}
 	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	if err != nil {
+		return nil, c.failure(ctx, err)
+	}
 	var p Problem
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxBody)).Decode(&p); err != nil || p.Code == "" {
+	if err := json.Unmarshal(b, &p); err != nil || p.Code == "" {
 		return nil, mft.Fail(mft.CodeProtocol, "read answer of the agent", path, fmt.Errorf("status %s", resp.Status))
 	}
 	return nil, p.Err()
 }
 
-// dialFailure tells an agent that is not there from one that may not be
-// talked to.
-func (c *Client) dialFailure(ctx context.Context, err error) error {
+// failure tells an agent that is not there from one that may not be talked to
+// and from one that went away.
+func (c *Client) failure(ctx context.Context, err error) error {
 	const op = "talk to the agent"
 	switch {
 	case ctx.Err() != nil:

@@ -61,16 +61,17 @@ type copyOrderJSON struct {
 }
 
 type destinationJSON struct {
-	Agent     mft.AgentName `json:"agent"`
-	Path      opaque        `json:"path"`
-	Overwrite mft.Overwrite `json:"overwrite,omitempty"`
+	Agent     mft.AgentName  `json:"agent"`
+	Path      opaque         `json:"path"`
+	Overwrite mft.Overwrite  `json:"overwrite,omitempty"`
+	Transfer  mft.TransferID `json:"transfer,omitzero"`
 }
 
 // MarshalJSON implements json.Marshaler.
 func (o CopyOrder) MarshalJSON() ([]byte, error) {
 	j := copyOrderJSON{Sources: opaques(o.Sources)}
 	for _, d := range o.Destinations {
-		j.Destinations = append(j.Destinations, destinationJSON{d.Agent, opaque(d.Path), d.Overwrite})
+		j.Destinations = append(j.Destinations, destinationJSON{d.Agent, opaque(d.Path), d.Overwrite, d.Transfer})
 	}
 	return json.Marshal(j)
 }
@@ -83,21 +84,22 @@ func (o *CopyOrder) UnmarshalJSON(b []byte) error {
 	}
 	*o = CopyOrder{Sources: strs(j.Sources)}
 	for _, d := range j.Destinations {
-		o.Destinations = append(o.Destinations, Destination{d.Agent, string(d.Path), d.Overwrite})
+		o.Destinations = append(o.Destinations, Destination{d.Agent, string(d.Path), d.Overwrite, d.Transfer})
 	}
 	return nil
 }
 
 type requestOrderJSON struct {
-	Agent     mft.AgentName `json:"agent"`
-	Path      opaque        `json:"path"`
-	Into      opaque        `json:"into"`
-	Overwrite mft.Overwrite `json:"overwrite,omitempty"`
+	Agent     mft.AgentName  `json:"agent"`
+	Path      opaque         `json:"path"`
+	Into      opaque         `json:"into"`
+	Overwrite mft.Overwrite  `json:"overwrite,omitempty"`
+	Transfer  mft.TransferID `json:"transfer,omitzero"`
 }
 
 // MarshalJSON implements json.Marshaler.
 func (o RequestOrder) MarshalJSON() ([]byte, error) {
-	return json.Marshal(requestOrderJSON{o.Agent, opaque(o.Path), opaque(o.Into), o.Overwrite})
+	return json.Marshal(requestOrderJSON{o.Agent, opaque(o.Path), opaque(o.Into), o.Overwrite, o.Transfer})
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -106,7 +108,7 @@ func (o *RequestOrder) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &j); err != nil {
 		return err
 	}
-	*o = RequestOrder{j.Agent, string(j.Path), string(j.Into), j.Overwrite}
+	*o = RequestOrder{j.Agent, string(j.Path), string(j.Into), j.Overwrite, j.Transfer}
 	return nil
 }
 

@@ -361,7 +361,8 @@ func FuzzOpaque(f *testing.F) {
 
 func FuzzReadOrder(f *testing.F) {
 	f.Add([]byte(`{"sources":["/a"],"destinations":[{"agent":"b","path":{"base64":"L3g="}}]}`))
-	f.Add([]byte(`{"agent":"b","path":"/x","into":"/y","overwrite":"never"}`))
+	f.Add([]byte(`{"agent":"b","path":"/x","into":"/y","overwrite":"never","transfer":"0192f0c1-2d5b-7c3a-8e4f-0123456789ab"}`))
+	f.Add([]byte(`{"destinations":[{"transfer":"0192f0c1-2d5b-7c3a-8e4f-0123456789ab"},{"transfer":null}]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var c CopyOrder
 		if json.Unmarshal(b, &c) == nil {

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"mft.dev/mft"
-	"mft.dev/mft/agent"
+	"mft.dev/mft/agent/order"
 	"mft.dev/mft/journal"
 )
 
@@ -42,9 +42,9 @@ func (s *server) copy(r *http.Request) (any, error) {
 	if err := read(r, &o); err != nil {
 		return nil, err
 	}
-	var to []agent.Destination
+	var to []order.Destination
 	for _, d := range o.Destinations {
-		to = append(to, agent.Destination(d))
+		to = append(to, order.Destination(d))
 	}
 	placed, err := s.agent.Copy(r.Context(), o.Sources, to)
 	if err != nil {
@@ -62,7 +62,7 @@ func (s *server) request(r *http.Request) (any, error) {
 	if err := read(r, &o); err != nil {
 		return nil, err
 	}
-	id, err := s.agent.Request(r.Context(), o.Agent, o.Path, o.Into, o.Overwrite)
+	id, err := s.agent.Request(r.Context(), order.Request(o))
 	return requested{Transfer: id}, err
 }
 

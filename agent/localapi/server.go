@@ -96,6 +96,10 @@ func (s *server) handler() http.Handler {
 			defer cancel()
 			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTimeout + lineTimeout))
 			out, err := f(s, r.WithContext(ctx))
+			if errors.Is(err, context.Canceled) {
+				// Either nobody waits for the answer, or the agent stops.
+				err = mft.Fail(mft.CodeMaintenance, "answer", "", errors.New("the agent is stopping"))
+			}
 			if err != nil {
 				refuse(w, err)
 				return
@@ -139,8 +143,10 @@ func statusOf(c mft.Code) int {
 		return http.StatusNotFound
 	case mft.CodePermission:
 		return http.StatusForbidden
-	case mft.CodeBadState:
+	case mft.CodeBadState, mft.CodeIDTaken:
 		return http.StatusConflict
+	case mft.CodeMaintenance:
+		return http.StatusServiceUnavailable
 	case mft.CodeJournal, mft.CodeInternal, mft.CodeOther, mft.CodeIO:
 		return http.StatusInternalServerError
 	}

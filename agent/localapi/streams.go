@@ -43,10 +43,11 @@ func (s *stream) end(err error) {
 }
 
 const (
-	// watchEvery is how often transfers are looked at, tellEvery how often
-	// one that merely progresses is told of.
-	watchEvery = 100 * time.Millisecond
+	// tellEvery is how often a transfer that merely progresses is told of. A
+	// change of state, which makes an event, is told at once, but watchPause
+	// is between two looks.
 	tellEvery  = 250 * time.Millisecond
+	watchPause = 5 * time.Millisecond
 )
 
 // watch streams transfers as they change until all have ended.
@@ -73,10 +74,8 @@ type told struct {
 
 func (s *server) watchAll(ctx context.Context, out *stream, ids []mft.TransferID) error {
 	known := map[mft.TransferID]told{}
-	tick := time.NewTicker(watchEvery)
-	defer tick.Stop()
 	for {
-		open := 0
+		open, newest := 0, s.agent.NewestEvent()
 		for _, id := range ids {
 			last, again := known[id]
 			if again && last.transfer.State.Terminal() {
@@ -101,12 +100,27 @@ func (s *server) watchAll(ctx context.Context, out *stream, ids []mft.TransferID
 		if err := out.flush(); err != nil || open == 0 {
 			return err
 		}
-		select {
-		case <-ctx.Done():
+		if !s.awaitChange(ctx, newest) {
 			return stopping(ctx)
-		case <-tick.C:
 		}
 	}
+}
+
+// awaitChange returns when there is reason to look at transfers again, and
+// reports whether ctx still lives.
+func (s *server) awaitChange(ctx context.Context, newest int64) bool {
+	pause := time.NewTimer(watchPause)
+	defer pause.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-pause.C:
+	}
+	// For what it waits, or whether in vain, the next look tells.
+	wait, cancel := context.WithTimeout(ctx, tellEvery)
+	defer cancel()
+	_ = s.agent.AwaitEvents(wait, newest)
+	return ctx.Err() == nil
 }
 
 // stopping tells the reader of a stream that the agent ends it.

@@ -21,6 +21,9 @@ type Destination struct {
 	Path  string // absolute on Agent's host; see mft.Offer.Destination
 	// Overwrite is empty for the default, mft.OverwriteReplace.
 	Overwrite mft.Overwrite
+	// Transfer is the id that the transfer gets, a UUID of version 7; zero for
+	// a new one. See order.Book for an id that is in use.
+	Transfer mft.TransferID
 }
 
 // Placed is what became of one destination of a copy: a transfer, or the
@@ -39,6 +42,8 @@ type RequestOrder struct {
 	Into  string // absolute on this host; see mft.Offer.Destination
 	// Overwrite is empty for the default, mft.OverwriteReplace.
 	Overwrite mft.Overwrite
+	// Transfer is as for a Destination.
+	Transfer mft.TransferID
 }
 
 // A Filter selects transfers. Zero fields select everything.

@@ -168,7 +168,7 @@ func (n *Notices) tellPeer(ctx context.Context, peer mft.AgentName, ids []mft.Tr
 	}
 	wait, stop := context.WithTimeout(ctx, outlive)
 	defer stop()
-	if _, _, err := last.Receive(wait); wait.Err() == nil || ctx.Err() != nil {
+	if _, err := last.Receive(wait); wait.Err() == nil || ctx.Err() != nil {
 		n.c.Log.Debug("a connection did not outlive a notice", "peer", peer, "err", err)
 		return
 	}

@@ -1,10 +1,15 @@
-// Package order checks what an operator or a channel orders and makes the row
-// of a transfer of it. Its functions are pure but for the random part of an
-// id.
+// Package order checks what an operator or a channel orders and makes transfers
+// of it, each once.
 //
-// The package refuses what no host takes for a path; whether a peer allows a
-// path is for the peer to say, and whether a source is there for package
-// source.
+// A [Book] takes the orders of operators: [Book.Copy], [Book.Request] and
+// [Book.Retry]. Whoever may have to give an order again, because no answer
+// came, makes the id of the transfer by [NewID]: the second time is then no
+// second order. The functions beside it are pure but for the random part of
+// an id.
+//
+// The package refuses what no host takes for a path, and an id that stands for
+// another order; whether a peer allows a path is for the peer to say, and
+// whether a source is there for package source.
 package order
 
 import (
@@ -13,14 +18,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"mft.dev/mft"
 )
 
-// New returns a planned transfer with a new id. An empty policy is
-// mft.OverwriteReplace. Errors: mft.CodeUsage for another policy.
-func New(role mft.Role, peer mft.AgentName, o mft.Overwrite, now time.Time) (mft.Transfer, error) {
+// New returns a planned transfer; a zero id becomes a new one. An empty policy
+// is mft.OverwriteReplace. Errors: mft.CodeUsage for another policy, and that
+// of CheckID.
+func New(id mft.TransferID, role mft.Role, peer mft.AgentName, o mft.Overwrite, now time.Time) (mft.Transfer, error) {
 	switch o {
 	case "":
 		o = mft.OverwriteReplace
@@ -28,12 +32,17 @@ func New(role mft.Role, peer mft.AgentName, o mft.Overwrite, now time.Time) (mft
 	default:
 		return mft.Transfer{}, mft.Fail(mft.CodeUsage, "read overwrite policy", string(o), errors.New("it is replace, never or version"))
 	}
-	id, err := uuid.NewV7()
+	var err error
+	if id.IsZero() {
+		id, err = NewID()
+	} else {
+		err = CheckID(id)
+	}
 	if err != nil {
-		return mft.Transfer{}, mft.Fail(mft.CodeInternal, "make a transfer id", "", err)
+		return mft.Transfer{}, err
 	}
 	return mft.Transfer{
-		ID: mft.TransferID(id), Role: role, Peer: peer, State: mft.StatePlanned, Overwrite: o, Created: now, Updated: now,
+		ID: id, Role: role, Peer: peer, State: mft.StatePlanned, Overwrite: o, Created: now, Updated: now,
 	}, nil
 }
 

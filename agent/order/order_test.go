@@ -22,7 +22,7 @@ func TestNew(t *testing.T) {
 		{"maybe", "", mft.CodeUsage},
 	} {
 		t.Run(string(tt.policy), func(t *testing.T) {
-			got, err := New(mft.RoleSend, "b", tt.policy, now)
+			got, err := New(mft.TransferID{}, mft.RoleSend, "b", tt.policy, now)
 			if mft.CodeOf(err) != tt.code || got.Overwrite != tt.want {
 				t.Fatalf("New = %+v, %v, want %q, code %s", got, err, tt.want, tt.code)
 			}
@@ -36,7 +36,7 @@ func TestNew(t *testing.T) {
 func TestIDsGrow(t *testing.T) {
 	var last mft.TransferID
 	for range 1000 {
-		got, err := New(mft.RoleSend, "b", "", time.Time{})
+		got, err := New(mft.TransferID{}, mft.RoleSend, "b", "", time.Time{})
 		if err != nil {
 			t.Fatal(err)
 		}

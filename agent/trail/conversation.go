@@ -71,14 +71,14 @@ func (c *Conversation) offered(tx *journal.Tx) error {
 }
 
 // Receive receives, and tells when the peer accepts.
-func (c *Conversation) Receive(ctx context.Context) (protocol.Kind, []byte, error) {
-	kind, body, err := c.Conversation.Receive(ctx)
-	if err == nil && kind == protocol.KindDecision && !c.Quiet {
-		if d, err := protocol.ParseDecision(body); err == nil && d.Code.OK() {
+func (c *Conversation) Receive(ctx context.Context) (*protocol.Envelope, error) {
+	e, err := c.Conversation.Receive(ctx)
+	if err == nil && !c.Quiet {
+		if d, err := e.Decision(); err == nil && d.Code.OK() {
 			c.Trail.NoteOf(c.ID)(mft.EventAccepted, "", "")
 		}
 	}
-	return kind, body, err
+	return e, err
 }
 
 // EndedThere begins the detail of a transfer that ended because the other end

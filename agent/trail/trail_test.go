@@ -193,8 +193,8 @@ func (c *scripted) Send(_ context.Context, kind protocol.Kind, _ []byte) error {
 	return c.fail
 }
 
-func (c *scripted) Receive(context.Context) (protocol.Kind, []byte, error) {
-	return protocol.KindDecision, protocol.AppendDecision(nil, &mft.Decision{Code: mft.CodeOK}), c.fail
+func (c *scripted) Receive(context.Context) (*protocol.Envelope, error) {
+	return &protocol.Envelope{Kind: protocol.KindDecision, Body: protocol.AppendDecision(nil, &mft.Decision{Code: mft.CodeOK})}, c.fail
 }
 
 func TestConversation(t *testing.T) {
@@ -218,7 +218,7 @@ func TestConversation(t *testing.T) {
 			if err := c.Send(t.Context(), protocol.KindOffer, nil); err != tt.fail {
 				t.Errorf("Send = %v, want %v", err, tt.fail)
 			}
-			if _, _, err := c.Receive(t.Context()); err != tt.fail {
+			if _, err := c.Receive(t.Context()); err != tt.fail {
 				t.Errorf("Receive = %v, want %v", err, tt.fail)
 			}
 			if err := c.Send(t.Context(), protocol.KindSeal, nil); err != tt.fail {

@@ -2,11 +2,11 @@ package main
 
 import (
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config"
 	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/cmd/mft/argument"
 	"mft.dev/mft/cmd/mft/exit"
 )
 
@@ -16,6 +16,7 @@ type copyOrder struct {
 	fileName               string // azure-mft's --fileName
 	list                   string // destinations file
 	agentConfig            string
+	id                     mft.TransferID
 	detach                 bool
 }
 
@@ -41,6 +42,10 @@ directory already. A slash at the end of DIR means what is in it.
 Without --detach the command follows the transfer to its end. Ctrl-C ends the
 following, not the transfer: that goes on in the agent, also over a restart.
 
+A script that may have to repeat a command, because it was killed and does not
+know whether the agent took the order, makes the transfer id beforehand, with
+` + "`mft transfer id`" + `, and gives it by --id each time: the order is placed once.
+
 A destinations file is a YAML list:
 
   - {agent: ledger, path: /srv/in/}
@@ -57,33 +62,19 @@ agent is chosen by --agent-config or MFT_CONFIG, and by --config where
 	f := c.Flags()
 	f.StringVar(&o.agent, "dest-agent", "", "`NAME` of the agent to send to")
 	f.StringVar(&o.path, "dest-path", "", "`PATH` on its host, absolute")
-	overwriteFlag(f, &o.overwrite)
+	argument.OverwriteFlag(f, &o.overwrite)
 	f.StringVar(&o.list, "config", "", "destinations `FILE`, for several agents")
 	f.StringVar(&o.agentConfig, "agent-config", "", "configuration `FILE` of the agent")
+	argument.IDFlag(f, &o.id)
 	f.BoolVar(&o.detach, "detach", false, "print the transfer ids and return")
 	f.StringVar(&o.fileName, "file-name", "", "azure-mft's way to name the file")
 	f.Lookup("file-name").Hidden = true
-	spellings(f, map[string]string{
+	argument.Spellings(f, map[string]string{
 		"destAgent": "dest-agent", "destinationAgent": "dest-agent",
 		"destPath": "dest-path", "destinationPath": "dest-path", "destinationFileName": "dest-path",
 		"fileName": "file-name",
 	})
 	return c
-}
-
-// overwriteFlag adds --overwrite, which takes its value also after a space.
-func overwriteFlag(f *pflag.FlagSet, value *string) {
-	f.StringVar(value, "overwrite", "true", "replace files that are there: `true|false|version`; version keeps the old one as NAME.~N~")
-}
-
-// spellings accepts other names for flags.
-func spellings(f *pflag.FlagSet, names map[string]string) {
-	f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
-		if proper, ok := names[name]; ok {
-			name = proper
-		}
-		return pflag.NormalizedName(name)
-	})
 }
 
 func (s *shell) copy(c *cobra.Command, args []string, o copyOrder) error {
@@ -127,13 +118,7 @@ func (s *shell) copyOrder(args []string, o copyOrder) (localapi.CopyOrder, error
 		return order, err
 	}
 	if o.agent == "" && o.path == "" && o.list != "" {
-		list, err := config.LoadDestinations(o.list)
-		for _, d := range list {
-			if d.Overwrite == "" {
-				d.Overwrite = overwrite
-			}
-			order.Destinations = append(order.Destinations, localapi.Destination(d))
-		}
+		order.Destinations, err = listed(o.list, overwrite, o.id)
 		return order, err
 	}
 	if o.agent == "" || o.path == "" {
@@ -149,20 +134,31 @@ func (s *shell) copyOrder(args []string, o copyOrder) (localapi.CopyOrder, error
 	if err != nil {
 		return order, err
 	}
-	if err := absoluteThere("--dest-path", o.path); err != nil {
+	if err := argument.There("--dest-path", o.path); err != nil {
 		return order, err
 	}
-	order.Destinations = []localapi.Destination{{Agent: name, Path: o.path, Overwrite: overwrite}}
+	order.Destinations = []localapi.Destination{{Agent: name, Path: o.path, Overwrite: overwrite, Transfer: o.id}}
 	return order, nil
 }
 
-// absoluteThere refuses a path of another host that depends on a working
-// directory, which the agent there does not have.
-func absoluteThere(flag, path string) error {
-	if config.AbsoluteSomewhere(path) {
-		return nil
+// listed returns the destinations in a file; overwrite is for those that do not
+// say, id is zero unless there is to be only one.
+func listed(file string, overwrite mft.Overwrite, id mft.TransferID) ([]localapi.Destination, error) {
+	list, err := config.LoadDestinations(file)
+	if err != nil {
+		return nil, err
 	}
-	return exit.Misused("%s %q is not absolute; the agent there has no working directory to start from", flag, path)
+	if len(list) != 1 && !id.IsZero() {
+		return nil, exit.Misused("--id is for one destination, and %s has %d: give each a command and an id of its own", file, len(list))
+	}
+	var out []localapi.Destination
+	for _, d := range list {
+		if d.Overwrite == "" {
+			d.Overwrite = overwrite
+		}
+		out = append(out, localapi.Destination{Agent: d.Agent, Path: d.Path, Overwrite: d.Overwrite, Transfer: id})
+	}
+	return out, nil
 }
 
 // detached prints what has been started.

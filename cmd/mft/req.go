@@ -6,12 +6,14 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config"
 	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/cmd/mft/argument"
 	"mft.dev/mft/cmd/mft/exit"
 )
 
 // A reqOrder is what the flags of mft req say.
 type reqOrder struct {
 	agent, path, overwrite string
+	id                     mft.TransferID
 	detach                 bool
 }
 
@@ -25,7 +27,9 @@ of PATH matches, to land at DEST on this host. The other host decides whether
 this one may have it.
 
 With a slash at its end DEST is a directory; without one it is the new name of a
-single file, unless it is a directory already.`,
+single file, unless it is a directory already.
+
+With --id a command can be repeated and is still one order; see mft copy.`,
 		Example: `  mft req --source-agent ledger --source-path /srv/out/report.csv .
   mft req --source-agent ledger --source-path '/srv/out/*.csv' /srv/in/`,
 		Args: takes(1, 1, "DEST"),
@@ -34,9 +38,10 @@ single file, unless it is a directory already.`,
 	f := c.Flags()
 	f.StringVar(&o.agent, "source-agent", "", "`NAME` of the agent to ask")
 	f.StringVar(&o.path, "source-path", "", "`PATH` on its host, absolute")
-	overwriteFlag(f, &o.overwrite)
+	argument.OverwriteFlag(f, &o.overwrite)
+	argument.IDFlag(f, &o.id)
 	f.BoolVar(&o.detach, "detach", false, "print the transfer id and return")
-	spellings(f, map[string]string{"sourceAgent": "source-agent", "sourcePath": "source-path"})
+	argument.Spellings(f, map[string]string{"sourceAgent": "source-agent", "sourcePath": "source-path"})
 	completeWith(c, "source-agent", s.completePeers())
 	return c
 }
@@ -49,7 +54,7 @@ func (s *shell) req(c *cobra.Command, dest string, o reqOrder) error {
 	if err != nil {
 		return err
 	}
-	if err := absoluteThere("--source-path", o.path); err != nil {
+	if err := argument.There("--source-path", o.path); err != nil {
 		return err
 	}
 	into, err := s.absolute(dest)
@@ -64,7 +69,8 @@ func (s *shell) req(c *cobra.Command, dest string, o reqOrder) error {
 	if err != nil {
 		return err
 	}
-	id, err := client.Request(c.Context(), localapi.RequestOrder{Agent: name, Path: o.path, Into: into, Overwrite: overwrite})
+	order := localapi.RequestOrder{Agent: name, Path: o.path, Into: into, Overwrite: overwrite, Transfer: o.id}
+	id, err := client.Request(c.Context(), order)
 	if err != nil {
 		return err
 	}

@@ -8,14 +8,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config"
 	"mft.dev/mft/agent/localapi"
-	"mft.dev/mft/cmd/mft/exit"
+	"mft.dev/mft/cmd/mft/argument"
 	"mft.dev/mft/cmd/mft/follow"
 )
 
@@ -82,29 +80,8 @@ func (s *shell) socketPath() (string, error) {
 	return cfg.Agent.Socket, nil
 }
 
-// absolute returns path as the agent, which runs elsewhere, needs it. A
-// trailing slash means the contents of a directory and is kept; "." at the
-// end means the same.
-func (s *shell) absolute(path string) (string, error) {
-	if path == "" {
-		return "", exit.Misused("an empty path names no file")
-	}
-	dir, err := s.directory()
-	if err != nil {
-		return "", mft.Fail(mft.CodeIO, "find the working directory", "", err)
-	}
-	contents := endsInSlash(path) || path == "." || strings.HasSuffix(path, "/.") || strings.HasSuffix(path, string(filepath.Separator)+".")
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(dir, path)
-	}
-	path = filepath.Clean(path)
-	if contents && !endsInSlash(path) {
-		path += string(filepath.Separator)
-	}
-	return path, nil
-}
-
-func endsInSlash(path string) bool { return path != "" && os.IsPathSeparator(path[len(path)-1]) }
+// absolute is argument.Path in the working directory.
+func (s *shell) absolute(path string) (string, error) { return argument.Path(s.directory, path) }
 
 // printf writes to standard output. A write that fails is nobody's business
 // any more: the reader has gone.

@@ -12,31 +12,15 @@ import (
 	"mft.dev/mft/cmd/mft/exit"
 )
 
-func TestAbsolute(t *testing.T) {
-	tests := []struct{ path, want string }{
-		{"a.csv", "/home/u/a.csv"},
-		{"./a.csv", "/home/u/a.csv"},
-		{"../a.csv", "/home/a.csv"},
-		{"/srv/a.csv", "/srv/a.csv"},
-		{"/srv//a", "/srv/a"},
-		{"dir/", "/home/u/dir/"},
-		{"dir/.", "/home/u/dir/"},
-		{".", "/home/u/"},
-		{"..", "/home"},
-		{"/", "/"},
-		{"a*.csv", "/home/u/a*.csv"},
-		{"-rf", "/home/u/-rf"},
-		{"a\nb\xff", "/home/u/a\nb\xff"},
+const anID = "0192f0c1-2d5b-7c3a-8e4f-0123456789ab"
+
+func idOf(t *testing.T, text string) mft.TransferID {
+	t.Helper()
+	id, err := mft.ParseTransferID(text)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, tt := range tests {
-		got, err := testShell(t).absolute(tt.path)
-		if err != nil || got != tt.want {
-			t.Errorf("absolute(%q) = %q, %v; want %q", tt.path, got, err, tt.want)
-		}
-	}
-	if _, err := testShell(t).absolute(""); mft.CodeOf(err) != mft.CodeUsage {
-		t.Errorf("absolute of nothing: error %v, want code %s", err, mft.CodeUsage)
-	}
+	return id
 }
 
 // TestCopyOrder parses command lines as people type them, azure-mft's spellings
@@ -64,6 +48,11 @@ func TestCopyOrder(t *testing.T) {
 		{"destinations file, overwrite where it does not say", []string{"a", "--config=testdata/destinations.yaml", "--overwrite=version"}, localapi.CopyOrder{Sources: []string{"/home/u/a"}, Destinations: []localapi.Destination{
 			{Agent: "ledger", Path: "/srv/in/", Overwrite: mft.OverwriteVersion}, {Agent: "branch", Path: "/srv/in/report.csv", Overwrite: mft.OverwriteNever},
 		}}, ""},
+		{"an id", []string{"a", "--id", anID, "--dest-agent", "ledger", "--dest-path", "/in"}, localapi.CopyOrder{Sources: []string{"/home/u/a"}, Destinations: []localapi.Destination{
+			{Agent: "ledger", Path: "/in", Overwrite: mft.OverwriteReplace, Transfer: idOf(t, anID)},
+		}}, ""},
+		{"an id for several", []string{"a", "--id", anID, "--config", "testdata/destinations.yaml"}, localapi.CopyOrder{}, mft.CodeUsage},
+		{"an id that is none", []string{"a", "--id", "1", "--dest-agent", "ledger", "--dest-path", "/in"}, localapi.CopyOrder{}, mft.CodeUsage},
 		{"destinations file and a destination", []string{"a", "--config", "testdata/destinations.yaml", "--dest-agent", "ledger", "--dest-path", "/in"}, localapi.CopyOrder{}, mft.CodeUsage},
 		{"no destinations file", []string{"a", "--config", "testdata/none.yaml"}, localapi.CopyOrder{}, mft.CodeConfig},
 		{"nothing", nil, localapi.CopyOrder{}, mft.CodeUsage},

@@ -25,7 +25,23 @@ func newTransfer(s *shell) *cobra.Command {
 			"A waiting transfer tries again at once."),
 		newAction(s, localapi.ActionRetry, "Start transfers again that ended", true,
 			"Each becomes a new transfer, whose id is printed."),
+		newTransferID(s),
 	)
+}
+
+func newTransferID(s *shell) *cobra.Command {
+	return &cobra.Command{
+		Use:   "id",
+		Short: "Make an id for --id of copy and req",
+		Args:  takes(0, 0, ""),
+		RunE: func(*cobra.Command, []string) error {
+			id, err := localapi.NewID()
+			if err != nil {
+				return err
+			}
+			return s.print(id, func() { s.printf("%s\n", id) })
+		},
+	}
 }
 
 func newTransferList(s *shell) *cobra.Command {

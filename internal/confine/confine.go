@@ -232,6 +232,9 @@ func (r *Root) SyncFS() error {
 	return nil
 }
 
+// FlushesWhole reports whether SyncFS works here.
+func (r *Root) FlushesWhole() bool { return r.tree.FlushesWhole() }
+
 // parent resolves the directory that holds rel and returns it with the last
 // component, which is empty when rel is the root.
 func (r *Root) parent(op, rel string) (*Dir, string, error) {

@@ -84,6 +84,9 @@ func (b *bigLanding) open(ctx context.Context, offset int64) error {
 		return nil
 	}
 	area := b.r.area
+	if offset != 0 && b.it.kept {
+		return b.reuse(ctx, offset)
+	}
 	part, ok := area.Partial(b.key)
 	if offset != 0 && (!ok || part.Offset != offset) {
 		return transfer.Nonsense("item %d resumes at %d, which was not offered", b.index, offset)
@@ -103,6 +106,23 @@ func (b *bigLanding) open(ctx context.Context, offset int64) error {
 	}
 	if err := b.file.Truncate(offset); err != nil {
 		return mft.Fail(confine.CodeFor(err), "resume", b.it.final, err)
+	}
+	b.pos, b.wrote, b.synced, b.verified, b.saved = offset, offset, offset, offset, offset
+	b.r.in.Meter.Moved(0, offset)
+	return nil
+}
+
+// reuse takes the file that an earlier attempt left whole.
+func (b *bigLanding) reuse(ctx context.Context, offset int64) error {
+	if offset != b.it.item.Size {
+		return transfer.Nonsense("item %d resumes at %d, which was not offered", b.index, offset)
+	}
+	var err error
+	if b.file, err = b.r.area.Reuse(b.it.final); err != nil {
+		return err
+	}
+	if err := b.hash.WriteFrom(ctx, b.file.File, offset); err != nil {
+		return err
 	}
 	b.pos, b.wrote, b.synced, b.verified, b.saved = offset, offset, offset, offset, offset
 	b.r.in.Meter.Moved(0, offset)
@@ -256,7 +276,7 @@ func (r *receiver) landEnd(ctx context.Context, end protocol.FileEnd) error {
 	r.decide(b.index, protocol.Delivered, end.Digest)
 	b.it.digest = end.Digest
 	if b.kept {
-		return r.keepContent(b)
+		return r.keepContent(b.index, &b.it)
 	}
 	err := b.fault
 	if err == nil {
@@ -269,7 +289,7 @@ func (r *receiver) landEnd(ctx context.Context, end protocol.FileEnd) error {
 		}
 		return err
 	}
-	r.stage(staging.Item{Index: b.index, Made: true, File: b.file.File, Entry: r.entryOf(&b.it, b.key, b.file.Temp)})
+	r.stageFile(b.index, &b.it, b.key, b.file)
 	return nil
 }
 
@@ -289,7 +309,10 @@ func (b *bigLanding) finish() error {
 			return mft.Fail(confine.CodeFor(err), "write", b.it.final, err)
 		}
 	}
-	return b.r.area.Finish(b.file, &b.it.item)
+	if err := b.r.area.Finish(b.file, &b.it.item); err != nil {
+		return err
+	}
+	return b.r.area.Settle(b.file, b.it.final)
 }
 
 // landFail takes note of an item that the sender cannot send after all.

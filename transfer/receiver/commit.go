@@ -146,6 +146,8 @@ func (r *receiver) receipt(seal *mft.Seal, last []staging.Item) mft.Receipt {
 
 func (r *receiver) journalReceipt(tx *journal.Tx, receipt mft.Receipt) error {
 	id := r.in.Offer.Transfer
+	// The message that carries it is signed when it is sent, which may be
+	// several times: the proof is for the sender to keep.
 	if err := tx.StoreReceipt(id, receipt, nil); err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package receiver
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"os"
 	"path"
 
@@ -16,22 +15,20 @@ import (
 
 // makeBasis says what items and listings are compared by.
 //
-// The attributes of a directory count only where they would be set: under
-// mirror, and when an earlier attempt made directories that have theirs to come.
+// What an earlier attempt of this transfer delivered is not unchanged, and a
+// listing does not tell the two apart: after such an attempt each item is asked
+// for. The attributes of a directory that is there count only where they would
+// be set.
 func (r *receiver) makeBasis() {
 	r.basis = r.area.Basis()
-	r.basis.Dirs = r.in.Offer.Mirror.On || r.known.len() > 0
+	r.basis.Listings = r.basis.Present && r.in.Offer.Compare == mft.CompareQuick && r.known.len() == 0
+	r.basis.Dirs = r.in.Offer.Mirror.On
 	_, _ = rand.Read(r.basis.Salt[:]) // it never fails
-}
-
-// quick reports whether what is there is believed to be what it looks like.
-func (r *receiver) quick() bool {
-	return r.basis.Present && r.in.Offer.Compare == mft.CompareQuick
 }
 
 // compare answers listings of the sender with what is at the destination.
 func (r *receiver) compare(ctx context.Context, listings []protocol.Listing) error {
-	if !r.quick() {
+	if !r.basis.Listings {
 		return transfer.Nonsense("a listing came, and there is nothing to compare with")
 	}
 	answer := r.answer[:0]
@@ -69,39 +66,9 @@ func (r *receiver) answerTo(ctx context.Context, l *protocol.Listing) (protocol.
 	case err != nil, mine.Unfit > 0, mine.Items != l.Entries, mine.Bytes != l.Bytes, mine.Digest != l.Digest:
 		return protocol.AnswerList, nil
 	}
-	if r.known.len() > 0 {
-		if some, err := r.deliveredIn(ctx, l.Path); some || err != nil {
-			return protocol.AnswerList, err
-		}
-	}
 	r.countSame(l.Entries, l.Bytes)
 	r.in.Meter.Found(l.Entries, l.Bytes)
 	return protocol.AnswerSame, nil
-}
-
-// errFound stops a listing.
-var errFound = errors.New("found")
-
-// deliveredIn reports whether this transfer delivered something of what is in
-// a directory: that was not unchanged, and has its digest to be told.
-func (r *receiver) deliveredIn(ctx context.Context, dir string) (bool, error) {
-	f, _ := r.here.Top()
-	if dir != "" {
-		f = f.Below(dir)
-	}
-	_, err := r.here.In(ctx, f, func(e scan.Entry, err error) error {
-		if err != nil {
-			return errFound // whatever it is
-		}
-		if _, ok := r.known.get(protocol.KeyOf(&e.Item)); ok {
-			return errFound
-		}
-		return nil
-	})
-	if ctx.Err() != nil {
-		return false, context.Cause(ctx)
-	}
-	return err != nil, nil
 }
 
 func (r *receiver) countSame(items, size int64) {
@@ -170,10 +137,19 @@ func (r *receiver) offerContent(ctx context.Context, slot *item, there *staging.
 	return protocol.Want{Verdict: protocol.Resume, Offset: slot.item.Size, Digest: slot.digest}, nil, true, nil
 }
 
-// keepContent ends a file that the sender found to be the one that is there.
-func (r *receiver) keepContent(b *bigLanding) error {
-	it := &b.it
-	keep := staging.Item{Index: b.index, Adjusted: true}
+// landSame takes a small file that the sender found to be the one that is
+// there.
+func (r *receiver) landSame(index uint64, it *item, digest mft.Digest) error {
+	if digest != it.digest {
+		return transfer.Nonsense("item %d is said to be there already, with another digest", index)
+	}
+	r.decide(index, protocol.Delivered, digest)
+	return r.keepContent(index, it)
+}
+
+// keepContent leaves a file where it is, with the attributes of its item.
+func (r *receiver) keepContent(index uint64, it *item) error {
+	keep := staging.Item{Index: index, Adjusted: true}
 	var err error
 	if protocol.Alike(&it.there.Item, &it.item, r.basis) || r.in.Offer.Overwrite == mft.OverwriteNever {
 		var f *os.File
@@ -181,11 +157,11 @@ func (r *receiver) keepContent(b *bigLanding) error {
 			err = f.Close()
 		}
 	} else {
-		keep, err = r.area.Adjust(b.index, it.final, &it.item, it.there)
+		keep, err = r.area.Adjust(index, it.final, &it.item, it.there)
 	}
 	if err != nil {
 		if staging.ItemLevel(err) {
-			return r.giveUp(b.index, it.item.Path, err)
+			return r.giveUp(index, it.item.Path, err)
 		}
 		return err
 	}

@@ -267,8 +267,10 @@ func TestKnownIsAskedFirst(t *testing.T) {
 	for i := range 3000 {
 		f.write(fmt.Sprintf("d%d/f%04d", i%10, i), randomBytes(uint64(i), 3000), 0o644)
 	}
-	if err := os.WriteFile(filepath.Join(f.dst, "other"), nil, 0o644); err != nil {
-		t.Fatal(err) // so that there is something to compare with
+	for i := range 10 { // so that they are not published as a whole
+		if err := os.Mkdir(filepath.Join(f.dst, fmt.Sprintf("d%d", i)), 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 	var left atomic.Int64
 	left.Store(5 << 20)
@@ -290,17 +292,11 @@ func TestKnownIsAskedFirst(t *testing.T) {
 	}
 	left.Store(1 << 40)
 	res := f.deliver()
-	if res.sent.Received.Items != 3010 || res.sent.Unchanged.Items != 0 {
-		t.Errorf("receipt = %+v, want 3010 items received", res.sent)
+	if res.sent.Received.Items != 3000 || res.sent.Unchanged.Items != 10 {
+		t.Errorf("receipt = %+v, want 3000 files received and 10 directories unchanged", res.sent)
 	}
-	if got := len(arrived(t, f.dst)); got != 3011-taken {
-		t.Errorf("the destination has %d names, want %d: what was taken away came again", got, 3011-taken)
-	}
-	for i := range 10 {
-		d := fmt.Sprintf("d%d", i)
-		if got, want := arrived(t, f.dst)[d], arrived(t, f.src)[d]; got != want {
-			t.Errorf("directory %s is %s, want %s", d, got, want)
-		}
+	if got := len(arrived(t, f.dst)); got != 3010-taken {
+		t.Errorf("the destination has %d names, want %d: what was taken away came again", got, 3010-taken)
 	}
 }
 

@@ -27,11 +27,12 @@ func receiveRaw(t testing.TB, f *fixture, stream []byte) error {
 	mine, theirs := tcpPair(t)
 	var draining sync.WaitGroup
 	conv := &conversation{
-		out: make(chan message, 8), in: make(chan message, 8), gone: make(chan struct{}), data: make(chan net.Conn, 1),
+		out: make(chan *protocol.Envelope, 8), in: make(chan *protocol.Envelope, 8), data: make(chan net.Conn, 1),
+		over: ctx, endOther: func(error) {},
 	}
 	conv.data <- theirs
 	seal := mft.Seal{Manifest: mft.Digest{0xbb}} // of something else
-	conv.in <- message{protocol.KindSeal, protocol.AppendSeal(nil, &seal)}
+	conv.in <- &protocol.Envelope{Kind: protocol.KindSeal, Body: protocol.AppendSeal(nil, &seal)}
 	draining.Go(func() { // what the receiver answers
 		buf := make([]byte, 1<<16)
 		for {

@@ -5,7 +5,7 @@ import (
 	"errors"
 
 	"mft.dev/mft"
-	"mft.dev/mft/internal/confine"
+	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/staging"
@@ -16,6 +16,12 @@ func (r *receiver) landSmall(ctx context.Context, index uint64, digest mft.Diges
 	it, err := r.due(index)
 	if err != nil {
 		return err
+	}
+	if len(content) == 0 && it.there != nil && it.item.Size > 0 {
+		return r.landSame(index, &it, digest)
+	}
+	if len(content) == 0 && it.kept {
+		return r.landKept(ctx, index, it, digest)
 	}
 	if int64(len(content)) != it.item.Size {
 		return transfer.Nonsense("item %d has %d bytes, %d were announced", index, len(content), it.item.Size)
@@ -28,34 +34,51 @@ func (r *receiver) landSmall(ctx context.Context, index uint64, digest mft.Diges
 	r.in.Meter.Moved(0, it.item.Size)
 
 	key := protocol.KeyOf(&it.item)
-	f, err := r.fill(ctx, &it, key, content)
+	f, err := r.area.Small(ctx, it.final, key, &it.item, content)
 	if err != nil && staging.ItemLevel(err) {
 		return r.giveUp(index, it.item.Path, err)
 	}
 	if err != nil {
 		return err
 	}
-	r.stage(staging.Item{Index: index, Made: true, File: f.File, Entry: r.entryOf(&it, key, f.Temp)})
+	r.stageFile(index, &it, key, f)
 	return nil
 }
 
-// fill makes a small file under its temporary name.
-func (r *receiver) fill(ctx context.Context, it *item, key protocol.Key, content []byte) (*staging.File, error) {
-	f, err := r.area.File(ctx, it.final, key)
-	if err != nil {
-		return nil, err
+// landKept takes a file of an earlier attempt, which the sender has found to
+// be the same.
+func (r *receiver) landKept(ctx context.Context, index uint64, it item, digest mft.Digest) error {
+	if digest != it.digest {
+		return transfer.Nonsense("item %d is said to be there already, with another digest", index)
 	}
-	if _, err = f.Write(content); err != nil {
-		err = mft.Fail(confine.CodeFor(err), "write", it.final, err)
-	} else {
-		err = r.area.Finish(f, &it.item)
+	f, err := r.area.Reuse(it.final)
+	if err == nil {
+		if err = r.area.Finish(f, &it.item); err != nil {
+			f.Close()
+		}
 	}
 	if err != nil {
+		return err
+	}
+	r.decide(index, protocol.Delivered, digest)
+	r.in.Meter.Moved(0, it.item.Size)
+	r.stageFile(index, &it, protocol.KeyOf(&it.item), f)
+	return nil
+}
+
+// stageFile stages a file that has all its content and attributes.
+func (r *receiver) stageFile(index uint64, it *item, key protocol.Key, f *staging.File) {
+	if r.area.Aside(it.final) {
 		f.Close()
-		r.area.Drop(ctx, f.Temp, key, false)
-		return nil, err
+		r.stageAside(index, it)
+		return
 	}
-	return f, nil
+	r.stage(staging.Item{Index: index, Made: true, File: f.File, Entry: r.entryOf(it, key, f.Temp)})
+}
+
+// stageAside stages what is published with a directory that is built aside.
+func (r *receiver) stageAside(index uint64, it *item) {
+	r.stage(staging.Item{Index: index, Entry: journal.Entry{Final: it.final, Size: it.item.Size, Type: it.item.Type}})
 }
 
 func corrupt(path string) error {

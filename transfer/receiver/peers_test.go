@@ -22,40 +22,47 @@ import (
 	"mft.dev/mft/transfer/staging"
 )
 
-// message is what one end of a fake control connection hands to the other.
-type message struct {
-	kind protocol.Kind
-	body []byte
-}
-
 // conversation is a control connection made of channels, with data
 // connections over loopback TCP.
 type conversation struct {
-	out, in chan message
-	gone    chan struct{} // closed when the control connection is cut
-	data    chan net.Conn // made by dial, taken by the other end
-	dial    func() (mine, theirs net.Conn, err error)
+	id       mft.TransferID
+	out, in  chan *protocol.Envelope
+	forge    func(*protocol.Envelope) // what comes in; may be nil
+	over     context.Context          // ends, with a cause, when the conversation is cut or the other end aborts
+	endOther context.CancelCauseFunc
+	data     chan net.Conn // made by dial, taken by the other end
+	dial     func() (mine, theirs net.Conn, err error)
 }
 
 func (c *conversation) Send(ctx context.Context, kind protocol.Kind, body []byte) error {
+	if kind == protocol.KindAbort {
+		f, err := protocol.ParseFailure(body)
+		if err == nil {
+			c.endOther(mft.Fail(f.Code, "talk", "", errors.New(f.Detail)))
+		}
+		return err
+	}
 	select {
-	case c.out <- message{kind, bytes.Clone(body)}:
+	case c.out <- &protocol.Envelope{Kind: kind, Transfer: c.id, Body: bytes.Clone(body)}:
 		return nil
-	case <-c.gone:
-		return mft.Fail(mft.CodeDisconnected, "send", "", nil)
+	case <-c.over.Done():
+		return context.Cause(c.over)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-func (c *conversation) Receive(ctx context.Context) (protocol.Kind, []byte, error) {
+func (c *conversation) Receive(ctx context.Context) (*protocol.Envelope, error) {
 	select {
-	case m := <-c.in:
-		return m.kind, m.body, nil
-	case <-c.gone:
-		return 0, nil, mft.Fail(mft.CodeDisconnected, "receive", "", nil)
+	case e := <-c.in:
+		if c.forge != nil {
+			c.forge(e)
+		}
+		return e, nil
+	case <-c.over.Done():
+		return nil, context.Cause(c.over)
 	case <-ctx.Done():
-		return 0, nil, ctx.Err()
+		return nil, ctx.Err()
 	}
 }
 
@@ -73,17 +80,19 @@ func (c *conversation) OpenData(ctx context.Context, _ [32]byte) (net.Conn, erro
 	select {
 	case conn := <-c.data:
 		return conn, nil
+	case <-c.over.Done():
+		return nil, context.Cause(c.over)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
-// converse returns the two ends of a fresh conversation. cut ends it. wrap may
-// change the sender's data connection.
-func converse(t testing.TB, wrap func(net.Conn) net.Conn) (sender, receiver *conversation, cut func()) {
+// converse returns the two ends of a fresh conversation about id. cut ends it.
+// wrap may change the sender's data connection.
+func converse(t testing.TB, id mft.TransferID, wrap func(net.Conn) net.Conn) (sender, receiver *conversation, cut func()) {
 	t.Helper()
-	there, back := make(chan message, 8), make(chan message, 8)
-	gone, data := make(chan struct{}), make(chan net.Conn, 1)
+	there, back := make(chan *protocol.Envelope, 8), make(chan *protocol.Envelope, 8)
+	data := make(chan net.Conn, 1)
 	dial := func() (net.Conn, net.Conn, error) {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -100,9 +109,15 @@ func converse(t testing.TB, wrap func(net.Conn) net.Conn) (sender, receiver *con
 		}
 		return mine, theirs, err
 	}
-	sender = &conversation{out: there, in: back, gone: gone, data: data, dial: dial}
-	receiver = &conversation{out: back, in: there, gone: gone, data: data}
-	return sender, receiver, sync.OnceFunc(func() { close(gone) })
+	overThere, endThere := context.WithCancelCause(context.Background())
+	overHere, endHere := context.WithCancelCause(context.Background())
+	sender = &conversation{id: id, out: there, in: back, over: overHere, endOther: endThere, data: data, dial: dial}
+	receiver = &conversation{id: id, out: back, in: there, over: overThere, endOther: endHere, data: data}
+	return sender, receiver, func() {
+		gone := mft.Fail(mft.CodeDisconnected, "talk", "", nil)
+		endThere(gone)
+		endHere(gone)
+	}
 }
 
 // A fixture is one transfer between two directories of a test.
@@ -115,7 +130,9 @@ type fixture struct {
 	landing  journal.Landing
 	step     staging.Stepper
 	wrap     func(net.Conn) net.Conn
-	sources  []string // as an operator types them; default the contents of src
+	forge    func(*protocol.Envelope) // what comes to the sender
+	undialed string                   // the end whose data connection cannot be dialled
+	sources  []string                 // as an operator types them; default the contents of src
 	lastTry  bool
 	sent     transfer.Meter
 	received transfer.Meter
@@ -185,6 +202,7 @@ func (f *fixture) note(kind mft.EventKind, code mft.Code, detail string) {
 // result is how both ends of an attempt ended.
 type result struct {
 	sent, received      mft.Receipt
+	signed              *protocol.Envelope // that sent came in
 	sendErr, receiveErr error
 }
 
@@ -192,7 +210,17 @@ type result struct {
 func (f *fixture) attempt(ctx context.Context) result {
 	f.t.Helper()
 	f.accept()
-	a, b, cut := converse(f.t, f.wrap)
+	a, b, cut := converse(f.t, f.id, f.wrap)
+	a.forge = f.forge
+	undialable := func() (net.Conn, net.Conn, error) {
+		return nil, nil, mft.Fail(mft.CodeUnreachable, "dial", "", errors.New("nobody is there"))
+	}
+	switch f.undialed {
+	case "sender":
+		a.dial = undialable
+	case "receiver":
+		a.dial, b.dial = nil, undialable
+	}
 	var sources []*scan.Source
 	for _, p := range f.sources {
 		s, err := scan.Open(p)
@@ -207,17 +235,16 @@ func (f *fixture) attempt(ctx context.Context) result {
 	var both sync.WaitGroup
 	both.Go(func() {
 		defer cut()
-		_, body, err := b.Receive(ctx)
+		e, err := b.Receive(ctx)
 		if err != nil {
 			res.receiveErr = err
 			return
 		}
-		offer, err := protocol.ParseOffer(body)
+		offer, err := e.Offer()
 		if err != nil {
 			res.receiveErr = err
 			return
 		}
-		offer.Transfer = f.id
 		res.received, res.receiveErr = run(ctx, b, Incoming{
 			Offer: offer, Landing: f.landing, Journal: f.journal, Meter: &f.received, Note: f.note,
 		}, f.step)
@@ -228,7 +255,7 @@ func (f *fixture) attempt(ctx context.Context) result {
 		}
 	})
 	both.Go(func() {
-		res.sent, res.sendErr = sender.Run(ctx, a, sender.Outgoing{Offer: f.offer, Sources: sources, LastTry: f.lastTry, Meter: &f.sent, Note: f.note})
+		res.sent, res.signed, res.sendErr = sender.Run(ctx, a, sender.Outgoing{Offer: f.offer, Sources: sources, LastTry: f.lastTry, Meter: &f.sent, Note: f.note})
 		if res.sendErr != nil {
 			cut()
 		}

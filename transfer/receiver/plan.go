@@ -22,11 +22,15 @@ func (r *receiver) plan(ctx context.Context, first uint64, items []mft.Item) err
 	}
 	answer := r.answer[:0]
 	var run protocol.Want // a run of items with the verdict Send or Same
+	var ready []staging.Item
 	for i := range items {
 		index := first + uint64(i)
-		w, err := r.verdict(ctx, index, &items[i])
+		w, made, err := r.verdict(ctx, index, &items[i])
 		if err != nil {
 			return err
+		}
+		if made != nil {
+			ready = append(ready, *made)
 		}
 		runs := w.Verdict == protocol.Send || w.Verdict == protocol.Same
 		if runs && run.Count > 0 && run.Verdict == w.Verdict {
@@ -48,29 +52,38 @@ func (r *receiver) plan(ctx context.Context, first uint64, items []mft.Item) err
 		answer = protocol.AppendWant(answer, &run)
 	}
 	r.answer = answer
-	return r.write(protocol.FrameWant, answer)
+	if err := r.write(protocol.FrameWant, answer); err != nil {
+		return err
+	}
+	// Not before: they might be committed at once, and the sender must have
+	// heard the verdict first.
+	for i := range ready {
+		r.stage(ready[i])
+	}
+	return nil
 }
 
 // verdict admits one item to the window. An error ends the attempt; what
-// concerns the item alone is a refusal.
-func (r *receiver) verdict(ctx context.Context, index uint64, it *mft.Item) (protocol.Want, error) {
+// concerns the item alone is a refusal. What has no content has been made, and is
+// returned to be staged.
+func (r *receiver) verdict(ctx context.Context, index uint64, it *mft.Item) (w protocol.Want, made *staging.Item, err error) {
 	slot := item{item: *it}
-	var w protocol.Want
 	final, err := r.area.Final(index, it)
 	if err != nil {
-		return w, err
+		return w, nil, err
 	}
 	slot.final = final
 	key := protocol.KeyOf(it)
-	if digest, ok := r.known.get(key); ok {
+	digest, ok := r.known.get(key)
+	if r.area.WasDelivered(final, it, digest) || ok {
 		slot.decided, slot.settled = true, true
 		slot.digest = digest
 		w = protocol.Want{Verdict: protocol.Have, Digest: digest}
 		r.push(slot, it.Size)
 		r.area.Had(final, it)
-		return w, nil
+		return w, nil, nil
 	}
-	w, made, err := r.consider(ctx, index, &slot, key)
+	w, made, err = r.consider(ctx, index, &slot, key)
 	if err != nil && staging.ItemLevel(err) {
 		reason := mft.ReasonOf(err)
 		slot.decided, slot.settled, slot.wanted = true, true, false
@@ -79,13 +92,10 @@ func (r *receiver) verdict(ctx context.Context, index uint64, it *mft.Item) (pro
 		w, err = protocol.Want{Verdict: protocol.Refuse, Code: reason.Code, Detail: reason.Detail}, nil
 	}
 	if err != nil {
-		return w, err
+		return w, nil, err
 	}
 	r.push(slot, 0)
-	if made != nil {
-		r.stage(*made)
-	}
-	return w, nil
+	return w, made, nil
 }
 
 // consider decides on an item that this transfer has not delivered before. What
@@ -116,7 +126,11 @@ func (r *receiver) consider(ctx context.Context, index uint64, slot *item, key p
 		if err != nil {
 			return wanted, nil, err
 		}
-		return wanted, &staging.Item{Index: index, Made: true, Entry: r.entryOf(slot, key, temp)}, nil
+		e := r.entryOf(slot, key, temp)
+		if r.area.Aside(slot.final) {
+			e.Temp = ""
+		}
+		return wanted, &staging.Item{Index: index, Made: e.Temp != "", Entry: e}, nil
 	default:
 		if err := r.area.MayTake(slot.final, r.in.Offer.Overwrite); err != nil {
 			return wanted, nil, err
@@ -133,11 +147,20 @@ func (r *receiver) entryOf(slot *item, key protocol.Key, temp string) journal.En
 	}
 }
 
-// resumePoint offers to go on where an earlier attempt left a big file, with
-// the digest of what is there now: the length of a file proves nothing.
+// resumePoint offers to go on where an earlier attempt left a file, with the
+// digest of what is there now: the length of a file proves nothing.
 func (r *receiver) resumePoint(ctx context.Context, slot *item, key protocol.Key) protocol.Want {
 	it := &slot.item
 	fresh := protocol.Want{Verdict: protocol.Send}
+	if f := r.area.Kept(slot.final, it); f != nil {
+		defer f.Close()
+		hash := transfer.NewHash()
+		if err := hash.WriteFrom(ctx, f, it.Size); err != nil {
+			return fresh
+		}
+		slot.kept, slot.digest = true, hash.Sum()
+		return protocol.Want{Verdict: protocol.Resume, Offset: it.Size, Digest: slot.digest}
+	}
 	part, ok := r.area.Partial(key)
 	if !ok || it.Size <= transfer.SmallMax || part.Offset <= 0 || part.Offset > it.Size {
 		return fresh

@@ -61,11 +61,19 @@ func run(ctx context.Context, conv transfer.Conversation, in Incoming, step stag
 	}
 	defer r.area.Close()
 	r.area.Watch(step)
-	decision := mft.Decision{Code: mft.CodeOK, DataKey: conv.DataKey(), Streams: 1, Basis: r.basis}
-	if err := conv.Send(ctx, protocol.KindDecision, protocol.AppendDecision(nil, &decision)); err != nil {
-		return mft.Receipt{}, fmt.Errorf("sending the decision: %w", err)
+	receipt, err := r.attempt(ctx, conv)
+	if err != nil {
+		transfer.Abort(ctx, conv, err)
 	}
-	conn, err := conv.OpenData(ctx, in.Offer.DataKey)
+	return receipt, err
+}
+
+// attempt takes the sender's offer up, to the end.
+func (r *receiver) attempt(ctx context.Context, conv transfer.Conversation) (mft.Receipt, error) {
+	if err := decide(ctx, conv, mft.Decision{Code: mft.CodeOK, DataKey: conv.DataKey(), Streams: 1, Basis: r.basis}); err != nil {
+		return mft.Receipt{}, err
+	}
+	conn, err := conv.OpenData(ctx, r.in.Offer.DataKey)
 	if err != nil {
 		return mft.Receipt{}, fmt.Errorf("opening the data connection: %w", err)
 	}
@@ -74,18 +82,29 @@ func run(ctx context.Context, conv transfer.Conversation, in Incoming, step stag
 	if err != nil {
 		return mft.Receipt{}, err
 	}
-	if err := conv.Send(ctx, protocol.KindReceipt, protocol.AppendReceipt(nil, &receipt)); err != nil {
-		return receipt, fmt.Errorf("sending the receipt: %w", err)
-	}
-	return receipt, nil
+	return receipt, hand(ctx, conv, receipt)
 }
 
 // Redeliver answers an offer of a transfer that already has its receipt.
 func Redeliver(ctx context.Context, conv transfer.Conversation, r mft.Receipt) error {
-	decision := mft.Decision{Code: mft.CodeDelivered}
-	if err := conv.Send(ctx, protocol.KindDecision, protocol.AppendDecision(nil, &decision)); err != nil {
+	err := decide(ctx, conv, mft.Decision{Code: mft.CodeDelivered})
+	if err == nil {
+		err = hand(ctx, conv, r)
+	}
+	if err != nil {
+		transfer.Abort(ctx, conv, err)
+	}
+	return err
+}
+
+func decide(ctx context.Context, conv transfer.Conversation, d mft.Decision) error {
+	if err := conv.Send(ctx, protocol.KindDecision, protocol.AppendDecision(nil, &d)); err != nil {
 		return fmt.Errorf("sending the decision: %w", err)
 	}
+	return nil
+}
+
+func hand(ctx context.Context, conv transfer.Conversation, r mft.Receipt) error {
 	if err := conv.Send(ctx, protocol.KindReceipt, protocol.AppendReceipt(nil, &r)); err != nil {
 		return fmt.Errorf("sending the receipt: %w", err)
 	}
@@ -95,9 +114,12 @@ func Redeliver(ctx context.Context, conv transfer.Conversation, r mft.Receipt) e
 // refuse tells the sender why this end cannot take part. That it could not be
 // told is no news: it will ask again.
 func refuse(ctx context.Context, conv transfer.Conversation, cause error) {
+	if ctx.Err() != nil { // this end could, but was interrupted
+		transfer.Abort(ctx, conv, cause)
+		return
+	}
 	reason := mft.ReasonOf(cause)
-	decision := mft.Decision{Code: reason.Code, Detail: reason.Detail}
-	_ = conv.Send(ctx, protocol.KindDecision, protocol.AppendDecision(nil, &decision))
+	_ = decide(ctx, conv, mft.Decision{Code: reason.Code, Detail: reason.Detail})
 }
 
 // item is one announced item at the receiver.
@@ -105,6 +127,7 @@ type item struct {
 	item    mft.Item
 	final   string // relative to the landing's root
 	wanted  bool   // content is due
+	kept    bool   // an earlier attempt left all of it, with digest
 	decided bool   // its contribution to the manifest is known
 	hashed  bool
 	settled bool // committed, had before, failed or superseded
@@ -122,6 +145,7 @@ type receiver struct {
 	known *knownSet
 
 	conn    net.Conn
+	reads   *transfer.Reader // of conn
 	writing sync.Mutex
 	frames  *protocol.FrameWriter
 	answer  []byte
@@ -176,7 +200,7 @@ func newReceiver(ctx context.Context, in Incoming) (*receiver, error) {
 
 // converse takes part in the data connection until everything is committed.
 func (r *receiver) converse(ctx context.Context, conv transfer.Conversation, conn net.Conn) (mft.Receipt, error) {
-	r.conn, r.frames = conn, protocol.NewFrameWriter(conn)
+	r.conn, r.reads, r.frames = conn, transfer.NewReader(conn), protocol.NewFrameWriter(conn)
 	g, gctx := errgroup.WithContext(ctx)
 	woken := make(chan struct{})
 	wake := context.AfterFunc(gctx, func() {
@@ -224,14 +248,11 @@ func (r *receiver) converse(ctx context.Context, conv transfer.Conversation, con
 
 // awaitSeal passes the sender's seal on.
 func (r *receiver) awaitSeal(ctx context.Context, conv transfer.Conversation) error {
-	kind, body, err := conv.Receive(ctx)
+	e, err := conv.Receive(ctx)
 	if err != nil {
 		return transfer.Cause(ctx, fmt.Errorf("waiting for the seal: %w", err))
 	}
-	if kind != protocol.KindSeal {
-		return transfer.Unexpected(kind, body, protocol.KindSeal)
-	}
-	seal, err := protocol.ParseSeal(body)
+	seal, err := e.Seal()
 	if err != nil {
 		return err
 	}
@@ -241,12 +262,9 @@ func (r *receiver) awaitSeal(ctx context.Context, conv transfer.Conversation) er
 
 // land reads the data connection until the sender has sent everything.
 func (r *receiver) land(ctx context.Context) error {
-	frames := protocol.NewFrameReader(r.conn)
+	frames := protocol.NewFrameReader(r.reads)
 	moving := false
 	for {
-		if err := r.expect(); err != nil {
-			return transfer.Disconnected("read from", err)
-		}
 		kind, size, err := frames.Next()
 		if err != nil {
 			if errors.Is(err, io.EOF) {

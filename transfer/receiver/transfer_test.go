@@ -1,6 +1,8 @@
 package receiver
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -423,21 +425,125 @@ func TestRedeliver(t *testing.T) {
 	f := newFixture(t)
 	f.write("a", []byte("a"), 0o644)
 	want := f.deliver().received
-	a, b, cut := converse(t, nil)
+	a, b, cut := converse(t, f.id, nil)
 	defer cut()
 	go func() {
-		if _, _, err := b.Receive(t.Context()); err == nil {
+		if _, err := b.Receive(t.Context()); err == nil {
 			_ = Redeliver(t.Context(), b, want)
 		}
 	}()
-	got, err := sender.Run(t.Context(), a, sender.Outgoing{Offer: f.offer, Meter: &f.sent, Note: f.note})
+	got, _, err := sender.Run(t.Context(), a, sender.Outgoing{Offer: f.offer, Meter: &f.sent, Note: f.note})
 	if err != nil {
 		t.Fatal(err)
 	}
-	got.Transfer = want.Transfer // stands in the envelope
 	if got != want {
 		t.Errorf("Send = %+v, want the stored receipt %+v", got, want)
 	}
+}
+
+// The sender takes no receipt for its own but the one for this transfer and
+// for what it has sent, and hands out what was signed as it came.
+func TestReceiptOfSomethingElse(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		forge func(*mft.Receipt)
+		code  mft.Code
+	}{
+		{"its own", func(*mft.Receipt) {}, mft.CodeOK},
+		{"of another transfer", func(r *mft.Receipt) { r.Transfer[0]++ }, mft.CodeProtocol},
+		{"of another manifest", func(r *mft.Receipt) { r.Manifest[0]++ }, mft.CodeCorrupt},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFixture(t)
+			f.write("a", []byte("a"), 0o644)
+			f.forge = func(e *protocol.Envelope) {
+				r, err := e.Receipt()
+				if err != nil {
+					return // the decision
+				}
+				tt.forge(&r)
+				e.Transfer, e.Body = r.Transfer, protocol.AppendReceipt(nil, &r)
+			}
+			res := f.attempt(t.Context())
+			if got := mft.CodeOf(res.sendErr); got != tt.code {
+				t.Fatalf("Run = %v, want %v", res.sendErr, tt.code)
+			}
+			if tt.code != mft.CodeOK {
+				if res.sent != (mft.Receipt{}) || res.signed != nil {
+					t.Errorf("Run = %+v, %+v, want nothing", res.sent, res.signed)
+				}
+				return
+			}
+			if got, err := res.signed.Receipt(); err != nil || got != res.sent || got != res.received {
+				t.Errorf("what was signed says %+v, %v, want %+v", got, err, res.received)
+			}
+		})
+	}
+}
+
+// When one end cannot open the data connection, the other does not wait for it.
+func TestUndialledDataConnectionEndsBoth(t *testing.T) {
+	for _, end := range []string{"sender", "receiver"} {
+		t.Run(end, func(t *testing.T) {
+			f := newFixture(t)
+			f.write("a", []byte("a"), 0o644)
+			f.undialed = end
+			res := f.attempt(t.Context())
+			for who, err := range map[string]error{"sender": res.sendErr, "receiver": res.receiveErr} {
+				if got := mft.CodeOf(err); got != mft.CodeUnreachable {
+					t.Errorf("the %s ends with %v, want %v", who, err, mft.CodeUnreachable)
+				}
+			}
+			f.undialed = ""
+			f.deliver()
+		})
+	}
+}
+
+// An end that is stopped while the other waits for it says so, and gives no
+// reason for which the transfer would end.
+func TestInterruptedEndIsNotWaitedFor(t *testing.T) {
+	t.Run("receiver", func(t *testing.T) {
+		f := newFixture(t)
+		f.write("a", []byte("a"), 0o644)
+		f.accept()
+		f.offer.Transfer = f.id
+		a, b, cut := converse(t, f.id, nil)
+		defer cut()
+		ctx, stop := context.WithCancelCause(t.Context())
+		stop(errors.New("an operator paused the transfer"))
+		if _, err := Run(ctx, b, Incoming{Offer: f.offer, Landing: f.landing, Journal: f.journal, Meter: &f.received, Note: f.note}); err == nil {
+			t.Error("Run of the receiver: nil, want an error")
+		}
+		_, _, err := sender.Run(t.Context(), a, sender.Outgoing{Offer: f.offer, Meter: &f.sent, Note: f.note})
+		if got := mft.CodeOf(err); got != mft.CodeDisconnected {
+			t.Errorf("Run of the sender: %v, want %v", err, mft.CodeDisconnected)
+		}
+	})
+	t.Run("sender", func(t *testing.T) {
+		f := newFixture(t)
+		f.accept()
+		f.offer.Transfer = f.id
+		a, b, cut := converse(t, f.id, nil)
+		defer cut()
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() {
+			_, _, err := sender.Run(ctx, a, sender.Outgoing{Offer: f.offer, Meter: &f.sent, Note: f.note})
+			ended <- err
+		}()
+		if _, err := b.Receive(t.Context()); err != nil { // the offer
+			t.Fatal(err)
+		}
+		stop()
+		if err := <-ended; err == nil {
+			t.Error("Run of the sender: nil, want an error")
+		}
+		_, err := Run(t.Context(), b, Incoming{Offer: f.offer, Landing: f.landing, Journal: f.journal, Meter: &f.received, Note: f.note})
+		if got := mft.CodeOf(err); got != mft.CodeDisconnected {
+			t.Errorf("Run of the receiver: %v, want %v", err, mft.CodeDisconnected)
+		}
+	})
 }
 
 func TestDiscardLeavesNothing(t *testing.T) {

@@ -15,27 +15,16 @@ import (
 // stop wakes whoever waits, so that all goroutines of the attempt can end.
 // The connection is left open to tell the sender why.
 func (r *receiver) stop() {
-	past := time.Unix(1, 0)
 	r.mu.Lock()
 	r.stopped = true
 	r.roomy.Broadcast()
-	_ = r.conn.SetReadDeadline(past)
 	r.mu.Unlock()
+	r.reads.Stop()
 	if r.writing.TryLock() {
 		r.writing.Unlock()
 		return
 	}
-	_ = r.conn.SetWriteDeadline(past) // somebody is stuck in a write
-}
-
-// expect allows the next read the time that a living sender needs at most.
-func (r *receiver) expect() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.stopped {
-		return net.ErrClosed
-	}
-	return r.conn.SetReadDeadline(time.Now().Add(transfer.Patience))
+	_ = r.conn.SetWriteDeadline(time.Unix(1, 0)) // somebody is stuck in a write
 }
 
 // tellTimeout bounds how long a sender that does not read delays the end of a

@@ -69,7 +69,7 @@ func (s *sender) sendBig(ctx context.Context, p *packer, f *os.File, i uint64, i
 		return nil
 	})
 	err = g.Wait()
-	if err != nil {
+	if err != nil && !ends(ctx, err) { // else the next attempt resumes there
 		s.out.Meter.Moved(0, -sent)
 	}
 	return err

@@ -63,16 +63,21 @@ func (s *sender) sendFile(ctx context.Context, p *packer, i uint64, it item, w *
 	} else {
 		err = s.sendBig(ctx, p, f, i, it, w)
 	}
-	var lost *mft.Error
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, errChanged):
 		return s.changed(i, it)
-	case errors.As(err, &lost) && lost.Code == mft.CodeDisconnected, ctx.Err() != nil:
+	case ends(ctx, err):
 		return err
 	}
 	return s.cannotSend(i, it, err)
+}
+
+// ends reports whether err is the end of the attempt and not of one file.
+func ends(ctx context.Context, err error) bool {
+	var lost *mft.Error
+	return ctx.Err() != nil || (errors.As(err, &lost) && lost.Code == mft.CodeDisconnected)
 }
 
 // changed has a file announced again with what it is now, for a few times.
@@ -123,8 +128,6 @@ type packedItem struct {
 	size   int64
 }
 
-// add packs the content of a file, unless the receiver has turned out to have
-// the very same.
 func (p *packer) add(f *os.File, i uint64, it item, w *protocol.Want) error {
 	size := int(it.entry.Item.Size)
 	if cap(p.content) < size {
@@ -141,8 +144,8 @@ func (p *packer) add(f *os.File, i uint64, it item, w *protocol.Want) error {
 		return err
 	}
 	digest := protocol.HashOf(content)
-	if w.Verdict == protocol.Resume && w.Offset == int64(size) && w.Digest == digest {
-		return p.had(i, it, digest)
+	if w.Verdict == protocol.Resume && w.Digest == digest && w.Offset == int64(size) {
+		content = nil // the peer has it
 	}
 	p.frame = protocol.AppendPackEntry(p.frame, i, digest, content)
 	p.packed = append(p.packed, packedItem{i, digest, int64(size)})
@@ -150,21 +153,6 @@ func (p *packer) add(f *os.File, i uint64, it item, w *protocol.Want) error {
 		return p.flush()
 	}
 	return nil
-}
-
-// had tells the receiver that what it has is the whole file.
-func (p *packer) had(i uint64, it item, digest mft.Digest) error {
-	if err := p.flush(); err != nil {
-		return err
-	}
-	start := protocol.FileStart{Index: i, Offset: it.entry.Item.Size}
-	if err := p.s.write(protocol.FrameFile, protocol.AppendFileStart(nil, &start)); err != nil {
-		return err
-	}
-	p.s.out.Meter.Moved(0, it.entry.Item.Size)
-	p.s.list.done(i, protocol.Delivered, digest)
-	end := protocol.FileEnd{Size: it.entry.Item.Size, Digest: digest}
-	return p.s.write(protocol.FrameFileEnd, protocol.AppendFileEnd(nil, &end))
 }
 
 // unchanged compares the open file with what was announced. Together with

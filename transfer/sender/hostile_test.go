@@ -21,20 +21,15 @@ import (
 // peer is a conversation with a receiver that says what it was told to say.
 type peer struct {
 	decision mft.Decision
-	answers  chan answer
+	answers  chan *protocol.Envelope
 	data     net.Conn
 	sealed   chan mft.Seal
-}
-
-type answer struct {
-	kind protocol.Kind
-	body []byte
 }
 
 func (p *peer) Send(_ context.Context, kind protocol.Kind, body []byte) error {
 	switch kind {
 	case protocol.KindOffer:
-		p.answers <- answer{protocol.KindDecision, protocol.AppendDecision(nil, &p.decision)}
+		p.answers <- &protocol.Envelope{Kind: protocol.KindDecision, Body: protocol.AppendDecision(nil, &p.decision)}
 	case protocol.KindSeal:
 		seal, err := protocol.ParseSeal(body)
 		if err != nil {
@@ -45,12 +40,12 @@ func (p *peer) Send(_ context.Context, kind protocol.Kind, body []byte) error {
 	return nil
 }
 
-func (p *peer) Receive(ctx context.Context) (protocol.Kind, []byte, error) {
+func (p *peer) Receive(ctx context.Context) (*protocol.Envelope, error) {
 	select {
-	case a := <-p.answers:
-		return a.kind, a.body, nil
+	case e := <-p.answers:
+		return e, nil
 	case <-ctx.Done():
-		return 0, nil, ctx.Err()
+		return nil, ctx.Err()
 	}
 }
 
@@ -77,7 +72,7 @@ func runAgainst(t testing.TB, dir string, p *peer, raw []byte) (mft.Receipt, err
 		t.Fatal(err)
 	}
 	defer theirs.Close()
-	p.answers, p.sealed = make(chan answer, 8), make(chan mft.Seal, 1)
+	p.answers, p.sealed = make(chan *protocol.Envelope, 8), make(chan mft.Seal, 1)
 	var both sync.WaitGroup
 	both.Go(func() {
 		_, _ = theirs.Write(raw)
@@ -89,7 +84,7 @@ func runAgainst(t testing.TB, dir string, p *peer, raw []byte) (mft.Receipt, err
 		t.Fatal(err)
 	}
 	defer src.Close()
-	receipt, err := Run(ctx, p, Outgoing{
+	receipt, _, err := Run(ctx, p, Outgoing{
 		Offer:   mft.Offer{Destination: "/in/", Overwrite: mft.OverwriteReplace},
 		Sources: []*scan.Source{src}, Meter: new(transfer.Meter), Note: func(mft.EventKind, mft.Code, string) {},
 	})

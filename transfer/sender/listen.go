@@ -14,11 +14,8 @@ import (
 
 // listen obeys what the receiver says on the data connection.
 func (s *sender) listen(ctx context.Context) error {
-	frames := protocol.NewFrameReader(s.conn)
+	frames := protocol.NewFrameReader(transfer.NewReader(s.conn))
 	for {
-		if err := s.conn.SetReadDeadline(time.Now().Add(transfer.Patience)); err != nil {
-			return s.ended(ctx, err)
-		}
 		kind, _, err := frames.Next()
 		if err != nil {
 			return s.ended(ctx, err)

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"net"
 	"sync"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -45,38 +44,47 @@ const (
 )
 
 // Run offers a transfer, and when the peer accepts it moves everything that
-// the peer wants. It returns the peer's signed word that all of it is durable
-// under its final name. It is safe to call again after any error: the peer
-// knows by the transfer's id what it already has.
+// the peer wants. It returns the peer's word that all of it is durable under
+// its final name, and the message in which the peer signed it: the proof for
+// whoever has the peer's public key. It is safe to call again after any error:
+// the peer knows by the transfer's id what it already has.
 //
 // A refusal is a *[transfer.Refused]. Other errors have a code; Code.Retryable
 // says whether the same call may succeed later. A receipt whose code is not OK
 // means that the transfer is over although some items were not delivered.
-func Run(ctx context.Context, conv transfer.Conversation, out Outgoing) (mft.Receipt, error) {
+func Run(ctx context.Context, conv transfer.Conversation, out Outgoing) (mft.Receipt, *protocol.Envelope, error) {
 	out.Meter.Reset()
+	receipt, signed, err := attempt(ctx, conv, out)
+	if err != nil {
+		transfer.Abort(ctx, conv, err)
+		return mft.Receipt{}, nil, err
+	}
+	return receipt, signed, nil
+}
+
+func attempt(ctx context.Context, conv transfer.Conversation, out Outgoing) (r mft.Receipt, signed *protocol.Envelope, err error) {
 	decision, err := offer(ctx, conv, &out.Offer)
 	if err != nil {
-		return mft.Receipt{}, err
+		return r, nil, err
 	}
 	if decision.Code == mft.CodeDelivered {
 		return awaitReceipt(ctx, conv, out.Offer.Transfer)
 	}
 	conn, err := conv.OpenData(ctx, decision.DataKey)
 	if err != nil {
-		return mft.Receipt{}, fmt.Errorf("opening the data connection: %w", err)
+		return r, nil, fmt.Errorf("opening the data connection: %w", err)
 	}
 	defer conn.Close()
 	s := newSender(out, conn)
 	s.basis = decision.Basis
-	receipt, err := s.run(ctx, conv)
-	if err != nil {
-		return mft.Receipt{}, err
+	if r, signed, err = s.run(ctx, conv); err != nil {
+		return r, nil, err
 	}
-	if err := s.agree(receipt); err != nil {
-		return mft.Receipt{}, err
+	if err := s.agree(r); err != nil {
+		return r, nil, err
 	}
 	out.Note(mft.EventVerified, mft.CodeOK, "")
-	return receipt, nil
+	return r, signed, nil
 }
 
 // offer makes the offer and returns the decision, which is CodeOK or
@@ -87,14 +95,11 @@ func offer(ctx context.Context, conv transfer.Conversation, o *mft.Offer) (mft.D
 	if err := conv.Send(ctx, protocol.KindOffer, protocol.AppendOffer(nil, o)); err != nil {
 		return mft.Decision{}, fmt.Errorf("sending the offer: %w", err)
 	}
-	kind, body, err := conv.Receive(ctx)
+	e, err := conv.Receive(ctx)
 	if err != nil {
 		return mft.Decision{}, fmt.Errorf("waiting for the decision: %w", err)
 	}
-	if kind != protocol.KindDecision {
-		return mft.Decision{}, transfer.Unexpected(kind, body, protocol.KindDecision)
-	}
-	d, err := protocol.ParseDecision(body)
+	d, err := e.Decision()
 	if err != nil {
 		return mft.Decision{}, err
 	}
@@ -104,17 +109,16 @@ func offer(ctx context.Context, conv transfer.Conversation, o *mft.Offer) (mft.D
 	return d, nil
 }
 
-func awaitReceipt(ctx context.Context, conv transfer.Conversation, id mft.TransferID) (mft.Receipt, error) {
-	kind, body, err := conv.Receive(ctx)
+func awaitReceipt(ctx context.Context, conv transfer.Conversation, id mft.TransferID) (mft.Receipt, *protocol.Envelope, error) {
+	e, err := conv.Receive(ctx)
 	if err != nil {
-		return mft.Receipt{}, fmt.Errorf("waiting for the receipt: %w", err)
+		return mft.Receipt{}, nil, fmt.Errorf("waiting for the receipt: %w", err)
 	}
-	if kind != protocol.KindReceipt {
-		return mft.Receipt{}, transfer.Unexpected(kind, body, protocol.KindReceipt)
+	receipt, err := e.Receipt()
+	if err == nil && receipt.Transfer != id {
+		err = transfer.Nonsense("a receipt for transfer %v came instead of one for %v", receipt.Transfer, id)
 	}
-	receipt, err := protocol.ParseReceipt(body)
-	receipt.Transfer = id
-	return receipt, err
+	return receipt, e, err
 }
 
 // sender is the state of one attempt at sending.
@@ -138,13 +142,13 @@ type sender struct {
 
 func newSender(out Outgoing, conn net.Conn) *sender {
 	return &sender{
-		out: out, conn: conn, frames: protocol.NewFrameWriter(conn), list: newList(),
+		out: out, conn: conn, frames: protocol.NewFrameWriter(transfer.Writer{Conn: conn}), list: newList(),
 		sealed: make(chan struct{}), receipt: make(chan struct{}),
 	}
 }
 
-// run moves everything and returns the receipt.
-func (s *sender) run(ctx context.Context, conv transfer.Conversation) (mft.Receipt, error) {
+// run moves everything and returns the receipt, as it is and as it was signed.
+func (s *sender) run(ctx context.Context, conv transfer.Conversation) (receipt mft.Receipt, signed *protocol.Envelope, err error) {
 	g, ctx := errgroup.WithContext(ctx)
 	// Closing the connection and waking the waiters is what ends the three
 	// other goroutines when one fails.
@@ -154,7 +158,6 @@ func (s *sender) run(ctx context.Context, conv transfer.Conversation) (mft.Recei
 	})
 	defer stop()
 
-	var receipt mft.Receipt
 	alive, quiet := context.WithCancel(ctx)
 	defer quiet()
 	g.Go(func() error {
@@ -170,7 +173,7 @@ func (s *sender) run(ctx context.Context, conv transfer.Conversation) (mft.Recei
 	})
 	g.Go(func() error {
 		var err error
-		receipt, err = awaitReceipt(ctx, conv, s.out.Offer.Transfer)
+		receipt, signed, err = awaitReceipt(ctx, conv, s.out.Offer.Transfer)
 		if err == nil {
 			close(s.receipt)
 			quiet()
@@ -178,7 +181,8 @@ func (s *sender) run(ctx context.Context, conv transfer.Conversation) (mft.Recei
 		}
 		return err
 	})
-	return receipt, g.Wait()
+	err = g.Wait()
+	return receipt, signed, err
 }
 
 // seal tells the peer that everything has been sent, and what it was.
@@ -211,9 +215,6 @@ func (s *sender) agree(r mft.Receipt) error {
 func (s *sender) write(kind protocol.FrameKind, parts ...[]byte) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	if err := s.conn.SetWriteDeadline(time.Now().Add(transfer.WriteTimeout)); err != nil {
-		return transfer.Disconnected("write to", err)
-	}
 	if err := s.frames.WriteFrame(kind, parts...); err != nil {
 		return transfer.Disconnected("write to", err)
 	}

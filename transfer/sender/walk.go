@@ -59,7 +59,7 @@ func newWalker(s *sender, a *announcer, source *scan.Source) *walker {
 // compares reports whether there is something to compare with, or to tell from
 // what the source has.
 func (s *sender) compares() bool {
-	return s.basis.Present && (s.out.Offer.Compare == mft.CompareQuick || s.out.Offer.Mirror.On)
+	return s.basis.Listings || s.basis.Present && s.out.Offer.Mirror.On
 }
 
 // run announces the source, whose top this is.
@@ -106,9 +106,9 @@ func (w *walker) run(ctx context.Context, top scan.Folder) error {
 // the same there, or asking has been of no use lately. The directories above
 // must have been announced then.
 func (w *walker) step(ctx context.Context, p pending, top bool) error {
-	quick := w.s.out.Offer.Compare == mft.CompareQuick && !w.walked
+	asks := w.s.basis.Listings && !w.walked
 	announced := p.above == nil || p.above.served
-	if quick && (!announced || !p.above.isFresh() && w.pace.asks()) {
+	if asks && (!announced || !p.above.isFresh() && w.pace.asks()) {
 		return w.ask(ctx, p.folder, top)
 	}
 	n, err := w.announce(ctx, p.folder, &ask{fresh: p.above.isFresh(), served: true})

@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"strings"
 	"sync/atomic"
 
 	"mft.dev/mft"
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/transfer/staging/aside"
+	"mft.dev/mft/transfer/staging/owner"
 )
 
 // Options say what an Area is for.
@@ -51,13 +54,15 @@ type Area struct {
 	targets map[string]*target
 	present bool            // dir was there, and not empty
 	fresh   map[string]bool // directories that were just made, as far as remembered
-	owners  owners
+	owners  *owner.Map
 	made    []madeDir // directories of this transfer, parents first
+	asides  *aside.Set
 	parts   map[protocol.Key]journal.Partial
 }
 
 // A target is a directory that items are renamed into.
 type target struct {
+	dir    *confine.Dir
 	device uint64
 	gid    int // group that its entries inherit, or -1
 }
@@ -82,7 +87,7 @@ func Open(ctx context.Context, o Options) (*Area, error) {
 		id: o.Transfer, journal: o.Journal, root: root,
 		dir: o.Landing.Dir, name: o.Landing.Name, setid: o.Landing.AllowSetID,
 		abroad: make(map[uint64]*confine.Dir), targets: make(map[string]*target), fresh: make(map[string]bool),
-		owners: newOwners(), parts: make(map[protocol.Key]journal.Partial, len(partials)),
+		asides: aside.New(), owners: owner.New(), parts: make(map[protocol.Key]journal.Partial, len(partials)),
 	}
 	need := o.Announced.Bytes
 	for _, part := range partials {
@@ -155,15 +160,22 @@ func (a *Area) Close() error {
 	return errors.Join(err, a.root.Close())
 }
 
-// clearStale removes from the staging directory what cannot be resumed.
+// clearStale removes from the staging directory what cannot be resumed, and
+// puts away what was built aside.
 func (a *Area) clearStale() error {
 	kept := make(map[string]bool, len(a.parts))
 	for _, part := range a.parts {
 		kept[path.Base(part.Temp)] = true
 	}
-	var stale []string
+	var stale, built []string
 	err := a.home.Names(func(name string) error {
-		if !kept[name] {
+		id, err := a.home.Identity(name)
+		switch {
+		case err != nil:
+			return err
+		case id.IsDir() && !strings.HasSuffix(name, spare):
+			built = append(built, name)
+		case !id.IsDir() && !kept[name]:
 			stale = append(stale, name)
 		}
 		return nil
@@ -173,6 +185,11 @@ func (a *Area) clearStale() error {
 	}
 	for _, name := range stale {
 		if err := a.home.Remove(name); err != nil {
+			return err
+		}
+	}
+	for _, name := range built {
+		if err := a.putAway(name); err != nil {
 			return err
 		}
 	}
@@ -204,6 +221,7 @@ func (a *Area) makeStaging(dir string) (*confine.Dir, error) {
 // stagingFor returns the staging directory on the file system of dir, which
 // is made if it is missing.
 func (a *Area) stagingFor(ctx context.Context, dir string) (*confine.Dir, *target, error) {
+	dir = a.place(dir)
 	t, err := a.target(dir)
 	if notThere(err) {
 		if _, err = a.root.MkdirAll(dir, 0o755); err == nil {
@@ -252,7 +270,7 @@ func (a *Area) target(dir string) (*target, error) {
 		return nil, err
 	}
 	id := confine.Stamp(fi)
-	t := &target{device: id.Dev, gid: -1}
+	t := &target{dir: d, device: id.Dev, gid: -1}
 	if fi.Mode()&os.ModeSetgid != 0 {
 		t.gid = int(id.GID)
 	}

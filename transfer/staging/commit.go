@@ -41,8 +41,9 @@ type Ending func(good []Item, bad []Refusal) func(tx *journal.Tx) error
 //	names     the directories that hold the final names are on stable storage
 //	commit    the journal says COMMITTED, and what the ending adds
 //
-// With an ending the directories get their attributes before names, and the
-// staging is cleared before commit. Only when Commit has returned may the
+// With an ending, what was built aside is part of the batch, the directories
+// get their attributes before names, and the staging is cleared before
+// commit. Only when Commit has returned may the
 // sender hear of it.
 //
 // After a crash the journal tells where it was. Without PREPARED nothing was
@@ -63,7 +64,11 @@ func (a *Area) Commit(ctx context.Context, b *Batch, ending Ending) (good []Item
 	// Nothing of this is left half done because somebody lost patience.
 	ctx = context.WithoutCancel(ctx)
 	defer b.Close()
-	if err := a.run("flush", func() error { return a.flush(b) }); err != nil {
+	var asides []journal.Entry
+	if ending != nil {
+		asides = a.asideEntries()
+	}
+	if err := a.run("flush", func() error { return a.flushAll(b, len(asides) > 0) }); err != nil {
 		for i := range b.items {
 			b.items[i].close()
 			if temp := b.items[i].Entry.Temp; temp != "" {
@@ -72,13 +77,18 @@ func (a *Area) Commit(ctx context.Context, b *Batch, ending Ending) (good []Item
 		}
 		return nil, nil, err
 	}
-	entries := entriesOf(b.items)
+	entries := append(entriesOf(b.items), asides...)
 	n, err := a.prepare(ctx, entries)
 	if err != nil {
 		return nil, nil, err
 	}
 	if good, bad, err = a.publish(b); err != nil {
 		return nil, nil, err
+	}
+	for i := range asides {
+		if err := a.run("rename", func() error { return publishAside(a.root, &asides[i]) }); err != nil {
+			return nil, nil, err
+		}
 	}
 	if ending != nil {
 		if err := a.run("directories", a.setDirs); err != nil {
@@ -88,10 +98,12 @@ func (a *Area) Commit(ctx context.Context, b *Batch, ending Ending) (good []Item
 	if err := a.run("names", func() error { return a.syncNames(entries) }); err != nil {
 		return nil, nil, err
 	}
-	if ending == nil {
-		err = a.commit(ctx, n, good, bad, func(*journal.Tx) error { return nil })
-	} else {
-		err = a.end(ctx, n, good, bad, ending(good, bad))
+	c := commitment{n: n, entries: append(entriesOf(good), asides...), some: len(bad) > 0}
+	switch {
+	case ending != nil:
+		err = a.end(ctx, c, ending(good, bad))
+	case n > 0:
+		err = a.commit(ctx, c, func(*journal.Tx) error { return nil })
 	}
 	if err != nil {
 		return nil, nil, err
@@ -100,6 +112,17 @@ func (a *Area) Commit(ctx context.Context, b *Batch, ending Ending) (good []Item
 		a.remove(bad[i].Entry.Temp)
 	}
 	return good, bad, nil
+}
+
+// flushAll makes a batch durable, and with the last one what was built aside,
+// which has its attributes by then.
+func (a *Area) flushAll(b *Batch, asides bool) error {
+	if asides {
+		if err := a.setAsides(); err != nil {
+			return err
+		}
+	}
+	return a.flush(b, asides)
 }
 
 // prepare journals PREPARED and returns the number of the batch, 0 when there
@@ -138,10 +161,17 @@ func (a *Area) publish(b *Batch) (good []Item, bad []Refusal, err error) {
 	return good, bad, nil
 }
 
-func (a *Area) commit(ctx context.Context, n int64, good []Item, bad []Refusal, more func(*journal.Tx) error) error {
+// A commitment is what the journal has to know of a batch after its renames.
+type commitment struct {
+	n       int64           // of the batch; 0 for none
+	entries []journal.Entry // that have their final names
+	some    bool            // others were refused
+}
+
+func (a *Area) commit(ctx context.Context, c commitment, more func(*journal.Tx) error) error {
 	return a.run("commit", func() error {
 		return a.journal.Update(ctx, func(tx *journal.Tx) error {
-			if err := journalCommit(tx, a.id, n, entriesOf(good), len(bad) > 0); err != nil {
+			if err := journalCommit(tx, a.id, c.n, c.entries, c.some); err != nil {
 				return err
 			}
 			return more(tx)
@@ -152,20 +182,20 @@ func (a *Area) commit(ctx context.Context, n int64, good []Item, bad []Refusal, 
 // end commits the last batch, with what the ending adds, and clears the
 // staging: before the commit, so that it costs no transaction of its own,
 // unless a refused item's temporary file must outlive PREPARED.
-func (a *Area) end(ctx context.Context, n int64, good []Item, bad []Refusal, more func(*journal.Tx) error) error {
+func (a *Area) end(ctx context.Context, c commitment, more func(*journal.Tx) error) error {
 	forget := func(tx *journal.Tx) error { return tx.ClearStaging(a.id) }
-	if len(bad) == 0 {
+	if !c.some {
 		if err := a.run("clear", a.clear); err != nil {
 			return err
 		}
-		return a.commit(ctx, n, good, bad, func(tx *journal.Tx) error {
+		return a.commit(ctx, c, func(tx *journal.Tx) error {
 			if err := more(tx); err != nil {
 				return err
 			}
 			return forget(tx)
 		})
 	}
-	if err := a.commit(ctx, n, good, bad, more); err != nil {
+	if err := a.commit(ctx, c, more); err != nil {
 		return err
 	}
 	if err := a.clear(); err != nil {

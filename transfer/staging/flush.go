@@ -28,9 +28,10 @@ func (a *Area) release(it *Item) {
 }
 
 // flush makes a batch's content, attributes and temporary names durable. Few
-// files are flushed by themselves, many by one flush of the file system.
-func (a *Area) flush(b *Batch) error {
-	if b.files > fewFiles {
+// files are flushed by themselves, many by one flush of the file system, and so
+// is what was built aside, if whole says that it is due.
+func (a *Area) flush(b *Batch, whole bool) error {
+	if b.files > fewFiles || whole {
 		switch err := a.land.SyncFS(); {
 		case err == nil:
 			return a.flushFiles(b, func(it *Item) bool { return due(it) && !a.covered(it) })

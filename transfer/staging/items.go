@@ -47,7 +47,7 @@ func (a *Area) Final(index uint64, it *mft.Item) (string, error) {
 // MayTake refuses a final name that is taken when the policy is never to
 // overwrite.
 func (a *Area) MayTake(final string, o mft.Overwrite) error {
-	if o != mft.OverwriteNever {
+	if o != mft.OverwriteNever || a.Aside(final) {
 		return nil
 	}
 	_, err := a.root.Lstat(final)
@@ -60,11 +60,21 @@ func (a *Area) MayTake(final string, o mft.Overwrite) error {
 	return err
 }
 
-// MakeDir makes a directory, or accepts one that is there; made tells which.
-// What it makes gets its attributes for good from the last Commit.
+// MakeDir makes a directory, or accepts one that is there; made tells whether
+// there is one at its final name that was not there before. What it makes gets
+// its attributes for good from the last Commit.
 func (a *Area) MakeDir(final string, it *mft.Item) (made bool, err error) {
+	if d := a.asides.Holder(final); d != nil {
+		return false, a.makeInside(d.Place(final), final, it)
+	}
 	name := path.Base(final)
 	dir, err := a.root.Dir(dirOf(final))
+	if err == nil && a.mayAside(dirOf(final)) {
+		if _, err := dir.Identity(name); notThere(err) {
+			a.remember(final, it)
+			return false, a.beginAside(final, it)
+		}
+	}
 	if err == nil {
 		err = dir.Mkdir(name, 0o700)
 	}
@@ -100,6 +110,21 @@ func (a *Area) MakeDir(final string, it *mft.Item) (made bool, err error) {
 	return true, a.setDir(m, false)
 }
 
+// makeInside makes the directory final at its place in what is built aside.
+func (a *Area) makeInside(place, final string, it *mft.Item) error {
+	dir, err := a.root.Dir(dirOf(place))
+	if err == nil {
+		err = dir.Mkdir(path.Base(place), 0o700)
+	}
+	if err == nil {
+		a.remember(final, it)
+	}
+	if mft.CodeOf(err) == mft.CodeExists {
+		return nil // announced twice
+	}
+	return err
+}
+
 // Had notes a directory that an earlier attempt made.
 func (a *Area) Had(final string, it *mft.Item) {
 	if it.Type == mft.ItemDir {
@@ -108,7 +133,7 @@ func (a *Area) Had(final string, it *mft.Item) {
 }
 
 func (a *Area) remember(final string, it *mft.Item) madeDir {
-	uid, gid := a.owners.of(it)
+	uid, gid := a.owners.Of(it)
 	m := madeDir{path: final, mode: a.mode(it), mtime: it.MTime, uid: uid, gid: gid}
 	a.made = append(a.made, m)
 	return m
@@ -118,7 +143,32 @@ func (a *Area) remember(final string, it *mft.Item) madeDir {
 // first, now that nothing more will be put into them.
 func (a *Area) setDirs() error {
 	for i := len(a.made) - 1; i >= 0; i-- {
-		if err := a.setDir(a.made[i], true); err != nil && !ItemLevel(err) {
+		m := a.made[i]
+		if d := a.asides.Holder(m.path); d != nil && d.Final != m.path && m.mode&usable == usable {
+			continue // it came with its attributes
+		}
+		if err := a.setDir(m, true); err != nil && !ItemLevel(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// usable is the mode without which the service user could neither publish nor
+// remove a directory.
+const usable = 0o700
+
+// setAsides is setDirs for what is not published yet. It stays usable.
+func (a *Area) setAsides() error {
+	for i := len(a.made) - 1; i >= 0; i-- {
+		m := a.made[i]
+		d := a.asides.Holder(m.path)
+		if d == nil {
+			continue
+		}
+		m.path = d.Place(m.path)
+		m.mode |= usable
+		if err := a.setDir(m, true); err != nil {
 			return err
 		}
 	}
@@ -152,7 +202,7 @@ func (a *Area) mode(it *mft.Item) uint32 {
 // attributes of a file or link that goes into t.
 func (a *Area) attributes(it *mft.Item, t *target) confine.Attributes {
 	out := confine.Attributes{Mode: a.mode(it), MTime: it.MTime}
-	out.UID, out.GID = a.owners.of(it)
+	out.UID, out.GID = a.owners.Of(it)
 	if out.GID < 0 {
 		out.GID = t.gid
 	}
@@ -173,7 +223,10 @@ func (a *Area) File(ctx context.Context, final string, key protocol.Key) (*File,
 	if err != nil {
 		return nil, err
 	}
-	name := hex.EncodeToString(key[:])
+	return a.create(s, hex.EncodeToString(key[:]), t)
+}
+
+func (a *Area) create(s *confine.Dir, name string, t *target) (*File, error) {
 	f, err := s.Create(name)
 	if mft.CodeOf(err) == mft.CodeExists { // of an earlier attempt, or the same item twice
 		if err = s.Remove(name); err == nil {
@@ -262,13 +315,13 @@ func (a *Area) remove(temp string) {
 	}
 }
 
-// Link makes a symlink under a temporary name and returns that.
+// Link makes a symlink under a temporary name and returns that; of one that is
+// built aside it is the name for good.
 func (a *Area) Link(ctx context.Context, final string, key protocol.Key, it *mft.Item) (string, error) {
-	s, t, err := a.stagingFor(ctx, dirOf(final))
+	s, name, t, err := a.slot(ctx, final, key)
 	if err != nil {
 		return "", err
 	}
-	name := hex.EncodeToString(key[:])
 	err = s.Symlink(it.Target, name)
 	if mft.CodeOf(err) == mft.CodeExists {
 		if err = s.Remove(name); err == nil {
@@ -282,4 +335,42 @@ func (a *Area) Link(ctx context.Context, final string, key protocol.Key, it *mft
 		return "", err
 	}
 	return path.Join(s.Rel(), name), nil
+}
+
+// slot returns where something is made that needs one call or two: under a
+// temporary name, or, if it is built aside, at its place.
+func (a *Area) slot(ctx context.Context, final string, key protocol.Key) (*confine.Dir, string, *target, error) {
+	if d := a.asides.Holder(final); d != nil {
+		place := d.Place(final)
+		t, err := a.target(dirOf(place))
+		if err != nil {
+			return nil, "", nil, err
+		}
+		return t.dir, path.Base(place), t, nil
+	}
+	s, t, err := a.stagingFor(ctx, dirOf(final))
+	return s, hex.EncodeToString(key[:]), t, err
+}
+
+// Small makes a whole small file with its attributes.
+func (a *Area) Small(ctx context.Context, final string, key protocol.Key, it *mft.Item, content []byte) (*File, error) {
+	s, name, t, err := a.slot(ctx, final, key)
+	if err != nil {
+		return nil, err
+	}
+	f, err := a.create(s, name, t)
+	if err != nil {
+		return nil, err
+	}
+	if _, err = f.Write(content); err != nil {
+		err = mft.Fail(confine.CodeFor(err), "write", final, err)
+	} else {
+		err = a.Finish(f, it)
+	}
+	if err != nil {
+		f.Close()
+		a.Drop(ctx, f.Temp, key, false)
+		return nil, err
+	}
+	return f, nil
 }

@@ -10,6 +10,9 @@ import (
 
 // publish gives one item its final name, or finds that it had it already.
 func publish(root *confine.Root, e *journal.Entry) error {
+	if e.Type == mft.ItemDir {
+		return publishAside(root, e)
+	}
 	mode := confine.RenameReplace
 	switch e.Overwrite {
 	case mft.OverwriteNever:

@@ -51,7 +51,7 @@ func recoverBatch(ctx context.Context, j *journal.Journal, id mft.TransferID, ro
 		e := &b.Entries[i]
 		if e.Temp != "" && stillThere(root, e.Temp) {
 			err := publish(root, e)
-			if ItemLevel(err) {
+			if ItemLevel(err) || mft.CodeOf(err) == mft.CodeRaced {
 				continue // it is asked for again, and refused for this reason
 			}
 			if err != nil {

@@ -21,7 +21,7 @@ func (a *Area) Dir() string { return a.dir }
 // Basis says what there is to compare items with, and what counts. Salt and
 // Dirs are the caller's.
 func (a *Area) Basis() mft.Basis {
-	return mft.Basis{Present: a.present, Owners: a.owners.privileged, SetID: a.setid}
+	return mft.Basis{Present: a.present, Owners: a.owners.Privileged(), SetID: a.setid}
 }
 
 // errEnough stops a listing that has told what it was asked.
@@ -56,7 +56,7 @@ type Resident struct {
 // There returns what stands at the final name of an item, nil when that is
 // nothing, or nothing that an item can be.
 func (a *Area) There(final string, it *mft.Item) (*Resident, error) {
-	if !a.present || a.fresh[dirOf(final)] {
+	if !a.present || a.Aside(final) || a.fresh[dirOf(final)] {
 		return nil, nil
 	}
 	dir, err := a.root.Dir(dirOf(final))
@@ -71,7 +71,7 @@ func (a *Area) There(final string, it *mft.Item) (*Resident, error) {
 	r := &Resident{id: id, Item: mft.Item{
 		Path: it.Path, Mode: id.Perm(), MTime: id.MTime, UID: it.UID, GID: it.GID, Owner: it.Owner, Group: it.Group,
 	}}
-	uid, gid := a.owners.of(it)
+	uid, gid := a.owners.Of(it)
 	if uid >= 0 && uint32(uid) != id.UID {
 		r.Item.Owner, r.Item.UID = "", ^it.UID
 	}
@@ -105,7 +105,7 @@ func ignoreMissing(err error) error {
 // it has no other name, whose attributes would change too, and belongs to the
 // user of this process.
 func (a *Area) MayAdjust(r *Resident) bool {
-	return r.id.IsRegular() && r.id.Nlink == 1 && (a.owners.privileged || int64(r.id.UID) == int64(os.Geteuid()))
+	return r.id.IsRegular() && r.id.Nlink == 1 && (a.owners.Privileged() || int64(r.id.UID) == int64(os.Geteuid()))
 }
 
 // Open opens the file that r is for reading. It fails with CodeChanged when it

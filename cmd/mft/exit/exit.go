@@ -30,6 +30,7 @@ const (
 	Partial      Status = 6
 	Config       Status = 7
 	StillRunning Status = 8
+	NoAnswer     Status = 9
 )
 
 // A Meaning is what one status tells.
@@ -51,6 +52,7 @@ func Meanings() []Meaning {
 		{Partial, "some of it was done: of several destinations or files at least one was not"},
 		{Config, "a configuration or destinations file cannot be used"},
 		{StillRunning, "the command was interrupted (Ctrl-C); the transfer goes on in the agent"},
+		{NoAnswer, "the agent did not answer; it may have taken the transfer that is named"},
 	}
 }
 
@@ -72,6 +74,8 @@ func Of(err error) Status {
 		return Usage
 	case mft.CodeNotRunning:
 		return NotRunning
+	case mft.CodeNoAnswer:
+		return NoAnswer
 	case mft.CodeCancelled:
 		return Cancelled
 	case mft.CodePartial:

@@ -21,6 +21,7 @@ func TestOf(t *testing.T) {
 		{"usage", Misused("x"), Usage},
 		{"bad name", mft.Fail(mft.CodeBadName, "", "", nil), Usage},
 		{"no agent", mft.Fail(mft.CodeNotRunning, "", "", nil), NotRunning},
+		{"no answer", mft.Fail(mft.CodeNoAnswer, "", "", nil), NoAnswer},
 		{"cancelled", mft.Fail(mft.CodeCancelled, "", "", nil), Cancelled},
 		{"partial", mft.Fail(mft.CodePartial, "", "", nil), Partial},
 		{"configuration", fmt.Errorf("loading: %w", mft.Fail(mft.CodeConfig, "", "", nil)), Config},
@@ -137,7 +138,7 @@ func TestMeaningsAreComplete(t *testing.T) {
 			t.Errorf("status %d has no words", m.Status)
 		}
 	}
-	if n := len(Meanings()); n != int(StillRunning)+1 {
-		t.Errorf("Meanings has %d statuses, want %d", n, StillRunning+1)
+	if n := len(Meanings()); n != int(NoAnswer)+1 {
+		t.Errorf("Meanings has %d statuses, want %d", n, NoAnswer+1)
 	}
 }

@@ -59,6 +59,9 @@ func (t *Tree) Forget(string) {}
 // SyncFS is not possible here.
 func (t *Tree) SyncFS() error { return errors.ErrUnsupported }
 
+// FlushesWhole reports whether SyncFS is possible.
+func (t *Tree) FlushesWhole() bool { return false }
+
 // Use calls f with the directory n, if that is still what has its path.
 func (t *Tree) Use(n Node, f func(Handle) error) error {
 	now, err := t.Find(n.Rel)

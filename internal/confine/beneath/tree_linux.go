@@ -260,3 +260,13 @@ func (t *Tree) SyncFS() error {
 	}
 	return filesys.Retry(func() error { return unix.Syncfs(base.fd) })
 }
+
+// FlushesWhole reports whether SyncFS is possible.
+func (t *Tree) FlushesWhole() bool {
+	base, err := t.root()
+	if err != nil {
+		return false
+	}
+	defer t.release(base)
+	return !base.blind
+}

@@ -1,4 +1,8 @@
-package staging
+// Package owner maps the owners of items to those of this host.
+//
+// It refuses to give files away without privileges: then everything belongs to
+// the user that runs mft.
+package owner
 
 import (
 	"os"
@@ -8,10 +12,10 @@ import (
 	"mft.dev/mft"
 )
 
-// owners maps the owner of an item to one of this host: by name where the name
-// is known here, else by number. Without privileges nobody's files can be
-// given away, and everything belongs to the user that runs mft.
-type owners struct {
+// A Map maps the owner of an item to one of this host: by name where the name
+// is known here, else by number. It remembers names that it has looked up. It
+// is not safe for concurrent use.
+type Map struct {
 	privileged bool
 	uids, gids map[string]int
 }
@@ -19,12 +23,16 @@ type owners struct {
 // maxOwners bounds how many names are remembered.
 const maxOwners = 1024
 
-func newOwners() owners {
-	return owners{privileged: os.Geteuid() == 0, uids: make(map[string]int), gids: make(map[string]int)}
+// New returns a map for the user that runs mft.
+func New() *Map {
+	return &Map{privileged: os.Geteuid() == 0, uids: make(map[string]int), gids: make(map[string]int)}
 }
 
-// of returns the owner to set, -1 for leaving it alone.
-func (o *owners) of(it *mft.Item) (uid, gid int) {
+// Privileged reports whether files can be given away.
+func (o *Map) Privileged() bool { return o.privileged }
+
+// Of returns the owner to set, -1 for leaving it alone.
+func (o *Map) Of(it *mft.Item) (uid, gid int) {
 	if !o.privileged {
 		return -1, -1
 	}

@@ -1,0 +1,149 @@
+package contender
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"mft.dev/mft/bench/contender/meter"
+)
+
+// A Trip is what has to be brought where.
+type Trip struct {
+	// Source is the file or directory.
+	Source string
+	// Into is the directory at the destination that shall have it; it is there
+	// and lies below the contender's Root.
+	Into string
+	// Tree says that Source is a directory.
+	Tree bool
+	// Mirror says that what Source no longer has must go.
+	Mirror bool
+}
+
+// A Contender brings things from one end to the other.
+type Contender struct {
+	Name string
+	// Limit says that it is a bound of this machine: it does less than is asked.
+	Limit bool
+	// Stays says that nothing arrives at the destination.
+	Stays bool
+	// Timeless says that times of modification are not kept.
+	Timeless bool
+	// Root is the directory that the destinations have to lie below.
+	Root string
+	// Missing says why the contender cannot take part, "" if it can.
+	Missing string
+
+	daemons []meter.Daemon
+	run     func(ctx context.Context, lap *meter.Lap, t Trip) error
+}
+
+// Move brings the trip's source to its destination, which it does not look at
+// afterwards, and returns what it cost. With look it looks at the memory of
+// all processes, and the times are not to be used.
+func (c *Contender) Move(ctx context.Context, t Trip, wire meter.Wire, look bool) (meter.Reading, error) {
+	syscall.Sync() // nobody pays for what was written before
+	lap, err := meter.Begin(c.daemons, wire, look)
+	if err != nil {
+		return meter.Reading{}, err
+	}
+	err = c.run(ctx, lap, t)
+	reading, errEnd := lap.End(ctx)
+	return reading, errors.Join(err, errEnd)
+}
+
+// A Place is where one end of a transfer is.
+type Place struct {
+	// Address is the IP address of the place.
+	Address string
+	// Enter is put before a command line to run it there; nil is here.
+	Enter []string
+}
+
+// Options tell how to open a field.
+type Options struct {
+	// Dir is an existing, empty directory for everything, the destinations
+	// included.
+	Dir string
+	// Mft and Self are the programs mft and bench. Bench has to know the
+	// commands limit-send, limit-receive and limit-digest.
+	Mft, Self string
+	// Sender and Receiver are the places of the ends. The zero value is here.
+	Sender, Receiver Place
+}
+
+// A Field is everybody who could take part. Open starts what must run before;
+// Close ends it.
+type Field struct {
+	Options
+	agents     *agents
+	sshd       *sshd
+	rsyncd     *rsyncd
+	contenders []*Contender
+}
+
+// Open starts agents and daemons, and returns when they answer. Only those of
+// the takers that are installed are started; mft has to be there.
+func Open(ctx context.Context, o Options, takers []string) (f *Field, err error) {
+	f = &Field{Options: o}
+	for _, p := range []*Place{&f.Sender, &f.Receiver} {
+		if p.Address == "" {
+			p.Address = "127.0.0.1"
+		}
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, f.Close())
+		}
+	}()
+	arrived := filepath.Join(f.Dir, "arrived")
+	if err := os.Mkdir(arrived, 0o755); err != nil {
+		return f, err
+	}
+	if slices.Contains(takers, "mft") {
+		if f.agents, err = startAgents(ctx, o.Dir, o.Mft, f.Sender, f.Receiver); err != nil {
+			return f, fmt.Errorf("starting the agents: %w", err)
+		}
+		f.contenders = append(f.contenders, f.agents.contender())
+	}
+	if slices.ContainsFunc(takers, func(name string) bool { return strings.HasSuffix(name, "+ssh") || overSSH(name) }) {
+		if err := f.openSSH(ctx, arrived); err != nil {
+			return f, fmt.Errorf("starting sshd: %w", err)
+		}
+	}
+	if slices.Contains(takers, "rsyncd") {
+		if err := f.openRsyncd(ctx, arrived); err != nil {
+			return f, fmt.Errorf("starting the rsync daemon: %w", err)
+		}
+	}
+	f.contenders = append(f.contenders, limits(o.Self, arrived)...)
+	f.contenders = slices.DeleteFunc(f.contenders, func(c *Contender) bool { return !slices.Contains(takers, c.Name) })
+	return f, nil
+}
+
+func overSSH(name string) bool { return slices.Contains([]string{"scp", "sftp", "rclone"}, name) }
+
+// Contenders returns those who take part, in a fixed order, mft first. Those
+// with a Missing cannot run.
+func (f *Field) Contenders() []*Contender { return f.contenders }
+
+// Close ends everything that Open started.
+func (f *Field) Close() error {
+	var errs []error
+	if f.agents != nil {
+		errs = append(errs, f.agents.stop())
+	}
+	if f.sshd != nil {
+		errs = append(errs, f.sshd.stop())
+	}
+	if f.rsyncd != nil {
+		errs = append(errs, f.rsyncd.stop())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,81 @@
+// Package argument reads what people type: paths of this host and of others,
+// transfer ids, and the flags that several commands of mft have.
+//
+// The package refuses what cannot be meant, with an exit status of a wrong
+// command line; it looks at no file.
+package argument
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"mft.dev/mft"
+	"mft.dev/mft/agent/config"
+	"mft.dev/mft/cmd/mft/exit"
+)
+
+// Path returns path, typed in a directory, as the agent, which runs elsewhere,
+// needs it. A trailing slash means the contents of a directory and is kept; "."
+// at the end means the same.
+func Path(directory func() (string, error), path string) (string, error) {
+	if path == "" {
+		return "", exit.Misused("an empty path names no file")
+	}
+	dir, err := directory()
+	if err != nil {
+		return "", mft.Fail(mft.CodeIO, "find the working directory", "", err)
+	}
+	contents := endsInSlash(path) || path == "." || strings.HasSuffix(path, "/.") || strings.HasSuffix(path, string(filepath.Separator)+".")
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(dir, path)
+	}
+	path = filepath.Clean(path)
+	if contents && !endsInSlash(path) {
+		path += string(filepath.Separator)
+	}
+	return path, nil
+}
+
+func endsInSlash(path string) bool { return path != "" && os.IsPathSeparator(path[len(path)-1]) }
+
+// There refuses a path of another host that depends on a working directory,
+// which the agent there does not have.
+func There(flag, path string) error {
+	if config.AbsoluteSomewhere(path) {
+		return nil
+	}
+	return exit.Misused("%s %q is not absolute; the agent there has no working directory to start from", flag, path)
+}
+
+// OverwriteFlag adds --overwrite, which takes its value also after a space.
+func OverwriteFlag(f *pflag.FlagSet, value *string) {
+	f.StringVar(value, "overwrite", "true", "replace files that are there: `true|false|version`; version keeps the old one as NAME.~N~")
+}
+
+// IDFlag adds --id. Given, it is never zero: a script whose variable is empty
+// does not get another id each time.
+func IDFlag(f *pflag.FlagSet, id *mft.TransferID) {
+	const usage = "`ID` of the transfer, from mft transfer id; the same order with the same ID is placed once"
+	f.Func("id", usage, func(value string) error {
+		typed, err := mft.ParseTransferID(value)
+		if err != nil || typed.IsZero() {
+			return errors.New("it is not an id such as `mft transfer id` makes")
+		}
+		*id = typed
+		return nil
+	})
+}
+
+// Spellings accepts other names for flags.
+func Spellings(f *pflag.FlagSet, names map[string]string) {
+	f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if proper, ok := names[name]; ok {
+			name = proper
+		}
+		return pflag.NormalizedName(name)
+	})
+}
