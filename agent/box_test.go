@@ -19,6 +19,7 @@ import (
 	"mft.dev/mft/agent"
 	"mft.dev/mft/agent/config"
 	"mft.dev/mft/agent/order"
+	"mft.dev/mft/agent/pairing"
 	"mft.dev/mft/journal"
 )
 
@@ -113,11 +114,11 @@ func (h *host) stop() {
 // other's in and ask for files of its out.
 func pair(t *testing.T, a, b *host) {
 	t.Helper()
-	i, err := a.agent.Invite("", a.in, a.out)
+	i, err := a.agent.Invite("", pairing.Grant{FilesInto: a.in, RequestsRoot: a.out})
 	if err != nil {
 		t.Fatalf("Invite: %v", err)
 	}
-	if _, err := b.agent.Join(t.Context(), i.Line(), b.in, b.out); err != nil {
+	if _, err := b.agent.Join(t.Context(), i.Line(), pairing.Grant{FilesInto: b.in, RequestsRoot: b.out}); err != nil {
 		t.Fatalf("Join: %v", err)
 	}
 }

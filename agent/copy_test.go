@@ -8,6 +8,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/order"
+	"mft.dev/mft/agent/pairing"
 )
 
 func TestCopy(t *testing.T) {
@@ -184,7 +185,7 @@ func TestAllowedLater(t *testing.T) {
 	src := write(t, alpha.out, "a", "1")
 	id := alpha.copyTo(beta, other+"/", "", src)
 	alpha.await(id, mft.StateRejected)
-	if err := beta.agent.AllowPeer("alpha", other, ""); err != nil {
+	if err := beta.agent.AllowPeer("alpha", pairing.Grant{FilesInto: other}); err != nil {
 		t.Fatal(err)
 	}
 	again, err := alpha.agent.Retry(t.Context(), id)

@@ -182,7 +182,7 @@ func (a *Agent) accept(ctx context.Context, o *offer, l journal.Landing, known b
 			now := a.now()
 			err := tx.Create(mft.Transfer{
 				ID: o.Transfer, Role: mft.RoleReceive, Peer: o.Sender, Channel: o.Channel, State: mft.StatePlanned,
-				Destination: o.Destination, Overwrite: o.Overwrite, Totals: o.Announced, Created: now, Updated: now,
+				Destination: o.Destination, Overwrite: o.Overwrite, Compare: o.Compare, Mirror: o.Mirror, Totals: o.Announced, Created: now, Updated: now,
 			})
 			if err != nil {
 				return err

@@ -44,7 +44,8 @@ func (a *Agent) send(at *attempt, t mft.Transfer) (mft.Receipt, *protocol.Envelo
 	}
 	offer := mft.Offer{
 		Transfer: t.ID, Sender: a.Name(), Recipient: t.Peer, Channel: t.Channel,
-		Destination: t.Destination, Requested: t.Requested, Overwrite: t.Overwrite, Announced: announced,
+		Destination: t.Destination, Requested: t.Requested, Overwrite: t.Overwrite,
+		Compare: t.Compare, Mirror: t.Mirror, Announced: announced,
 		Single: src.Single(),
 	}
 	if t.Requested {
@@ -78,10 +79,14 @@ func (a *Agent) concludeSend(at *attempt, t mft.Transfer, receipt mft.Receipt, s
 	totals, _, begun := at.counts(t)
 	if !begun { // an earlier attempt had delivered it
 		totals = receipt.Received
-		totals.Items += receipt.Failed
+		totals.Items += receipt.Failed + receipt.Unchanged.Items
+		totals.Bytes += receipt.Unchanged.Bytes
 	}
 	err = a.trail.Write(context.WithoutCancel(at.Context), t.ID, func(tx *journal.Tx) error {
 		if err := tx.SetProgress(t.ID, totals, receipt.Received); err != nil {
+			return err
+		}
+		if err := tx.SetUnchanged(t.ID, receipt.Unchanged, receipt.Removed); err != nil {
 			return err
 		}
 		if err := tx.StoreReceipt(t.ID, receipt, protocol.AppendEnvelope(nil, signed)); err != nil {
@@ -121,7 +126,7 @@ func (a *Agent) ask(at *attempt, t mft.Transfer) error {
 	if at.entry.Waiting == "" && at.entry.Tries == 0 {
 		a.trail.NoteOf(at.ID)(mft.EventRequested, "", strings.Join(t.Sources, " "))
 	}
-	r := mft.Request{Path: t.Sources[0], Overwrite: t.Overwrite}
+	r := mft.Request{Path: t.Sources[0], Overwrite: t.Overwrite, Compare: t.Compare}
 	if err := conv.Send(ctx, protocol.KindRequest, protocol.AppendRequest(nil, &r)); err != nil {
 		return fmt.Errorf("sending the request: %w", err)
 	}

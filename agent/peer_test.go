@@ -7,6 +7,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/order"
+	"mft.dev/mft/agent/pairing"
 )
 
 func TestPairing(t *testing.T) {
@@ -23,10 +24,10 @@ func TestPairing(t *testing.T) {
 		t.Errorf("Peer(gamma) = %v, want code %s", err, mft.CodeUnknownPeer)
 	}
 	for _, dirs := range [][2]string{{"relative", ""}, {"", "relative"}} {
-		if _, err := alpha.agent.Invite("", dirs[0], dirs[1]); mft.CodeOf(err) != mft.CodeBadPath {
+		if _, err := alpha.agent.Invite("", pairing.Grant{FilesInto: dirs[0], RequestsRoot: dirs[1]}); mft.CodeOf(err) != mft.CodeBadPath {
 			t.Errorf("Invite(%q) = %v, want code %s", dirs, err, mft.CodeBadPath)
 		}
-		if err := alpha.agent.AllowPeer("beta", dirs[0], dirs[1]); mft.CodeOf(err) != mft.CodeBadPath {
+		if err := alpha.agent.AllowPeer("beta", pairing.Grant{FilesInto: dirs[0], RequestsRoot: dirs[1]}); mft.CodeOf(err) != mft.CodeBadPath {
 			t.Errorf("AllowPeer(%q) = %v, want code %s", dirs, err, mft.CodeBadPath)
 		}
 	}
@@ -34,14 +35,14 @@ func TestPairing(t *testing.T) {
 
 func TestInviteOnce(t *testing.T) {
 	alpha, beta, gamma := newHost(t, "alpha").start(), newHost(t, "beta").start(), newHost(t, "gamma").start()
-	i, err := alpha.agent.Invite("", "", "")
+	i, err := alpha.agent.Invite("", pairing.Grant{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := beta.agent.Join(t.Context(), i.Line(), "", ""); err != nil {
+	if _, err := beta.agent.Join(t.Context(), i.Line(), pairing.Grant{}); err != nil {
 		t.Fatalf("first Join: %v", err)
 	}
-	if _, err := gamma.agent.Join(t.Context(), i.Line(), "", ""); mft.CodeOf(err) != mft.CodeInvite {
+	if _, err := gamma.agent.Join(t.Context(), i.Line(), pairing.Grant{}); mft.CodeOf(err) != mft.CodeInvite {
 		t.Errorf("second Join = %v, want code %s", err, mft.CodeInvite)
 	}
 }

@@ -85,7 +85,7 @@ func (a *Agent) live(t mft.Transfer) (mft.Transfer, float64) {
 	if !begun {
 		return t, 0
 	}
-	t.Totals, t.Moved = totals, moved
+	t.Totals, t.Moved, t.Unchanged = totals, moved, at.meter.Unchanged()
 	if d := a.now().Sub(at.began).Seconds(); d > 0 {
 		return t, float64(moved.Bytes) / d
 	}

@@ -23,9 +23,11 @@ const (
 type Terms struct {
 	// Address is where the guest reaches the inviter, HOST:PORT.
 	Address string
-	// FilesInto and RequestsRoot are granted to the guest, see Peer.
+	// FilesInto, RequestsRoot and AllowDelete are granted to the guest, see
+	// Peer.
 	FilesInto    []string
 	RequestsRoot []string
+	AllowDelete  bool
 }
 
 // Invites are the invitations of one agent that can still be redeemed. They
@@ -132,6 +134,7 @@ func (v *Invites) Redeem(id InviteID, proof Proof, p Pairing, now time.Time) (Pr
 		Name: p.Guest.Name, Address: p.Guest.Address, Sealing: p.Guest.Sealing, Added: now.UTC(),
 		Pins:      []PinnedKey{{Pin: p.Guest.Pin, Since: now.UTC(), Source: SourceInvite}},
 		FilesInto: open.terms.FilesInto, RequestsRoot: open.terms.RequestsRoot,
+		AllowDelete: open.terms.AllowDelete,
 	}, nil
 }
 

@@ -37,6 +37,7 @@ func mergePeer(c, kept Peer) Peer {
 	p.Sealing, p.Added = slices.Clone(kept.Sealing), kept.Added
 	p.FilesInto = union(c.FilesInto, kept.FilesInto)
 	p.RequestsRoot = union(c.RequestsRoot, kept.RequestsRoot)
+	p.AllowDelete = kept.AllowDelete // of what the file of peers grants; the configuration has its own
 	p.Pins = nil
 	for _, k := range c.Pins {
 		if known := kept.find(k.Pin); known != nil {

@@ -50,6 +50,9 @@ type Peer struct {
 	// granted by an invitation or Trust.Allow. Absolute.
 	FilesInto    []string `json:"files_into,omitempty"`
 	RequestsRoot []string `json:"requests_root,omitempty"`
+	// AllowDelete lets the peer remove, below FilesInto, what is not in the
+	// source of a mirror.
+	AllowDelete bool `json:"allow_delete,omitempty"`
 	// Configured says that the peer stands in the configuration.
 	Configured bool `json:"configured,omitempty"`
 }
@@ -129,6 +132,7 @@ func (p Peer) renewed(q Peer) Peer {
 	}
 	if len(q.FilesInto)+len(q.RequestsRoot) != 0 {
 		p.FilesInto, p.RequestsRoot = slices.Clone(q.FilesInto), slices.Clone(q.RequestsRoot)
+		p.AllowDelete = q.AllowDelete
 	}
 	if p.Added.IsZero() {
 		p.Added = q.Added

@@ -186,11 +186,11 @@ func (t *Trust) Remove(name mft.AgentName) error {
 }
 
 // Allow replaces what pairing or an earlier Allow granted the peer called
-// name: into which directories of this host it may send files, and from which
-// it may ask for files. Directories are absolute. Grants that the
+// name: into which directories of this host it may send files, from which it
+// may ask for files, and whether it may remove files from the former. Directories are absolute. Grants that the
 // configuration makes are not touched. Errors: mft.CodeUnknownPeer,
 // mft.CodeBadPath.
-func (t *Trust) Allow(name mft.AgentName, filesInto, requestsRoot []string) error {
+func (t *Trust) Allow(name mft.AgentName, filesInto, requestsRoot []string, remove bool) error {
 	if err := checkGrants(filesInto, requestsRoot); err != nil {
 		return err
 	}
@@ -201,6 +201,7 @@ func (t *Trust) Allow(name mft.AgentName, filesInto, requestsRoot []string) erro
 	}
 	p := t.overlay(name)
 	p.FilesInto, p.RequestsRoot = slices.Clone(filesInto), slices.Clone(requestsRoot)
+	p.AllowDelete = remove
 	next := t.kept.clone()
 	next.peers[name] = p
 	return t.keep(next)

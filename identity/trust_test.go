@@ -21,7 +21,7 @@ func TestTrustKeepsPeers(t *testing.T) {
 	p.FilesInto = []string{absolute("in")}
 	add(t, trust, p)
 	add(t, trust, peerOf("ledger", ledger.Pin()))
-	if err := trust.Allow("ledger", nil, []string{absolute("out")}); err != nil {
+	if err := trust.Allow("ledger", nil, []string{absolute("out")}, false); err != nil {
 		t.Fatal(err)
 	}
 	again := openTrust(t, path)
@@ -103,8 +103,8 @@ func TestAddAgainRenews(t *testing.T) {
 func TestRemoveAndAllowUnknown(t *testing.T) {
 	trust, _ := newTrust(t)
 	wantCode(t, "Remove", trust.Remove("erp"), mft.CodeUnknownPeer)
-	wantCode(t, "Allow", trust.Allow("erp", nil, nil), mft.CodeUnknownPeer)
-	wantCode(t, "Allow", trust.Allow("erp", []string{"in"}, nil), mft.CodeBadPath)
+	wantCode(t, "Allow", trust.Allow("erp", nil, nil, false), mft.CodeUnknownPeer)
+	wantCode(t, "Allow", trust.Allow("erp", []string{"in"}, nil, false), mft.CodeBadPath)
 }
 
 func TestConfiguredPeer(t *testing.T) {
@@ -112,7 +112,7 @@ func TestConfiguredPeer(t *testing.T) {
 	configured := Peer{Name: "erp", Address: "erp.example:1", Pins: []PinnedKey{{Pin: erp.Pin()}}, FilesInto: []string{absolute("a")}}
 	trust, path := newTrust(t, configured)
 	wantCode(t, "Remove", trust.Remove("erp"), mft.CodeConfig)
-	if err := trust.Allow("erp", []string{absolute("b")}, nil); err != nil {
+	if err := trust.Allow("erp", []string{absolute("b")}, nil, false); err != nil {
 		t.Fatal(err)
 	}
 	got, ok := openTrust(t, path, configured).Peer("erp")
@@ -205,7 +205,7 @@ func TestChangeThatIsNotKeptIsNotMade(t *testing.T) {
 	for what, err := range map[string]error{
 		"Add":    trust.Add(peerOf("ledger", newKeys(t, "ledger").Pin())),
 		"Remove": trust.Remove("erp"),
-		"Allow":  trust.Allow("erp", []string{absolute("in")}, nil),
+		"Allow":  trust.Allow("erp", []string{absolute("in")}, nil, false),
 	} {
 		if err == nil {
 			t.Errorf("%s without a directory succeeded", what)

@@ -142,9 +142,11 @@ func (j *Journal) Partials(ctx context.Context, id mft.TransferID) ([]Partial, e
 // with it, and whether there is one.
 func (j *Journal) Receipt(ctx context.Context, id mft.TransferID) (r mft.Receipt, envelope []byte, ok bool, err error) {
 	var named, detail, manifest []byte
-	ok, err = j.db.Row(ctx, "reading a receipt", `SELECT named, receipts.code, receipts.detail, items, bytes, failed, manifest, envelope
+	ok, err = j.db.Row(ctx, "reading a receipt", `SELECT named, receipts.code, receipts.detail, items, bytes, failed, manifest, envelope,
+			receipts.same_items, receipts.same_bytes, receipts.removed
 		FROM receipts JOIN transfers ON n = transfer WHERE id = ?`, []any{id[:]},
-		&named, &r.Code, &detail, &r.Received.Items, &r.Received.Bytes, &r.Failed, &manifest, &envelope)
+		&named, &r.Code, &detail, &r.Received.Items, &r.Received.Bytes, &r.Failed, &manifest, &envelope,
+		&r.Unchanged.Items, &r.Unchanged.Bytes, &r.Removed)
 	if err != nil || !ok {
 		return mft.Receipt{}, nil, false, err
 	}

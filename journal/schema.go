@@ -20,7 +20,12 @@ const applicationID = 0x6d66746a
 //go:embed schema1.sql
 var schema1 string
 
+// schema2 adds what comparing and mirroring need.
+//
+//go:embed schema2.sql
+var schema2 string
+
 // form returns the steps that lead to the schema of this version.
 func form() database.Form {
-	return database.Form{ApplicationID: applicationID, Steps: []string{schema1}}
+	return database.Form{ApplicationID: applicationID, Steps: []string{schema1, schema2}}
 }

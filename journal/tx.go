@@ -53,10 +53,11 @@ func (tx *Tx) Create(t mft.Transfer) error {
 		return bug(doing, t.ID.String(), "unknown state %q", t.State)
 	}
 	added, err := tx.db.Exec(doing, "INSERT INTO transfers ("+transferColumns+
-		") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING",
+		") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING",
 		t.ID[:], string(t.Role), string(t.Peer), t.Channel, string(t.State), string(t.Reason.Code),
 		blob(t.Reason.Detail), encodeStrings(t.Sources), blob(t.Destination), string(t.Overwrite), t.Requested,
-		t.Totals.Items, t.Totals.Bytes, t.Moved.Items, t.Moved.Bytes, nanos(t.Created), nanos(t.Updated), t.Attempts)
+		t.Totals.Items, t.Totals.Bytes, t.Moved.Items, t.Moved.Bytes, nanos(t.Created), nanos(t.Updated), t.Attempts,
+		string(t.Compare), t.Mirror.On, t.Mirror.MaxFiles, t.Mirror.MaxPercent, t.Unchanged.Items, t.Unchanged.Bytes, t.Removed)
 	if err != nil {
 		return err
 	}
@@ -108,6 +109,18 @@ func (tx *Tx) SetProgress(id mft.TransferID, totals, moved mft.Count) error {
 	const doing = "store the progress of a transfer"
 	n, err := tx.db.Exec(doing, `UPDATE transfers SET total_items = ?, total_bytes = ?, moved_items = ?, moved_bytes = ?
 		WHERE id = ?`, totals.Items, totals.Bytes, moved.Items, moved.Bytes, id[:])
+	if err == nil && n == 0 {
+		err = unknown(doing, id)
+	}
+	return err
+}
+
+// SetUnchanged stores how much of a transfer was at the destination before,
+// and how many entries there a mirror removed.
+func (tx *Tx) SetUnchanged(id mft.TransferID, same mft.Count, removed int64) error {
+	const doing = "store what was unchanged"
+	n, err := tx.db.Exec(doing, "UPDATE transfers SET same_items = ?, same_bytes = ?, removed = ? WHERE id = ?",
+		same.Items, same.Bytes, removed, id[:])
 	if err == nil && n == 0 {
 		err = unknown(doing, id)
 	}

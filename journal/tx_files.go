@@ -135,12 +135,13 @@ func (tx *Tx) StoreReceipt(id mft.TransferID, r mft.Receipt, envelope []byte) er
 	if err != nil {
 		return err
 	}
-	_, err = tx.db.Exec(doing, `INSERT INTO receipts (transfer, named, code, detail, items, bytes, failed, manifest, envelope)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+	_, err = tx.db.Exec(doing, `INSERT INTO receipts (transfer, named, code, detail, items, bytes, failed, manifest, envelope,
+			same_items, same_bytes, removed)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
 		ON CONFLICT (transfer) DO UPDATE SET named = ?2, code = ?3, detail = ?4, items = ?5, bytes = ?6, failed = ?7,
-			manifest = ?8, envelope = ?9`,
+			manifest = ?8, envelope = ?9, same_items = ?10, same_bytes = ?11, removed = ?12`,
 		n, r.Transfer[:], string(r.Code), blob(r.Detail), r.Received.Items, r.Received.Bytes, r.Failed,
-		r.Manifest[:], blob(string(envelope)))
+		r.Manifest[:], blob(string(envelope)), r.Unchanged.Items, r.Unchanged.Bytes, r.Removed)
 	return err
 }
 

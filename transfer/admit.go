@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -20,6 +21,13 @@ func Admit(o *mft.Offer, grants []mft.Grant) (journal.Landing, error) {
 	grant, rel, err := within("offer", o.Destination, grants)
 	if err != nil {
 		return journal.Landing{}, err
+	}
+	if o.Mirror.On && !grant.AllowDelete {
+		return journal.Landing{}, mft.Fail(mft.CodeNotAllowed, "mirror to", o.Destination, errors.New(
+			"the agent may not remove files there; `delete: true` in allow.files_from allows it, or `mft peer allow NAME --files-into DIR --allow-delete`"))
+	}
+	if o.Mirror.On && o.Single {
+		return journal.Landing{}, mft.Fail(mft.CodeBadPath, "mirror to", o.Destination, errors.New("a single file cannot be mirrored"))
 	}
 	l := journal.Landing{Root: grant.Root, Dir: rel, AllowSetID: grant.AllowSetID}
 	if o.Single && rel != "" && !strings.HasSuffix(o.Destination, "/") {

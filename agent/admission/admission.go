@@ -62,8 +62,8 @@ func Belongs(o *mft.Offer, row mft.Transfer, known bool) error {
 
 // A Case is an offer and what this host knows that bears on it.
 type Case struct {
-	// Offer is the offer. Decide sets its Overwrite when this host asked for
-	// the transfer: then the requester's word counts.
+	// Offer is the offer. Decide sets its Overwrite and Compare when this host
+	// asked for the transfer: then the requester's word counts.
 	Offer *mft.Offer
 	// Row is the transfer if it is known here, a receive from the same peer
 	// that has not ended; else nil.
@@ -88,7 +88,10 @@ func Decide(c Case) (journal.Landing, error) {
 	case o.Requested != (c.Row != nil && c.Row.Requested):
 		return refuse(o.Transfer.String(), "this host has not asked for it")
 	case o.Requested:
-		o.Overwrite = c.Row.Overwrite
+		if o.Mirror.On {
+			return refuse(o.Transfer.String(), "this host has not asked for anything to be removed")
+		}
+		o.Overwrite, o.Compare = c.Row.Overwrite, c.Row.Compare
 		landing, err = transfer.LandingFor(c.Row.Destination)
 	default:
 		landing, err = transfer.Admit(o, c.Grants)

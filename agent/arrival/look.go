@@ -206,7 +206,7 @@ func (l *looking) place() error {
 		if err != nil {
 			return err
 		}
-		t.Channel, t.Destination = l.Channel.Name, asDirectory(to.Path)
+		t.Channel, t.Destination, t.Compare = l.Channel.Name, asDirectory(to.Path), l.Channel.Compare
 		for _, f := range ready {
 			t.Sources = append(t.Sources, filepath.Join(l.root.Path(), filepath.FromSlash(f.path)))
 		}

@@ -41,6 +41,7 @@ type filesGrant struct {
 	Agent      agentName `yaml:"agent" need:"yes" doc:"Whom the grant is for."`
 	Into       localPath `yaml:"into" need:"yes" doc:"Directory that the agent may write below."`
 	AllowSetID yesNo     `yaml:"allow_setid" doc:"Keep setuid, setgid and sticky bits. Default: false."`
+	Delete     yesNo     `yaml:"delete" doc:"Let mirrors of the agent remove files there. Default: false."`
 }
 
 type requestsGrant struct {
@@ -56,6 +57,7 @@ type channelEntry struct {
 	When      whenEntry       `yaml:"when" need:"yes" doc:"What makes the channel fire."`
 	Select    selectEntry     `yaml:"select" doc:"Which files move. Default: all."`
 	Overwrite overwrite       `yaml:"overwrite" doc:"What happens to a file of that name at the destination: true or replace, false or never, version. Default: true."`
+	Compare   compare         `yaml:"compare" doc:"How a file is recognised that is there already: quick, by size and time; content; or none, which sends everything. Default: quick."`
 
 	Markers strict.NotYet `yaml:"markers"`
 	RunAs   strict.NotYet `yaml:"run_as"`

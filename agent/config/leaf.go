@@ -272,6 +272,53 @@ func ParseOverwrite(s string) (mft.Overwrite, error) {
 		errors.New("want true (replace), false (never) or version"))
 }
 
+// compare is a way to compare, by its name.
+type compare mft.Compare
+
+func (v *compare) ReadText(s string) error {
+	way, err := ParseCompare(s)
+	if err != nil {
+		return cause(err)
+	}
+	*v = compare(way)
+	return nil
+}
+
+func (*compare) Schema() map[string]any {
+	return map[string]any{"enum": []any{mft.CompareQuick, mft.CompareContent, mft.CompareNone}}
+}
+
+// ParseCompare reads a way to compare by its name. The error is an *mft.Error
+// of code mft.CodeUsage.
+func ParseCompare(s string) (mft.Compare, error) {
+	switch way := mft.Compare(strings.ToLower(s)); way {
+	case mft.CompareQuick, mft.CompareContent, mft.CompareNone:
+		return way, nil
+	}
+	return "", mft.Fail(mft.CodeUsage, "read way to compare", s, errors.New("want quick, content or none"))
+}
+
+// ParseMaxDelete reads how much a mirror may remove: a number of files, a
+// percentage of what is at the destination, or both with a comma. What is left
+// out has no limit. The error is an *mft.Error of code mft.CodeUsage.
+func ParseMaxDelete(s string) (mft.Mirror, error) {
+	m := mft.Mirror{On: true, MaxFiles: -1, MaxPercent: -1}
+	for part := range strings.SplitSeq(s, ",") {
+		number, percent := strings.CutSuffix(strings.TrimSpace(part), "%")
+		n, err := strconv.ParseInt(number, 10, 64)
+		switch {
+		case err != nil || n < 0, percent && (n > 100 || m.MaxPercent >= 0), !percent && m.MaxFiles >= 0:
+			return mft.Mirror{}, mft.Fail(mft.CodeUsage, "read what may be removed", s,
+				errors.New("want a number of files such as 1000, a share such as 50%, or both: 1000,50%"))
+		case percent:
+			m.MaxPercent = int(n)
+		default:
+			m.MaxFiles = n
+		}
+	}
+	return m, nil
+}
+
 // stableFor and rescanTime are durations with a range of their own.
 type (
 	stableFor  time.Duration

@@ -113,7 +113,7 @@ func (f *file) config(d *strict.Decoder, defaults *Config) (*Config, error) {
 	}
 	for _, g := range f.Allow.FilesFrom {
 		cfg.Allow.FilesFrom = append(cfg.Allow.FilesFrom,
-			mft.Grant{Agent: mft.AgentName(g.Agent), Root: string(g.Into), AllowSetID: bool(g.AllowSetID)})
+			mft.Grant{Agent: mft.AgentName(g.Agent), Root: string(g.Into), AllowSetID: bool(g.AllowSetID), AllowDelete: bool(g.Delete)})
 	}
 	for _, g := range f.Allow.RequestsFrom {
 		cfg.Allow.RequestsFrom = append(cfg.Allow.RequestsFrom,
@@ -183,8 +183,10 @@ func (e *channelEntry) channel(d *strict.Decoder) mft.Channel {
 		From:      e.From.endpoint(),
 		Select:    e.Select.selection(),
 		Overwrite: mft.OverwriteReplace,
+		Compare:   mft.CompareQuick,
 	}
 	set(&c.Overwrite, mft.Overwrite(e.Overwrite))
+	set(&c.Compare, mft.Compare(e.Compare))
 	for _, to := range e.To {
 		if to.Agent == e.From.Agent && to.Agent != "" {
 			d.Mistake(to.Line, to.Key+".agent", "the files are on this agent already; a channel leads to another one")

@@ -41,6 +41,7 @@ type documentFiles struct {
 	Agent      mft.AgentName `yaml:"agent" json:"agent"`
 	Into       string        `yaml:"into" json:"into"`
 	AllowSetID bool          `yaml:"allow_setid,omitempty" json:"allow_setid,omitempty"`
+	Delete     bool          `yaml:"delete,omitempty" json:"delete,omitempty"`
 }
 
 type documentRequests struct {
@@ -58,6 +59,7 @@ type documentChannel struct {
 		Exclude []string `yaml:"exclude,omitempty,flow" json:"exclude,omitempty"`
 	} `yaml:"select,omitempty" json:"select"`
 	Overwrite mft.Overwrite `yaml:"overwrite,omitempty" json:"overwrite,omitempty"`
+	Compare   mft.Compare   `yaml:"compare,omitempty" json:"compare,omitempty"`
 }
 
 type documentEndpoint struct {
@@ -84,7 +86,7 @@ func (c *Config) document() document {
 		d.Peers[name] = documentPeer{c.Peers[name].Address, c.Peers[name].Pins}
 	}
 	for _, g := range c.Allow.FilesFrom {
-		d.Allow.FilesFrom = append(d.Allow.FilesFrom, documentFiles{g.Agent, g.Root, g.AllowSetID})
+		d.Allow.FilesFrom = append(d.Allow.FilesFrom, documentFiles{g.Agent, g.Root, g.AllowSetID, g.AllowDelete})
 	}
 	for _, g := range c.Allow.RequestsFrom {
 		d.Allow.RequestsFrom = append(d.Allow.RequestsFrom, documentRequests{g.Agent, g.Root})
@@ -97,7 +99,7 @@ func (c *Config) document() document {
 
 func documentOf(ch mft.Channel) documentChannel {
 	d := documentChannel{
-		Name: ch.Name, From: documentEndpoint(ch.From), Overwrite: ch.Overwrite, When: make(map[string]any),
+		Name: ch.Name, From: documentEndpoint(ch.From), Overwrite: ch.Overwrite, Compare: ch.Compare, When: make(map[string]any),
 	}
 	for _, to := range ch.To {
 		d.To = append(d.To, documentEndpoint(to))

@@ -143,8 +143,8 @@ func (c *Client) RemovePeer(ctx context.Context, name mft.AgentName) error {
 
 // AllowPeer replaces what pairing allowed a peer. An empty directory grants
 // nothing; what the configuration file grants is not touched.
-func (c *Client) AllowPeer(ctx context.Context, name mft.AgentName, filesInto, requestsRoot string) error {
-	return c.call(ctx, "POST", peerPath(name)+"/allow", PeerGrant{FilesInto: filesInto, RequestsRoot: requestsRoot}, nil)
+func (c *Client) AllowPeer(ctx context.Context, name mft.AgentName, g PeerGrant) error {
+	return c.call(ctx, "POST", peerPath(name)+"/allow", g, nil)
 }
 
 func peerPath(name mft.AgentName) string { return "/v1/peers/" + url.PathEscape(string(name)) }

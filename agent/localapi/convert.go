@@ -13,6 +13,7 @@ func transferOf(t mft.Transfer) Transfer {
 	return Transfer{
 		ID: t.ID, Role: t.Role, Peer: t.Peer, Channel: t.Channel, State: t.State, Reason: problemOfReason(t.Reason),
 		Sources: sources, Destination: t.Destination, Overwrite: t.Overwrite, Requested: t.Requested,
+		Compare: t.Compare, Mirror: mirrorOf(t.Mirror), Unchanged: Count(t.Unchanged), Removed: t.Removed,
 		Totals: Count(t.Totals), Moved: Count(t.Moved), Created: t.Created, Updated: t.Updated, Attempts: t.Attempts,
 	}
 }
@@ -37,7 +38,7 @@ func peerOf(p pairing.Peer) Peer {
 	out := Peer{
 		Name: p.Name, Address: p.Address, Pins: []string{}, Configured: p.Configured, Link: "down",
 		LinkSince: p.Link.Since, Software: p.Link.Software, Added: p.Added,
-		FilesInto: p.Files, RequestsFrom: p.RequestsFrom,
+		FilesInto: p.Files, DeletesFrom: p.Removes, RequestsFrom: p.RequestsFrom,
 	}
 	if p.Link.Connected {
 		out.Link = "up"
@@ -49,6 +50,9 @@ func peerOf(p pairing.Peer) Peer {
 	}
 	if out.FilesInto == nil {
 		out.FilesInto = []string{}
+	}
+	if out.DeletesFrom == nil {
+		out.DeletesFrom = []string{}
 	}
 	if out.RequestsFrom == nil {
 		out.RequestsFrom = []string{}

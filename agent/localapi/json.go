@@ -65,13 +65,32 @@ type destinationJSON struct {
 	Path      opaque         `json:"path"`
 	Overwrite mft.Overwrite  `json:"overwrite,omitempty"`
 	Transfer  mft.TransferID `json:"transfer,omitzero"`
+	Compare   mft.Compare    `json:"compare,omitempty"`
+	Mirror    *Mirror        `json:"mirror,omitempty"`
+}
+
+// mirrorOf and order turn a mirror into what stands in JSON and back.
+func mirrorOf(m mft.Mirror) *Mirror {
+	if !m.On {
+		return nil
+	}
+	return &Mirror{m.MaxFiles, m.MaxPercent}
+}
+
+func (m *Mirror) order() mft.Mirror {
+	if m == nil {
+		return mft.Mirror{}
+	}
+	return mft.Mirror{On: true, MaxFiles: m.MaxFiles, MaxPercent: m.MaxPercent}
 }
 
 // MarshalJSON implements json.Marshaler.
 func (o CopyOrder) MarshalJSON() ([]byte, error) {
 	j := copyOrderJSON{Sources: opaques(o.Sources)}
 	for _, d := range o.Destinations {
-		j.Destinations = append(j.Destinations, destinationJSON{d.Agent, opaque(d.Path), d.Overwrite, d.Transfer})
+		j.Destinations = append(j.Destinations, destinationJSON{
+			d.Agent, opaque(d.Path), d.Overwrite, d.Transfer, d.Compare, mirrorOf(d.Mirror),
+		})
 	}
 	return json.Marshal(j)
 }
@@ -84,7 +103,9 @@ func (o *CopyOrder) UnmarshalJSON(b []byte) error {
 	}
 	*o = CopyOrder{Sources: strs(j.Sources)}
 	for _, d := range j.Destinations {
-		o.Destinations = append(o.Destinations, Destination{d.Agent, string(d.Path), d.Overwrite, d.Transfer})
+		o.Destinations = append(o.Destinations, Destination{
+			d.Agent, string(d.Path), d.Overwrite, d.Transfer, d.Compare, d.Mirror.order(),
+		})
 	}
 	return nil
 }
@@ -95,11 +116,12 @@ type requestOrderJSON struct {
 	Into      opaque         `json:"into"`
 	Overwrite mft.Overwrite  `json:"overwrite,omitempty"`
 	Transfer  mft.TransferID `json:"transfer,omitzero"`
+	Compare   mft.Compare    `json:"compare,omitempty"`
 }
 
 // MarshalJSON implements json.Marshaler.
 func (o RequestOrder) MarshalJSON() ([]byte, error) {
-	return json.Marshal(requestOrderJSON{o.Agent, opaque(o.Path), opaque(o.Into), o.Overwrite, o.Transfer})
+	return json.Marshal(requestOrderJSON{o.Agent, opaque(o.Path), opaque(o.Into), o.Overwrite, o.Transfer, o.Compare})
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -108,7 +130,7 @@ func (o *RequestOrder) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &j); err != nil {
 		return err
 	}
-	*o = RequestOrder{j.Agent, string(j.Path), string(j.Into), j.Overwrite, j.Transfer}
+	*o = RequestOrder{j.Agent, string(j.Path), string(j.Into), j.Overwrite, j.Transfer, j.Compare}
 	return nil
 }
 

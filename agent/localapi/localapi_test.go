@@ -213,7 +213,7 @@ func TestStatusPeersAndKeys(t *testing.T) {
 			t.Fatalf("Peer while waiting for the link: %v", err)
 		}
 	}
-	if err := alpha.AllowPeer(ctx, "beta", alpha.out, ""); err != nil {
+	if err := alpha.AllowPeer(ctx, "beta", PeerGrant{FilesInto: alpha.out}); err != nil {
 		t.Fatal(err)
 	}
 	peers, err := alpha.Peers(ctx)

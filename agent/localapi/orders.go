@@ -8,6 +8,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/order"
+	"mft.dev/mft/agent/pairing"
 	"mft.dev/mft/journal"
 )
 
@@ -135,7 +136,7 @@ func (s *server) invite(r *http.Request) (any, error) {
 	if err := read(r, &o); err != nil {
 		return nil, err
 	}
-	i, err := s.agent.Invite(o.Address, o.FilesInto, o.RequestsRoot)
+	i, err := s.agent.Invite(o.Address, pairing.Grant{FilesInto: o.FilesInto, RequestsRoot: o.RequestsRoot, Delete: o.AllowDelete})
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +148,7 @@ func (s *server) join(r *http.Request) (any, error) {
 	if err := read(r, &o); err != nil {
 		return nil, err
 	}
-	p, err := s.agent.Join(r.Context(), o.Line, o.FilesInto, o.RequestsRoot)
+	p, err := s.agent.Join(r.Context(), o.Line, pairing.Grant{FilesInto: o.FilesInto, RequestsRoot: o.RequestsRoot, Delete: o.AllowDelete})
 	return peerOf(p), err
 }
 
@@ -173,7 +174,8 @@ func (s *server) allowPeer(r *http.Request) (any, error) {
 	if err := read(r, &o); err != nil {
 		return nil, err
 	}
-	return struct{}{}, s.agent.AllowPeer(mft.AgentName(r.PathValue("name")), o.FilesInto, o.RequestsRoot)
+	g := pairing.Grant{FilesInto: o.FilesInto, RequestsRoot: o.RequestsRoot, Delete: o.AllowDelete}
+	return struct{}{}, s.agent.AllowPeer(mft.AgentName(r.PathValue("name")), g)
 }
 
 func (s *server) keys(*http.Request) (any, error) { return s.ownKeys(), nil }

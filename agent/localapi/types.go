@@ -24,6 +24,10 @@ type Destination struct {
 	// Transfer is the id that the transfer gets, a UUID of version 7; zero for
 	// a new one. See order.Book for an id that is in use.
 	Transfer mft.TransferID
+	// Compare is empty for the default, mft.CompareQuick.
+	Compare mft.Compare
+	// Mirror needs exactly one source, a directory.
+	Mirror mft.Mirror
 }
 
 // Placed is what became of one destination of a copy: a transfer, or the
@@ -42,8 +46,9 @@ type RequestOrder struct {
 	Into  string // absolute on this host; see mft.Offer.Destination
 	// Overwrite is empty for the default, mft.OverwriteReplace.
 	Overwrite mft.Overwrite
-	// Transfer is as for a Destination.
+	// Transfer and Compare are as for a Destination.
 	Transfer mft.TransferID
+	Compare  mft.Compare
 }
 
 // A Filter selects transfers. Zero fields select everything.
@@ -66,12 +71,23 @@ type Transfer struct {
 	Sources     []string       `json:"sources"`
 	Destination string         `json:"destination"`
 	Overwrite   mft.Overwrite  `json:"overwrite"`
+	Compare     mft.Compare    `json:"compare,omitempty"`
+	Mirror      *Mirror        `json:"mirror,omitempty"`
 	Requested   bool           `json:"requested"`
 	Totals      Count          `json:"totals"`
 	Moved       Count          `json:"moved"`
+	Unchanged   Count          `json:"unchanged"` // was at the destination before
+	Removed     int64          `json:"removed"`   // entries of the destination, by a mirror
 	Created     time.Time      `json:"created"`
 	Updated     time.Time      `json:"updated"`
 	Attempts    int            `json:"attempts"`
+}
+
+// A Mirror is an order to remove what is not in the source; see mft.Mirror.
+// A limit below zero is none.
+type Mirror struct {
+	MaxFiles   int64 `json:"max_files"`
+	MaxPercent int   `json:"max_percent"`
 }
 
 // Count measures a set of items; Bytes is the content of regular files.
@@ -149,6 +165,7 @@ type Peer struct {
 	LinkReason   *Problem      `json:"link_reason,omitempty"`
 	Software     string        `json:"software,omitempty"`
 	FilesInto    []string      `json:"files_into"`    // where it may send files to
+	DeletesFrom  []string      `json:"deletes_from"`  // where its mirrors may remove files
 	RequestsFrom []string      `json:"requests_from"` // where it may ask for files from
 	Added        time.Time     `json:"added"`
 }
@@ -158,6 +175,8 @@ type Peer struct {
 type PeerGrant struct {
 	FilesInto    string `json:"files_into"`
 	RequestsRoot string `json:"requests_root"`
+	// AllowDelete lets mirrors of the peer remove files below FilesInto.
+	AllowDelete bool `json:"allow_delete,omitempty"`
 }
 
 // An InviteOrder asks for an invitation that admits one agent.
@@ -167,6 +186,8 @@ type InviteOrder struct {
 	Address      string `json:"address"`
 	FilesInto    string `json:"files_into"`
 	RequestsRoot string `json:"requests_root"`
+	// AllowDelete lets mirrors of the peer remove files below FilesInto.
+	AllowDelete bool `json:"allow_delete,omitempty"`
 }
 
 // An Invite is a one-time invitation. Line is secret until it is used.
@@ -180,6 +201,8 @@ type JoinOrder struct {
 	Line         string `json:"line"`
 	FilesInto    string `json:"files_into"`
 	RequestsRoot string `json:"requests_root"`
+	// AllowDelete lets mirrors of the peer remove files below FilesInto.
+	AllowDelete bool `json:"allow_delete,omitempty"`
 }
 
 // Keys are the agent's own public keys.

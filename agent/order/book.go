@@ -3,6 +3,7 @@ package order
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"mft.dev/mft"
@@ -20,6 +21,10 @@ type Destination struct {
 	Overwrite mft.Overwrite
 	// Transfer is the id that the transfer gets; zero for a new one.
 	Transfer mft.TransferID
+	// Compare may be empty, which is mft.CompareQuick.
+	Compare mft.Compare
+	// Mirror needs exactly one source, a directory.
+	Mirror mft.Mirror
 }
 
 // Placed is what became of one destination of a copy. Its Transfer is zero
@@ -38,6 +43,8 @@ type Request struct {
 	Overwrite mft.Overwrite
 	// Transfer is the id that the transfer gets; zero for a new one.
 	Transfer mft.TransferID
+	// Compare may be empty, which is mft.CompareQuick.
+	Compare mft.Compare
 }
 
 // A Book makes transfers of orders. Every field must be set. Its methods may
@@ -92,9 +99,18 @@ func (b *Book) Copy(ctx context.Context, list []string, to []Destination) ([]Pla
 		if e.row, e.err = New(d.Transfer, mft.RoleSend, d.Agent, d.Overwrite, b.Now()); e.err == nil {
 			e.err = CheckRemote("copy", d.Path)
 		}
-		e.row.Sources, e.row.Destination = list, d.Path
+		if e.err == nil {
+			e.row.Compare, e.err = comparing(d.Compare)
+		}
+		e.row.Sources, e.row.Destination, e.row.Mirror = list, d.Path, d.Mirror
 	}
-	if err := b.enter(ctx, entries, func() error { return source.Check(list) }); err != nil {
+	check := func() error {
+		if err := source.Check(list); err != nil || !mirrored(to) {
+			return err
+		}
+		return source.CheckDirectory(list[0])
+	}
+	if err := b.enter(ctx, entries, check); err != nil {
 		return nil, err
 	}
 	placed := make([]Placed, len(to))
@@ -115,6 +131,9 @@ func checkCopy(list []string, to []Destination) error {
 			return err
 		}
 	}
+	if mirrored(to) && len(list) != 1 {
+		return mft.Fail(mft.CodeUsage, "copy", "", errors.New("a mirror has exactly one source, a directory"))
+	}
 	seen := map[mft.TransferID]bool{}
 	for _, d := range to {
 		if seen[d.Transfer] {
@@ -123,6 +142,10 @@ func checkCopy(list []string, to []Destination) error {
 		seen[d.Transfer] = !d.Transfer.IsZero()
 	}
 	return nil
+}
+
+func mirrored(to []Destination) bool {
+	return slices.ContainsFunc(to, func(d Destination) bool { return d.Mirror.On })
 }
 
 // Request makes a transfer that asks a peer for the file, directory or pattern
@@ -142,6 +165,9 @@ func (b *Book) Request(ctx context.Context, r Request) (mft.TransferID, error) {
 	if _, err := transfer.LandingFor(r.Into); err != nil {
 		return mft.TransferID{}, err
 	}
+	if row.Compare, err = comparing(r.Compare); err != nil {
+		return mft.TransferID{}, err
+	}
 	row.Sources, row.Destination, row.Requested = []string{r.Path}, r.Into, true
 	entries := []entry{{row: row}}
 	if err := b.enter(ctx, entries, func() error { return nil }); err != nil {
@@ -158,6 +184,7 @@ func (b *Book) Retry(ctx context.Context, old mft.Transfer) (mft.TransferID, err
 		return mft.TransferID{}, err
 	}
 	row.Channel, row.Sources, row.Destination, row.Requested = old.Channel, old.Sources, old.Destination, old.Requested
+	row.Compare, row.Mirror = old.Compare, old.Mirror
 	return row.ID, b.write(ctx, []entry{{row: row}}, "retry of "+old.ID.String())
 }
 

@@ -166,12 +166,12 @@ func TestOrderThatDiffers(t *testing.T) {
 		want    mft.Code
 	}{
 		{"it does not", []string{l.src}, copied, mft.CodeOK},
-		{"the default by its name", []string{l.src}, Destination{"b", "/in/", mft.OverwriteReplace, id}, mft.CodeOK},
+		{"the default by its name", []string{l.src}, Destination{Agent: "b", Path: "/in/", Overwrite: mft.OverwriteReplace, Transfer: id}, mft.CodeOK},
 		{"another source", []string{other}, copied, mft.CodeIDTaken},
 		{"one more source", []string{l.src, other}, copied, mft.CodeIDTaken},
 		{"another agent", []string{l.src}, Destination{Agent: "c", Path: "/in/", Transfer: id}, mft.CodeIDTaken},
 		{"another path", []string{l.src}, Destination{Agent: "b", Path: "/in", Transfer: id}, mft.CodeIDTaken},
-		{"another policy", []string{l.src}, Destination{"b", "/in/", mft.OverwriteNever, id}, mft.CodeIDTaken},
+		{"another policy", []string{l.src}, Destination{Agent: "b", Path: "/in/", Overwrite: mft.OverwriteNever, Transfer: id}, mft.CodeIDTaken},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			placed, err := l.Copy(t.Context(), tt.sources, []Destination{tt.to})

@@ -48,6 +48,10 @@ func Difference(row, want mft.Transfer) string {
 		return is("destination", row.Destination, want.Destination)
 	case row.Overwrite != want.Overwrite:
 		return is("overwrite policy", row.Overwrite, want.Overwrite)
+	case row.Compare != want.Compare:
+		return is("way to compare", row.Compare, want.Compare)
+	case row.Mirror != want.Mirror:
+		return "it mirrors otherwise"
 	}
 	return ""
 }

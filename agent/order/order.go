@@ -42,8 +42,20 @@ func New(id mft.TransferID, role mft.Role, peer mft.AgentName, o mft.Overwrite, 
 		return mft.Transfer{}, err
 	}
 	return mft.Transfer{
-		ID: id, Role: role, Peer: peer, State: mft.StatePlanned, Overwrite: o, Created: now, Updated: now,
+		ID: id, Role: role, Peer: peer, State: mft.StatePlanned, Overwrite: o, Compare: mft.CompareQuick, Created: now, Updated: now,
 	}, nil
+}
+
+// comparing returns a way to compare; an empty one is mft.CompareQuick.
+// Errors: mft.CodeUsage.
+func comparing(c mft.Compare) (mft.Compare, error) {
+	switch c {
+	case "":
+		return mft.CompareQuick, nil
+	case mft.CompareQuick, mft.CompareContent, mft.CompareNone:
+		return c, nil
+	}
+	return "", mft.Fail(mft.CodeUsage, "read way to compare", string(c), errors.New("it is quick, content or none"))
 }
 
 // CheckLocal refuses what cannot be an absolute path of this host, with code

@@ -202,26 +202,33 @@ func (p *Pairing) rotated(peer mft.AgentName, pin identity.Pin) {
 
 // Invite makes an invitation by which one agent can pair with this one, once,
 // within identity.InviteLife. Address is where the guest reaches this host;
-// empty stands for the configured address. The directories are granted to the
-// guest; an empty one grants nothing. Errors: those of Invites.NewInvite, and
-// mft.CodeBadPath.
-func (p *Pairing) Invite(address, filesInto, requestsRoot string) (identity.Invite, error) {
+// empty stands for the configured address. Errors: those of Invites.NewInvite,
+// and mft.CodeBadPath.
+func (p *Pairing) Invite(address string, g Grant) (identity.Invite, error) {
 	if address == "" {
 		address = p.reachable()
 	}
-	files, requests, err := directories(filesInto, requestsRoot)
+	files, requests, err := g.directories()
 	if err != nil {
 		return identity.Invite{}, err
 	}
-	return p.invites.NewInvite(p.c.Now(), identity.Terms{Address: address, FilesInto: files, RequestsRoot: requests})
+	return p.invites.NewInvite(p.c.Now(), identity.Terms{Address: address, FilesInto: files, RequestsRoot: requests, AllowDelete: g.Delete})
 }
 
-// directories checks what is to be granted; empty grants nothing.
-func directories(filesInto, requestsRoot string) (files, requests []string, err error) {
+// A Grant is what an operator allows a peer: to send files into one directory,
+// and if Delete is set to have its mirrors remove files there, and to ask for
+// files of another. An empty directory grants nothing.
+type Grant struct {
+	FilesInto, RequestsRoot string
+	Delete                  bool
+}
+
+// directories checks what is to be granted.
+func (g Grant) directories() (files, requests []string, err error) {
 	for _, d := range []struct {
 		dir string
 		to  *[]string
-	}{{filesInto, &files}, {requestsRoot, &requests}} {
+	}{{g.FilesInto, &files}, {g.RequestsRoot, &requests}} {
 		if d.dir == "" {
 			continue
 		}
@@ -234,14 +241,14 @@ func directories(filesInto, requestsRoot string) (files, requests []string, err 
 }
 
 // Join accepts an invitation: it pairs with the agent that made it and grants
-// that agent the directories, as Invite does. Errors: those of link.Join and
+// that agent what g says, as Invite does. Errors: those of link.Join and
 // mft.CodeBadPath.
-func (p *Pairing) Join(ctx context.Context, line, filesInto, requestsRoot string) (Peer, error) {
+func (p *Pairing) Join(ctx context.Context, line string, g Grant) (Peer, error) {
 	invite, err := identity.ParseInvite(line)
 	if err != nil {
 		return Peer{}, err
 	}
-	files, requests, err := directories(filesInto, requestsRoot)
+	files, requests, err := g.directories()
 	if err != nil {
 		return Peer{}, err
 	}
@@ -250,7 +257,7 @@ func (p *Pairing) Join(ctx context.Context, line, filesInto, requestsRoot string
 		return Peer{}, err
 	}
 	if len(files)+len(requests) > 0 {
-		if err := p.trust.Allow(peer.Name, files, requests); err != nil {
+		if err := p.trust.Allow(peer.Name, files, requests, g.Delete); err != nil {
 			return Peer{}, err
 		}
 	}
@@ -260,12 +267,12 @@ func (p *Pairing) Join(ctx context.Context, line, filesInto, requestsRoot string
 
 // AllowPeer replaces what pairing allowed a peer; what the configuration grants
 // is not touched. Errors: those of identity.Trust.Allow.
-func (p *Pairing) AllowPeer(name mft.AgentName, filesInto, requestsRoot string) error {
-	files, requests, err := directories(filesInto, requestsRoot)
+func (p *Pairing) AllowPeer(name mft.AgentName, g Grant) error {
+	files, requests, err := g.directories()
 	if err != nil {
 		return err
 	}
-	return p.trust.Allow(name, files, requests)
+	return p.trust.Allow(name, files, requests, g.Delete)
 }
 
 // Remove forgets a peer: its keys, its connections, what it was allowed.

@@ -17,6 +17,7 @@ type Peer struct {
 	identity.Peer
 	Link         link.PeerState
 	Files        []string // directories that it may send files into
+	Removes      []string // those of Files where its mirrors may remove files
 	RequestsFrom []string // directories that it may ask for files from
 }
 
@@ -29,18 +30,18 @@ func (p *Pairing) Knows(name mft.AgentName) bool {
 // FileGrants returns what allows a peer to send files here.
 func (p *Pairing) FileGrants(name mft.AgentName) []mft.Grant {
 	peer, _ := p.trust.Peer(name)
-	return withGrants(p.c.Config.Allow.Files(name), name, peer.FilesInto)
+	return withGrants(p.c.Config.Allow.Files(name), name, peer.FilesInto, peer.AllowDelete)
 }
 
 // RequestGrants returns what allows a peer to ask for files of this host.
 func (p *Pairing) RequestGrants(name mft.AgentName) []mft.Grant {
 	peer, _ := p.trust.Peer(name)
-	return withGrants(p.c.Config.Allow.Requests(name), name, peer.RequestsRoot)
+	return withGrants(p.c.Config.Allow.Requests(name), name, peer.RequestsRoot, false)
 }
 
-func withGrants(list []mft.Grant, name mft.AgentName, roots []string) []mft.Grant {
+func withGrants(list []mft.Grant, name mft.AgentName, roots []string, remove bool) []mft.Grant {
 	for _, root := range roots {
-		list = append(list, mft.Grant{Agent: name, Root: filepath.ToSlash(root)})
+		list = append(list, mft.Grant{Agent: name, Root: filepath.ToSlash(root), AllowDelete: remove})
 	}
 	return list
 }
@@ -56,6 +57,9 @@ func (p *Pairing) Peers() []Peer {
 		peer := Peer{Peer: known, Link: links[known.Name]}
 		for _, g := range p.FileGrants(known.Name) {
 			peer.Files = append(peer.Files, g.Root)
+			if g.AllowDelete {
+				peer.Removes = append(peer.Removes, g.Root)
+			}
 		}
 		for _, g := range p.RequestGrants(known.Name) {
 			peer.RequestsFrom = append(peer.RequestsFrom, g.Root)

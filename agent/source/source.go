@@ -100,6 +100,20 @@ func content(src *scan.Source, e scan.Entry) (int64, error) {
 	return sum, nil
 }
 
+// CheckDirectory refuses a source that is no directory, with mft.CodeUsage.
+// Errors otherwise: those of scan.Open.
+func CheckDirectory(path string) error {
+	src, err := scan.Open(path)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	if _, ok := src.Top(); !ok {
+		return mft.Fail(mft.CodeUsage, "mirror", path, errors.New("only a directory can be mirrored"))
+	}
+	return nil
+}
+
 // Open opens the sources of t. Errors: those of scan.Open and
 // transfer.AdmitRequest, and mft.CodeConfig when the channel is no more.
 func Open(t mft.Transfer, p Place) (*Set, error) {

@@ -13,6 +13,8 @@ import (
 // A copyOrder is what the flags of mft copy say.
 type copyOrder struct {
 	agent, path, overwrite string
+	compare                string
+	mirror                 argument.MirrorFlags
 	fileName               string // azure-mft's --fileName
 	list                   string // destinations file
 	agentConfig            string
@@ -63,6 +65,8 @@ agent is chosen by --agent-config or MFT_CONFIG, and by --config where
 	f.StringVar(&o.agent, "dest-agent", "", "`NAME` of the agent to send to")
 	f.StringVar(&o.path, "dest-path", "", "`PATH` on its host, absolute")
 	argument.OverwriteFlag(f, &o.overwrite)
+	argument.CompareFlag(f, &o.compare)
+	o.mirror.Add(f)
 	f.StringVar(&o.list, "config", "", "destinations `FILE`, for several agents")
 	f.StringVar(&o.agentConfig, "agent-config", "", "configuration `FILE` of the agent")
 	argument.IDFlag(f, &o.id)
@@ -117,8 +121,15 @@ func (s *shell) copyOrder(args []string, o copyOrder) (localapi.CopyOrder, error
 	if err != nil {
 		return order, err
 	}
+	to := localapi.Destination{Overwrite: overwrite, Transfer: o.id}
+	if to.Compare, err = config.ParseCompare(o.compare); err != nil {
+		return order, err
+	}
+	if to.Mirror, err = o.mirror.Mirror(); err != nil {
+		return order, err
+	}
 	if o.agent == "" && o.path == "" && o.list != "" {
-		order.Destinations, err = listed(o.list, overwrite, o.id)
+		order.Destinations, err = listed(o.list, to)
 		return order, err
 	}
 	if o.agent == "" || o.path == "" {
@@ -130,33 +141,35 @@ func (s *shell) copyOrder(args []string, o copyOrder) (localapi.CopyOrder, error
 		}
 		s.configFile = o.list
 	}
-	name, err := mft.ParseAgentName(o.agent)
-	if err != nil {
+	if to.Agent, err = mft.ParseAgentName(o.agent); err != nil {
 		return order, err
 	}
 	if err := argument.There("--dest-path", o.path); err != nil {
 		return order, err
 	}
-	order.Destinations = []localapi.Destination{{Agent: name, Path: o.path, Overwrite: overwrite, Transfer: o.id}}
+	to.Path = o.path
+	order.Destinations = []localapi.Destination{to}
 	return order, nil
 }
 
-// listed returns the destinations in a file; overwrite is for those that do not
-// say, id is zero unless there is to be only one.
-func listed(file string, overwrite mft.Overwrite, id mft.TransferID) ([]localapi.Destination, error) {
+// listed returns the destinations in a file; to says what the file does not,
+// and its id is zero unless there is to be only one.
+func listed(file string, to localapi.Destination) ([]localapi.Destination, error) {
 	list, err := config.LoadDestinations(file)
 	if err != nil {
 		return nil, err
 	}
-	if len(list) != 1 && !id.IsZero() {
+	if len(list) != 1 && !to.Transfer.IsZero() {
 		return nil, exit.Misused("--id is for one destination, and %s has %d: give each a command and an id of its own", file, len(list))
 	}
 	var out []localapi.Destination
 	for _, d := range list {
-		if d.Overwrite == "" {
-			d.Overwrite = overwrite
+		one := to
+		one.Agent, one.Path = d.Agent, d.Path
+		if d.Overwrite != "" {
+			one.Overwrite = d.Overwrite
 		}
-		out = append(out, localapi.Destination{Agent: d.Agent, Path: d.Path, Overwrite: d.Overwrite, Transfer: id})
+		out = append(out, one)
 	}
 	return out, nil
 }

@@ -38,7 +38,7 @@ nothing until mft peer allow says otherwise.`,
 			if err != nil {
 				return err
 			}
-			invite, err := client.Invite(c.Context(), localapi.InviteOrder{Address: address, FilesInto: g.into, RequestsRoot: g.root})
+			invite, err := client.Invite(c.Context(), localapi.InviteOrder{Address: address, FilesInto: g.into, RequestsRoot: g.root, AllowDelete: g.remove})
 			if err != nil {
 				return err
 			}

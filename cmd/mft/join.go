@@ -39,7 +39,7 @@ The directories are what the host that invited may use on this one.`,
 				return err
 			}
 			p, err := client.Join(c.Context(), localapi.JoinOrder{
-				Line: line, FilesInto: g.into, RequestsRoot: g.root,
+				Line: line, FilesInto: g.into, RequestsRoot: g.root, AllowDelete: g.remove,
 			})
 			if err != nil {
 				return err

@@ -56,12 +56,16 @@ func (s *shell) named(text string) (mft.AgentName, *localapi.Client, error) {
 }
 
 // grants are the flags by which a peer is allowed things.
-type grants struct{ into, root string }
+type grants struct {
+	into, root string
+	remove     bool
+}
 
 func (g *grants) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&g.into, "files-into", "", "`DIR` of this host that the peer may send files into")
 	f.StringVar(&g.root, "requests-root", "", "`DIR` of this host that the peer may ask for files from")
+	f.BoolVar(&g.remove, "allow-delete", false, "let mirrors of the peer remove files from the DIR of --files-into")
 	for _, name := range []string{"files-into", "requests-root"} {
 		completeWith(c, name, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return nil, cobra.ShellCompDirectiveFilterDirs
@@ -71,6 +75,9 @@ func (g *grants) flags(c *cobra.Command) {
 
 // absolute makes the directories what the agent needs them to be.
 func (g *grants) absolute(s *shell) error {
+	if g.remove && g.into == "" {
+		return exit.Misused("--allow-delete is about the directory of --files-into, which is not given")
+	}
 	for _, dir := range []*string{&g.into, &g.root} {
 		if *dir == "" {
 			continue
@@ -88,7 +95,7 @@ func newPeerAllow(s *shell) *cobra.Command {
 	var g grants
 	var nothing bool
 	c := &cobra.Command{
-		Use:   "allow NAME [--files-into DIR] [--requests-root DIR] [--nothing]",
+		Use:   "allow NAME [--files-into DIR [--allow-delete]] [--requests-root DIR] [--nothing]",
 		Short: "Say anew what a peer may do on this host",
 		Long: `Say anew what a peer may do on this host. It takes the place of what pairing or
 an earlier allow granted: what is left out is taken away. Grants that stand in
@@ -107,7 +114,7 @@ the configuration stay.`,
 			if err != nil {
 				return err
 			}
-			if err := client.AllowPeer(c.Context(), name, g.into, g.root); err != nil {
+			if err := client.AllowPeer(c.Context(), name, localapi.PeerGrant{FilesInto: g.into, RequestsRoot: g.root, AllowDelete: g.remove}); err != nil {
 				return err
 			}
 			p, err := client.Peer(c.Context(), name)

@@ -27,7 +27,7 @@ func idOf(t *testing.T, text string) mft.TransferID {
 // among them.
 func TestCopyOrder(t *testing.T) {
 	to := func(o mft.Overwrite) []localapi.Destination {
-		return []localapi.Destination{{Agent: "ledger", Path: "/srv/in/", Overwrite: o}}
+		return []localapi.Destination{{Agent: "ledger", Path: "/srv/in/", Overwrite: o, Compare: mft.CompareQuick}}
 	}
 	tests := []struct {
 		name string
@@ -40,16 +40,16 @@ func TestCopyOrder(t *testing.T) {
 		{"azure-mft's code", []string{"--fileName", "/a.csv", "--destinationAgent", "ledger", "--destinationFileName", "/srv/in/"}, localapi.CopyOrder{Sources: []string{"/a.csv"}, Destinations: to(mft.OverwriteReplace)}, ""},
 		{"overwrite after a space", []string{"a", "--overwrite", "version", "--dest-agent", "ledger", "--dest-path", "/srv/in/"}, localapi.CopyOrder{Sources: []string{"/home/u/a"}, Destinations: to(mft.OverwriteVersion)}, ""},
 		{"several, a name that looks like a flag", []string{"--dest-agent", "ledger", "--dest-path", "/srv/in/", "--", "b", "-rf"}, localapi.CopyOrder{Sources: []string{"/home/u/b", "/home/u/-rf"}, Destinations: to(mft.OverwriteReplace)}, ""},
-		{"destination is not touched", []string{"a", "--dest-agent", "ledger", "--dest-path", "/srv/./in/../x"}, localapi.CopyOrder{Sources: []string{"/home/u/a"}, Destinations: []localapi.Destination{{Agent: "ledger", Path: "/srv/./in/../x", Overwrite: mft.OverwriteReplace}}}, ""},
-		{"destination on Windows", []string{"a", "--dest-agent", "ledger", "--dest-path", `C:\in`}, localapi.CopyOrder{Sources: []string{"/home/u/a"}, Destinations: []localapi.Destination{{Agent: "ledger", Path: `C:\in`, Overwrite: mft.OverwriteReplace}}}, ""},
+		{"destination is not touched", []string{"a", "--dest-agent", "ledger", "--dest-path", "/srv/./in/../x"}, localapi.CopyOrder{Sources: []string{"/home/u/a"}, Destinations: []localapi.Destination{{Agent: "ledger", Path: "/srv/./in/../x", Overwrite: mft.OverwriteReplace, Compare: mft.CompareQuick}}}, ""},
+		{"destination on Windows", []string{"a", "--dest-agent", "ledger", "--dest-path", `C:\in`}, localapi.CopyOrder{Sources: []string{"/home/u/a"}, Destinations: []localapi.Destination{{Agent: "ledger", Path: `C:\in`, Overwrite: mft.OverwriteReplace, Compare: mft.CompareQuick}}}, ""},
 		{"destinations file", []string{"a", "--config", "testdata/destinations.yaml"}, localapi.CopyOrder{Sources: []string{"/home/u/a"}, Destinations: []localapi.Destination{
-			{Agent: "ledger", Path: "/srv/in/", Overwrite: mft.OverwriteReplace}, {Agent: "branch", Path: "/srv/in/report.csv", Overwrite: mft.OverwriteNever},
+			{Agent: "ledger", Path: "/srv/in/", Overwrite: mft.OverwriteReplace, Compare: mft.CompareQuick}, {Agent: "branch", Path: "/srv/in/report.csv", Overwrite: mft.OverwriteNever, Compare: mft.CompareQuick},
 		}}, ""},
 		{"destinations file, overwrite where it does not say", []string{"a", "--config=testdata/destinations.yaml", "--overwrite=version"}, localapi.CopyOrder{Sources: []string{"/home/u/a"}, Destinations: []localapi.Destination{
-			{Agent: "ledger", Path: "/srv/in/", Overwrite: mft.OverwriteVersion}, {Agent: "branch", Path: "/srv/in/report.csv", Overwrite: mft.OverwriteNever},
+			{Agent: "ledger", Path: "/srv/in/", Overwrite: mft.OverwriteVersion, Compare: mft.CompareQuick}, {Agent: "branch", Path: "/srv/in/report.csv", Overwrite: mft.OverwriteNever, Compare: mft.CompareQuick},
 		}}, ""},
 		{"an id", []string{"a", "--id", anID, "--dest-agent", "ledger", "--dest-path", "/in"}, localapi.CopyOrder{Sources: []string{"/home/u/a"}, Destinations: []localapi.Destination{
-			{Agent: "ledger", Path: "/in", Overwrite: mft.OverwriteReplace, Transfer: idOf(t, anID)},
+			{Agent: "ledger", Path: "/in", Overwrite: mft.OverwriteReplace, Transfer: idOf(t, anID), Compare: mft.CompareQuick},
 		}}, ""},
 		{"an id for several", []string{"a", "--id", anID, "--config", "testdata/destinations.yaml"}, localapi.CopyOrder{}, mft.CodeUsage},
 		{"an id that is none", []string{"a", "--id", "1", "--dest-agent", "ledger", "--dest-path", "/in"}, localapi.CopyOrder{}, mft.CodeUsage},

@@ -276,7 +276,7 @@ func (r *receiver) landEnd(ctx context.Context, end protocol.FileEnd) error {
 	r.decide(b.index, protocol.Delivered, end.Digest)
 	b.it.digest = end.Digest
 	if b.kept {
-		return r.keepContent(b.index, &b.it)
+		return r.keep(b.index, &b.it)
 	}
 	err := b.fault
 	if err == nil {

@@ -128,7 +128,7 @@ func (r *receiver) receipt(seal *mft.Seal, last []staging.Item) mft.Receipt {
 		Received: r.delivered, Unchanged: r.unchanged, Failed: r.failed + seal.Failed, Manifest: seal.Manifest,
 	}
 	for i := range last {
-		if last[i].Adjusted {
+		if r.kept(last[i].Index) {
 			continue
 		}
 		receipt.Received.Items++
@@ -144,6 +144,13 @@ func (r *receiver) receipt(seal *mft.Seal, last []staging.Item) mft.Receipt {
 	return receipt
 }
 
+// kept reports whether an item was found to be there, and has been counted. The
+// caller holds mu.
+func (r *receiver) kept(index uint64) bool {
+	slot := r.items.At(index)
+	return slot != nil && slot.held
+}
+
 func (r *receiver) journalReceipt(tx *journal.Tx, receipt mft.Receipt) error {
 	id := r.in.Offer.Transfer
 	// The message that carries it is signed when it is sent, which may be
@@ -151,7 +158,13 @@ func (r *receiver) journalReceipt(tx *journal.Tx, receipt mft.Receipt) error {
 	if err := tx.StoreReceipt(id, receipt, nil); err != nil {
 		return err
 	}
-	if err := tx.SetProgress(id, receipt.Received, receipt.Received); err != nil {
+	totals := receipt.Received
+	totals.Items += receipt.Unchanged.Items
+	totals.Bytes += receipt.Unchanged.Bytes
+	if err := tx.SetProgress(id, totals, receipt.Received); err != nil {
+		return err
+	}
+	if err := tx.SetUnchanged(id, receipt.Unchanged, receipt.Removed); err != nil {
 		return err
 	}
 	reason := mft.Reason{}
@@ -170,13 +183,10 @@ func (r *receiver) tellCommitted(good []staging.Item, bad []staging.Refusal) err
 	for i := range good {
 		it := &good[i]
 		slot := r.items.At(it.Index)
-		if it.Adjusted && (slot == nil || slot.settled) {
-			continue // the verdict said all
-		}
 		if slot != nil {
 			slot.settled = true
 		}
-		if !it.Adjusted {
+		if !r.kept(it.Index) {
 			moved++
 			r.delivered.Items++
 			r.delivered.Bytes += it.Entry.Size

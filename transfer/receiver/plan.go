@@ -101,11 +101,8 @@ func (r *receiver) verdict(ctx context.Context, index uint64, it *mft.Item) (w p
 // consider decides on an item that this transfer has not delivered before. What
 // has no content is made, and returned to be staged.
 func (r *receiver) consider(ctx context.Context, index uint64, slot *item, key protocol.Key) (protocol.Want, *staging.Item, error) {
-	if w, adjusted, done, err := r.recognise(ctx, index, slot); done || err != nil {
-		if w.Verdict == protocol.Same {
-			slot.decided, slot.settled, slot.outcome = true, true, protocol.Unchanged
-		}
-		return w, adjusted, err
+	if w, done, err := r.recognise(ctx, slot); done || err != nil {
+		return w, nil, err
 	}
 	wanted := protocol.Want{Verdict: protocol.Send}
 	switch it := &slot.item; it.Type {

@@ -24,7 +24,7 @@ import (
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
-	"mft.dev/mft/transfer/scan"
+	"mft.dev/mft/transfer/resident"
 	"mft.dev/mft/transfer/staging"
 )
 
@@ -59,7 +59,7 @@ func run(ctx context.Context, conv transfer.Conversation, in Incoming, step stag
 		refuse(ctx, conv, err)
 		return mft.Receipt{}, err
 	}
-	defer r.area.Close()
+	defer r.close()
 	r.area.Watch(step)
 	receipt, err := r.attempt(ctx, conv)
 	if err != nil {
@@ -70,7 +70,7 @@ func run(ctx context.Context, conv transfer.Conversation, in Incoming, step stag
 
 // attempt takes the sender's offer up, to the end.
 func (r *receiver) attempt(ctx context.Context, conv transfer.Conversation) (mft.Receipt, error) {
-	if err := decide(ctx, conv, mft.Decision{Code: mft.CodeOK, DataKey: conv.DataKey(), Streams: 1, Basis: r.basis}); err != nil {
+	if err := decide(ctx, conv, mft.Decision{Code: mft.CodeOK, DataKey: conv.DataKey(), Streams: 1, Basis: r.place.Basis()}); err != nil {
 		return mft.Receipt{}, err
 	}
 	conn, err := conv.OpenData(ctx, r.in.Offer.DataKey)
@@ -133,7 +133,8 @@ type item struct {
 	settled bool // committed, had before, failed or superseded
 	outcome protocol.Outcome
 	digest  mft.Digest
-	there   *staging.Resident // that was offered as having the content
+	there   *resident.Found // offered as having the content
+	held    bool            // and the sender found that it has
 }
 
 // receiver is the state of one attempt at receiving. One goroutine reads the
@@ -152,9 +153,7 @@ type receiver struct {
 
 	big *bigLanding // the file that DATA belongs to
 
-	basis    mft.Basis
-	here     *scan.Source // the destination, once a listing was compared
-	lister   *scan.Lister
+	place    *resident.Place
 	listings uint64 // how many were answered
 
 	mu        sync.Mutex
@@ -188,14 +187,25 @@ func newReceiver(ctx context.Context, in Incoming) (*receiver, error) {
 	if err != nil {
 		return nil, errors.Join(err, area.Close())
 	}
+	place, err := resident.Open(area.Root(), area.Dir(), resident.Terms{
+		Compare: in.Offer.Compare, Overwrite: in.Offer.Overwrite, Mirror: in.Offer.Mirror.On, SetID: in.Landing.AllowSetID,
+		Resumed: known.len() > 0, Attributes: area.Attributes, Building: area.Aside,
+	})
+	if err != nil {
+		return nil, errors.Join(err, area.Close())
+	}
 	r := &receiver{
-		in: in, area: area, known: known,
+		in: in, area: area, known: known, place: place,
 		items: ring.New[item](transfer.Window), manifest: protocol.NewManifest(),
 		seal: make(chan mft.Seal, 1), kick: make(chan struct{}, 1),
 	}
 	r.roomy.L = &r.mu
-	r.makeBasis()
 	return r, nil
+}
+
+func (r *receiver) close() {
+	r.place.Close() // nothing was written through it
+	r.area.Close()
 }
 
 // converse takes part in the data connection until everything is committed.

@@ -52,8 +52,6 @@ type Area struct {
 	abroad  map[uint64]*confine.Dir // those on other devices
 	crossed atomic.Bool             // abroad is not empty
 	targets map[string]*target
-	present bool            // dir was there, and not empty
-	fresh   map[string]bool // directories that were just made, as far as remembered
 	owners  *owner.Map
 	made    []madeDir // directories of this transfer, parents first
 	asides  *aside.Set
@@ -86,7 +84,7 @@ func Open(ctx context.Context, o Options) (*Area, error) {
 	a := &Area{
 		id: o.Transfer, journal: o.Journal, root: root,
 		dir: o.Landing.Dir, name: o.Landing.Name, setid: o.Landing.AllowSetID,
-		abroad: make(map[uint64]*confine.Dir), targets: make(map[string]*target), fresh: make(map[string]bool),
+		abroad: make(map[uint64]*confine.Dir), targets: make(map[string]*target),
 		asides: aside.New(), owners: owner.New(), parts: make(map[protocol.Key]journal.Partial, len(partials)),
 	}
 	need := o.Announced.Bytes
@@ -114,9 +112,11 @@ func (a *Area) settle(single bool, need int64) error {
 		return mft.Fail(mft.CodeNoSpace, "receive into", path.Join(a.root.Path(), a.dir),
 			fmt.Errorf("%d bytes are needed, %d are free", need, space.Bytes))
 	}
-	if a.home, err = a.makeStaging(a.dir); err != nil {
+	home, err := a.makeStaging(a.dir)
+	if err != nil {
 		return err
 	}
+	a.home = home.Private()
 	return a.clearStale()
 }
 
@@ -147,8 +147,19 @@ func (a *Area) resolve(single bool) error {
 		return err
 	}
 	a.device = t.device
-	a.present, err = a.hasContent()
-	return err
+	return nil
+}
+
+// Root is the directory that nothing lands outside of.
+func (a *Area) Root() *confine.Root { return a.root }
+
+// Dir is where below Root the items go.
+func (a *Area) Dir() string { return a.dir }
+
+// Attributes returns those that an item gets here; an owner of -1 is left as
+// it is.
+func (a *Area) Attributes(it *mft.Item) confine.Attributes {
+	return a.attributes(it, &target{gid: -1})
 }
 
 // Close closes what Open opened. What is staged stays.
@@ -264,6 +275,9 @@ func (a *Area) target(dir string) (*target, error) {
 	d, err := a.root.Dir(dir)
 	if err != nil {
 		return nil, err
+	}
+	if a.home != nil && strings.HasPrefix(dir, a.home.Rel()+"/") {
+		d = d.Private()
 	}
 	fi, err := d.Stat()
 	if err != nil {

@@ -27,12 +27,8 @@ type Item struct {
 	// Made is false for a directory that was there already.
 	Made bool
 	// File is the temporary file, still open, if there is one.
-	File *os.File
-	// Adjusted is set for a file that was there and only got other
-	// attributes: there is nothing to rename.
-	Adjusted bool
-	home     bool // Adjusted, on the file system of the landing
-	Entry    journal.Entry
+	File  *os.File
+	Entry journal.Entry
 }
 
 func (it *Item) close() {

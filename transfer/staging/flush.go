@@ -6,23 +6,16 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/journal"
+	"mft.dev/mft/transfer/staging/publish"
 )
 
 // atHome reports whether a temporary name is on the file system that flushing
 // the landing covers.
 func (a *Area) atHome(temp string) bool { return dirOf(temp) == a.home.Rel() }
 
-// covered reports whether flushing the landing covers an item.
-func (a *Area) covered(it *Item) bool {
-	return it.home || it.Entry.Temp != "" && a.atHome(it.Entry.Temp)
-}
-
-// due reports whether there is something of an item to flush.
-func due(it *Item) bool { return it.Adjusted || it.Entry.Temp != "" }
-
 // release closes a staged file that flushing the landing will cover.
 func (a *Area) release(it *Item) {
-	if it.File != nil && a.covered(it) {
+	if it.File != nil && a.atHome(it.Entry.Temp) {
 		it.close()
 	}
 }
@@ -34,12 +27,12 @@ func (a *Area) flush(b *Batch, whole bool) error {
 	if b.files > fewFiles || whole {
 		switch err := a.land.SyncFS(); {
 		case err == nil:
-			return a.flushFiles(b, func(it *Item) bool { return due(it) && !a.covered(it) })
+			return a.flushFiles(b, func(it *Item) bool { return it.Entry.Temp != "" && !a.atHome(it.Entry.Temp) })
 		case !errors.Is(err, errors.ErrUnsupported):
 			return err
 		}
 	}
-	return a.flushFiles(b, due)
+	return a.flushFiles(b, func(it *Item) bool { return it.Entry.Temp != "" })
 }
 
 // flushFiles flushes the chosen items one by one, and their staging
@@ -51,17 +44,12 @@ func (a *Area) flushFiles(b *Batch, chosen func(*Item) bool) error {
 		if !chosen(it) {
 			continue
 		}
-		if !it.Adjusted {
-			dirs[dirOf(it.Entry.Temp)] = true
-		}
+		dirs[dirOf(it.Entry.Temp)] = true
 		if it.Entry.Type != mft.ItemFile {
 			continue
 		}
 		if it.File == nil {
-			f, err := a.reopenItem(it)
-			if it.Adjusted && notThere(err) {
-				continue // a consumer took it away
-			}
+			f, err := a.reopen(it.Entry.Temp)
 			if err != nil {
 				return err
 			}
@@ -73,41 +61,18 @@ func (a *Area) flushFiles(b *Batch, chosen func(*Item) bool) error {
 			return err
 		}
 	}
-	return syncDirs(a.root, dirs)
+	return publish.SyncDirs(a.root, dirs)
 }
 
 // syncNames makes the final names of a batch durable. Few directories are
 // synced one by one, many by one flush of the file system, unless some of them
 // are on another.
 func (a *Area) syncNames(entries []journal.Entry) error {
-	dirs := finalDirs(entries)
+	dirs := publish.FinalDirs(entries)
 	if len(dirs) > fewDirs && !a.crossed.Load() {
 		if err := a.land.SyncFS(); !errors.Is(err, errors.ErrUnsupported) {
 			return err
 		}
 	}
-	return syncDirs(a.root, dirs)
-}
-
-func finalDirs(entries []journal.Entry) map[string]bool {
-	dirs := make(map[string]bool)
-	for i := range entries {
-		dirs[dirOf(entries[i].Final)] = true
-	}
-	return dirs
-}
-
-// syncDirs syncs directories. One that is gone has nothing left to lose: a
-// consumer took it away with what was in it.
-func syncDirs(root *confine.Root, dirs map[string]bool) error {
-	for dir := range dirs {
-		d, err := root.Dir(dir)
-		if err == nil {
-			err = d.Sync()
-		}
-		if err != nil && !notThere(err) {
-			return err
-		}
-	}
-	return nil
+	return publish.SyncDirs(a.root, dirs)
 }

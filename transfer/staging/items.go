@@ -12,6 +12,7 @@ import (
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/staging/publish"
 )
 
 // madeDir is a directory whose attributes are due when everything is inside.
@@ -100,10 +101,6 @@ func (a *Area) MakeDir(final string, it *mft.Item) (made bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if len(a.fresh) >= maxTargets {
-		clear(a.fresh)
-	}
-	a.fresh[final] = true
 	m := a.remember(final, it)
 	// What is inside may be wanted by others before everything is here.
 	m.mode |= 0o700
@@ -259,15 +256,6 @@ func (a *Area) Resume(ctx context.Context, final string, part journal.Partial) (
 	return &File{f, part.Temp, t}, nil
 }
 
-// reopenItem opens again what release has closed.
-func (a *Area) reopenItem(it *Item) (*os.File, error) {
-	if it.Adjusted {
-		f, _, err := a.root.OpenFile(it.Entry.Final)
-		return f, err
-	}
-	return a.reopen(it.Entry.Temp)
-}
-
 func (a *Area) reopen(temp string) (*os.File, error) {
 	d, err := a.root.Dir(dirOf(temp))
 	if err != nil {
@@ -288,7 +276,7 @@ func (a *Area) SavePartial(ctx context.Context, f *File, key protocol.Key, n int
 	if err := confine.Flush(f.File); err != nil {
 		return err
 	}
-	if err := syncDirs(a.root, map[string]bool{dirOf(f.Temp): true}); err != nil {
+	if err := publish.SyncDirs(a.root, map[string]bool{dirOf(f.Temp): true}); err != nil {
 		return err
 	}
 	part := journal.Partial{Key: key, Temp: f.Temp, Offset: n}
@@ -352,11 +340,15 @@ func (a *Area) slot(ctx context.Context, final string, key protocol.Key) (*confi
 	return s, hex.EncodeToString(key[:]), t, err
 }
 
-// Small makes a whole small file with its attributes.
+// Small makes a whole small file with its attributes. One that is built aside
+// is at its place then, and closed.
 func (a *Area) Small(ctx context.Context, final string, key protocol.Key, it *mft.Item, content []byte) (*File, error) {
 	s, name, t, err := a.slot(ctx, final, key)
 	if err != nil {
 		return nil, err
+	}
+	if a.Aside(final) {
+		return nil, a.writeAside(t, name, content, a.attributes(it, t))
 	}
 	f, err := a.create(s, name, t)
 	if err != nil {
@@ -373,4 +365,17 @@ func (a *Area) Small(ctx context.Context, final string, key protocol.Key, it *mf
 		return nil, err
 	}
 	return f, nil
+}
+
+func (a *Area) writeAside(t *target, name string, content []byte, at confine.Attributes) error {
+	err := t.dir.WriteSmall(name, content, at)
+	if mft.CodeOf(err) == mft.CodeExists { // the same item twice
+		if err = t.dir.Remove(name); err == nil {
+			err = t.dir.WriteSmall(name, content, at)
+		}
+	}
+	if err != nil {
+		_ = t.dir.Remove(name) // an unfinished file must not be published
+	}
+	return err
 }

@@ -56,6 +56,37 @@ func OverwriteFlag(f *pflag.FlagSet, value *string) {
 	f.StringVar(value, "overwrite", "true", "replace files that are there: `true|false|version`; version keeps the old one as NAME.~N~")
 }
 
+// CompareFlag adds --compare.
+func CompareFlag(f *pflag.FlagSet, value *string) {
+	f.StringVar(value, "compare", "quick", "recognise files that are there already by `quick|content|none`: size and time, reading both, or not at all")
+}
+
+// MirrorFlags are what a command line says about removing.
+type MirrorFlags struct {
+	on   bool
+	most string
+}
+
+// Add adds --mirror and --max-delete.
+func (m *MirrorFlags) Add(f *pflag.FlagSet) {
+	f.BoolVar(&m.on, "mirror", false, "remove from the destination what is not in DIR")
+	f.StringVar(&m.most, "max-delete", "", "with --mirror remove at most `N|P%` files or entries, or nothing at all (default: 1000 files and 50%)")
+}
+
+// Mirror returns the order. One limit that is given takes the place of both
+// defaults.
+func (m *MirrorFlags) Mirror() (mft.Mirror, error) {
+	switch {
+	case !m.on && m.most != "":
+		return mft.Mirror{}, exit.Misused("--max-delete is about --mirror, which is not given")
+	case !m.on:
+		return mft.Mirror{}, nil
+	case m.most == "":
+		return mft.DefaultMirror(), nil
+	}
+	return config.ParseMaxDelete(m.most)
+}
+
 // IDFlag adds --id. Given, it is never zero: a script whose variable is empty
 // does not get another id each time.
 func IDFlag(f *pflag.FlagSet, id *mft.TransferID) {

@@ -162,6 +162,8 @@ func (one *followed) state() progress.State {
 		Name: string(one.placed.Agent), State: one.row.State, Rate: one.meter.Rate(),
 		Moved: mft.Count(one.row.Moved), Totals: mft.Count(one.row.Totals),
 	}
+	s.Totals.Items -= one.row.Unchanged.Items // they need not move
+	s.Totals.Bytes -= one.row.Unchanged.Bytes
 	if r := one.row.Reason; r != nil {
 		s.Why = progress.Sentence(r.Code, r.Detail)
 	}
@@ -222,6 +224,12 @@ func (one *followed) success() string {
 	items, bytes := one.row.Moved.Items, one.row.Moved.Bytes
 	text := fmt.Sprintf("delivered %s, %s, to %s:%s in %s", progress.Items(items),
 		progress.Bytes(bytes), one.to(), progress.Plain(one.placed.Path), brief(took))
+	if n := one.row.Unchanged.Items; n > 0 {
+		text += fmt.Sprintf(", %d unchanged", n)
+	}
+	if n := one.row.Removed; n > 0 {
+		text += fmt.Sprintf(", %d removed", n)
+	}
 	switch {
 	case took < time.Second:
 	case items > 100 && bytes/items < manySmall:

@@ -53,6 +53,7 @@ func Peer(w io.Writer, p localapi.Peer) {
 			line("software", "%s", progress.Plain(p.Software))
 		}
 		line("may send into", "%s", directories(p.FilesInto))
+		line("may remove from", "%s", directories(p.DeletesFrom))
 		line("may ask from", "%s", directories(p.RequestsFrom))
 	})
 }
@@ -60,6 +61,7 @@ func Peer(w io.Writer, p localapi.Peer) {
 // May says what a peer is allowed here.
 func May(w io.Writer, p localapi.Peer) {
 	fmt.Fprintf(w, "%s may send files into: %s\n", p.Name, directories(p.FilesInto))
+	fmt.Fprintf(w, "%s may remove files from: %s\n", p.Name, directories(p.DeletesFrom))
 	fmt.Fprintf(w, "%s may ask for files from: %s\n", p.Name, directories(p.RequestsFrom))
 }
 

@@ -28,6 +28,7 @@ func sampleTransfer() localapi.Transfer {
 		Reason:  &localapi.Problem{Code: mft.CodeNoSpace, Detail: "reserve space in \"/srv/in\"", Remedy: mft.CodeNoSpace.Remedy()},
 		Sources: []string{"/srv/out/a\nb.csv", "/srv/out/c.csv"}, Destination: "/srv/in/", Overwrite: mft.OverwriteReplace,
 		Totals: localapi.Count{Items: 2, Bytes: 3 << 20}, Moved: localapi.Count{Items: 1, Bytes: 1 << 20},
+		Compare: mft.CompareQuick, Mirror: &localapi.Mirror{MaxFiles: 1000, MaxPercent: 50}, Unchanged: localapi.Count{Items: 7, Bytes: 8}, Removed: 9,
 		Created: noon, Updated: noon.Add(time.Minute), Attempts: 3,
 	}
 }
@@ -36,7 +37,7 @@ func samplePeer() localapi.Peer {
 	return localapi.Peer{
 		Name: "ledger", Address: "ledger.example:7420", Pins: []string{"mft1:one", "mft1:two"}, Link: "down", LinkSince: noon,
 		LinkReason: &localapi.Problem{Code: mft.CodeUnreachable, Detail: "connection refused", Remedy: mft.CodeUnreachable.Remedy()},
-		Software:   "mft/0.1.0\x1b[2J", FilesInto: []string{"/srv/in"}, Added: noon,
+		Software:   "mft/0.1.0\x1b[2J", FilesInto: []string{"/srv/in"}, DeletesFrom: []string{"/srv/in"}, Added: noon,
 	}
 }
 

@@ -80,8 +80,20 @@ func Transfer(w io.Writer, detail localapi.TransferDetail) {
 		}
 		line("destination", "%s", progress.Plain(row.Destination))
 		line("overwrite", "%s", row.Overwrite)
+		if row.Compare != "" {
+			line("compare", "%s", row.Compare)
+		}
+		if row.Mirror != nil {
+			line("mirror", "%s", limits(*row.Mirror))
+		}
 		line("moved", "%s of %s, %s of %s", progress.Bytes(row.Moved.Bytes), progress.Bytes(row.Totals.Bytes),
 			fmt.Sprint(row.Moved.Items), progress.Items(row.Totals.Items))
+		if n := row.Unchanged; n.Items > 0 {
+			line("unchanged", "%s, %s", progress.Bytes(n.Bytes), progress.Items(n.Items))
+		}
+		if row.Removed > 0 {
+			line("removed", "%s", progress.Items(row.Removed))
+		}
 		if detail.Rate > 0 {
 			line("rate", "%s/s", progress.Bytes(int64(detail.Rate)))
 		}
@@ -93,6 +105,19 @@ func Transfer(w io.Writer, detail localapi.TransferDetail) {
 			fmt.Fprintf(w, "%s\t%s%s\n", e.Time.Local().Format(fineStamp), e.Kind, event(e))
 		}
 	})
+}
+
+// limits says how much a mirror may remove.
+func limits(m localapi.Mirror) string {
+	switch {
+	case m.MaxFiles < 0 && m.MaxPercent < 0:
+		return "removes without limit"
+	case m.MaxPercent < 0:
+		return fmt.Sprintf("removes at most %d files", m.MaxFiles)
+	case m.MaxFiles < 0:
+		return fmt.Sprintf("removes at most %d%%", m.MaxPercent)
+	}
+	return fmt.Sprintf("removes at most %d files and %d%%", m.MaxFiles, m.MaxPercent)
 }
 
 // reason writes why something is as it is, and what to do.

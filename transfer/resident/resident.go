@@ -1,0 +1,219 @@
+// Package resident knows what the destination of a transfer has already, and
+// so what of the source need not be sent.
+//
+//	place, err := resident.Open(root, dir, terms)
+//	answer, err := place.Answer(ctx, &listing)   // of a whole directory
+//	found, err := place.Find(ctx, final, &item)  // of one item
+//	...
+//	err = place.Flush()                          // before the receipt
+//
+// [Decide] is the rule, and pure. The package sends nothing and makes nothing:
+// it reads the destination, and gives a file that has the content of an item
+// the attributes of the item, where it is. It never touches a file that has
+// another name besides, nor one that belongs to somebody else.
+package resident
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"os"
+	"path"
+
+	"mft.dev/mft"
+	"mft.dev/mft/internal/confine"
+	"mft.dev/mft/protocol"
+	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/scan"
+)
+
+// Terms say how to compare.
+type Terms struct {
+	Compare   mft.Compare
+	Overwrite mft.Overwrite
+	// Mirror says that directories get the attributes of their items.
+	Mirror bool
+	// SetID says that setuid, setgid and sticky bits are kept.
+	SetID bool
+	// Resumed says that an earlier attempt of the transfer delivered
+	// something. A listing does not tell that from what is unchanged, so none
+	// is answered.
+	Resumed bool
+	// Attributes returns those that an item would get; an owner of -1 is left
+	// as it is.
+	Attributes func(*mft.Item) confine.Attributes
+	// Building reports whether a final name is inside of what is being built:
+	// there is nothing yet.
+	Building func(final string) bool
+}
+
+// A Place is the destination of one transfer. It is not safe for concurrent
+// use.
+type Place struct {
+	terms  Terms
+	root   *confine.Root
+	land   *confine.Root // the directory that items go to
+	source *scan.Source  // the same, to be listed
+	lister *scan.Lister
+	basis  mft.Basis
+	device uint64
+	due    []string // adjusted and not flushed
+}
+
+// Open looks whether there is anything below root in dir, which exists.
+func Open(root *confine.Root, dir string, t Terms) (*Place, error) {
+	p := &Place{terms: t, root: root}
+	var err error
+	if p.source, err = scan.OpenUnder(root, path.Join(".", dir)+"/"); err != nil {
+		return nil, err
+	}
+	in, err := root.Dir(dir)
+	if err != nil {
+		return nil, err
+	}
+	fi, err := in.Stat()
+	if err != nil {
+		return nil, err
+	}
+	p.device = confine.Stamp(fi).Dev
+	if p.basis.Present, err = filled(in); err != nil {
+		return nil, err
+	}
+	p.basis.Listings = p.basis.Present && t.Compare == mft.CompareQuick && !t.Resumed
+	p.basis.Owners = os.Geteuid() == 0
+	p.basis.SetID, p.basis.Dirs = t.SetID, t.Mirror
+	_, _ = rand.Read(p.basis.Salt[:]) // it never fails
+	p.lister = scan.ListerFor(p.basis)
+	if p.land, err = root.Sub(dir); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// Close closes what Open opened.
+func (p *Place) Close() error { return p.land.Close() }
+
+// Basis is for the decision on the offer.
+func (p *Place) Basis() mft.Basis { return p.basis }
+
+// errEnough stops a listing that has told what it was asked.
+var errEnough = errors.New("enough")
+
+// filled reports whether there is anything in a directory but staging.
+func filled(d *confine.Dir) (bool, error) {
+	err := d.Names(func(name string) error {
+		if scan.IsStaging(name) {
+			return nil
+		}
+		return errEnough
+	})
+	if errors.Is(err, errEnough) {
+		return true, nil
+	}
+	return false, err
+}
+
+// Answer compares a listing with the directory of that path. mine is what is
+// there. What cannot be read is not the same; each of its items will say why.
+// An error ends the attempt: CodeProtocol when no listing is answered.
+func (p *Place) Answer(ctx context.Context, l *protocol.Listing) (_ protocol.Answer, mine mft.Count, err error) {
+	if !p.basis.Listings {
+		return 0, mine, transfer.Nonsense("a listing came, and there is nothing to compare with")
+	}
+	here, err := p.source.List(ctx, p.lister, l.Path)
+	switch {
+	case ctx.Err() != nil:
+		return 0, mine, context.Cause(ctx)
+	case mft.CodeOf(err) == mft.CodeNotFound:
+		return protocol.AnswerNew, mine, nil
+	case err != nil, here.Unfit > 0, here.Items != l.Entries, here.Bytes != l.Bytes, here.Digest != l.Digest:
+		return protocol.AnswerList, here.Count, nil
+	}
+	return protocol.AnswerSame, here.Count, nil
+}
+
+// A Found is what Find found.
+type Found struct {
+	Finding Finding
+	// Digest is that of the content, for Content.
+	Digest mft.Digest
+	// Item describes what is there as if it were announced. Its owner is that
+	// of the item asked about, if that is the owner on this host.
+	Item mft.Item
+	id   confine.Identity
+}
+
+// Find looks what stands at the final name of an item. For Adjusted it has
+// been given the attributes of the item.
+func (p *Place) Find(ctx context.Context, final string, it *mft.Item) (Found, error) {
+	if p.terms.Compare == mft.CompareNone || !p.basis.Present || p.terms.Building(final) {
+		return Found{}, nil
+	}
+	f, err := p.look(final, it)
+	if err != nil || f.Item.Type == 0 {
+		return Found{}, err
+	}
+	f.Finding = Decide(it, &f.Item, p.terms.rule(p.mayAdjust(&f)), p.basis)
+	switch f.Finding {
+	case Adjusted:
+		if p.Adjust(final, it, &f) != nil {
+			f.Finding = Nothing // it is sent
+		}
+	case Content:
+		if f.Digest, err = p.digest(ctx, final, &f); err != nil {
+			f.Finding = Nothing
+		}
+	}
+	if ctx.Err() != nil {
+		return Found{}, context.Cause(ctx)
+	}
+	return f, nil
+}
+
+// look describes what stands at a final name; its type is 0 for nothing, or
+// nothing that an item can be.
+func (p *Place) look(final string, it *mft.Item) (Found, error) {
+	dir, err := p.root.Dir(above(final))
+	if err != nil {
+		return Found{}, unlessMissing(err)
+	}
+	id, err := dir.Identity(path.Base(final))
+	if err != nil {
+		return Found{}, unlessMissing(err)
+	}
+	f := Found{id: id, Item: mft.Item{
+		Path: it.Path, Mode: id.Perm(), MTime: id.MTime, UID: it.UID, GID: it.GID, Owner: it.Owner, Group: it.Group,
+	}}
+	want := p.terms.Attributes(it)
+	if want.UID >= 0 && uint32(want.UID) != id.UID {
+		f.Item.Owner, f.Item.UID = "", ^it.UID
+	}
+	if want.GID >= 0 && uint32(want.GID) != id.GID {
+		f.Item.Group, f.Item.GID = "", ^it.GID
+	}
+	switch {
+	case id.IsRegular():
+		f.Item.Type, f.Item.Size = mft.ItemFile, id.Size
+	case id.IsDir():
+		f.Item.Type = mft.ItemDir
+	case id.IsSymlink():
+		f.Item.Type = mft.ItemSymlink
+		f.Item.Target, err = dir.Readlink(path.Base(final))
+	}
+	return f, unlessMissing(err)
+}
+
+func unlessMissing(err error) error {
+	if mft.CodeOf(err) == mft.CodeNotFound {
+		return nil
+	}
+	return err
+}
+
+// above is the directory that holds a final name, "" for the root.
+func above(final string) string {
+	if d := path.Dir(final); d != "." {
+		return d
+	}
+	return ""
+}
