@@ -82,7 +82,7 @@ var house = map[string]houseRule{
 	"link/gate":       {layerMechanism, nil},
 	"link/join":       {layerMechanism, []string{".", "identity", "identity/sealing", "link/transport", "protocol"}},
 	"link/rendezvous": {layerMechanism, nil},
-	"link/stream":     {layerMechanism, []string{"."}},
+	"link/stream":     {layerMechanism, []string{".", "golang.org/x/sys"}},
 	"link/transport":  {layerMechanism, []string{".", "identity"}},
 	"link/wire":       {layerMechanism, []string{".", "protocol"}},
 
