@@ -42,8 +42,11 @@ type houseRule struct {
 var house = map[string]houseRule{
 	".": {layerRoot, nil},
 
-	"internal/confine":         {layerPlumbing, []string{".", "internal/confine/beneath", "internal/confine/filesys"}},
-	"internal/confine/beneath": {layerPlumbing, []string{".", "internal/confine/filesys", "golang.org/x/sys"}},
+	"internal/confine": {layerPlumbing, []string{".", "internal/confine/beneath", "internal/confine/filesys"}},
+	"internal/confine/beneath": {layerPlumbing, []string{
+		".", "internal/confine/entries", "internal/confine/filesys", "golang.org/x/sys",
+	}},
+	"internal/confine/entries": {layerPlumbing, []string{".", "internal/confine/filesys", "golang.org/x/sys"}},
 	"internal/confine/filesys": {layerPlumbing, []string{".", "golang.org/x/sys"}},
 	"internal/ring":            {layerPlumbing, nil},
 	"internal/durable":         {layerPlumbing, []string{"."}},
@@ -136,7 +139,9 @@ var sideways = map[string]string{
 	"transfer/receiver -> transfer/scan":                   "directories are the same if both ends list them alike",
 	"transfer/receiver -> transfer/staging":                "what has landed is committed there",
 	"transfer/staging -> transfer":                         "what breaks the protocol is called by one name",
+	"internal/confine/beneath -> internal/confine/entries": "what is done to every small file is kept apart, for it is written for speed",
 	"internal/confine/beneath -> internal/confine/filesys": "the facts of a file system have one home",
+	"internal/confine/entries -> internal/confine/filesys": "the facts of a file system have one home",
 	"agent/arrival -> agent/trail":                         "what a channel found and the transfer that sends it are told in one transaction",
 	"agent/notice -> agent/trail":                          "that a peer was told is part of the story of the transfer",
 	"agent/pairing -> agent/config":                        "the configuration pins peers and grants",

@@ -1,9 +1,6 @@
 package confine
 
 import (
-	"io"
-
-	"mft.dev/mft"
 	"mft.dev/mft/internal/confine/beneath"
 )
 
@@ -18,21 +15,18 @@ import (
 // has been removed, or something in it cannot be looked at, the listing is not
 // whole and List fails, with CodeNotFound or what the reason is.
 func (d *Dir) List(f func(name []byte, id Identity, target []byte) error) error {
-	return d.Names(func(name string) error {
-		id, err := d.Identity(name)
-		var target string
-		if err == nil && id.IsSymlink() {
-			target, err = d.Readlink(name)
-		}
-		if mft.CodeOf(err) == mft.CodeNotFound {
-			_, err := d.Stat()
-			return err
-		}
-		if err != nil {
-			return err
-		}
-		return f([]byte(name), id, []byte(target))
+	var stopped error
+	err := d.root.tree.List(d.node, func(name []byte, id Identity, target []byte) bool {
+		stopped = f(name, id, target)
+		return stopped == nil
 	})
+	switch {
+	case stopped != nil:
+		return stopped
+	case err != nil:
+		return fail("list", d.path(), err)
+	}
+	return nil
 }
 
 // ReadSmall reads the regular file name into buf, from its beginning until
@@ -41,19 +35,16 @@ func (d *Dir) List(f func(name []byte, id Identity, target []byte) error) error 
 // the file has more than buf takes, or is being changed. It fails with
 // CodeSymlink or CodeNotRegular when it is something else.
 func (d *Dir) ReadSmall(name string, buf []byte) ([]byte, Identity, error) {
-	f, fi, err := d.root.OpenFile(beneath.Join(d.node.Rel, name))
+	var n int
+	var id Identity
+	err := d.use("read", name, func(h beneath.Handle) (err error) {
+		n, id, err = h.ReadSmall(name, buf)
+		return err
+	})
 	if err != nil {
 		return nil, Identity{}, err
 	}
-	defer f.Close()
-	n, err := io.ReadFull(f, buf)
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-		return nil, Identity{}, fail("read", d.pathOf(name), err)
-	}
-	if fi, err = f.Stat(); err != nil {
-		return nil, Identity{}, fail("read", d.pathOf(name), err)
-	}
-	return buf[:n], Stamp(fi), nil
+	return buf[:n], id, nil
 }
 
 // WriteSmall makes the file name with this content and these attributes, as
@@ -63,21 +54,7 @@ func (d *Dir) ReadSmall(name string, buf []byte) ([]byte, Identity, error) {
 // It fails with CodeExists when anything is there. When it fails with another
 // code, the name may be that of an unfinished file by then, which stays.
 func (d *Dir) WriteSmall(name string, content []byte, a Attributes) error {
-	f, err := d.Create(name)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err != nil {
-		err = fail("write", d.pathOf(name), err)
-	}
-	if err == nil {
-		err = SetAttributes(f, a)
-	}
-	if closeErr := f.Close(); err == nil && closeErr != nil {
-		err = fail("write", d.pathOf(name), closeErr)
-	}
-	return err
+	return d.use("write", name, func(h beneath.Handle) error { return h.WriteSmall(name, content, a, d.private) })
 }
 
 // Private returns the same directory for a caller who knows that nobody else
