@@ -37,7 +37,7 @@ func (d *Dir) Dir(name string) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Dir{root: d.root, node: node}, nil
+	return &Dir{root: d.root, node: node, private: d.private}, nil
 }
 
 // Create makes a file, mode 0600, for reading and writing. It fails with
