@@ -79,9 +79,11 @@ var house = map[string]houseRule{
 	}},
 	"transfer/staging": {layerMechanism, []string{
 		".", "internal/confine", "journal", "protocol", "transfer", "transfer/staging/aside", "transfer/staging/owner",
+		"transfer/staging/publish",
 	}},
-	"transfer/staging/aside": {layerMechanism, []string{".", "protocol"}},
-	"transfer/staging/owner": {layerMechanism, []string{"."}},
+	"transfer/staging/aside":   {layerMechanism, []string{".", "protocol"}},
+	"transfer/staging/publish": {layerMechanism, []string{".", "internal/confine", "journal"}},
+	"transfer/staging/owner":   {layerMechanism, []string{"."}},
 	"link": {layerMechanism, []string{
 		".", "identity", "link/gate", "link/join", "link/rendezvous", "link/stream", "link/transport", "link/wire", "protocol",
 	}},
