@@ -42,8 +42,11 @@ type houseRule struct {
 var house = map[string]houseRule{
 	".": {layerRoot, nil},
 
-	"internal/confine":         {layerPlumbing, []string{".", "internal/confine/beneath", "internal/confine/filesys"}},
-	"internal/confine/beneath": {layerPlumbing, []string{".", "internal/confine/filesys", "golang.org/x/sys"}},
+	"internal/confine": {layerPlumbing, []string{".", "internal/confine/beneath", "internal/confine/filesys"}},
+	"internal/confine/beneath": {layerPlumbing, []string{
+		".", "internal/confine/entries", "internal/confine/filesys", "golang.org/x/sys",
+	}},
+	"internal/confine/entries": {layerPlumbing, []string{".", "internal/confine/filesys", "golang.org/x/sys"}},
 	"internal/confine/filesys": {layerPlumbing, []string{".", "golang.org/x/sys"}},
 	"internal/ring":            {layerPlumbing, nil},
 	"internal/durable":         {layerPlumbing, []string{"."}},
@@ -63,26 +66,31 @@ var house = map[string]houseRule{
 	"journal/database":   {layerRecords, []string{".", "internal/durable", "golang.org/x/sys", "modernc.org/sqlite"}},
 	"trigger":            {layerRecords, []string{".", "github.com/bmatcuk/doublestar"}},
 
-	"transfer":      {layerMechanism, []string{".", "internal/confine", "journal", "protocol", "github.com/zeebo/blake3"}},
-	"transfer/scan": {layerMechanism, []string{".", "internal/confine", "github.com/bmatcuk/doublestar"}},
+	"transfer": {layerMechanism, []string{".", "internal/confine", "journal", "protocol", "github.com/zeebo/blake3"}},
+	"transfer/scan": {layerMechanism, []string{
+		".", "internal/confine", "github.com/bmatcuk/doublestar", "github.com/zeebo/blake3",
+	}},
 	"transfer/sender": {layerMechanism, []string{
 		".", "internal/confine", "internal/ring", "protocol", "transfer", "transfer/scan", "golang.org/x/sync",
 	}},
 	"transfer/receiver": {layerMechanism, []string{
-		".", "internal/confine", "internal/ring", "journal", "protocol", "transfer", "transfer/staging", "golang.org/x/sync",
+		".", "internal/confine", "internal/ring", "journal", "protocol", "transfer", "transfer/scan", "transfer/staging",
+		"golang.org/x/sync",
 	}},
 	"transfer/staging": {layerMechanism, []string{
 		".", "internal/confine", "journal", "protocol", "transfer", "transfer/staging/aside", "transfer/staging/owner",
+		"transfer/staging/publish",
 	}},
-	"transfer/staging/aside": {layerMechanism, []string{".", "protocol"}},
-	"transfer/staging/owner": {layerMechanism, []string{"."}},
+	"transfer/staging/aside":   {layerMechanism, []string{".", "protocol"}},
+	"transfer/staging/publish": {layerMechanism, []string{".", "internal/confine", "journal"}},
+	"transfer/staging/owner":   {layerMechanism, []string{"."}},
 	"link": {layerMechanism, []string{
 		".", "identity", "link/gate", "link/join", "link/rendezvous", "link/stream", "link/transport", "link/wire", "protocol",
 	}},
 	"link/gate":       {layerMechanism, nil},
 	"link/join":       {layerMechanism, []string{".", "identity", "identity/sealing", "link/transport", "protocol"}},
 	"link/rendezvous": {layerMechanism, nil},
-	"link/stream":     {layerMechanism, []string{"."}},
+	"link/stream":     {layerMechanism, []string{".", "golang.org/x/sys"}},
 	"link/transport":  {layerMechanism, []string{".", "identity"}},
 	"link/wire":       {layerMechanism, []string{".", "protocol"}},
 
@@ -148,9 +156,12 @@ var sideways = map[string]string{
 	"transfer/sender -> transfer":                          "both ends hold to what package transfer agrees on",
 	"transfer/sender -> transfer/scan":                     "what is sent is what the scan finds",
 	"transfer/receiver -> transfer":                        "both ends hold to what package transfer agrees on",
+	"transfer/receiver -> transfer/scan":                   "directories are the same if both ends list them alike",
 	"transfer/receiver -> transfer/staging":                "what has landed is committed there",
 	"transfer/staging -> transfer":                         "what breaks the protocol is called by one name",
+	"internal/confine/beneath -> internal/confine/entries": "what is done to every small file is kept apart, for it is written for speed",
 	"internal/confine/beneath -> internal/confine/filesys": "the facts of a file system have one home",
+	"internal/confine/entries -> internal/confine/filesys": "the facts of a file system have one home",
 	"agent/arrival -> agent/trail":                         "what a channel found and the transfer that sends it are told in one transaction",
 	"agent/notice -> agent/trail":                          "that a peer was told is part of the story of the transfer",
 	"agent/pairing -> agent/config":                        "the configuration pins peers and grants",

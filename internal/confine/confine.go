@@ -87,7 +87,7 @@ func (r *Root) Dir(rel string) (*Dir, error) {
 	if err != nil {
 		return nil, fail("open directory", r.join(rel), err)
 	}
-	return &Dir{r, node}, nil
+	return &Dir{root: r, node: node}, nil
 }
 
 // Sub opens the directory rel below r as a root of its own. It stays open, and

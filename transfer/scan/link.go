@@ -17,24 +17,34 @@ const maxTarget = 4095
 // it would cancel out on paper: the name may itself be a link, and what is
 // above that is elsewhere.
 func SafeLink(itemPath, target string) bool {
-	if itemPath == "" || target == "" || len(target) > maxTarget || strings.IndexByte(target, 0) >= 0 {
+	return itemPath != "" && staysBelow(target, strings.Count(itemPath, "/"))
+}
+
+// staysBelow is SafeLink for a link that lies so many directories deep.
+func staysBelow[T string | []byte](target T, depth int) bool {
+	if len(target) == 0 || len(target) > maxTarget || target[0] == '/' {
 		return false
 	}
-	if target[0] == '/' || (os.PathSeparator == '\\' && strings.ContainsAny(target, `\:`)) {
-		return false
-	}
-	up, named := 0, false
-	for part := range strings.SplitSeq(target, "/") {
-		switch part {
-		case "", ".":
-		case "..":
-			if named {
+	up, named, length, dots := 0, false, 0, 0
+	for i := 0; i <= len(target); i++ {
+		switch {
+		case i == len(target) || target[i] == '/':
+			switch {
+			case length > dots || dots > 2:
+				named = true
+			case dots == 2 && named:
 				return false
+			case dots == 2:
+				up++
 			}
-			up++
-		default:
-			named = true
+			length, dots = 0, 0
+			continue
+		case target[i] == 0, os.PathSeparator == '\\' && (target[i] == '\\' || target[i] == ':'):
+			return false
+		case target[i] == '.':
+			dots++
 		}
+		length++
 	}
-	return up <= strings.Count(itemPath, "/")
+	return up <= depth
 }

@@ -112,9 +112,11 @@ func (a *Area) settle(single bool, need int64) error {
 		return mft.Fail(mft.CodeNoSpace, "receive into", path.Join(a.root.Path(), a.dir),
 			fmt.Errorf("%d bytes are needed, %d are free", need, space.Bytes))
 	}
-	if a.home, err = a.makeStaging(a.dir); err != nil {
+	home, err := a.makeStaging(a.dir)
+	if err != nil {
 		return err
 	}
+	a.home = home.Private()
 	return a.clearStale()
 }
 
@@ -261,6 +263,9 @@ func (a *Area) target(dir string) (*target, error) {
 	d, err := a.root.Dir(dir)
 	if err != nil {
 		return nil, err
+	}
+	if a.home != nil && strings.HasPrefix(dir, a.home.Rel()+"/") {
+		d = d.Private()
 	}
 	fi, err := d.Stat()
 	if err != nil {

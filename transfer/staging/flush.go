@@ -6,6 +6,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/journal"
+	"mft.dev/mft/transfer/staging/publish"
 )
 
 // atHome reports whether a temporary name is on the file system that flushing
@@ -60,41 +61,18 @@ func (a *Area) flushFiles(b *Batch, chosen func(*Item) bool) error {
 			return err
 		}
 	}
-	return syncDirs(a.root, dirs)
+	return publish.SyncDirs(a.root, dirs)
 }
 
 // syncNames makes the final names of a batch durable. Few directories are
 // synced one by one, many by one flush of the file system, unless some of them
 // are on another.
 func (a *Area) syncNames(entries []journal.Entry) error {
-	dirs := finalDirs(entries)
+	dirs := publish.FinalDirs(entries)
 	if len(dirs) > fewDirs && !a.crossed.Load() {
 		if err := a.land.SyncFS(); !errors.Is(err, errors.ErrUnsupported) {
 			return err
 		}
 	}
-	return syncDirs(a.root, dirs)
-}
-
-func finalDirs(entries []journal.Entry) map[string]bool {
-	dirs := make(map[string]bool)
-	for i := range entries {
-		dirs[dirOf(entries[i].Final)] = true
-	}
-	return dirs
-}
-
-// syncDirs syncs directories. One that is gone has nothing left to lose: a
-// consumer took it away with what was in it.
-func syncDirs(root *confine.Root, dirs map[string]bool) error {
-	for dir := range dirs {
-		d, err := root.Dir(dir)
-		if err == nil {
-			err = d.Sync()
-		}
-		if err != nil && !notThere(err) {
-			return err
-		}
-	}
-	return nil
+	return publish.SyncDirs(a.root, dirs)
 }

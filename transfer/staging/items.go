@@ -12,6 +12,7 @@ import (
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/staging/publish"
 )
 
 // madeDir is a directory whose attributes are due when everything is inside.
@@ -275,7 +276,7 @@ func (a *Area) SavePartial(ctx context.Context, f *File, key protocol.Key, n int
 	if err := confine.Flush(f.File); err != nil {
 		return err
 	}
-	if err := syncDirs(a.root, map[string]bool{dirOf(f.Temp): true}); err != nil {
+	if err := publish.SyncDirs(a.root, map[string]bool{dirOf(f.Temp): true}); err != nil {
 		return err
 	}
 	part := journal.Partial{Key: key, Temp: f.Temp, Offset: n}
@@ -339,11 +340,15 @@ func (a *Area) slot(ctx context.Context, final string, key protocol.Key) (*confi
 	return s, hex.EncodeToString(key[:]), t, err
 }
 
-// Small makes a whole small file with its attributes.
+// Small makes a whole small file with its attributes. One that is built aside
+// is at its place then, and closed.
 func (a *Area) Small(ctx context.Context, final string, key protocol.Key, it *mft.Item, content []byte) (*File, error) {
 	s, name, t, err := a.slot(ctx, final, key)
 	if err != nil {
 		return nil, err
+	}
+	if a.Aside(final) {
+		return nil, a.writeAside(t, name, content, a.attributes(it, t))
 	}
 	f, err := a.create(s, name, t)
 	if err != nil {
@@ -360,4 +365,17 @@ func (a *Area) Small(ctx context.Context, final string, key protocol.Key, it *mf
 		return nil, err
 	}
 	return f, nil
+}
+
+func (a *Area) writeAside(t *target, name string, content []byte, at confine.Attributes) error {
+	err := t.dir.WriteSmall(name, content, at)
+	if mft.CodeOf(err) == mft.CodeExists { // the same item twice
+		if err = t.dir.Remove(name); err == nil {
+			err = t.dir.WriteSmall(name, content, at)
+		}
+	}
+	if err != nil {
+		_ = t.dir.Remove(name) // an unfinished file must not be published
+	}
+	return err
 }

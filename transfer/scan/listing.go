@@ -1,0 +1,218 @@
+package scan
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/zeebo/blake3"
+
+	"mft.dev/mft"
+	"mft.dev/mft/internal/confine"
+)
+
+// A Listing is what is directly in one directory, told in few words, so that
+// two hosts can find out whether they have the same.
+type Listing struct {
+	// Count is how many entries make the digest, and the sum of the sizes of
+	// the files among them.
+	mft.Count
+	// Digest is the sum of the digests of the entries, in two lanes of 64
+	// bits, little-endian. That of an empty directory is zero.
+	Digest [16]byte
+	// Dirs are the names of the directories among the entries, sorted.
+	Dirs []string
+	// Unfit is how many things are there that cannot travel: sockets,
+	// devices, pipes, links that lead out of the tree, and what would have a
+	// path that is too long. They are neither in Count nor in Digest.
+	Unfit int64
+}
+
+// A Lister makes listings of directories that are equal when, as far as the
+// fields say, the directories are. Both hosts must set the fields alike. It
+// keeps its buffers and the names of owners, so use one for many directories,
+// but only for one at a time.
+type Lister struct {
+	// Salt enters the digest of every entry. A sum of digests is easily made
+	// to fit by somebody who may make files and knows how they are hashed:
+	// take a value that is random for each attempt and told to nobody before.
+	Salt [16]byte
+	// Modes are the permission bits that count, of 07777.
+	Modes uint32
+	// Owners says whether owner and group count: by name, or by number when
+	// that has no name on the host.
+	Owners bool
+
+	known owners
+	entry []byte // the encoding of the last entry
+	names []byte // of the directories found, one after the other
+	ends  []int  // where in names each of them ends
+}
+
+// List lists the directory d, which as an item has the given path, "" for a
+// directory without a name, and lies so many directories deep below what is the
+// top for [SafeLink].
+//
+// Of an entry counts: name and type; size, mode and time of modification of a
+// file; mode and time of a directory; target and time of a link; and the
+// owner. Staging directories and what vanishes are passed over. The digest is
+// the sum over the entries, modulo 2^64 in each lane, of the first 16 bytes of
+// the BLAKE3 digest of Salt and of what [Lister.encode] makes of the entry. It
+// needs no order, so that a huge directory is neither sorted nor held in
+// memory; only the names of directories are.
+//
+// It fails as [confine.Dir.List] does, and with CodeCancelled when ctx is
+// done.
+func (l *Lister) List(ctx context.Context, d *confine.Dir, path string, depth int) (Listing, error) {
+	var out Listing
+	var low, high uint64
+	l.names, l.ends = l.names[:0], l.ends[:0]
+	err := d.List(func(name []byte, id confine.Identity, target []byte) error {
+		if ctx.Err() != nil {
+			return mft.Fail(mft.CodeCancelled, "list", path, context.Cause(ctx))
+		}
+		if name[0] == '.' && IsStaging(string(name)) {
+			return nil
+		}
+		kind := kindOf(&id)
+		if kind == 0 || kind == mft.ItemSymlink && !staysBelow(target, depth) || after(path)+len(name) > maxPath {
+			out.Unfit++
+			return nil
+		}
+		out.Items++
+		switch kind {
+		case mft.ItemFile:
+			out.Bytes += id.Size
+		case mft.ItemDir:
+			l.names = append(l.names, name...)
+			l.ends = append(l.ends, len(l.names))
+		}
+		l.entry = l.encode(append(l.entry[:0], l.Salt[:]...), kind, name, &id, target)
+		sum := blake3.Sum256(l.entry)
+		low += binary.LittleEndian.Uint64(sum[:])
+		high += binary.LittleEndian.Uint64(sum[8:])
+		return nil
+	})
+	if err != nil {
+		return Listing{}, err
+	}
+	binary.LittleEndian.PutUint64(out.Digest[:], low)
+	binary.LittleEndian.PutUint64(out.Digest[8:], high)
+	out.Dirs = l.dirs()
+	return out, nil
+}
+
+// kindOf returns the type of item that something is, 0 for what does not
+// travel.
+func kindOf(id *confine.Identity) mft.ItemType {
+	switch {
+	case id.IsRegular():
+		return mft.ItemFile
+	case id.IsDir():
+		return mft.ItemDir
+	case id.IsSymlink():
+		return mft.ItemSymlink
+	}
+	return 0
+}
+
+// encode appends what counts of an entry: type u8, mode uvarint (0 for links,
+// which have none), time zigzag; of a file the size, of a link the target; if
+// they count, owner and group; and the name, to the end. A target and a known
+// owner are a uvarint length and bytes, an unknown owner is the length 0 and a
+// uvarint number. No two entries have the same encoding.
+func (l *Lister) encode(b []byte, kind mft.ItemType, name []byte, id *confine.Identity, target []byte) []byte {
+	mode := id.Perm() & l.Modes
+	if kind == mft.ItemSymlink {
+		mode = 0
+	}
+	b = append(b, byte(kind))
+	b = binary.AppendUvarint(b, uint64(mode))
+	b = binary.AppendVarint(b, id.MTime)
+	switch kind {
+	case mft.ItemFile:
+		b = binary.AppendUvarint(b, uint64(id.Size))
+	case mft.ItemSymlink:
+		b = binary.AppendUvarint(b, uint64(len(target)))
+		b = append(b, target...)
+	}
+	if l.Owners {
+		user, group := l.known.names(id.UID, id.GID)
+		b = appendOwner(b, user, id.UID)
+		b = appendOwner(b, group, id.GID)
+	}
+	return append(b, name...)
+}
+
+func appendOwner(b []byte, name string, number uint32) []byte {
+	b = binary.AppendUvarint(b, uint64(len(name)))
+	if name == "" {
+		return binary.AppendUvarint(b, uint64(number))
+	}
+	return append(b, name...)
+}
+
+// dirs returns the names that were noted, sorted. They share one string.
+func (l *Lister) dirs() []string {
+	if len(l.ends) == 0 {
+		return nil
+	}
+	all, from := string(l.names), 0
+	out := make([]string, len(l.ends))
+	for i, end := range l.ends {
+		out[i], from = all[from:end], end
+	}
+	slices.Sort(out)
+	return out
+}
+
+// List is l.List for the directory that is the item path, or "" for the top of
+// a source whose items have no directory in common. The whole of it must be in
+// the source: of a source with a pattern that is what the pattern matches and
+// what is below. It fails with CodeBadPath for a directory that is not in the
+// source, and as Dir of the root and l.List do.
+func (s *Source) List(ctx context.Context, l *Lister, path string) (Listing, error) {
+	sub, ok := s.whole(path)
+	if !ok {
+		return Listing{}, mft.Fail(mft.CodeBadPath, "list", path, errors.New("it is not a directory of this source"))
+	}
+	rel := s.base
+	if sub != "" {
+		rel = joinPath(rel, sub)
+	}
+	dir, err := s.Root.Dir(rel)
+	if err != nil {
+		return Listing{}, err
+	}
+	depth := 0
+	if sub != "" {
+		depth = strings.Count(sub, "/") + 1
+	}
+	return l.List(ctx, dir, path, depth)
+}
+
+// whole returns the path below the top of the tree of the directory that is the
+// item path, and whether all that is in it belongs to the source.
+func (s *Source) whole(path string) (sub string, ok bool) {
+	sub = path
+	if s.Prefix != "" {
+		if sub, ok = strings.CutPrefix(path, s.Prefix); !ok || sub != "" && sub[0] != '/' {
+			return "", false
+		}
+		sub = strings.TrimPrefix(sub, "/")
+	}
+	if s.file != "" {
+		return "", false
+	}
+	if s.pattern == nil {
+		return sub, true
+	}
+	for i := 0; i <= len(sub); i++ {
+		if (i == len(sub) || sub[i] == '/') && i > 0 && s.pattern.matches(sub[:i]) {
+			return sub, true
+		}
+	}
+	return "", false
+}
