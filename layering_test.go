@@ -138,7 +138,7 @@ var house = map[string]houseRule{
 		"bench/contender", "bench/contender/meter", "bench/faraway", "bench/limit", "bench/result", "bench/workload",
 		"bench/workload/content", "internal/rig", "golang.org/x/sys",
 	}},
-	"bench/contender":        {layerOutside, []string{"bench/contender/meter", "internal/rig"}},
+	"bench/contender":        {layerOutside, []string{"bench/contender/meter", "internal/rig", "golang.org/x/sys"}},
 	"bench/contender/meter":  {layerOutside, nil},
 	"bench/faraway":          {layerOutside, []string{"golang.org/x/sys"}},
 	"bench/limit":            {layerOutside, []string{"github.com/zeebo/blake3"}},

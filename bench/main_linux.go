@@ -161,6 +161,9 @@ func run(ctx context.Context, o options) error {
 	if report == nil {
 		return err
 	}
+	if err != nil {
+		o.markdown, o.svg = "", "" // half a measurement is not for a document
+	}
 	return errors.Join(err, say(report, o))
 }
 
