@@ -97,6 +97,9 @@ func parse(args []string) (options, error) {
 		*against = "rsync+ssh,rsyncd,cp,tls,find"
 	}
 	o.only, o.against = set(*only), set(*against)
+	if err := known(o.only); err != nil {
+		return o, err
+	}
 	o.way.Delay, o.way.Bandwidth = *rtt/2, *megabytes*1e6
 	o.way.Queue = int(2 * o.way.Bandwidth * rtt.Seconds())
 	if *rtt <= 0 || *megabytes <= 0 {
@@ -118,6 +121,20 @@ func set(list string) map[string]bool {
 		out[strings.TrimSpace(name)] = true
 	}
 	return out
+}
+
+// known refuses keys that no workload has.
+func known(keys map[string]bool) error {
+	all := map[string]bool{"k": true}
+	for _, w := range workload.All() {
+		all[w.Key], all[w.Key[:1]] = true, true
+	}
+	for key := range keys {
+		if !all[key] {
+			return fmt.Errorf("there is no workload %q", key)
+		}
+	}
+	return nil
 }
 
 // wants says whether a workload was asked for, by its key or its letter.
@@ -143,6 +160,9 @@ func run(ctx context.Context, o options) error {
 	}
 	if report == nil {
 		return err
+	}
+	if err != nil {
+		o.markdown, o.svg = "", "" // half a measurement is not for a document
 	}
 	return errors.Join(err, say(report, o))
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"mft.dev/mft/bench/contender"
@@ -150,7 +149,9 @@ func (h *heat) turn(ctx context.Context, l *lane, round int) error {
 	}
 	reading, err := h.move(ctx, l, h.trip(l), round == 0)
 	flush := time.Now()
-	syscall.Sync()
+	if err == nil {
+		err = contender.Flush(l.dest)
+	}
 	flushed := time.Since(flush)
 	if err == nil && !l.Stays {
 		err = h.check(l, h.w.Since)

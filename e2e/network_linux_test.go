@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"mft.dev/mft"
 	"mft.dev/mft/internal/rig"
 )
 
@@ -61,10 +62,12 @@ func TestSilentNetwork(t *testing.T) {
 	pr := &producer{t: t, dir: alpha.Out(), ledger: newLedger(), rnd: rnd}
 	between.breakNext(1)
 	pr.make("big", 4*big)
-	if _, err := order(alpha, beta, filepath.Join(pr.dir, "big")); err != nil {
+	id, err := order(alpha, beta, filepath.Join(pr.dir, "big"))
+	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stream{from: alpha, to: beta, consumer: c, producer: pr}
+	between.awaitBroken(t)
+	s := &stream{from: alpha, to: beta, consumer: c, producer: pr, orders: []mft.TransferID{id}}
 	s.settle(t)
 	c.verdict(pr.ledger)
 }
@@ -193,6 +196,9 @@ func (n *network) forward(in, out *net.TCPConn) {
 	limit := int64(1) << (8 + n.rnd.IntN(19))
 	limit += n.rnd.Int64N(limit)
 	up := n.rnd.IntN(2) == 0
+	if n.fate == silent { // where the content goes, and well within it
+		limit = big + n.rnd.Int64N(big)
+	}
 	n.mu.Unlock()
 	defer func() {
 		n.mu.Lock()
@@ -213,8 +219,8 @@ func (n *network) forward(in, out *net.TCPConn) {
 		_, _ = io.Copy(gate{to, mute}, from)
 		_ = to.CloseWrite()
 	}
-	wg.Go(func() { half(out, in, up) })
-	wg.Go(func() { half(in, out, !up) })
+	wg.Go(func() { half(out, in, up || n.fate == silent) })
+	wg.Go(func() { half(in, out, !up || n.fate == silent) })
 	wg.Wait()
 }
 

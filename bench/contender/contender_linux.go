@@ -8,7 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"mft.dev/mft/bench/contender/meter"
 )
@@ -48,14 +49,28 @@ type Contender struct {
 // afterwards, and returns what it cost. With look it looks at the memory of
 // all processes, and the times are not to be used.
 func (c *Contender) Move(ctx context.Context, t Trip, wire meter.Wire, look bool) (meter.Reading, error) {
-	syscall.Sync() // nobody pays for what was written before
+	if err := Flush(t.Into); err != nil { // nobody pays for what was written before
+		return meter.Reading{}, err
+	}
 	lap, err := meter.Begin(c.daemons, wire, look)
 	if err != nil {
 		return meter.Reading{}, err
 	}
 	err = c.run(ctx, lap, t)
 	reading, errEnd := lap.End(ctx)
-	return reading, errors.Join(err, errEnd)
+	if err != nil {
+		return reading, err // what cannot be read then is no news
+	}
+	return reading, errEnd
+}
+
+// Flush writes what a file system still has to write to its disk.
+func Flush(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(unix.Syncfs(int(d.Fd())), d.Close())
 }
 
 // A Place is where one end of a transfer is.

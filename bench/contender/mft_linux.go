@@ -64,7 +64,14 @@ func (a *agents) contender() *Contender {
 			}
 			cmd := exec.CommandContext(ctx, a.alpha.Binary(), args...)
 			cmd.Env, cmd.Dir = a.alpha.Env(), a.alpha.Dir
-			return lap.Run(ctx, cmd)
+			err := lap.Run(ctx, cmd)
+			if ctx.Err() != nil {
+				// The transfer would go on without the command, and disturb those
+				// who come next.
+				a.alpha.Kill()
+				a.beta.Kill()
+			}
+			return err
 		},
 	}
 }

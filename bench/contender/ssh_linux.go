@@ -158,6 +158,8 @@ func (s *sshd) rclone(t Trip) (argv []string, input string) {
 		into = filepath.Join(into, filepath.Base(t.Source))
 	}
 	name, host, _ := strings.Cut(s.host, "@")
-	remote := fmt.Sprintf(":sftp,host=%s,port=%s,user=%s,key_file='%s',shell_type=unix:%s", host, s.port, name, filepath.Join(s.own, "user"), into)
+	remote := fmt.Sprintf(":sftp,host=%s,port=%s,user=%s,key_file='%s',shell_type=unix,disable_hashcheck=true:%s", host, s.port, name, filepath.Join(s.own, "user"), into)
+	// Without the last option it starts a shell for the digest of every file, a
+	// hundred times as slow.
 	return []string{"rclone", "copy", "--config", "", "--log-level", "ERROR", t.Source, remote}, ""
 }

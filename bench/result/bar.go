@@ -96,18 +96,24 @@ func (v Verdict) answer() string {
 	return "MISSED"
 }
 
-// Verdicts holds the report against the bar, in those workloads that the report
-// has.
+// Verdicts holds the report against the bar, as far as the report has a row for
+// the workload and for whom mft is compared with.
 func (r *Report) Verdicts() []Verdict {
 	var out []Verdict
 	for _, d := range demands() {
 		for _, w := range r.Workloads {
-			if w.Key == d.workload {
+			if w.Key == d.workload && (d.against == "" || r.has(w.Key, d.against)) {
 				out = append(out, r.judge(d, w))
 			}
 		}
 	}
 	return out
+}
+
+func (r *Report) has(workload, contender string) bool {
+	return slices.ContainsFunc(r.Rows, func(row Row) bool {
+		return row.Workload == workload && row.Contender == contender && row.Medium == RAM
+	})
 }
 
 func (r *Report) judge(d demand, w Workload) Verdict {

@@ -15,7 +15,7 @@ const (
 // name, "" for none.
 func (r *Report) Markdown(plot string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Measured %s on %s; scale %g, medians of %d rounds.\n", r.When.Format("2006-01-02"), r.Machine, r.Scale, r.Rounds)
+	fmt.Fprintf(&b, "Measured %s on %s; scale %g, medians of %d rounds.\n", r.When.Format("2006-01-02"), escape(r.Machine), r.Scale, r.Rounds)
 	for _, n := range r.Notes {
 		fmt.Fprintf(&b, "%s.\n", escape(n))
 	}

@@ -24,7 +24,7 @@ func (row Row) label() string {
 func (r *Report) cells(w Workload, row Row) []string {
 	m := row.Median()
 	cells := []string{
-		row.label(), fmt.Sprintf("%.2f", m.Wall), rate(w, m), r.against(w, row, m),
+		row.label(), seconds(row, m), rate(w, m), r.against(w, row, m),
 		fmt.Sprintf("%.2f + %.2f", m.SenderCPU, m.ReceiverCPU),
 		fmt.Sprintf("%.0f + %.0f", mebi(m.SenderPeak), mebi(m.ReceiverPeak)),
 	}
@@ -32,6 +32,14 @@ func (r *Report) cells(w Workload, row Row) []string {
 		return append(cells, "–")
 	}
 	return append(cells, fmt.Sprintf("%.2f", mebi(m.Wire)))
+}
+
+// seconds is the time; on a disk also what the system then wrote by itself.
+func seconds(row Row, m Sample) string {
+	if row.Medium == RAM {
+		return fmt.Sprintf("%.2f", m.Wall)
+	}
+	return fmt.Sprintf("%.2f (then flushed %.2f)", m.Wall, m.Flush)
 }
 
 func mebi(n int64) float64 { return float64(n) / (1 << 20) }

@@ -56,6 +56,21 @@ func TestSetAttributes(t *testing.T) {
 			if id.UID != uint32(os.Geteuid()) || id.GID != uint32(os.Getegid()) {
 				t.Errorf("owner is %d:%d, want %d:%d", id.UID, id.GID, os.Geteuid(), os.Getegid())
 			}
+			// What is made at once is no different.
+			for name, dir := range map[string]*Dir{"public": d, "private": d.Private()} {
+				if err := dir.WriteSmall(name, []byte("content"), tt.a); err != nil {
+					t.Fatalf("WriteSmall, %s: %v", name, err)
+				}
+				got, err := d.Identity(name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want := id
+				want.Inode, want.CTime, want.Size = got.Inode, got.CTime, 7
+				if got != want {
+					t.Errorf("WriteSmall, %s, made %+v, want %+v", name, got, want)
+				}
+			}
 		})
 	}
 	t.Run("directory", func(t *testing.T) {

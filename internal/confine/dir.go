@@ -1,13 +1,10 @@
 package confine
 
 import (
-	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"slices"
 
-	"mft.dev/mft"
 	"mft.dev/mft/internal/confine/beneath"
 	"mft.dev/mft/internal/confine/filesys"
 )
@@ -40,7 +37,7 @@ func (d *Dir) Dir(name string) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Dir{root: d.root, node: node}, nil
+	return &Dir{root: d.root, node: node, private: d.private}, nil
 }
 
 // Create makes a file, mode 0600, for reading and writing. It fails with
@@ -134,33 +131,24 @@ func (d *Dir) Stat() (fs.FileInfo, error) {
 // comes in order and a huge one does not come all at once. What is created or
 // removed meanwhile may be seen or not.
 func (d *Dir) Names(f func(name string) error) error {
-	var list *os.File
-	err := d.self("list", func(h beneath.Handle) (err error) {
-		list, err = h.List(d.path())
-		return err
-	})
+	list, err := d.root.tree.Names(d.node)
 	if err != nil {
-		return err
+		return fail("list", d.path(), err)
 	}
 	defer list.Close() // the second time when all was read; that is harmless
 	for {
-		names, err := list.Readdirnames(beneath.Portion)
-		if err != nil || len(names) < beneath.Portion {
-			// Nothing more will come. f may go deep, and descriptors are
-			// few.
-			list.Close()
-		}
+		names, err := list.Portion()
 		slices.Sort(names)
 		for _, name := range names {
 			if err := f(name); err != nil {
 				return err
 			}
 		}
-		switch {
-		case errors.Is(err, io.EOF), err == nil && len(names) < beneath.Portion:
-			return nil
-		case err != nil:
+		if err != nil {
 			return fail("list", d.path(), err)
+		}
+		if len(names) == 0 {
+			return nil
 		}
 	}
 }
@@ -182,7 +170,7 @@ func (d *Dir) make(op, name string, f func(beneath.Handle) error) error {
 	return d.use(op, name, func(h beneath.Handle) error {
 		err := f(h)
 		if filesys.IsBadName(err) {
-			err = filesys.Refuse(mft.CodeBadPath, "the file system refuses the name")
+			err = filesys.RefuseName()
 		}
 		return err
 	})

@@ -66,6 +66,18 @@ func TestOtherFileSystemBelow(t *testing.T) {
 			if got := CodeFor(err); got != mft.CodeNoSpace {
 				t.Errorf("CodeFor(%v) = %q, want %q", err, got, mft.CodeNoSpace)
 			}
+			f.Close()
+			if err := d.Remove("big"); err != nil {
+				t.Fatal(err)
+			}
+			a := Attributes{Mode: 0o644, UID: -1, GID: -1}
+			wantCode(t, "WriteSmall", d.WriteSmall("big", make([]byte, 2<<20), a), mft.CodeNoSpace)
+			if err := d.Remove("big"); err != nil {
+				t.Errorf("the unfinished file is gone: %v", err)
+			}
+			if err := d.WriteSmall("fits", make([]byte, 1<<19), a); err != nil {
+				t.Errorf("WriteSmall: %v", err)
+			}
 			y.FlushCache()
 		})
 		t.Run("remove", func(t *testing.T) {
@@ -100,6 +112,7 @@ func TestReadOnlyFileSystem(t *testing.T) {
 	}
 	_, err = d.Create("x")
 	wantCode(t, "Create", err, mft.CodeReadOnly)
+	wantCode(t, "WriteSmall", d.WriteSmall("x", nil, Attributes{UID: -1, GID: -1}), mft.CodeReadOnly)
 	wantCode(t, "Mkdir", d.Mkdir("x", 0o755), mft.CodeReadOnly)
 	_, err = d.OpenExisting("file")
 	wantCode(t, "OpenExisting", err, mft.CodeReadOnly)

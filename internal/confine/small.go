@@ -1,9 +1,6 @@
 package confine
 
 import (
-	"io"
-
-	"mft.dev/mft"
 	"mft.dev/mft/internal/confine/beneath"
 )
 
@@ -18,71 +15,69 @@ import (
 // has been removed, or something in it cannot be looked at, the listing is not
 // whole and List fails, with CodeNotFound or what the reason is.
 func (d *Dir) List(f func(name []byte, id Identity, target []byte) error) error {
-	return d.Names(func(name string) error {
-		id, err := d.Identity(name)
-		var target string
-		if err == nil && id.IsSymlink() {
-			target, err = d.Readlink(name)
-		}
-		if mft.CodeOf(err) == mft.CodeNotFound {
-			_, err := d.Stat()
-			return err
-		}
-		if err != nil {
-			return err
-		}
-		return f([]byte(name), id, []byte(target))
+	var stopped error
+	err := d.root.tree.List(d.node, func(name []byte, id Identity, target []byte) bool {
+		stopped = f(name, id, target)
+		return stopped == nil
 	})
+	switch {
+	case stopped != nil:
+		return stopped
+	case err != nil:
+		return fail("list", d.path(), err)
+	}
+	return nil
 }
 
 // ReadSmall reads the regular file name into buf, from its beginning until
-// buf is full or the file ends, and returns what was read and what the file
-// was after reading. If Size of that is not the length of what was read, then
-// the file has more than buf takes, or is being changed. It fails with
-// CodeSymlink or CodeNotRegular when it is something else.
+// buf is full or the file ends, and returns what was read, in buf, and what
+// the file was after reading. When Size of that is not the length of what was
+// read, the file has more than buf takes, or is being changed. It fails with
+// CodeSymlink or CodeNotRegular when it is something else; to find that out a
+// device or a named pipe is opened for an instant, and nothing is read from
+// one that has no offsets.
+//
+// The file is looked at once, after reading, and that is enough for whoever
+// looked before it was opened: let that first look have said A, and let the
+// clock that stamps files have moved on from A.CTime before this call (that is
+// what Settle in transfer/scan waits for). If the identity returned equals A,
+// then what was read is the one content that A had, whole if A.Size is its
+// length. For the file that was open has the number of A, so it is the file of
+// A, or was made later with a number that had become free; and every change
+// of a file, its making included, sets CTime, which nobody can set back. So
+// since A.CTime nothing changed, or only within the same tick of the clock,
+// which was over before reading began. A look between opening and reading
+// could not say more: whatever it would see, the one after reading sees too.
+// Neither sees what is written through a memory mapping, as Settle says.
 func (d *Dir) ReadSmall(name string, buf []byte) ([]byte, Identity, error) {
-	f, fi, err := d.root.OpenFile(beneath.Join(d.node.Rel, name))
+	var n int
+	var id Identity
+	err := d.use("read", name, func(h beneath.Handle) (err error) {
+		n, id, err = h.ReadSmall(name, buf)
+		return err
+	})
 	if err != nil {
 		return nil, Identity{}, err
 	}
-	defer f.Close()
-	n, err := io.ReadFull(f, buf)
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-		return nil, Identity{}, fail("read", d.pathOf(name), err)
-	}
-	if fi, err = f.Stat(); err != nil {
-		return nil, Identity{}, fail("read", d.pathOf(name), err)
-	}
-	return buf[:n], Stamp(fi), nil
+	return buf[:n], id, nil
 }
 
 // WriteSmall makes the file name with this content and these attributes, as
-// Create, writing, SetAttributes and Close would, with fewer system calls. It
+// Create, Write, SetAttributes and Close would, but for the calls that would
+// change nothing: the order is the same, and setuid and setgid come last. It
 // is durable after Root.SyncFS, or when it is opened again and flushed.
 //
 // It fails with CodeExists when anything is there. When it fails with another
-// code, the name may be that of an unfinished file by then, which stays.
+// code, the name may be that of an unfinished file by then, which it leaves to
+// the caller.
 func (d *Dir) WriteSmall(name string, content []byte, a Attributes) error {
-	f, err := d.Create(name)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err != nil {
-		err = fail("write", d.pathOf(name), err)
-	}
-	if err == nil {
-		err = SetAttributes(f, a)
-	}
-	if closeErr := f.Close(); err == nil && closeErr != nil {
-		err = fail("write", d.pathOf(name), closeErr)
-	}
-	return err
+	return d.use("write", name, func(h beneath.Handle) error { return h.WriteSmall(name, content, a, d.private) })
 }
 
 // Private returns the same directory for a caller who knows that nobody else
 // may reach what is in it, because it or one above it is closed to others.
-// There WriteSmall need not hide a file until its attributes are complete.
+// WriteSmall then makes files with their final permissions at once, instead of
+// 0600 until all is set. What Dir returns for what is below is private too.
 func (d *Dir) Private() *Dir {
 	out := *d
 	out.private = true

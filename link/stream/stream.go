@@ -133,9 +133,11 @@ type Stream struct {
 }
 
 // New makes a stream of a TLS connection over raw whose handshake is done.
-// Errors name the peer.
+// Errors name the peer. Over a long path it asks the kernel for the congestion
+// control that stands loss best.
 func New(secure *tls.Conn, raw *Raw, peer string) *Stream {
 	raw.grow()
+	suit(raw.Conn)
 	return &Stream{Conn: secure, raw: raw, peer: peer}
 }
 

@@ -69,7 +69,9 @@ func (r *receiver) landKept(ctx context.Context, index uint64, it item, digest m
 // stageFile stages a file that has all its content and attributes.
 func (r *receiver) stageFile(index uint64, it *item, key protocol.Key, f *staging.File) {
 	if r.area.Aside(it.final) {
-		f.Close()
+		if f != nil {
+			f.Close()
+		}
 		r.stageAside(index, it)
 		return
 	}

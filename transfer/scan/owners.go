@@ -16,12 +16,23 @@ type owners struct {
 	mu     sync.Mutex
 	users  map[uint32]string
 	groups map[uint32]string
+	last   owned // what was asked for last, most often the next too
+}
+
+// owned is an owner and a group by number and by name.
+type owned struct {
+	known        bool
+	uid, gid     uint32
+	owner, group string
 }
 
 // names returns the names of a user and a group, empty where unknown.
 func (o *owners) names(uid, gid uint32) (owner, group string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.last.known && o.last.uid == uid && o.last.gid == gid {
+		return o.last.owner, o.last.group
+	}
 	owner = remember(&o.users, uid, func(id string) (string, error) {
 		u, err := user.LookupId(id)
 		if err != nil {
@@ -36,6 +47,7 @@ func (o *owners) names(uid, gid uint32) (owner, group string) {
 		}
 		return g.Name, nil
 	})
+	o.last = owned{true, uid, gid, owner, group}
 	return owner, group
 }
 

@@ -10,8 +10,10 @@
 //			// e.Item.Path cannot be sent; the walk goes on
 //		case e.Item.Type == mft.ItemFile:
 //			err = src.Settle(ctx, e.Identity, time.Now)
+//			content, after, err := src.ReadItem(e, buf)
+//			// after must equal e.Identity; or, for a file that is too large:
 //			f, before, err := src.OpenItem(e)
-//			// read; then confine.Stamp of f.Stat must equal before
+//			// read; then before and confine.Stamp of f.Stat must
 //		}
 //	}
 //
@@ -38,6 +40,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 
 	"mft.dev/mft"
 	"mft.dev/mft/internal/confine"
@@ -68,6 +71,9 @@ type Source struct {
 	name    string   // what the only file is called
 	pattern *pattern // nil without one
 	owners  owners
+
+	// reading is the directory of the last file that ReadItem read.
+	reading atomic.Pointer[confine.Dir]
 }
 
 // An Entry is an item and where it was found.
@@ -256,18 +262,28 @@ func (s *Source) OpenItem(e Entry) (*os.File, confine.Identity, error) {
 	return f, confine.Stamp(fi), nil
 }
 
-// ReadItem is OpenItem, reading, and a look at the file after reading, for a
-// file that is read at once: see [confine.Dir.ReadSmall]. What was read is the
-// file of the entry, and one version of it, if e has settled (see Settle), the
-// identity returned is e.Identity, and Size of that is the length of what was
-// read. Give buf that length.
+// ReadItem reads the file of an entry into buf and returns what was read and
+// what the file is after reading, to be compared with e.Identity: see
+// [confine.Dir.ReadSmall] for what that proves, and for why Settle must come
+// before. Give buf the length of the file. Errors are those of OpenItem.
+//
+// Files that lie in one directory are read from there one after the other,
+// without looking for it again. If that was renamed meanwhile, the file that
+// is read is still the one that was announced, or is looked for under its path.
 func (s *Source) ReadItem(e Entry, buf []byte) ([]byte, confine.Identity, error) {
 	i := strings.LastIndexByte(e.Rel, '/')
-	dir, err := s.Root.Dir(e.Rel[:max(i, 0)])
+	rel, name := e.Rel[:max(i, 0)], e.Rel[i+1:]
+	if dir := s.reading.Load(); dir != nil && dir.Rel() == rel {
+		if content, id, err := dir.ReadSmall(name, buf); err == nil && id == e.Identity {
+			return content, id, nil
+		}
+	}
+	dir, err := s.Root.Dir(rel)
 	if err != nil {
 		return nil, confine.Identity{}, err
 	}
-	return dir.ReadSmall(e.Rel[i+1:], buf)
+	s.reading.Store(dir)
+	return dir.ReadSmall(name, buf)
 }
 
 // Close closes the root if Open made it.

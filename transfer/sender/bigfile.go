@@ -24,6 +24,19 @@ type piece struct {
 	digest  mft.Digest
 }
 
+// openBig sends a big file if it still is what was announced.
+func (s *sender) openBig(ctx context.Context, p *packer, i uint64, it item, w *protocol.Want) error {
+	f, id, err := it.source.OpenItem(it.entry)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if id != it.entry.Identity {
+		return errChanged
+	}
+	return s.sendBig(ctx, p, f, i, it, w)
+}
+
 // sendBig streams a file that does not fit a PACK.
 func (s *sender) sendBig(ctx context.Context, p *packer, f *os.File, i uint64, it item, w *protocol.Want) error {
 	if err := p.flush(); err != nil { // in order, and out of the way
@@ -203,4 +216,17 @@ func (r *bigReader) pass(ctx context.Context, p piece) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// unchanged compares the open file with what was announced. Together with
+// Settle before the first read it proves that what was read is one version.
+func unchanged(f *os.File, it item) error {
+	fi, err := f.Stat()
+	if err != nil {
+		return mft.Fail(confine.CodeFor(err), "read", it.entry.Item.Path, err)
+	}
+	if confine.Stamp(fi) != it.entry.Identity {
+		return errChanged
+	}
+	return nil
 }

@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"time"
 
 	"mft.dev/mft"
-	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
 )
@@ -47,21 +44,14 @@ var errChanged = errors.New("it changed while it was read")
 
 // sendFile sends the content of one file, or says why not.
 func (s *sender) sendFile(ctx context.Context, p *packer, i uint64, it item, w *protocol.Want) error {
-	f, id, err := it.source.OpenItem(it.entry)
-	if err != nil {
-		return s.cannotSend(i, it, err)
-	}
-	defer f.Close()
-	if id != it.entry.Identity {
-		return s.changed(i, it)
-	}
-	if err := it.source.Settle(ctx, id, time.Now); err != nil {
+	err := it.source.Settle(ctx, it.entry.Identity, time.Now)
+	switch {
+	case err != nil:
 		return transfer.Cause(ctx, err)
-	}
-	if it.entry.Item.Size <= transfer.SmallMax {
-		err = p.add(f, i, it, w)
-	} else {
-		err = s.sendBig(ctx, p, f, i, it, w)
+	case it.entry.Item.Size <= transfer.SmallMax:
+		err = p.add(i, it, w)
+	default:
+		err = s.openBig(ctx, p, i, it, w)
 	}
 	switch {
 	case err == nil:
@@ -128,20 +118,17 @@ type packedItem struct {
 	size   int64
 }
 
-func (p *packer) add(f *os.File, i uint64, it item, w *protocol.Want) error {
+func (p *packer) add(i uint64, it item, w *protocol.Want) error {
 	size := int(it.entry.Item.Size)
 	if cap(p.content) < size {
 		p.content = make([]byte, transfer.SmallMax)
 	}
-	content := p.content[:size]
-	if _, err := io.ReadFull(f, content); err != nil {
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return errChanged
-		}
-		return mft.Fail(confine.CodeFor(err), "read", it.entry.Item.Path, err)
-	}
-	if err := unchanged(f, it); err != nil {
+	content, id, err := it.source.ReadItem(it.entry, p.content[:size])
+	if err != nil {
 		return err
+	}
+	if id != it.entry.Identity {
+		return errChanged
 	}
 	digest := protocol.HashOf(content)
 	if w.Verdict == protocol.Resume && w.Digest == digest && w.Offset == int64(size) {
@@ -151,19 +138,6 @@ func (p *packer) add(f *os.File, i uint64, it item, w *protocol.Want) error {
 	p.packed = append(p.packed, packedItem{i, digest, int64(size)})
 	if len(p.frame) >= packTarget {
 		return p.flush()
-	}
-	return nil
-}
-
-// unchanged compares the open file with what was announced. Together with
-// Settle before the first read it proves that what was read is one version.
-func unchanged(f *os.File, it item) error {
-	fi, err := f.Stat()
-	if err != nil {
-		return mft.Fail(confine.CodeFor(err), "read", it.entry.Item.Path, err)
-	}
-	if confine.Stamp(fi) != it.entry.Identity {
-		return errChanged
 	}
 	return nil
 }

@@ -200,17 +200,3 @@ func (a *Area) merge(from, to string) error {
 	}
 	return a.root.RemoveAll(from)
 }
-
-// publishAside gives a directory that was built aside its final name. When
-// another one has been made there meanwhile, the attempt has failed, and the
-// next one delivers into that.
-func publishAside(root *confine.Root, e *journal.Entry) error {
-	err := root.Rename(e.Temp, e.Final, confine.RenameNoReplace)
-	if err != nil && !stillThere(root, e.Temp) {
-		return nil
-	}
-	if mft.CodeOf(err) == mft.CodeExists {
-		err = mft.Fail(mft.CodeRaced, "publish", e.Final, err)
-	}
-	return err
-}

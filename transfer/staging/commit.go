@@ -3,8 +3,8 @@ package staging
 import (
 	"context"
 
-	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/journal"
+	"mft.dev/mft/transfer/staging/publish"
 )
 
 // A Stepper runs a step of the commit, by its name. Tests put one in that
@@ -86,7 +86,7 @@ func (a *Area) Commit(ctx context.Context, b *Batch, ending Ending) (good []Item
 		return nil, nil, err
 	}
 	for i := range asides {
-		if err := a.run("rename", func() error { return publishAside(a.root, &asides[i]) }); err != nil {
+		if err := a.run("rename", func() error { return publish.Entry(a.root, &asides[i]) }); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -148,11 +148,11 @@ func (a *Area) publish(b *Batch) (good []Item, bad []Refusal, err error) {
 			good = append(good, it)
 			continue
 		}
-		err := a.run("rename", func() error { return publish(a.root, &it.Entry) })
+		err := a.run("rename", func() error { return publish.Entry(a.root, &it.Entry) })
 		switch {
 		case err == nil:
 			good = append(good, it)
-		case ItemLevel(err) && stillThere(a.root, it.Entry.Temp):
+		case ItemLevel(err) && publish.StillThere(a.root, it.Entry.Temp):
 			bad = append(bad, Refusal{it, err})
 		default:
 			return nil, nil, err
@@ -171,7 +171,7 @@ type commitment struct {
 func (a *Area) commit(ctx context.Context, c commitment, more func(*journal.Tx) error) error {
 	return a.run("commit", func() error {
 		return a.journal.Update(ctx, func(tx *journal.Tx) error {
-			if err := journalCommit(tx, a.id, c.n, c.entries, c.some); err != nil {
+			if err := publish.Journal(tx, a.id, c.n, c.entries, c.some); err != nil {
 				return err
 			}
 			return more(tx)
@@ -213,11 +213,4 @@ func entriesOf(items []Item) []journal.Entry {
 		}
 	}
 	return entries
-}
-
-// stillThere reports whether a temporary name exists. When that cannot be
-// found out it says yes, so that nothing is taken for delivered by mistake.
-func stillThere(root *confine.Root, temp string) bool {
-	_, err := root.Lstat(temp)
-	return !notThere(err)
 }

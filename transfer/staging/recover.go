@@ -9,6 +9,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/journal"
+	"mft.dev/mft/transfer/staging/publish"
 )
 
 // Recover finishes what a crash interrupted between PREPARED and COMMITTED: an
@@ -49,8 +50,8 @@ func recoverBatch(ctx context.Context, j *journal.Journal, id mft.TransferID, ro
 	var good []journal.Entry
 	for i := range b.Entries {
 		e := &b.Entries[i]
-		if e.Temp != "" && stillThere(root, e.Temp) {
-			err := publish(root, e)
+		if e.Temp != "" && publish.StillThere(root, e.Temp) {
+			err := publish.Entry(root, e)
 			if ItemLevel(err) || mft.CodeOf(err) == mft.CodeRaced {
 				continue // it is asked for again, and refused for this reason
 			}
@@ -60,11 +61,11 @@ func recoverBatch(ctx context.Context, j *journal.Journal, id mft.TransferID, ro
 		}
 		good = append(good, *e)
 	}
-	if err := syncDirs(root, finalDirs(b.Entries)); err != nil {
+	if err := publish.SyncDirs(root, publish.FinalDirs(b.Entries)); err != nil {
 		return err
 	}
 	return j.Update(ctx, func(tx *journal.Tx) error {
-		return journalCommit(tx, id, b.N, good, len(good) < len(b.Entries))
+		return publish.Journal(tx, id, b.N, good, len(good) < len(b.Entries))
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mft.dev/mft"
+	"mft.dev/mft/internal/confine/entries"
 	"mft.dev/mft/internal/confine/filesys"
 )
 
@@ -25,7 +26,7 @@ func (h Handle) close() { _ = unix.Close(h.fd) }
 
 // Create makes the file name, mode 0600, to be known as path.
 func (h Handle) Create(name, path string) (*os.File, error) {
-	fd, err := openat(h.fd, name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	fd, err := entries.Open(h.fd, name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -34,16 +35,12 @@ func (h Handle) Create(name, path string) (*os.File, error) {
 
 // OpenExisting opens the regular file name, to be known as path.
 func (h Handle) OpenExisting(name, path string) (*os.File, error) {
-	fd, err := openat(h.fd, name, unix.O_RDWR|inert, 0)
+	fd, err := entries.Open(h.fd, name, unix.O_RDWR|entries.Inert, 0)
 	f, _, err := regular(fd, err, path)
 	return f, err
 }
 
-// inert are the flags by which something that turns out not to be a regular
-// file is opened with the least effect.
-const inert = unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
-
-// regular makes a file of what an open with the flags inert returned, or says
+// regular makes a file of what an open with the flags entries.Inert returned, or says
 // why not.
 func regular(fd int, err error, path string) (*os.File, fs.FileInfo, error) {
 	switch err {
@@ -51,7 +48,7 @@ func regular(fd int, err error, path string) (*os.File, fs.FileInfo, error) {
 	case unix.ENXIO, unix.ENODEV, unix.EISDIR:
 		// A socket, a pipe without reader, a device without driver; a
 		// directory that was opened for writing.
-		return nil, nil, filesys.Refuse(mft.CodeNotRegular, "it is not a regular file")
+		return nil, nil, filesys.RefuseNotRegular()
 	default:
 		return nil, nil, err
 	}
@@ -62,7 +59,7 @@ func regular(fd int, err error, path string) (*os.File, fs.FileInfo, error) {
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		_ = unix.Close(fd)
-		return nil, nil, filesys.Refuse(mft.CodeNotRegular, "it is not a regular file")
+		return nil, nil, filesys.RefuseNotRegular()
 	}
 	// Without O_NONBLOCK package os does not offer the file to the poller.
 	if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFL, 0); err != nil {
@@ -83,8 +80,8 @@ func (h Handle) Lstat(name string) (fs.FileInfo, error) {
 
 // Identity returns what identifies name.
 func (h Handle) Identity(name string) (filesys.Identity, error) {
-	st, err := fstatat(h.fd, name)
-	if err != nil {
+	var st unix.Stat_t
+	if err := entries.Stat(h.fd, name, &st); err != nil {
 		return filesys.Identity{}, err
 	}
 	return filesys.StampOf(&st), nil
@@ -120,12 +117,8 @@ func (h Handle) Symlink(target, name string) error {
 
 // Readlink returns the target of a link.
 func (h Handle) Readlink(name string) (string, error) {
-	buf := make([]byte, unix.PathMax)
-	var n int
-	err := filesys.Retry(func() (err error) {
-		n, err = unix.Readlinkat(h.fd, name, buf)
-		return err
-	})
+	var buf [unix.PathMax]byte
+	n, err := entries.Readlink(h.fd, name, buf[:])
 	if err == unix.EINVAL {
 		return "", filesys.Refuse(mft.CodeWrongType, "it is not a symbolic link")
 	}
@@ -135,16 +128,6 @@ func (h Handle) Readlink(name string) (string, error) {
 	return string(buf[:n]), nil
 }
 
-// List opens the directory a second time, since a descriptor has one position
-// in the listing and may be used by several at once.
-func (h Handle) List(path string) (*os.File, error) {
-	fd, err := openat(h.fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	return os.NewFile(uintptr(fd), path), nil
-}
-
 // Sync flushes the directory. One that may not be listed cannot be opened for
 // that; the whole file system is flushed instead, by way of a file without a
 // name in it.
@@ -152,12 +135,24 @@ func (h Handle) Sync() error {
 	if !h.blind {
 		return filesys.Retry(func() error { return unix.Fsync(h.fd) })
 	}
-	fd, err := openat(h.fd, ".", unix.O_TMPFILE|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
+	fd, err := entries.Open(h.fd, ".", unix.O_TMPFILE|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = unix.Close(fd) }()
 	return filesys.Retry(func() error { return unix.Syncfs(fd) })
+}
+
+// ReadSmall reads the regular file name until buf is full or it ends, and
+// then looks at it.
+func (h Handle) ReadSmall(name string, buf []byte) (int, filesys.Identity, error) {
+	return entries.ReadSmall(h.fd, name, buf)
+}
+
+// WriteSmall makes the file name and gives it content and attributes.
+// Private says that nobody else can open it meanwhile.
+func (h Handle) WriteSmall(name string, content []byte, a filesys.Attributes, private bool) error {
+	return entries.WriteSmall(h.fd, name, content, a, private)
 }
 
 // Rename gives oldname the name newname, replacing what has it.
@@ -215,16 +210,8 @@ func (h Handle) SetLinkAttributes(name string, a filesys.Attributes) error {
 	return filesys.Retry(func() error { return unix.UtimesNanoAt(h.fd, name, times[:], unix.AT_SYMLINK_NOFOLLOW) })
 }
 
-func openat(dirfd int, name string, flags int, mode uint32) (fd int, err error) {
-	err = filesys.Retry(func() (err error) {
-		fd, err = unix.Openat(dirfd, name, flags, mode)
-		return err
-	})
-	return fd, err
-}
-
 func fstatat(dirfd int, name string) (st unix.Stat_t, err error) {
-	err = filesys.Retry(func() error { return unix.Fstatat(dirfd, name, &st, unix.AT_SYMLINK_NOFOLLOW) })
+	err = entries.Stat(dirfd, name, &st)
 	return st, err
 }
 

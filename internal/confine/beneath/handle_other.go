@@ -147,7 +147,7 @@ func (h Handle) openRegular(name string, flag int) (*os.File, fs.FileInfo, error
 		return nil, nil, filesys.Refuse(mft.CodeSymlink, "it is a symbolic link")
 	}
 	if !before.Mode().IsRegular() {
-		return nil, nil, filesys.Refuse(mft.CodeNotRegular, "it is not a regular file")
+		return nil, nil, filesys.RefuseNotRegular()
 	}
 	f, err := h.tree.top.OpenFile(h.at(name), flag, 0)
 	if err != nil {
@@ -211,15 +211,15 @@ func (h Handle) Readlink(name string) (string, error) {
 	return h.tree.top.Readlink(h.at(name))
 }
 
-// List opens the directory for listing.
-func (h Handle) List(string) (*os.File, error) { return h.tree.top.Open(h.at("")) }
+// list opens the directory for listing.
+func (h Handle) list() (*os.File, error) { return h.tree.top.Open(h.at("")) }
 
 // Sync makes the names in the directory durable.
 func (h Handle) Sync() error {
 	if runtime.GOOS == "windows" {
 		return nil
 	}
-	f, err := h.List("")
+	f, err := h.list()
 	if err != nil {
 		return err
 	}
@@ -241,7 +241,7 @@ func (h Handle) Link(oldname string, to Handle, newname string) error {
 
 // Free returns what is left of the file system.
 func (h Handle) Free() (filesys.Space, error) {
-	f, err := h.List("")
+	f, err := h.list()
 	if err != nil {
 		return filesys.Space{}, err
 	}

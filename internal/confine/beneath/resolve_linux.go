@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mft.dev/mft"
+	"mft.dev/mft/internal/confine/entries"
 	"mft.dev/mft/internal/confine/filesys"
 )
 
@@ -77,7 +78,7 @@ func walk(dirfd int, rel string, flags int) (int, error) {
 
 // openName opens one name without following it. A link is ELOOP.
 func openName(dirfd int, name string, flags int) (int, error) {
-	fd, err := openat(dirfd, name, flags|unix.O_NOFOLLOW, 0)
+	fd, err := entries.Open(dirfd, name, flags|unix.O_NOFOLLOW, 0)
 	if err == unix.ENOTDIR {
 		// O_DIRECTORY hides what stood in the way.
 		if st, err2 := fstatat(dirfd, name); err2 == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK {

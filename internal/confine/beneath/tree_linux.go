@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mft.dev/mft"
+	"mft.dev/mft/internal/confine/entries"
 	"mft.dev/mft/internal/confine/filesys"
 )
 
@@ -24,6 +25,8 @@ const maxOpen = 64
 type Tree struct {
 	// plain is set where openat2 does not work. It is not changed after open.
 	plain bool
+	// listings are the *entries.Listing not in use.
+	listings sync.Pool
 
 	mu     sync.Mutex // guards what follows, and the fields of every pinned
 	base   *pinned    // nil once closed
@@ -42,11 +45,20 @@ type pinned struct {
 
 // Open opens the tree below the directory path, in which links are followed.
 func Open(path string, how How) (*Tree, error) {
-	h, node, err := openDir("", func(flags int) (int, error) { return openat(unix.AT_FDCWD, path, flags, 0) })
+	h, node, err := openDir("", func(flags int) (int, error) { return openPath(path, flags) })
 	if err != nil {
 		return nil, err
 	}
 	return newTree(h, node, how == Walk || !haveOpenat2(h.fd)), nil
+}
+
+// openPath opens what an operator named.
+func openPath(path string, flags int) (fd int, err error) {
+	err = filesys.Retry(func() (err error) {
+		fd, err = unix.Openat(unix.AT_FDCWD, path, flags, 0) // it looks for zero bytes
+		return err
+	})
+	return fd, err
 }
 
 func newTree(h Handle, node Node, plain bool) *Tree {
@@ -171,6 +183,14 @@ func (t *Tree) pin(n Node) (*pinned, error) {
 		return t.root()
 	}
 	t.mu.Lock()
+	if e := t.recent.Front(); e != nil {
+		// Most often it is the same as before.
+		if p := e.Value.(*pinned); p.node == n {
+			p.uses++
+			t.mu.Unlock()
+			return p, nil
+		}
+	}
 	if p := t.kept[n.Rel]; p != nil && p.node == n {
 		p.uses++
 		t.recent.MoveToFront(p.elem)
@@ -244,7 +264,7 @@ func (t *Tree) OpenFile(rel, path string) (*os.File, os.FileInfo, error) {
 		return nil, nil, err
 	}
 	defer t.release(base)
-	fd, err := t.openat(base.fd, rel, unix.O_RDONLY|inert)
+	fd, err := t.openat(base.fd, rel, unix.O_RDONLY|entries.Inert)
 	return regular(fd, err, path)
 }
 

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"mft.dev/mft/internal/confine/entries"
 )
 
 // The tests of package confine run by both means; this tells whether the
@@ -58,7 +60,7 @@ func TestMeansAgree(t *testing.T) {
 		"d", "d/sub", "d/file", "none", "d/none", "none/d", "d/file/x", "up", "in", "in/sub", "file", "loop", "gone", "up/x",
 		"d/sub/" + strings.Repeat("x", 256), strings.Repeat("d/", unix.PathMax/2) + "d",
 	} {
-		for _, flags := range []int{unix.O_RDONLY | unix.O_DIRECTORY, unix.O_RDONLY | inert, unix.O_PATH | unix.O_DIRECTORY} {
+		for _, flags := range []int{unix.O_RDONLY | unix.O_DIRECTORY, unix.O_RDONLY | entries.Inert, unix.O_PATH | unix.O_DIRECTORY} {
 			a, errA := best.openat(best.base.fd, rel, flags)
 			b, errB := walk(best.base.fd, rel, flags)
 			for fd, err := range map[int]error{a: errA, b: errB} {

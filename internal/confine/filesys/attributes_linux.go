@@ -26,6 +26,35 @@ func SetByDescriptor(fd int, a Attributes) error {
 	return futimens(fd, a.Times())
 }
 
+// SetNew is SetByDescriptor for a file that was just made with these permissions, none
+// of them beyond 0777, and leaves out what is so already. The umask or an
+// access list of the directory may have kept some back, and the directory may
+// have given it a group: the kernel is asked when it could matter.
+func SetNew(fd int, made uint32, a Attributes) error {
+	want := a.Mode & 0o7777
+	chown, chmod := a.ChangesOwner(), want != made
+	if chown || !chmod {
+		var st unix.Stat_t
+		if err := Retry(func() error { return unix.Fstat(fd, &st) }); err != nil {
+			return err
+		}
+		chown = a.UID != -1 && uint32(a.UID) != st.Uid || a.GID != -1 && uint32(a.GID) != st.Gid
+		chmod = want != st.Mode&0o7777
+	}
+	if chown {
+		if err := Retry(func() error { return unix.Fchown(fd, a.UID, a.GID) }); err != nil {
+			return err
+		}
+	}
+	// As in SetByDescriptor: a change of owner takes setuid and setgid away.
+	if chmod {
+		if err := Retry(func() error { return unix.Fchmod(fd, want) }); err != nil {
+			return err
+		}
+	}
+	return futimens(fd, a.Times())
+}
+
 // futimens is utimensat without a path, which is how Linux spells the function
 // of that name in POSIX; x/sys/unix cannot say it, and paths in /proc are not
 // there in every sandbox.

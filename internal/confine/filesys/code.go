@@ -22,6 +22,13 @@ func Refuse(code mft.Code, format string, args ...any) error {
 	return &refusal{code: code, why: fmt.Sprintf(format, args...)}
 }
 
+// RefuseName is the reason why nothing is made with a name for which IsBadName
+// holds.
+func RefuseName() error { return Refuse(mft.CodeBadPath, "the file system refuses the name") }
+
+// RefuseNotRegular is the reason why something is not opened.
+func RefuseNotRegular() error { return Refuse(mft.CodeNotRegular, "it is not a regular file") }
+
 // CodeFor returns the code that fits an error of the operating system. An
 // error that has a code keeps it; nil is CodeOK, and what is not known is
 // CodeOther.

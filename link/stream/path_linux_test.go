@@ -1,0 +1,60 @@
+package stream
+
+import (
+	"net"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestIsFar(t *testing.T) {
+	for rtt, want := range map[time.Duration]bool{
+		0: false, 80 * time.Microsecond: false, 4900 * time.Microsecond: false, farAway: true, 50 * time.Millisecond: true,
+	} {
+		if got := isFar(rtt); got != want {
+			t.Errorf("isFar(%v) = %v, want %v", rtt, got, want)
+		}
+	}
+}
+
+// TestSuitLeavesNearPathsAlone: on loopback the choice of the host stands.
+func TestSuitLeavesNearPathsAlone(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	conn, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	congestion := func() (name string) {
+		raw, err := conn.(syscall.Conn).SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := raw.Control(func(fd uintptr) {
+			name, err = unix.GetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	raw, err := conn.(syscall.Conn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := raw.Control(func(fd uintptr) {
+		_ = unix.SetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, "reno")
+	}); err != nil {
+		t.Fatal(err)
+	}
+	before := congestion()
+	suit(conn)
+	if after := congestion(); after != before {
+		t.Errorf("the congestion control of a near path went from %q to %q, want it left alone", before, after)
+	}
+}

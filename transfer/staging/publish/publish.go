@@ -1,0 +1,128 @@
+// Package publish gives staged items their final names, and tells the journal
+// which have them. It is what a commit and the recovery from a crash share:
+// each of its functions may be run again when it is not known whether it was
+// done.
+//
+// It refuses to decide when: see [mft.dev/mft/transfer/staging.Area.Commit] for the order.
+package publish
+
+import (
+	"fmt"
+	"path"
+
+	"mft.dev/mft"
+	"mft.dev/mft/internal/confine"
+	"mft.dev/mft/journal"
+)
+
+// Entry gives one item its final name by its policy, or finds that it had it
+// already. A directory, which was built aside, replaces nothing: when there is
+// one, the error has code mft.CodeRaced. Others are those of confine.Root.Rename.
+func Entry(root *confine.Root, e *journal.Entry) error {
+	if e.Type == mft.ItemDir {
+		return directory(root, e)
+	}
+	mode := confine.RenameReplace
+	switch e.Overwrite {
+	case mft.OverwriteNever:
+		mode = confine.RenameNoReplace
+	case mft.OverwriteVersion:
+		if err := setAside(root, e.Final); err != nil {
+			return err
+		}
+	}
+	err := root.Rename(e.Temp, e.Final, mode)
+	if err != nil && !StillThere(root, e.Temp) {
+		return nil
+	}
+	return err
+}
+
+// maxVersions bounds the search for a free version name.
+const maxVersions = 100_000
+
+// setAside renames what is at final to the first free NAME.~N~.
+func setAside(root *confine.Root, final string) error {
+	for n := 1; n <= maxVersions; n++ {
+		err := root.Rename(final, fmt.Sprintf("%s.~%d~", final, n), confine.RenameNoReplace)
+		switch {
+		case err == nil, mft.CodeOf(err) == mft.CodeNotFound:
+			return nil
+		case mft.CodeOf(err) != mft.CodeExists:
+			return err
+		}
+	}
+	return mft.Fail(mft.CodeExists, "keep the version of", final, fmt.Errorf("%d versions are there", maxVersions))
+}
+
+// Journal journals COMMITTED for batch n, of which only the good entries
+// took their final names when some were refused.
+func Journal(tx *journal.Tx, id mft.TransferID, n int64, good []journal.Entry, some bool) error {
+	if n == 0 {
+		return nil
+	}
+	if !some {
+		return tx.Commit(id, n)
+	}
+	if err := tx.Drop(id, n); err != nil || len(good) == 0 {
+		return err
+	}
+	n, err := tx.Prepare(id, good)
+	if err != nil {
+		return err
+	}
+	return tx.Commit(id, n)
+}
+
+// directory gives a directory that was built aside its final name. When
+// another one has been made there meanwhile, the attempt has failed, and the
+// next one delivers into that.
+func directory(root *confine.Root, e *journal.Entry) error {
+	err := root.Rename(e.Temp, e.Final, confine.RenameNoReplace)
+	if err != nil && !StillThere(root, e.Temp) {
+		return nil
+	}
+	if mft.CodeOf(err) == mft.CodeExists {
+		err = mft.Fail(mft.CodeRaced, "publish", e.Final, err)
+	}
+	return err
+}
+
+// StillThere reports whether a temporary name exists. When that cannot be
+// found out it says yes, so that nothing is taken for delivered by mistake.
+func StillThere(root *confine.Root, temp string) bool {
+	_, err := root.Lstat(temp)
+	return mft.CodeOf(err) != mft.CodeNotFound
+}
+
+// FinalDirs returns the directories that hold the final names of entries.
+func FinalDirs(entries []journal.Entry) map[string]bool {
+	dirs := make(map[string]bool)
+	for i := range entries {
+		dirs[dirOf(entries[i].Final)] = true
+	}
+	return dirs
+}
+
+// SyncDirs makes durable what was renamed in directories. One that is gone has nothing left to lose: a
+// consumer took it away with what was in it.
+func SyncDirs(root *confine.Root, dirs map[string]bool) error {
+	for dir := range dirs {
+		d, err := root.Dir(dir)
+		if err == nil {
+			err = d.Sync()
+		}
+		if err != nil && mft.CodeOf(err) != mft.CodeNotFound {
+			return err
+		}
+	}
+	return nil
+}
+
+// dirOf is path.Dir with "" for the landing's root itself.
+func dirOf(p string) string {
+	if d := path.Dir(p); d != "." {
+		return d
+	}
+	return ""
+}
