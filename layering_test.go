@@ -56,13 +56,15 @@ var house = map[string]houseRule{
 
 	"protocol":               {layerRecords, []string{".", "protocol/internal/wire", "github.com/zeebo/blake3"}},
 	"protocol/internal/wire": {layerRecords, []string{"."}},
+	"protocol/listing":       {layerRecords, []string{".", "protocol", "protocol/internal/wire"}},
 	"identity": {layerRecords, []string{
 		".", "identity/keyring", "identity/statefile", "internal/durable", "protocol",
 	}},
 	"identity/keyring":   {layerRecords, []string{".", "identity/sealing", "identity/statefile"}},
 	"identity/sealing":   {layerRecords, []string{"."}},
 	"identity/statefile": {layerRecords, []string{".", "internal/durable"}},
-	"journal":            {layerRecords, []string{".", "journal/database", "github.com/klauspost/compress/zstd"}},
+	"journal":            {layerRecords, []string{".", "journal/database", "journal/removal", "github.com/klauspost/compress/zstd"}},
+	"journal/removal":    {layerRecords, nil},
 	"journal/database":   {layerRecords, []string{".", "internal/durable", "golang.org/x/sys", "modernc.org/sqlite"}},
 	"trigger":            {layerRecords, []string{".", "github.com/bmatcuk/doublestar"}},
 
@@ -71,12 +73,20 @@ var house = map[string]houseRule{
 		".", "internal/confine", "github.com/bmatcuk/doublestar", "github.com/zeebo/blake3",
 	}},
 	"transfer/sender": {layerMechanism, []string{
-		".", "internal/confine", "internal/ring", "protocol", "transfer", "transfer/scan", "golang.org/x/sync",
-	}},
-	"transfer/receiver": {layerMechanism, []string{
-		".", "internal/confine", "internal/ring", "journal", "protocol", "transfer", "transfer/scan", "transfer/staging",
+		".", "internal/confine", "internal/ring", "protocol", "protocol/listing", "transfer", "transfer/scan", "transfer/sender/walk",
 		"golang.org/x/sync",
 	}},
+	"transfer/sender/walk": {layerMechanism, []string{
+		".", "internal/ring", "protocol", "protocol/listing", "transfer", "transfer/scan",
+	}},
+	"transfer/resident": {layerMechanism, []string{
+		".", "internal/confine", "protocol", "protocol/listing", "transfer", "transfer/scan",
+	}},
+	"transfer/receiver": {layerMechanism, []string{
+		".", "internal/confine", "internal/ring", "journal", "protocol", "protocol/listing", "transfer", "transfer/receiver/known",
+		"transfer/resident", "transfer/staging", "golang.org/x/sync",
+	}},
+	"transfer/receiver/known": {layerMechanism, []string{".", "journal", "protocol"}},
 	"transfer/staging": {layerMechanism, []string{
 		".", "internal/confine", "journal", "protocol", "transfer", "transfer/staging/aside", "transfer/staging/owner",
 		"transfer/staging/publish",
@@ -156,7 +166,13 @@ var sideways = map[string]string{
 	"transfer/sender -> transfer":                          "both ends hold to what package transfer agrees on",
 	"transfer/sender -> transfer/scan":                     "what is sent is what the scan finds",
 	"transfer/receiver -> transfer":                        "both ends hold to what package transfer agrees on",
-	"transfer/receiver -> transfer/scan":                   "directories are the same if both ends list them alike",
+	"transfer/receiver -> transfer/resident":               "what is there already is known there",
+	"transfer/resident -> transfer":                        "what breaks the protocol is called by one name",
+	"transfer/resident -> transfer/scan":                   "directories are the same if both ends list them alike",
+	"transfer/sender/walk -> transfer":                     "what breaks the protocol is called by one name",
+	"transfer/sender/walk -> transfer/scan":                "what is sent is what the scan finds",
+	"protocol/listing -> protocol/internal/wire":           "fields have one form in all messages",
+	"protocol/listing -> protocol":                         "the limits of the protocol have one home",
 	"transfer/receiver -> transfer/staging":                "what has landed is committed there",
 	"transfer/staging -> transfer":                         "what breaks the protocol is called by one name",
 	"internal/confine/beneath -> internal/confine/entries": "what is done to every small file is kept apart, for it is written for speed",

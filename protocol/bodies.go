@@ -15,36 +15,15 @@ type Cancel struct {
 	Detail   string
 }
 
-// overwrites are the policies by their number on the wire; 0 is none.
-var overwrites = [...]mft.Overwrite{"", mft.OverwriteReplace, mft.OverwriteNever, mft.OverwriteVersion}
-
-func appendOverwrite(b []byte, o mft.Overwrite) []byte {
-	for i, v := range overwrites {
-		if v == o {
-			return append(b, uint8(i))
-		}
-	}
-	return append(b, 0)
-}
-
-func readOverwrite(c *wire.Reader) mft.Overwrite {
-	v := c.U8("overwrite")
-	if v == 0 || int(v) >= len(overwrites) {
-		c.Fail("overwrite", "%d is no policy", v)
-		return ""
-	}
-	return overwrites[v]
-}
-
 // AppendOffer appends the body of an offer. Transfer, Sender, Recipient and
 // Channel stand in the envelope only.
 func AppendOffer(b []byte, o *mft.Offer) []byte {
 	b = wire.AppendBytes(b, o.Destination)
 	b = wire.AppendFlag(b, o.Single)
 	b = wire.AppendFlag(b, o.Requested)
-	b = appendOverwrite(b, o.Overwrite)
-	b = appendCompare(b, o.Compare)
-	b = appendMirror(b, &o.Mirror)
+	b = wire.AppendOverwrite(b, o.Overwrite)
+	b = wire.AppendCompare(b, o.Compare)
+	b = wire.AppendMirror(b, &o.Mirror)
 	b = wire.AppendCounted(b, o.Announced)
 	b = append(b, o.DataKey[:]...)
 	return wire.AppendSize(b, int64(o.Streams))
@@ -61,9 +40,9 @@ func ParseOffer(body []byte) (mft.Offer, error) {
 	if o.Requested && o.Destination != "" {
 		c.Fail("destination", "given, though the offer was requested")
 	}
-	o.Overwrite = readOverwrite(&c)
-	o.Compare = readCompare(&c)
-	o.Mirror = readMirror(&c)
+	o.Overwrite = c.Overwrite()
+	o.Compare = c.Compare()
+	o.Mirror = c.Mirror()
 	o.Announced = c.Counted()
 	c.Fixed("data key", o.DataKey[:])
 	o.Streams = int(c.Uint("streams", MaxStreams))
@@ -80,7 +59,7 @@ func AppendDecision(b []byte, d *mft.Decision) []byte {
 	b = wire.AppendSize(b, int64(min(max(d.RetryIn, 0), MaxRetryIn)))
 	b = append(b, d.DataKey[:]...)
 	b = wire.AppendSize(b, int64(d.Streams))
-	return appendBasis(b, d.Basis)
+	return wire.AppendBasis(b, &d.Basis)
 }
 
 // ParseDecision reads what AppendDecision wrote. Streams may be zero: a
@@ -91,20 +70,20 @@ func ParseDecision(body []byte) (mft.Decision, error) {
 	d.RetryIn = time.Duration(c.Uint("retry in", uint64(MaxRetryIn)))
 	c.Fixed("data key", d.DataKey[:])
 	d.Streams = int(c.Uint("streams", MaxStreams))
-	d.Basis = readBasis(&c)
+	d.Basis = c.Basis()
 	return wire.Done(&c, d)
 }
 
 // AppendRequest appends the body of a request.
 func AppendRequest(b []byte, r *mft.Request) []byte {
-	return appendCompare(appendOverwrite(wire.AppendBytes(b, r.Path), r.Overwrite), r.Compare)
+	return wire.AppendCompare(wire.AppendOverwrite(wire.AppendBytes(b, r.Path), r.Overwrite), r.Compare)
 }
 
 // ParseRequest reads what AppendRequest wrote. Path is not empty; whether it
 // may be used is for the allow list to say.
 func ParseRequest(body []byte) (mft.Request, error) {
 	c := wire.Read("read request", body)
-	r := mft.Request{Path: c.Path("path"), Overwrite: readOverwrite(&c), Compare: readCompare(&c)}
+	r := mft.Request{Path: c.Path("path"), Overwrite: c.Overwrite(), Compare: c.Compare()}
 	if r.Path == "" {
 		c.FailWith(mft.CodeBadPath, fmt.Errorf("path: empty"))
 	}

@@ -64,9 +64,6 @@ func FuzzItemFail(f *testing.F)  { fuzzCodec(f, "ItemFail") }
 func FuzzFailure(f *testing.F)   { fuzzCodec(f, "Failure") }
 func FuzzWants(f *testing.F)     { fuzzCodec(f, "Wants") }
 func FuzzRanges(f *testing.F)    { fuzzCodec(f, "Ranges") }
-func FuzzListings(f *testing.F)  { fuzzCodec(f, "Listings") }
-func FuzzAnswers(f *testing.F)   { fuzzCodec(f, "Answers") }
-func FuzzListed(f *testing.F)    { fuzzCodec(f, "Listed") }
 func FuzzPack(f *testing.F)      { fuzzCodec(f, "Pack") }
 
 func FuzzCheckPath(f *testing.F) {

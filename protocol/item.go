@@ -12,28 +12,7 @@ import (
 // CheckPath checks path against the rules of mft.Item.Path: relative, made of
 // components that are none of "", "." and "..", without NUL, and of at most
 // MaxPath bytes. The error has CodeBadPath.
-func CheckPath(path string) error {
-	bad := func(why string) error {
-		return mft.Fail(mft.CodeBadPath, "check path", path[:min(len(path), 256)], fmt.Errorf("%s", why))
-	}
-	switch {
-	case path == "":
-		return mft.Fail(mft.CodeBadPath, "check path", "", fmt.Errorf("the path is empty"))
-	case len(path) > MaxPath:
-		return bad(fmt.Sprintf("%d bytes are more than %d", len(path), MaxPath))
-	case path[0] == '/':
-		return bad("the path is absolute")
-	case strings.IndexByte(path, 0) >= 0:
-		return bad("the path contains a NUL")
-	}
-	for rest, more := path, true; more; {
-		var name string
-		if name, rest, more = strings.Cut(rest, "/"); name == "" || name == "." || name == ".." {
-			return bad(fmt.Sprintf("%q is no component", name))
-		}
-	}
-	return nil
-}
+func CheckPath(path string) error { return wire.CheckPath(path) }
 
 // CheckItem checks that it is an item that can travel: a path that CheckPath
 // accepts, a known type, a size only on a file and a target only on a symlink,

@@ -61,11 +61,10 @@ const (
 	// the wire, so that without this limit a small frame could unfold into
 	// very much memory.
 	MaxItems = 4096
-	// ListingWindow is the most listings that may be sent and not yet
-	// answered, and so the most listings or answers in one frame.
+	// ListingWindow is the most listings that are not answered yet, or in one
+	// frame; MaxKept the most names that a LISTED frame keeps.
 	ListingWindow = 4096
-	// MaxKept is the most names that a LISTED frame keeps.
-	MaxKept = 1024
+	MaxKept       = 1024
 	// MaxIndex is the largest index of an item.
 	MaxIndex = math.MaxInt64 - 1
 

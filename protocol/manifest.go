@@ -43,33 +43,27 @@ const (
 // outcome, every listing with its answer, and what was listed after that. It
 // is not safe for concurrent use.
 type Manifest struct {
-	h        *blake3.Hasher
-	listings *blake3.Hasher // nil when there were none
-	listed   *blake3.Hasher
-	buf      []byte
+	h, listings, listed *blake3.Hasher
+	directories         bool // the last two were used
+	buf                 []byte
 }
 
 // NewManifest returns the manifest of nothing.
-func NewManifest() *Manifest { return &Manifest{h: blake3.New()} }
-
-// Compared adds the listing with the next number and its answer.
-func (m *Manifest) Compared(l *Listing, a Answer) {
-	m.withListings()
-	m.buf = append(AppendListing(m.buf[:0], l), uint8(a))
-	_, _ = m.listings.Write(m.buf)
+func NewManifest() *Manifest {
+	return &Manifest{h: blake3.New(), listings: blake3.New(), listed: blake3.New()}
 }
 
-// Listed adds what was listed, in the order of sending.
-func (m *Manifest) Listed(l *Listed) {
-	m.withListings()
-	m.buf = AppendListed(m.buf[:0], l)
-	_, _ = m.listed.Write(m.buf)
+// Compared adds the next listing, as it stands in a FrameListings, and its answer.
+func (m *Manifest) Compared(listing []byte, answer uint8) {
+	m.directories = true
+	_, _ = m.listings.Write(listing)
+	_, _ = m.listings.Write([]byte{answer})
 }
 
-func (m *Manifest) withListings() {
-	if m.listings == nil {
-		m.listings, m.listed = blake3.New(), blake3.New()
-	}
+// Listed adds the payload of a FrameListed, in the order of sending.
+func (m *Manifest) Listed(payload []byte) {
+	m.directories = true
+	_, _ = m.listed.Write(payload)
 }
 
 // Add adds the item with the next index: items must be added in the order of
@@ -97,16 +91,13 @@ func (m *Manifest) write(p []byte) { _, _ = m.h.Write(p) }
 // Sum returns the hash over what was added so far. Adding may go on.
 func (m *Manifest) Sum() (d mft.Digest) {
 	m.h.Sum(d[:0])
-	if m.listings == nil {
+	if !m.directories {
 		return d
 	}
-	var all [3]mft.Digest
-	all[0] = d
-	m.listings.Sum(all[1][:0])
-	m.listed.Sum(all[2][:0])
 	h := blake3.New()
-	for i := range all {
-		_, _ = h.Write(all[i][:])
+	for _, part := range []*blake3.Hasher{m.h, m.listings, m.listed} {
+		part.Sum(d[:0])
+		_, _ = h.Write(d[:])
 	}
 	h.Sum(d[:0])
 	return d

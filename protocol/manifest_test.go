@@ -136,3 +136,28 @@ func TestKeyOf(t *testing.T) {
 		t.Errorf("KeyOf = %x, want %x", got, want[:16])
 	}
 }
+
+// TestManifestCoversListings changes one byte of what was said of directories
+// at a time.
+func TestManifestCoversListings(t *testing.T) {
+	sum := func(listing, answer, listed byte) mft.Digest {
+		m := NewManifest()
+		m.Compared([]byte{listing}, answer)
+		m.Listed([]byte{listed})
+		return m.Sum()
+	}
+	seen := map[mft.Digest]string{NewManifest().Sum(): "no listing"}
+	for name, got := range map[string]mft.Digest{
+		"nothing changed": sum(1, 0, 3), "listing": sum(2, 0, 3), "answer": sum(1, 1, 3), "listed": sum(1, 0, 4),
+	} {
+		if other, ok := seen[got]; ok {
+			t.Errorf("the manifest is the same with %q and with %q", name, other)
+		}
+		seen[got] = name
+	}
+	none, one, two := blake3.Sum256(nil), blake3.Sum256([]byte{1, 0}), blake3.Sum256([]byte{3})
+	// As docs/protocol.md has it.
+	if got, want := sum(1, 0, 3), mft.Digest(blake3.Sum256(append(append(none[:], one[:]...), two[:]...))); got != want {
+		t.Errorf("Sum = %v, want %v", got, want)
+	}
+}

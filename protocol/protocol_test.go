@@ -126,9 +126,6 @@ func codecs() []codec {
 			return ItemFail{drawIndex(t), rapid.Bool().Draw(t, "again"), drawCode(t), drawDetail(t)}
 		}, AppendItemFail, ParseItemFail),
 		codecOf("Failure", func(t *rapid.T) Failure { return Failure{drawCode(t), drawDetail(t)} }, AppendFailure, ParseFailure),
-		listOf("Listings", drawListing, AppendListing, ParseListings),
-		listOf("Answers", drawAnswers, AppendAnswers, ParseAnswers),
-		codecOf("Listed", drawListed, AppendListed, ParseListed),
 		listOf("Wants", drawWant, AppendWant, ParseWants),
 		listOf("Ranges", func(t *rapid.T) Range {
 			first, count := drawSpan(t)

@@ -76,7 +76,7 @@ func ParseWants(p []byte) ([]Want, error) {
 }
 
 func readWant(c *wire.Reader, w *Want) {
-	w.First, w.Count = readSpan(c)
+	w.First, w.Count = c.Span(MaxIndex)
 	w.Verdict = Verdict(c.U8("verdict"))
 	if w.Verdict != Send && w.Verdict != Same && w.Count != 1 {
 		c.Fail("count", "%d of %v", w.Count, w.Verdict)
@@ -94,16 +94,6 @@ func readWant(c *wire.Reader, w *Want) {
 	default:
 		c.Fail("verdict", "%d is none", uint8(w.Verdict))
 	}
-}
-
-// readSpan reads the beginning and the length of a run of indexes.
-func readSpan(c *wire.Reader) (first, count uint64) {
-	first = c.Uint("first", MaxIndex)
-	count = c.Uint("count", MaxIndex+1-first)
-	if count == 0 {
-		c.Fail("count", "zero")
-	}
-	return first, count
 }
 
 // A Range is Count items from index First on.
@@ -125,7 +115,7 @@ func ParseRanges(p []byte) ([]Range, error) {
 			break
 		}
 		c.Entry(len(out))
-		first, count := readSpan(&c)
+		first, count := c.Span(MaxIndex)
 		out = append(out, Range{first, count})
 	}
 	return wire.Done(&c, out)

@@ -17,6 +17,15 @@ func completeWith(c *cobra.Command, flag string, f completions) {
 	_ = c.RegisterFlagCompletionFunc(flag, f)
 }
 
+// completeDirectories has flags completed by directories of this host.
+func completeDirectories(c *cobra.Command, flags ...string) {
+	for _, name := range flags {
+		completeWith(c, name, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return nil, cobra.ShellCompDirectiveFilterDirs
+		})
+	}
+}
+
 // proposals asks the agent; without one there are none.
 func (s *shell) proposals(ask func(ctx context.Context, client *localapi.Client) ([]string, error)) completions {
 	return func(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {

@@ -8,12 +8,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/cmd/mft/argument"
 	"mft.dev/mft/cmd/mft/exit"
 	"mft.dev/mft/cmd/mft/show"
 )
 
 func newInvite(s *shell) *cobra.Command {
-	var g grants
+	var g argument.GrantFlags
 	var address string
 	c := &cobra.Command{
 		Use:   "invite [--address HOST:PORT] [--files-into DIR] [--requests-root DIR]",
@@ -28,7 +29,7 @@ nothing until mft peer allow says otherwise.`,
   mft invite --address files.example:7420 --files-into /srv/in --requests-root /srv/out`,
 		Args: takes(0, 0, ""),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := g.absolute(s); err != nil {
+			if err := g.Absolute(s.directory); err != nil {
 				return err
 			}
 			if _, _, err := net.SplitHostPort(address); address != "" && err != nil {
@@ -38,7 +39,7 @@ nothing until mft peer allow says otherwise.`,
 			if err != nil {
 				return err
 			}
-			invite, err := client.Invite(c.Context(), localapi.InviteOrder{Address: address, FilesInto: g.into, RequestsRoot: g.root, AllowDelete: g.remove})
+			invite, err := client.Invite(c.Context(), localapi.InviteOrder{Address: address, FilesInto: g.Into, RequestsRoot: g.Root, AllowDelete: g.Remove})
 			if err != nil {
 				return err
 			}
@@ -48,13 +49,14 @@ nothing until mft peer allow says otherwise.`,
 				if words := strings.Fields(invite.Line); len(words) > 2 {
 					s.note("it will dial %s; if it cannot, say what it can with --address", words[2])
 				}
-				if g.into == "" && g.root == "" {
+				if g.Into == "" && g.Root == "" {
 					s.note("the guest may do nothing here until you say so: mft peer allow NAME --files-into DIR")
 				}
 			})
 		},
 	}
 	c.Flags().StringVar(&address, "address", "", "`HOST:PORT` at which the guest reaches this host (default: as configured)")
-	g.flags(c)
+	g.Add(c.Flags())
+	completeDirectories(c, "files-into", "requests-root")
 	return c
 }

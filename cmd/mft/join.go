@@ -8,11 +8,12 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/cmd/mft/argument"
 	"mft.dev/mft/cmd/mft/show"
 )
 
 func newJoin(s *shell) *cobra.Command {
-	var g grants
+	var g argument.GrantFlags
 	c := &cobra.Command{
 		Use:   "join INVITATION [--files-into DIR] [--requests-root DIR]",
 		Short: "Accept the invitation of another host",
@@ -23,7 +24,7 @@ where neither the list of processes nor the history of the shell shows it.
 The directories are what the host that invited may use on this one.`,
 		Args: takes(1, -1, "the INVITATION that mft invite printed"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := g.absolute(s); err != nil {
+			if err := g.Absolute(s.directory); err != nil {
 				return err
 			}
 			line := strings.Join(args, " ")
@@ -39,7 +40,7 @@ The directories are what the host that invited may use on this one.`,
 				return err
 			}
 			p, err := client.Join(c.Context(), localapi.JoinOrder{
-				Line: line, FilesInto: g.into, RequestsRoot: g.root, AllowDelete: g.remove,
+				Line: line, FilesInto: g.Into, RequestsRoot: g.Root, AllowDelete: g.Remove,
 			})
 			if err != nil {
 				return err
@@ -53,6 +54,7 @@ The directories are what the host that invited may use on this one.`,
 			})
 		},
 	}
-	g.flags(c)
+	g.Add(c.Flags())
+	completeDirectories(c, "files-into", "requests-root")
 	return c
 }

@@ -5,6 +5,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/cmd/mft/argument"
 	"mft.dev/mft/cmd/mft/exit"
 	"mft.dev/mft/cmd/mft/show"
 )
@@ -55,44 +56,8 @@ func (s *shell) named(text string) (mft.AgentName, *localapi.Client, error) {
 	return name, client, err
 }
 
-// grants are the flags by which a peer is allowed things.
-type grants struct {
-	into, root string
-	remove     bool
-}
-
-func (g *grants) flags(c *cobra.Command) {
-	f := c.Flags()
-	f.StringVar(&g.into, "files-into", "", "`DIR` of this host that the peer may send files into")
-	f.StringVar(&g.root, "requests-root", "", "`DIR` of this host that the peer may ask for files from")
-	f.BoolVar(&g.remove, "allow-delete", false, "let mirrors of the peer remove files from the DIR of --files-into")
-	for _, name := range []string{"files-into", "requests-root"} {
-		completeWith(c, name, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return nil, cobra.ShellCompDirectiveFilterDirs
-		})
-	}
-}
-
-// absolute makes the directories what the agent needs them to be.
-func (g *grants) absolute(s *shell) error {
-	if g.remove && g.into == "" {
-		return exit.Misused("--allow-delete is about the directory of --files-into, which is not given")
-	}
-	for _, dir := range []*string{&g.into, &g.root} {
-		if *dir == "" {
-			continue
-		}
-		path, err := s.absolute(*dir)
-		if err != nil {
-			return err
-		}
-		*dir = path
-	}
-	return nil
-}
-
 func newPeerAllow(s *shell) *cobra.Command {
-	var g grants
+	var g argument.GrantFlags
 	var nothing bool
 	c := &cobra.Command{
 		Use:   "allow NAME [--files-into DIR [--allow-delete]] [--requests-root DIR] [--nothing]",
@@ -104,17 +69,17 @@ the configuration stay.`,
 		Args:              takes(1, 1, "the NAME of a peer"),
 		ValidArgsFunction: s.completePeers(),
 		RunE: func(c *cobra.Command, args []string) error {
-			if nothing == (g.into != "" || g.root != "") {
+			if nothing == (g.Into != "" || g.Root != "") {
 				return exit.Misused("peer allow needs --files-into, --requests-root or both; or --nothing alone")
 			}
-			if err := g.absolute(s); err != nil {
+			if err := g.Absolute(s.directory); err != nil {
 				return err
 			}
 			name, client, err := s.named(args[0])
 			if err != nil {
 				return err
 			}
-			if err := client.AllowPeer(c.Context(), name, localapi.PeerGrant{FilesInto: g.into, RequestsRoot: g.root, AllowDelete: g.remove}); err != nil {
+			if err := client.AllowPeer(c.Context(), name, localapi.PeerGrant{FilesInto: g.Into, RequestsRoot: g.Root, AllowDelete: g.Remove}); err != nil {
 				return err
 			}
 			p, err := client.Peer(c.Context(), name)
@@ -124,7 +89,8 @@ the configuration stay.`,
 			return s.print(p, func() { show.May(s.out, p) })
 		},
 	}
-	g.flags(c)
+	g.Add(c.Flags())
+	completeDirectories(c, "files-into", "requests-root")
 	c.Flags().BoolVar(&nothing, "nothing", false, "take away whatever was granted")
 	return c
 }

@@ -103,10 +103,10 @@ func TestConfigOfCopy(t *testing.T) {
 		o    copyOrder
 		want string
 	}{
-		{"destinations", copyOrder{overwrite: "true", list: "testdata/destinations.yaml"}, ""},
-		{"destinations and configuration", copyOrder{overwrite: "true", list: "testdata/destinations.yaml", agentConfig: "mft.yaml"}, "mft.yaml"},
-		{"configuration", copyOrder{overwrite: "true", list: "mft.yaml", agent: "a", path: "/in"}, "mft.yaml"},
-		{"configuration by its own flag", copyOrder{overwrite: "true", agentConfig: "mft.yaml", agent: "a", path: "/in"}, "mft.yaml"},
+		{"destinations", copyOrder{overwrite: "true", compare: "quick", list: "testdata/destinations.yaml"}, ""},
+		{"destinations and configuration", copyOrder{overwrite: "true", compare: "quick", list: "testdata/destinations.yaml", agentConfig: "mft.yaml"}, "mft.yaml"},
+		{"configuration", copyOrder{overwrite: "true", compare: "quick", list: "mft.yaml", agent: "a", path: "/in"}, "mft.yaml"},
+		{"configuration by its own flag", copyOrder{overwrite: "true", compare: "quick", agentConfig: "mft.yaml", agent: "a", path: "/in"}, "mft.yaml"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

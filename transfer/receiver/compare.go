@@ -6,13 +6,18 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/protocol/listing"
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/resident"
 	"mft.dev/mft/transfer/staging"
 )
 
 // compare answers listings of the sender with what is at the destination.
-func (r *receiver) compare(ctx context.Context, listings []protocol.Listing) error {
+func (r *receiver) compare(ctx context.Context, payload []byte) error {
+	listings, err := listing.Parse(payload)
+	if err != nil {
+		return err
+	}
 	answer := r.answer[:0]
 	for i := range listings {
 		l := &listings[i]
@@ -20,14 +25,14 @@ func (r *receiver) compare(ctx context.Context, listings []protocol.Listing) err
 		if err != nil {
 			return err
 		}
-		if a == protocol.AnswerSame {
+		if a == listing.Same {
 			r.in.Meter.Found(l.Entries, l.Bytes)
 			r.countSame(l.Entries, l.Bytes)
 		}
 		r.mu.Lock()
-		r.manifest.Compared(l, a)
+		r.manifest.Compared(listing.Append(nil, l), uint8(a))
 		r.mu.Unlock()
-		answer = protocol.AppendAnswers(answer, &protocol.Answers{First: r.listings, Count: 1, Answer: a})
+		answer = listing.AppendAnswers(answer, &listing.Answers{First: r.listings, Count: 1, Answer: a})
 		r.listings++
 	}
 	r.answer = answer

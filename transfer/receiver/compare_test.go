@@ -13,6 +13,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/protocol/listing"
 	"mft.dev/mft/transfer"
 )
 
@@ -349,15 +350,15 @@ func TestWhatDoesNotTravelIsToldOnce(t *testing.T) {
 
 // TestHostileListings: what a peer may say about directories.
 func TestHostileListings(t *testing.T) {
-	listing := func(path string) []byte { return protocol.AppendListing(nil, &protocol.Listing{Path: path}) }
+	one := func(path string) []byte { return listing.Append(nil, &listing.Listing{Path: path}) }
 	many := func(n int) *stream {
 		s := new(stream)
 		for range n {
-			s.frame(protocol.FrameListings, listing("d"))
+			s.frame(protocol.FrameListings, one("d"))
 		}
 		return s
 	}
-	listed := func(l protocol.Listed) []byte { return protocol.AppendListed(nil, &l) }
+	closed := func(l listing.Listed) []byte { return listing.AppendListed(nil, &l) }
 	for _, tt := range []struct {
 		name    string
 		compare mft.Compare
@@ -367,13 +368,13 @@ func TestHostileListings(t *testing.T) {
 	}{
 		{"nothing to compare with", mft.CompareQuick, false, many(1), mft.CodeProtocol},
 		{"not to be compared", mft.CompareNone, true, many(1), mft.CodeProtocol},
-		{"outside", mft.CompareQuick, true, new(stream).frame(protocol.FrameListings, listing("../x")), mft.CodeBadPath},
-		{"absolute", mft.CompareQuick, true, new(stream).frame(protocol.FrameListings, listing("/x")), mft.CodeBadPath},
-		{"through a link", mft.CompareQuick, true, new(stream).frame(protocol.FrameListings, listing("l")).frame(protocol.FrameEnd, nil), mft.CodeCorrupt},
+		{"outside", mft.CompareQuick, true, new(stream).frame(protocol.FrameListings, one("../x")), mft.CodeBadPath},
+		{"absolute", mft.CompareQuick, true, new(stream).frame(protocol.FrameListings, one("/x")), mft.CodeBadPath},
+		{"through a link", mft.CompareQuick, true, new(stream).frame(protocol.FrameListings, one("l")).frame(protocol.FrameEnd, nil), mft.CodeCorrupt},
 		{"many", mft.CompareQuick, true, many(20_000).frame(protocol.FrameEnd, nil), mft.CodeCorrupt},
-		{"listed without mirror", mft.CompareQuick, true, new(stream).frame(protocol.FrameListed, listed(protocol.Listed{Path: "d"})), mft.CodeProtocol},
+		{"listed without mirror", mft.CompareQuick, true, new(stream).frame(protocol.FrameListed, closed(listing.Listed{Path: "d"})), mft.CodeProtocol},
 		{"walked without mirror", mft.CompareQuick, true, new(stream).frame(protocol.FrameWalked, nil), mft.CodeProtocol},
-		{"an answer", mft.CompareQuick, true, new(stream).frame(protocol.FrameAnswers, protocol.AppendAnswers(nil, &protocol.Answers{Count: 1})), mft.CodeProtocol},
+		{"an answer", mft.CompareQuick, true, new(stream).frame(protocol.FrameAnswers, listing.AppendAnswers(nil, &listing.Answers{Count: 1})), mft.CodeProtocol},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFixture(t)

@@ -74,7 +74,7 @@ func (r *receiver) verdict(ctx context.Context, index uint64, it *mft.Item) (w p
 	}
 	slot.final = final
 	key := protocol.KeyOf(it)
-	digest, ok := r.known.get(key)
+	digest, ok := r.known.Digest(key)
 	if r.area.WasDelivered(final, it, digest) || ok {
 		slot.decided, slot.settled = true, true
 		slot.digest = digest

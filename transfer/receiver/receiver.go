@@ -24,6 +24,7 @@ import (
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/receiver/known"
 	"mft.dev/mft/transfer/resident"
 	"mft.dev/mft/transfer/staging"
 )
@@ -143,7 +144,7 @@ type item struct {
 type receiver struct {
 	in    Incoming
 	area  *staging.Area
-	known *knownSet
+	known *known.Set
 
 	conn    net.Conn
 	reads   *transfer.Reader // of conn
@@ -183,19 +184,19 @@ func newReceiver(ctx context.Context, in Incoming) (*receiver, error) {
 	if err != nil {
 		return nil, err
 	}
-	known, err := loadKnown(ctx, in.Journal, id)
+	earlier, err := known.Load(ctx, in.Journal, id)
 	if err != nil {
 		return nil, errors.Join(err, area.Close())
 	}
 	place, err := resident.Open(area.Root(), area.Dir(), resident.Terms{
 		Compare: in.Offer.Compare, Overwrite: in.Offer.Overwrite, Mirror: in.Offer.Mirror.On, SetID: in.Landing.AllowSetID,
-		Resumed: known.len() > 0, Attributes: area.Attributes, Building: area.Aside,
+		Resumed: earlier.Len() > 0, Attributes: area.Attributes, Building: area.Aside,
 	})
 	if err != nil {
 		return nil, errors.Join(err, area.Close())
 	}
 	r := &receiver{
-		in: in, area: area, known: known, place: place,
+		in: in, area: area, known: earlier, place: place,
 		items: ring.New[item](transfer.Window), manifest: protocol.NewManifest(),
 		seal: make(chan mft.Seal, 1), kick: make(chan struct{}, 1),
 	}
@@ -318,11 +319,7 @@ func (r *receiver) hear(ctx context.Context, kind protocol.FrameKind, payload []
 		}
 		return r.plan(ctx, first, items)
 	case protocol.FrameListings:
-		listings, err := protocol.ParseListings(payload)
-		if err != nil {
-			return err
-		}
-		return r.compare(ctx, listings)
+		return r.compare(ctx, payload)
 	case protocol.FrameScanned:
 		_, err := protocol.ParseScanned(payload)
 		return err

@@ -7,7 +7,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/internal/confine"
-	"mft.dev/mft/protocol"
+	"mft.dev/mft/protocol/listing"
 	"mft.dev/mft/transfer"
 )
 
@@ -52,7 +52,7 @@ func (p *Place) digest(ctx context.Context, final string, found *Found) (mft.Dig
 // item, and gives it the attributes of the item unless nothing there may be
 // changed. It fails with CodeChanged when it is another file by now.
 func (p *Place) Keep(final string, it *mft.Item, found *Found) error {
-	if p.terms.Overwrite != mft.OverwriteNever && !protocol.Alike(it, &found.Item, p.basis) {
+	if p.terms.Overwrite != mft.OverwriteNever && !listing.Alike(it, &found.Item, p.basis) {
 		return p.Adjust(final, it, found)
 	}
 	f, err := p.open(final, found)

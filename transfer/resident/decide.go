@@ -2,7 +2,7 @@ package resident
 
 import (
 	"mft.dev/mft"
-	"mft.dev/mft/protocol"
+	"mft.dev/mft/protocol/listing"
 )
 
 // Finding is what is to be done about an item for which something is there.
@@ -38,7 +38,7 @@ func Decide(it, have *mft.Item, r Rule, basis mft.Basis) Finding {
 	if it.Type != have.Type {
 		return Nothing
 	}
-	alike := protocol.Alike(it, have, basis)
+	alike := listing.Alike(it, have, basis)
 	switch {
 	case it.Type == mft.ItemDir && !alike && r.Mirror && !r.Never:
 		return SetDir

@@ -22,7 +22,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/internal/confine"
-	"mft.dev/mft/protocol"
+	"mft.dev/mft/protocol/listing"
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/scan"
 )
@@ -116,7 +116,7 @@ func filled(d *confine.Dir) (bool, error) {
 // Answer compares a listing with the directory of that path. mine is what is
 // there. What cannot be read is not the same; each of its items will say why.
 // An error ends the attempt: CodeProtocol when no listing is answered.
-func (p *Place) Answer(ctx context.Context, l *protocol.Listing) (_ protocol.Answer, mine mft.Count, err error) {
+func (p *Place) Answer(ctx context.Context, l *listing.Listing) (_ listing.Answer, mine mft.Count, err error) {
 	if !p.basis.Listings {
 		return 0, mine, transfer.Nonsense("a listing came, and there is nothing to compare with")
 	}
@@ -125,11 +125,11 @@ func (p *Place) Answer(ctx context.Context, l *protocol.Listing) (_ protocol.Ans
 	case ctx.Err() != nil:
 		return 0, mine, context.Cause(ctx)
 	case mft.CodeOf(err) == mft.CodeNotFound:
-		return protocol.AnswerNew, mine, nil
+		return listing.New, mine, nil
 	case err != nil, here.Unfit > 0, here.Items != l.Entries, here.Bytes != l.Bytes, here.Digest != l.Digest:
-		return protocol.AnswerList, here.Count, nil
+		return listing.List, here.Count, nil
 	}
-	return protocol.AnswerSame, here.Count, nil
+	return listing.Same, here.Count, nil
 }
 
 // A Found is what Find found.

@@ -9,6 +9,7 @@ import (
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/scan"
+	"mft.dev/mft/transfer/sender/walk"
 )
 
 // announceEvery bounds how long a found item waits for others to share its
@@ -67,7 +68,7 @@ func (s *sender) announce(ctx context.Context) error {
 		top, ok := source.Top()
 		var err error
 		if ok && s.compares() {
-			err = newWalker(s, a, source).run(ctx, top)
+			err = s.walk(ctx, a, source, top)
 		} else {
 			err = s.announceAll(ctx, a, source)
 		}
@@ -96,6 +97,39 @@ func (s *sender) announce(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// compares reports whether there is something to compare with, or to tell from
+// what the source has.
+func (s *sender) compares() bool {
+	return s.basis.Listings || s.basis.Present && s.out.Offer.Mirror.On
+}
+
+// walk announces a tree, asking what of it the receiver has.
+func (s *sender) walk(ctx context.Context, a *announcer, source *scan.Source, top scan.Folder) error {
+	order := walk.Order{Source: source, Asks: s.asks, Basis: s.basis, Mirror: s.out.Offer.Mirror.On}
+	empty, err := walk.Run(ctx, order, a, top)
+	s.empty = s.empty || empty
+	return err
+}
+
+// The methods of walk.Announcer.
+
+func (a *announcer) Add(source *scan.Source, e scan.Entry) error {
+	return a.add(item{entry: e, source: source})
+}
+
+func (a *announcer) Next() uint64 { return a.s.list.next() }
+
+func (a *announcer) Flush() error { return a.flush() }
+
+func (a *announcer) Skip(path string, err error) { a.s.unannounced(path, err) }
+
+func (a *announcer) Tell(kind protocol.FrameKind, payload []byte) error {
+	if kind == protocol.FrameListed {
+		a.s.list.listed(payload)
+	}
+	return a.s.write(kind, payload)
 }
 
 // announceAll announces all of a source, asking nothing.

@@ -7,6 +7,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/internal/ring"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/protocol/listing"
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/scan"
 )
@@ -43,9 +44,6 @@ type list struct {
 	allSent bool            // content has finished
 	err     error           // why everything stops
 
-	asks  *ring.Ring[*ask] // listings that have no answer, or follow one that has none
-	ready []*ask           // answered, and not yet taken by announce
-
 	manifest *protocol.Manifest
 	hashedTo uint64
 	total    mft.Count // delivered or already there, as far as known
@@ -53,9 +51,7 @@ type list struct {
 }
 
 func newList() *list {
-	l := &list{
-		items: ring.New[item](transfer.Window), asks: ring.New[*ask](protocol.ListingWindow), manifest: protocol.NewManifest(),
-	}
+	l := &list{items: ring.New[item](transfer.Window), manifest: protocol.NewManifest()}
 	l.changed.L = &l.mu
 	return l
 }
@@ -265,6 +261,27 @@ func (l *list) item(i uint64) (item, bool) {
 		return item{}, false
 	}
 	return *it, true
+}
+
+// next is the index that the next item gets.
+func (l *list) next() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.items.Next()
+}
+
+// compared adds to the manifest a listing with its answer.
+func (l *list) compared(k *listing.Listing, a listing.Answer) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.manifest.Compared(listing.Append(nil, k), uint8(a))
+}
+
+// listed adds to the manifest the payload of a LISTED frame.
+func (l *list) listed(payload []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.manifest.Listed(payload)
 }
 
 // seal sums up; everything announced has been sent or has failed.

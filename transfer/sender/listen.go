@@ -9,6 +9,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/protocol/listing"
 	"mft.dev/mft/transfer"
 )
 
@@ -86,7 +87,7 @@ func (s *sender) hear(kind protocol.FrameKind, payload []byte) error {
 		s.refused(it.entry.Item.Path, fail.Code, fail.Detail)
 		return nil
 	case protocol.FrameAnswers:
-		answers, err := protocol.ParseAnswers(payload)
+		answers, err := listing.ParseAnswers(payload)
 		if err != nil {
 			return err
 		}
@@ -131,10 +132,10 @@ func (s *sender) hearWant(w *protocol.Want) error {
 	return s.list.want(*w)
 }
 
-func (s *sender) hearAnswers(answers []protocol.Answers) error {
+func (s *sender) hearAnswers(answers []listing.Answers) error {
 	for _, a := range answers {
 		for n := a.First; n < a.First+a.Count; n++ {
-			same, err := s.list.answered(n, a.Answer)
+			same, err := s.asks.Answered(n, a.Answer)
 			if err != nil {
 				return err
 			}

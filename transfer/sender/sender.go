@@ -19,6 +19,7 @@ import (
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/scan"
+	"mft.dev/mft/transfer/sender/walk"
 )
 
 // Outgoing is what Run sends.
@@ -130,6 +131,7 @@ type sender struct {
 	frames  *protocol.FrameWriter
 
 	list  *list
+	asks  *walk.Asks
 	basis mft.Basis
 
 	failures transfer.Failures
@@ -141,10 +143,12 @@ type sender struct {
 }
 
 func newSender(out Outgoing, conn net.Conn) *sender {
-	return &sender{
+	s := &sender{
 		out: out, conn: conn, frames: protocol.NewFrameWriter(transfer.Writer{Conn: conn}), list: newList(),
 		sealed: make(chan struct{}), receipt: make(chan struct{}),
 	}
+	s.asks = walk.NewAsks(s.list.compared)
+	return s
 }
 
 // run moves everything and returns the receipt, as it is and as it was signed.
@@ -155,6 +159,7 @@ func (s *sender) run(ctx context.Context, conv transfer.Conversation) (receipt m
 	stop := context.AfterFunc(ctx, func() {
 		s.conn.Close()
 		s.list.stop(context.Cause(ctx))
+		s.asks.Stop(context.Cause(ctx))
 	})
 	defer stop()
 

@@ -87,6 +87,38 @@ func (m *MirrorFlags) Mirror() (mft.Mirror, error) {
 	return config.ParseMaxDelete(m.most)
 }
 
+// GrantFlags are those by which a peer is allowed things.
+type GrantFlags struct {
+	Into, Root string
+	Remove     bool
+}
+
+// Add adds --files-into, --requests-root and --allow-delete.
+func (g *GrantFlags) Add(f *pflag.FlagSet) {
+	f.StringVar(&g.Into, "files-into", "", "`DIR` of this host that the peer may send files into")
+	f.StringVar(&g.Root, "requests-root", "", "`DIR` of this host that the peer may ask for files from")
+	f.BoolVar(&g.Remove, "allow-delete", false, "let mirrors of the peer remove files from the DIR of --files-into")
+}
+
+// Absolute makes the directories, typed in a directory, what the agent needs
+// them to be.
+func (g *GrantFlags) Absolute(directory func() (string, error)) error {
+	if g.Remove && g.Into == "" {
+		return exit.Misused("--allow-delete is about the directory of --files-into, which is not given")
+	}
+	for _, dir := range []*string{&g.Into, &g.Root} {
+		if *dir == "" {
+			continue
+		}
+		path, err := Path(directory, *dir)
+		if err != nil {
+			return err
+		}
+		*dir = path
+	}
+	return nil
+}
+
 // IDFlag adds --id. Given, it is never zero: a script whose variable is empty
 // does not get another id each time.
 func IDFlag(f *pflag.FlagSet, id *mft.TransferID) {

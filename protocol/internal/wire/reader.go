@@ -220,6 +220,17 @@ func (r *Reader) Line(field string, limit int) string {
 	return s
 }
 
+// Span reads the beginning and the length, not zero, of a run of indexes up to
+// last.
+func (r *Reader) Span(last uint64) (first, count uint64) {
+	first = r.Uint("first", last)
+	count = r.Uint("count", last+1-first)
+	if count == 0 {
+		r.Fail("count", "zero")
+	}
+	return first, count
+}
+
 // Agent reads the name of an agent.
 func (r *Reader) Agent(field string) mft.AgentName {
 	p := r.Bytes(field, maxName)

@@ -1,6 +1,6 @@
-package sender
+package walk
 
-import "mft.dev/mft/protocol"
+import "mft.dev/mft/protocol/listing"
 
 // A pace decides whether to ask the receiver about a directory before its
 // content is announced. Where most listings differ, asking costs more than it
@@ -27,8 +27,8 @@ func (p *pace) asks() bool {
 }
 
 // heard takes the receiver's answer into account.
-func (p *pace) heard(a protocol.Answer) {
-	if a == protocol.AnswerSame {
+func (p *pace) heard(a listing.Answer) {
+	if a == listing.Same {
 		*p = pace{}
 		return
 	}

@@ -1,11 +1,17 @@
-package protocol
+// Package listing is what two agents say about whole directories: the listing
+// of one, the answer to that, and what was announced instead.
+//
+// It is part of the protocol, see docs/protocol.md, and refuses what package
+// protocol refuses. What the digest of a listing is made of is for package
+// transfer/scan.
+package listing
 
 import (
 	"fmt"
-	"math"
 	"strings"
 
 	"mft.dev/mft"
+	"mft.dev/mft/protocol"
 	"mft.dev/mft/protocol/internal/wire"
 )
 
@@ -21,25 +27,22 @@ type Listing struct {
 	Digest [16]byte
 }
 
-// AppendListing appends one entry of the payload of a FrameListings.
-func AppendListing(b []byte, l *Listing) []byte {
+// Append appends one entry of the payload of a protocol.FrameListings.
+func Append(b []byte, l *Listing) []byte {
 	b = wire.AppendBytes(b, l.Path)
 	b = wire.AppendSize(b, l.Entries)
 	b = wire.AppendSize(b, l.Bytes)
 	return append(b, l.Digest[:]...)
 }
 
-// ListingSize returns how many bytes AppendListing takes for l at most.
-func ListingSize(l *Listing) int { return 2 + len(l.Path) + 9 + 9 + 16 }
-
-// ParseListings reads any number, up to ListingWindow, of what AppendListing
+// Parse reads any number, up to protocol.ListingWindow, of what Append
 // wrote.
-func ParseListings(p []byte) ([]Listing, error) {
+func Parse(p []byte) ([]Listing, error) {
 	c := wire.Read("read listings", p)
 	var out []Listing
 	for c.More() {
-		if len(out) == ListingWindow {
-			c.Fail("listings", "more than %d", ListingWindow)
+		if len(out) == protocol.ListingWindow {
+			c.Fail("listings", "more than %d", protocol.ListingWindow)
 			break
 		}
 		c.Entry(len(out))
@@ -56,7 +59,7 @@ func readPlace(c *wire.Reader) string {
 	if path == "" || c.Err() != nil {
 		return path
 	}
-	if err := CheckPath(path); err != nil {
+	if err := protocol.CheckPath(path); err != nil {
 		c.FailWith("", err)
 		return ""
 	}
@@ -68,19 +71,19 @@ type Answer uint8
 
 // The answers.
 const (
-	AnswerSame Answer = iota // it has the same: nothing in it is announced
-	AnswerList               // announce what is in it
-	AnswerNew                // it has no such directory: announce all that is below
+	Same Answer = iota // it has the same: nothing in it is announced
+	List               // announce what is in it
+	New                // it has no such directory: announce all that is below
 )
 
 // String returns the answer's name in lower case.
 func (a Answer) String() string {
 	switch a {
-	case AnswerSame:
+	case Same:
 		return "same"
-	case AnswerList:
+	case List:
 		return "list"
-	case AnswerNew:
+	case New:
 		return "new"
 	}
 	return fmt.Sprintf("answer %d", uint8(a))
@@ -93,27 +96,27 @@ type Answers struct {
 	Answer       Answer
 }
 
-// AppendAnswers appends one entry of the payload of a FrameAnswers.
+// AppendAnswers appends one entry of the payload of a protocol.FrameAnswers.
 func AppendAnswers(b []byte, a *Answers) []byte {
 	b = wire.AppendUint(wire.AppendUint(b, a.First), a.Count)
 	return append(b, uint8(a.Answer))
 }
 
-// ParseAnswers reads any number, up to ListingWindow, of what AppendAnswers
-// wrote. First+Count never is beyond MaxIndex+1, but may well be beyond what
+// ParseAnswers reads any number, up to protocol.ListingWindow, of what AppendAnswers
+// wrote. First+Count never is beyond protocol.MaxIndex+1, but may well be beyond what
 // was listed.
 func ParseAnswers(p []byte) ([]Answers, error) {
 	c := wire.Read("read answers", p)
 	var out []Answers
 	for c.More() {
-		if len(out) == ListingWindow {
-			c.Fail("answers", "more than %d", ListingWindow)
+		if len(out) == protocol.ListingWindow {
+			c.Fail("answers", "more than %d", protocol.ListingWindow)
 			break
 		}
 		c.Entry(len(out))
 		var a Answers
-		a.First, a.Count = readSpan(&c)
-		if a.Answer = Answer(c.U8("answer")); a.Answer > AnswerNew {
+		a.First, a.Count = c.Span(protocol.MaxIndex)
+		if a.Answer = Answer(c.U8("answer")); a.Answer > New {
 			c.Fail("answer", "%d is none", uint8(a.Answer))
 		}
 		out = append(out, a)
@@ -134,7 +137,7 @@ type Listed struct {
 	Kept []string
 }
 
-// AppendListed appends the payload of a FrameListed.
+// AppendListed appends the payload of a protocol.FrameListed.
 func AppendListed(b []byte, l *Listed) []byte {
 	b = wire.AppendBytes(b, l.Path)
 	b = wire.AppendUint(wire.AppendUint(b, l.First), l.Count)
@@ -150,14 +153,14 @@ func AppendListed(b []byte, l *Listed) []byte {
 // of a path.
 func ParseListed(p []byte) (Listed, error) {
 	c := wire.Read("read listed frame", p)
-	l := Listed{Path: readPlace(&c), First: c.Uint("first", MaxIndex)}
-	l.Count = c.Uint("count", MaxIndex+1-l.First)
+	l := Listed{Path: readPlace(&c), First: c.Uint("first", protocol.MaxIndex)}
+	l.Count = c.Uint("count", protocol.MaxIndex+1-l.First)
 	l.Whole = c.Flag("whole")
-	n := c.Count("kept", MaxKept, 2)
+	n := c.Count("kept", protocol.MaxKept, 2)
 	for i := range n {
 		c.Entry(i)
 		name := c.Path("name")
-		if err := CheckPath(name); c.Err() == nil && (err != nil || strings.IndexByte(name, '/') >= 0) {
+		if err := protocol.CheckPath(name); c.Err() == nil && (err != nil || strings.IndexByte(name, '/') >= 0) {
 			c.FailWith(mft.CodeBadPath, fmt.Errorf("name: %q is no component", name))
 		}
 		if c.Err() != nil {
@@ -166,68 +169,6 @@ func ParseListed(p []byte) (Listed, error) {
 		l.Kept = append(l.Kept, name)
 	}
 	return wire.Done(&c, l)
-}
-
-// MaxPercent is the largest share that a mirror may name.
-const MaxPercent = 100
-
-// mirrors: a limit that is not set travels as 0, others as 1 more.
-func appendMirror(b []byte, m *mft.Mirror) []byte {
-	b = wire.AppendFlag(b, m.On)
-	if !m.On {
-		return b
-	}
-	b = wire.AppendUint(b, uint64(max(m.MaxFiles, -1)+1))
-	return wire.AppendUint(b, uint64(min(max(m.MaxPercent, -1), MaxPercent)+1))
-}
-
-func readMirror(c *wire.Reader) (m mft.Mirror) {
-	if m.On = c.Flag("mirror"); !m.On {
-		return m
-	}
-	m.MaxFiles = int64(c.Uint("most files", math.MaxInt64)) - 1
-	m.MaxPercent = int(c.Uint("most percent", MaxPercent+1)) - 1
-	return m
-}
-
-// compares are the ways to compare by their number on the wire.
-var compares = [...]mft.Compare{mft.CompareNone, mft.CompareQuick, mft.CompareContent}
-
-func appendCompare(b []byte, v mft.Compare) []byte {
-	for i, known := range compares {
-		if known == v {
-			return append(b, uint8(i))
-		}
-	}
-	return append(b, 0)
-}
-
-func readCompare(c *wire.Reader) mft.Compare {
-	v := c.U8("compare")
-	if int(v) >= len(compares) {
-		c.Fail("compare", "%d is no way to", v)
-		return ""
-	}
-	return compares[v]
-}
-
-func appendBasis(b []byte, s mft.Basis) []byte {
-	b = wire.AppendFlag(b, s.Present)
-	b = wire.AppendFlag(b, s.Listings)
-	b = wire.AppendFlag(b, s.Owners)
-	b = wire.AppendFlag(b, s.SetID)
-	b = wire.AppendFlag(b, s.Dirs)
-	return append(b, s.Salt[:]...)
-}
-
-func readBasis(c *wire.Reader) (s mft.Basis) {
-	s.Present = c.Flag("present")
-	s.Listings = c.Flag("listings")
-	s.Owners = c.Flag("owners")
-	s.SetID = c.Flag("setid")
-	s.Dirs = c.Flag("directories")
-	c.Fixed("salt", s.Salt[:])
-	return s
 }
 
 // Alike reports whether a and b are the same by the attributes that count;
@@ -266,7 +207,7 @@ func ModeMask(t mft.ItemType, basis mft.Basis) uint32 {
 	case !basis.SetID:
 		return 0o777
 	case t == mft.ItemDir:
-		return MaxMode &^ 0o2000
+		return protocol.MaxMode &^ 0o2000
 	}
-	return MaxMode
+	return protocol.MaxMode
 }

@@ -1,4 +1,23 @@
-package sender
+// Package walk announces a tree directory by directory: it sends the listing of
+// each, and announces what is in it only if the receiver does not have the
+// same.
+//
+// [Run] is one goroutine, which waits for two things only: for room among the
+// items, which content and the receiver's commits make, and for answers to
+// listings, which the receiver gives as it reads. Neither waits for the other,
+// and whoever hears both, and calls [Asks.Answered], never waits: so the
+// windows of items and of listings cannot lock each other up. Before Run waits
+// for an answer it sends what it has collected, and it never waits for one
+// while it adds items.
+//
+// A directory is an item of the directory above it, and is announced before
+// anything in it: the receiver answers a listing after that of the directory
+// above, answers are obeyed in the order in which they come, and nothing is
+// announced unasked below a directory that has no answer yet.
+//
+// The package reads no content, and holds neither the names of a directory nor
+// what has been answered.
+package walk
 
 import (
 	"context"
@@ -8,35 +27,54 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/protocol/listing"
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/scan"
 )
 
-// A walker announces a directory by directory: it sends the listing of each,
-// and announces what is in it only if the receiver does not have the same.
-//
-// It is one goroutine, which waits for two things only: for room among the
-// items, which content and the receiver's commits make, and for answers to
-// listings, which the receiver gives as it reads. Neither waits for the other,
-// and listen, which hears both, never waits: so the windows of items and of
-// listings cannot lock each other up. Before the walker waits for an answer it
-// sends what it has collected, and it never waits for one while it adds items.
-//
-// A directory is an item of the directory above it, and is announced before
-// anything in it: the receiver answers a listing after that of the directory
-// above, answers are obeyed in the order in which they come, and nothing is
-// announced unasked below a directory that has no answer yet.
+// An Announcer is told what there is.
+type Announcer interface {
+	// Add announces an item, waiting for room.
+	Add(source *scan.Source, e scan.Entry) error
+	// Next is the index that the next item gets.
+	Next() uint64
+	// Flush sends what was added so far.
+	Flush() error
+	// Tell sends a frame.
+	Tell(kind protocol.FrameKind, payload []byte) error
+	// Skip notes something that is not announced.
+	Skip(path string, err error)
+}
+
+// Order says what to announce and how.
+type Order struct {
+	Source *scan.Source
+	Asks   *Asks
+	// Basis is that of the receiver's decision.
+	Basis mft.Basis
+	// Mirror has the receiver told when all of a directory was announced.
+	Mirror bool
+}
+
 type walker struct {
-	s      *sender
-	a      *announcer
-	source *scan.Source
+	Order
+	a      Announcer
 	lister *scan.Lister
 	todo   []pending // the next one last
 	pace   pace
 	walked bool // no listing may follow
+	empty  bool
 
 	frame []byte // listings that have not been sent
 	since time.Time
+}
+
+// Run announces the source, whose top this is. empty tells that there is
+// nothing in it.
+func Run(ctx context.Context, o Order, a Announcer, top scan.Folder) (empty bool, err error) {
+	w := &walker{Order: o, a: a, lister: scan.ListerFor(o.Basis)}
+	err = w.run(ctx, top)
+	return w.empty, err
 }
 
 // pending is a directory to be looked at.
@@ -52,25 +90,15 @@ const (
 	listingsEvery = 5 * time.Millisecond
 )
 
-func newWalker(s *sender, a *announcer, source *scan.Source) *walker {
-	return &walker{s: s, a: a, source: source, lister: scan.ListerFor(s.basis)}
-}
-
-// compares reports whether there is something to compare with, or to tell from
-// what the source has.
-func (s *sender) compares() bool {
-	return s.basis.Listings || s.basis.Present && s.out.Offer.Mirror.On
-}
-
 // run announces the source, whose top this is.
 func (w *walker) run(ctx context.Context, top scan.Folder) error {
 	if top.Path() != "" {
-		e, err := w.source.Stat(top)
+		e, err := w.Source.Stat(top)
 		if err != nil {
-			w.s.unannounced(top.Path(), err)
+			w.a.Skip(top.Path(), err)
 			return nil
 		}
-		if err := w.a.add(item{entry: e, source: w.source}); err != nil {
+		if err := w.a.Add(w.Source, e); err != nil {
 			return err
 		}
 	}
@@ -92,7 +120,7 @@ func (w *walker) run(ctx context.Context, top scan.Folder) error {
 		if err := w.tellWalked(); err != nil {
 			return err
 		}
-		if w.s.list.unanswered() == 0 {
+		if w.Asks.unanswered() == 0 {
 			if err := w.serve(ctx, false); err != nil || len(w.todo) == 0 {
 				return err
 			}
@@ -106,28 +134,28 @@ func (w *walker) run(ctx context.Context, top scan.Folder) error {
 // the same there, or asking has been of no use lately. The directories above
 // must have been announced then.
 func (w *walker) step(ctx context.Context, p pending, top bool) error {
-	asks := w.s.basis.Listings && !w.walked
+	asks := w.Basis.Listings && !w.walked
 	announced := p.above == nil || p.above.served
 	if asks && (!announced || !p.above.isFresh() && w.pace.asks()) {
 		return w.ask(ctx, p.folder, top)
 	}
 	n, err := w.announce(ctx, p.folder, &ask{fresh: p.above.isFresh(), served: true})
 	if top && err == nil && n == 0 {
-		w.s.empty = true
+		w.empty = true
 	}
 	return err
 }
 
 // ask sends the listing of a directory.
 func (w *walker) ask(ctx context.Context, f scan.Folder, top bool) error {
-	for w.s.list.unanswered() >= listingsAsked {
+	for w.Asks.unanswered() >= listingsAsked {
 		if err := w.serve(ctx, true); err != nil {
 			return err
 		}
 	}
-	l, err := w.source.List(ctx, w.lister, f.Path())
+	l, err := w.Source.List(ctx, w.lister, f.Path())
 	k := &ask{folder: f, dirs: l.Dirs, unfit: l.Unfit > 0}
-	k.listing = protocol.Listing{Path: f.Path(), Entries: l.Items, Bytes: l.Bytes, Digest: l.Digest}
+	k.listing = listing.Listing{Path: f.Path(), Entries: l.Items, Bytes: l.Bytes, Digest: l.Digest}
 	switch {
 	case ctx.Err() != nil:
 		return transfer.Cause(ctx, ctx.Err())
@@ -138,16 +166,16 @@ func (w *walker) ask(ctx context.Context, f scan.Folder, top bool) error {
 		// taken to be the same as this.
 		k.listing.Entries, k.listing.Bytes, k.listing.Digest = 0, 0, [16]byte{0xff}
 	case top && l.Items == 0 && l.Unfit == 0:
-		w.s.empty = true
+		w.empty = true
 	}
 	for _, name := range slices.Backward(l.Dirs) {
 		w.todo = append(w.todo, pending{f.Below(name), k})
 	}
-	w.s.list.asking(k)
+	w.Asks.add(k)
 	if len(w.frame) == 0 {
 		w.since = time.Now()
 	}
-	w.frame = protocol.AppendListing(w.frame, &k.listing)
+	w.frame = listing.Append(w.frame, &k.listing)
 	if len(w.frame) >= listingBytes || time.Since(w.since) > listingsEvery {
 		return w.flush()
 	}
@@ -159,12 +187,12 @@ func (w *walker) flush() error {
 	if len(w.frame) == 0 {
 		return nil
 	}
-	if err := w.a.flush(); err != nil {
+	if err := w.a.Flush(); err != nil {
 		return err
 	}
 	frame := w.frame
 	w.frame = w.frame[:0]
-	return w.s.write(protocol.FrameListings, frame)
+	return w.a.Tell(protocol.FrameListings, frame)
 }
 
 // tellWalked says that no listing follows.
@@ -172,14 +200,14 @@ func (w *walker) tellWalked() error {
 	if err := w.flush(); err != nil || w.walked {
 		return err
 	}
-	if err := w.a.flush(); err != nil {
+	if err := w.a.Flush(); err != nil {
 		return err
 	}
 	w.walked = true
-	if !w.s.out.Offer.Mirror.On {
+	if !w.Mirror {
 		return nil
 	}
-	return w.s.write(protocol.FrameWalked)
+	return w.a.Tell(protocol.FrameWalked, nil)
 }
 
 // serve does what the answers that have come ask for. It waits for one if told
@@ -189,20 +217,20 @@ func (w *walker) serve(ctx context.Context, wait bool) error {
 		if err := w.flush(); err != nil {
 			return err
 		}
-		if err := w.a.flush(); err != nil {
+		if err := w.a.Flush(); err != nil {
 			return err
 		}
 	}
 	for {
-		k, err := w.s.list.nextAnswered(wait)
+		k, err := w.Asks.next(wait)
 		if err != nil || k == nil {
 			return err
 		}
 		wait = false
 		w.pace.heard(k.answer)
 		k.served = true
-		if k.answer != protocol.AnswerSame {
-			k.fresh = k.answer == protocol.AnswerNew
+		if k.answer != listing.Same {
+			k.fresh = k.answer == listing.New
 			_, err = w.announce(ctx, k.folder, k)
 		} else if k.unfit {
 			err = w.tellUnfit(ctx, k.folder)
@@ -216,13 +244,13 @@ func (w *walker) serve(ctx context.Context, wait bool) error {
 // announce announces what is directly in a directory, and has the directories
 // in it looked at that k does not know of.
 func (w *walker) announce(ctx context.Context, f scan.Folder, k *ask) (int64, error) {
-	l := protocol.Listed{Path: f.Path(), First: w.s.list.next(), Whole: true}
+	l := listing.Listed{Path: f.Path(), First: w.a.Next(), Whole: true}
 	var dirs []pending
 	var stopped error
-	settled, err := w.source.In(ctx, f, func(e scan.Entry, err error) error {
+	settled, err := w.Source.In(ctx, f, func(e scan.Entry, err error) error {
 		name := path.Base(e.Item.Path)
 		if err != nil {
-			w.s.unannounced(e.Item.Path, err)
+			w.a.Skip(e.Item.Path, err)
 			if l.Whole = l.Whole && len(l.Kept) < protocol.MaxKept; l.Whole {
 				l.Kept = append(l.Kept, name)
 			}
@@ -234,7 +262,7 @@ func (w *walker) announce(ctx context.Context, f scan.Folder, k *ask) (int64, er
 			}
 		}
 		l.Count++
-		stopped = w.a.add(item{entry: e, source: w.source})
+		stopped = w.a.Add(w.Source, e)
 		return stopped
 	})
 	switch {
@@ -243,27 +271,26 @@ func (w *walker) announce(ctx context.Context, f scan.Folder, k *ask) (int64, er
 	case stopped != nil:
 		return 0, stopped
 	case err != nil:
-		w.s.unannounced(f.Path(), err)
+		w.a.Skip(f.Path(), err)
 	}
 	l.Whole = l.Whole && settled && err == nil
 	slices.Reverse(dirs)
 	w.todo = append(w.todo, dirs...)
-	if !w.s.out.Offer.Mirror.On || k.fresh {
+	if !w.Mirror || k.fresh {
 		return int64(l.Count), nil
 	}
-	if err := w.a.flush(); err != nil {
+	if err := w.a.Flush(); err != nil {
 		return 0, err
 	}
-	w.s.list.listed(&l)
-	return int64(l.Count), w.s.write(protocol.FrameListed, protocol.AppendListed(nil, &l))
+	return int64(l.Count), w.a.Tell(protocol.FrameListed, listing.AppendListed(nil, &l))
 }
 
 // tellUnfit tells of what does not travel in a directory of which nothing is
 // announced.
 func (w *walker) tellUnfit(ctx context.Context, f scan.Folder) error {
-	_, err := w.source.In(ctx, f, func(e scan.Entry, err error) error {
+	_, err := w.Source.In(ctx, f, func(e scan.Entry, err error) error {
 		if err != nil {
-			w.s.unannounced(e.Item.Path, err)
+			w.a.Skip(e.Item.Path, err)
 		}
 		return nil
 	})
@@ -271,7 +298,7 @@ func (w *walker) tellUnfit(ctx context.Context, f scan.Folder) error {
 		return transfer.Cause(ctx, ctx.Err())
 	}
 	if err != nil && mft.CodeOf(err) != mft.CodeNotFound {
-		w.s.unannounced(f.Path(), err)
+		w.a.Skip(f.Path(), err)
 	}
 	return nil
 }

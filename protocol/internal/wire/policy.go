@@ -1,0 +1,99 @@
+package wire
+
+import (
+	"math"
+
+	"mft.dev/mft"
+)
+
+// This file has the fields that say what is to be done with what is at a
+// destination.
+
+// overwrites are the policies by their number on the wire; 0 is none.
+var overwrites = [...]mft.Overwrite{"", mft.OverwriteReplace, mft.OverwriteNever, mft.OverwriteVersion}
+
+// AppendOverwrite appends what Overwrite reads.
+func AppendOverwrite(b []byte, o mft.Overwrite) []byte {
+	for i, v := range overwrites {
+		if v == o {
+			return append(b, uint8(i))
+		}
+	}
+	return append(b, 0)
+}
+
+// Overwrite reads an overwrite policy.
+func (r *Reader) Overwrite() mft.Overwrite {
+	v := r.U8("overwrite")
+	if v == 0 || int(v) >= len(overwrites) {
+		r.Fail("overwrite", "%d is no policy", v)
+		return ""
+	}
+	return overwrites[v]
+}
+
+// compares are the ways to compare by their number on the wire.
+var compares = [...]mft.Compare{mft.CompareNone, mft.CompareQuick, mft.CompareContent}
+
+// AppendCompare appends what Compare reads; none for what it does not know.
+func AppendCompare(b []byte, v mft.Compare) []byte {
+	for i, known := range compares {
+		if known == v {
+			return append(b, uint8(i))
+		}
+	}
+	return append(b, 0)
+}
+
+// Compare reads a way to compare.
+func (r *Reader) Compare() mft.Compare {
+	v := r.U8("compare")
+	if int(v) >= len(compares) {
+		r.Fail("compare", "%d is no way to", v)
+		return ""
+	}
+	return compares[v]
+}
+
+// MaxPercent is the largest share that a mirror may name.
+const MaxPercent = 100
+
+// AppendMirror appends what Mirror reads: a limit that is none as 0, others as
+// 1 more.
+func AppendMirror(b []byte, m *mft.Mirror) []byte {
+	b = AppendFlag(b, m.On)
+	if !m.On {
+		return b
+	}
+	b = AppendUint(b, uint64(max(m.MaxFiles, -1)+1))
+	return AppendUint(b, uint64(min(max(m.MaxPercent, -1), MaxPercent)+1))
+}
+
+// Mirror reads the order to remove, and its limits.
+func (r *Reader) Mirror() (m mft.Mirror) {
+	if m.On = r.Flag("mirror"); !m.On {
+		return m
+	}
+	m.MaxFiles = int64(r.Uint("most files", math.MaxInt64)) - 1
+	m.MaxPercent = int(r.Uint("most percent", MaxPercent+1)) - 1
+	return m
+}
+
+// AppendBasis appends what Basis reads.
+func AppendBasis(b []byte, s *mft.Basis) []byte {
+	for _, flag := range []bool{s.Present, s.Listings, s.Owners, s.SetID, s.Dirs} {
+		b = AppendFlag(b, flag)
+	}
+	return append(b, s.Salt[:]...)
+}
+
+// Basis reads what there is to compare with.
+func (r *Reader) Basis() (s mft.Basis) {
+	s.Present = r.Flag("present")
+	s.Listings = r.Flag("listings")
+	s.Owners = r.Flag("owners")
+	s.SetID = r.Flag("setid")
+	s.Dirs = r.Flag("directories")
+	r.Fixed("salt", s.Salt[:])
+	return s
+}
