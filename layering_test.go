@@ -63,8 +63,9 @@ var house = map[string]houseRule{
 	"journal/database":   {layerRecords, []string{".", "internal/durable", "golang.org/x/sys", "modernc.org/sqlite"}},
 	"trigger":            {layerRecords, []string{".", "github.com/bmatcuk/doublestar"}},
 
-	"transfer":      {layerMechanism, []string{".", "internal/confine", "journal", "protocol", "github.com/zeebo/blake3"}},
-	"transfer/scan": {layerMechanism, []string{".", "internal/confine", "github.com/bmatcuk/doublestar"}},
+	"transfer":       {layerMechanism, []string{".", "internal/confine", "journal", "protocol", "github.com/zeebo/blake3"}},
+	"transfer/delta": {layerMechanism, []string{".", "github.com/zeebo/blake3"}},
+	"transfer/scan":  {layerMechanism, []string{".", "internal/confine", "github.com/bmatcuk/doublestar"}},
 	"transfer/sender": {layerMechanism, []string{
 		".", "internal/confine", "internal/ring", "protocol", "transfer", "transfer/scan", "golang.org/x/sync",
 	}},
