@@ -9,34 +9,40 @@
 // bytes. It needs no memory for that.
 //
 // The sender has the new version. It lets the marks arrive in a [Signature]
-// and meanwhile ranges over [Matcher.Match], which yields pieces that rebuild the
-// new version in its order:
+// and meanwhile ranges over [Matcher.Match], which yields pieces that rebuild
+// the new version in its order:
 //
 //   - Copy: these bytes are in the old version, there.
 //   - Literal: these bytes have to travel.
-//   - Gap: part of these bytes may be in that range of the old version. The sender
-//     asks for the marks of the range in blocks of [FineSize] bytes, goes on
-//     matching, and when the answer has come hands it to [Matcher.Refine] (of
-//     another Matcher), which resolves the gap into copies and literals. A sender that would
+//   - Gap: part of these bytes may be in that range of the old version. The
+//     sender asks for the marks of the range in blocks of [FineSize] bytes and
+//     goes on matching. When they have come, [Matcher.Refine] of another
+//     Matcher resolves the gap into copies and literals. A sender that would
 //     rather not ask treats a gap as a literal.
+//
+// A [Joiner] then makes long copies of neighbouring ones. What comes from the
+// peer is checked by [NewSignature], [Signature.Add], [Matcher.Refine],
+// [CheckAsk] and [CheckCopy].
 //
 // The algorithm is that of rsync (A. Tridgell, Efficient Algorithms for
 // Sorting and Synchronization, 1999, chapter 3) with three changes. What
 // follows a match is expected to match as well, and what stands at the same
-// offset is, so that a file changed in place is never searched byte by byte,
-// and matched while its signature still arrives. There are two sizes of
-// blocks: large ones keep the signature small, and small ones are only asked for
-// where a large one differs. And the hash that compares blocks is keyed.
+// offset is, so that a file changed in place is not searched byte by byte, and
+// is matched while its signature still arrives. There are two sizes of blocks:
+// large ones keep the signature small, and small ones are only asked for where
+// a large one differs. And the hash that compares blocks is keyed.
 //
-// # Why ten bytes of hash are enough
+// # Why ten bytes of mark are enough
 //
-// The hash that compares blocks is universal: for any two blocks that differ, however they
-// were chosen, no more than about one key in 2^39 makes their hashes equal. The key is drawn
-// anew for each attempt and known to the two ends only, so nobody who writes into
-// the file can prepare a collision, nor is there one that would come
-// back. A collision does no harm but cost: the result must be verified as a whole by a
-// cryptographic digest, as every delivery is; when that fails, the file is sent whole. A peer that
-// lies about its own marks harms its own delivery only.
+// The hash that compares blocks is universal: of two blocks that differ,
+// however they were chosen, it makes one under no more than one key in about
+// 2^39. The key is drawn anew for each attempt and only the two ends know it,
+// so nobody who writes into the file can prepare a collision, and one that came
+// by chance does not come back. A collision also does no harm but cost: the
+// result must be verified as a whole by a cryptographic digest, as every
+// delivery is, and when that fails the file must be sent whole. A peer that
+// lies about its marks spoils its own delivery only, and the time that it can
+// make the other spend is bounded.
 package delta
 
 import (
@@ -74,7 +80,8 @@ func BlockSize(size int64) int {
 }
 
 // FineSize returns the number of bytes in a fine block where coarse ones have
-// block bytes, and 0 where coarse ones are so small that there are no fine ones.
+// block bytes, and 0 where coarse ones are so small that there are no fine
+// ones.
 func FineSize(block int) int {
 	switch {
 	case block < coarseMin:
@@ -96,13 +103,13 @@ type Range struct{ Offset, Length int64 }
 // End returns the offset behind the range.
 func (r Range) End() int64 { return r.Offset + r.Length }
 
-// maxGap returns the largest range of the old version that a gap names where coarse
-// blocks have block bytes.
+// maxGap returns the largest range of the old version that a gap names where
+// coarse blocks have block bytes.
 func maxGap(block int) int64 { return max(1<<20, 4*int64(block)) }
 
-// CheckAsk checks a range of the old version that the peer wants the fine marks of
-// against that version's size. The error has CodeProtocol. Its marks
-// take less than 256 KiB.
+// CheckAsk checks a range of the old version that the peer wants the fine marks
+// of against that version's size. The error has CodeProtocol. Its marks take
+// less than 256 KiB.
 func CheckAsk(r Range, size int64) error {
 	block := BlockSize(size)
 	switch {
@@ -148,14 +155,15 @@ func (k Kind) String() string {
 }
 
 // A Piece is a range of the new version, and what is known of it. New.Length is
-// not zero. The ranges of a Copy have the same length; Old is zero for a Literal.
+// not zero. The ranges of a Copy have the same length; Old is zero for a
+// Literal.
 type Piece struct {
 	Kind     Kind
 	New, Old Range
 }
 
-// A Joiner makes as few pieces of as many as possible: it joins copies that
-// are neighbours in both versions, and literals. The zero Joiner is ready.
+// A Joiner makes as few pieces of as many as possible: it joins copies that are
+// neighbours in both versions, and literals. The zero Joiner is ready.
 type Joiner struct{ last Piece }
 
 // Join takes the next piece, and returns one that is complete; its New.Length

@@ -12,39 +12,54 @@ type index struct {
 	slots  []uint32 // number of a block and 1 more, or 0
 }
 
+// filterLog makes a filter of 1 MiB, which stays in the processor's second
+// cache and lets one sum of 256 pass when there are 2^15 blocks.
+const filterLog = 17
+
 // A filter says of most sums that they are not in the index. The upper bits
-// of a mixed sum choose a word, the lowest that are in a mark a bit of it.
+// of a mixed sum choose a word, and the next ones a bit of it.
 type filter struct {
-	bits  []uint64
-	shift uint
+	bits [1 << filterLog]uint64
+	few  []uint64 // the sums that were added, up to the first that are many
 }
 
-// The size of a filter, in words: 4 for each block make one of 256 bits true,
-// and 2^18 stay in the processor's second cache.
-const (
-	filterEach = 4
-	filterMin  = 1 << 6
-	filterMax  = 1 << 18
-)
+func (f *filter) word(sum uint64) *uint64 {
+	return &f.bits[sum<<sumShift>>(64-filterLog)]
+}
 
-// build makes x the index of all whole blocks of which marks tell.
+func (f *filter) add(sum uint64) {
+	*f.word(sum) |= 1 << (sum >> (58 - filterLog - sumShift) & 63)
+	if !f.many() {
+		f.few = append(f.few, sum)
+	}
+}
+
+func (f *filter) many() bool { return len(f.few) > len(f.bits)/64 }
+
+// clear takes all sums away. When there are few it only touches these: an
+// index of fine blocks has some dozens.
+func (f *filter) clear() {
+	if f.many() {
+		clear(f.bits[:])
+	}
+	for _, sum := range f.few {
+		*f.word(sum) = 0
+	}
+	f.few = f.few[:0]
+}
+
+// build makes x the index of the first blocks of which marks tell.
 func (x *index) build(marks []byte, blocks int) {
-	words := min(max(1<<bits.Len(uint(blocks*filterEach)), filterMin), filterMax)
-	x.filter.bits = zeroed(x.filter.bits, words)
-	x.filter.shift = 64 - uint(bits.Len(uint(words-1)))
-	x.slots = zeroed(x.slots, 2<<bits.Len(uint(blocks)))
+	x.filter.clear()
+	n := 2 << bits.Len(uint(blocks))
+	if cap(x.slots) < n {
+		x.slots = make([]uint32, n)
+	}
+	x.slots = x.slots[:n]
+	clear(x.slots)
 	for i := range blocks {
 		x.insert(marks, i)
 	}
-}
-
-func zeroed[T any](s []T, n int) []T {
-	if cap(s) < n {
-		return make([]T, n)
-	}
-	s = s[:n]
-	clear(s)
-	return s
 }
 
 // insert adds block i, unless one with the same mark is there.
@@ -54,7 +69,7 @@ func (x *index) insert(marks []byte, i int) {
 		slot := &x.slots[x.place(m.sum, at)]
 		if *slot == 0 {
 			*slot = uint32(i) + 1
-			x.filter.bits[m.sum>>(x.filter.shift-sumShift)] |= 1 << (m.sum & 63)
+			x.filter.add(m.sum)
 			return
 		}
 		if readMark(marks[int(*slot-1)*MarkSize:]) == m {
@@ -65,7 +80,7 @@ func (x *index) insert(marks []byte, i int) {
 
 // place returns the slot to look into at the given try.
 func (x *index) place(sum uint64, try int) int {
-	return int((sum>>8 + uint64(try)) & uint64(len(x.slots)-1))
+	return int((sum + uint64(try)) & uint64(len(x.slots)-1))
 }
 
 // find returns the number of a block that has the content and the sum of

@@ -27,14 +27,17 @@ const hashBits = 40
 // A Key hashes blocks. It does not change and may be used by several
 // goroutines.
 //
-// The hash is built as in UMAC (RFC 4418): NH (J. Black, S. Halevi, H.
+// The hash is built as in UMAC (RFC 4418). NH (J. Black, S. Halevi, H.
 // Krawczyk, T. Krovetz, P. Rogaway, UMAC: Fast and Secure Message
 // Authentication, CRYPTO '99) with words of 64 bits condenses each stripe to
-// 128 bits; a polynomial over the integers modulo 2^61-1 condenses these; and
-// a + b·x modulo the same prime spreads the result, of which 40 bits are kept.
-// Two blocks of the same length that differ collide under one key in 2^64 in
-// the first step for each of the stripes where they differ, in 2^46 in the second (2^13
-// coefficients at most), and in about 2^40 in the third.
+// two words; a polynomial over the integers modulo 2^61-1, of which they are
+// coefficients, condenses these to one; and x·mul + add modulo the same prime
+// spreads that one, of which 40 bits are kept.
+//
+// Two blocks of the same length that differ become equal in the first step
+// under one key in 2^56 (it is 2^64 for NH, of whose two words up to 17
+// differences each are none modulo the prime), in the second under one in 2^48
+// (there are 2^13 coefficients at most), and in the third under one in 2^40.
 type Key struct {
 	words    [stripe / 8]uint64
 	point    uint64 // where the polynomial is taken

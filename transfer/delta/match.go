@@ -37,10 +37,10 @@ func NewMatcher(key *Key) *Matcher { return &Matcher{key: key} }
 // errStop says that the loop over the pieces was left.
 var errStop = errors.New("the caller wants no more pieces")
 
-// Match yields the pieces of the first size bytes of r, in order. It waits
-// for marks that have not arrived yet; an interruption of that, and what
-// reading meets, are yielded as an error, and then nothing else. A file that is shorter than size
-// is io.ErrUnexpectedEOF.
+// Match yields the pieces of the first size bytes of r, in order. It waits for
+// marks that have not arrived yet; an interruption of that, and what reading
+// meets, are yielded as an error, and then nothing else. A file that is shorter
+// than size is io.ErrUnexpectedEOF.
 //
 // While content stands where it stood, pieces come as the marks do. Before it
 // searches for content that moved, Match waits for all marks.
@@ -161,8 +161,8 @@ func (m *Matcher) mark(ctx context.Context, i int) (mark, error) {
 
 // resume returns where the versions are equal again, when at pos and old they
 // no longer are. Nowhere is the end of the new version, with length 0. Blocks
-// that follow in both versions are looked at first. When that was of no use, less is looked at the
-// next time.
+// that follow in both versions are looked at first. When that was of no use,
+// less is looked at the next time.
 func (m *Matcher) resume(ctx context.Context, pos, old int64) (place, error) {
 	for k := int64(1); k <= int64(m.patience); k++ {
 		x := place{new: pos + k<<m.log, old: old + k<<m.log}

@@ -2,19 +2,19 @@ package delta
 
 import "context"
 
-// How much is searched. All offsets of the first bytes that are found nowhere are
-// looked at; after those, all offsets of two blocks out of eight: what
-// is as long as that is still found, and then followed backwards.
+// How much is searched, in blocks. While little is found nowhere, all offsets
+// are looked at. After that it is all offsets of 2 blocks out of 8: whatever is
+// as long as these is still found, and then followed backwards. A version that
+// has nothing in common with the old one so costs a quarter.
 const (
-	eager       = 32 << 20 // bytes
-	eagerBlocks = 8        // and blocks
-	glance      = 2        // blocks
-	leap        = 6        // blocks
+	eager  = 512
+	glance = 2
+	leap   = 6
 )
 
 // Sums that are equal without the blocks being so cost the time for a hash
-// each. What may be spent on these is bounded by a number of blocks, and by
-// a multiple of what is searched.
+// each. What may be spent on these is bounded by a number of blocks, and by a
+// multiple of what is searched.
 const (
 	spentBlocks = 64
 	spentRate   = 4
@@ -43,7 +43,7 @@ func (m *Matcher) search(ctx context.Context, pos int64) (place, error) {
 		m.indexed = true
 	}
 	h := hunt{from: pos}
-	stretch := int64(eager + eagerBlocks<<m.log)
+	stretch := int64(eager) << m.log
 	for pos <= last && !m.weary {
 		to := min(pos+stretch, last)
 		x, err := m.scan(ctx, &h, pos, to)
@@ -76,7 +76,7 @@ func (m *Matcher) scan(ctx context.Context, h *hunt, pos, last int64) (place, er
 			return place{}, err
 		}
 		for outs, ins := p[:len(p)-block], p[block:]; len(outs) > 0 && !m.weary; {
-			n, hit := s.roll(outs, ins, m.log, &m.index.filter)
+			n, hit := s.roll(outs, ins, uint64(block), &m.index.filter)
 			pos += int64(n)
 			h.scanned += int64(n)
 			p, outs, ins = p[n:], outs[n:], ins[n:]
@@ -117,7 +117,7 @@ func (m *Matcher) look(h *hunt, pos int64, p []byte, s sum) place {
 // were left out.
 func (m *Matcher) backwards(ctx context.Context, x place, from int64) (place, error) {
 	block := int64(m.sig.block)
-	if x.new-from <= eager {
+	if x.new-from <= eager<<m.log {
 		return x, nil
 	}
 	for x.new-block >= from && x.old-block >= m.sig.old.Offset {

@@ -19,8 +19,8 @@ type Signature struct {
 }
 
 // NewSignature returns the signature of an old version of size bytes, of which
-// nothing has arrived yet. The error has CodeProtocol: size is what the peer said, and beyond MaxSize.
-// At most 20 MiB are kept, and no more than arrives.
+// nothing has arrived yet. The error has CodeProtocol: size is what the peer
+// said, and beyond MaxSize. At most 20 MiB are kept, and no more than arrives.
 func NewSignature(size int64) (*Signature, error) {
 	if size < 0 || size > MaxSize {
 		return nil, refuse("size", fmt.Errorf("%d bytes are not between 0 and %d", size, int64(MaxSize)))

@@ -2,8 +2,8 @@ package delta
 
 import "encoding/binary"
 
-// A sum is the checksum that can be rolled: with the bytes x of a block of n, a is
-// the sum of x[i], and b that of (n-i)·x[i]. It is rsync's without the
+// A sum is the checksum that can be rolled: with the bytes x of a block of n, a
+// is the sum of x[i], and b that of (n-i)·x[i]. It is rsync's without the
 // modulus, for neither overflows: a block is at most 2^23 bytes.
 type sum struct{ a, b uint64 }
 
@@ -55,22 +55,24 @@ func (s *sum) write(p []byte) {
 }
 
 // roll moves the block on by one byte at a time, and stops behind the first
-// step after which the sum is in f. It returns the number of steps. outs are the bytes that leave, and
-// ins as many that enter; a block has 1<<log bytes.
-func (s *sum) roll(outs, ins []byte, log uint, f *filter) (steps int, hit bool) {
-	a, b := s.a, s.b
-	bitmap, shift := f.bits, f.shift&63
-	log &= 63
+// step after which the sum may be in f. It returns the number of steps. outs
+// are the bytes that leave, and ins as many that enter; a block has n bytes.
+// What is kept instead of b is what is mixed, b + a<<33, so that everything
+// fits the registers.
+func (s *sum) roll(outs, ins []byte, n uint64, f *filter) (steps int, hit bool) {
+	a, x := s.a, s.b+s.a<<33
+	leaves := n + 1<<33
 	ins = ins[:len(outs)]
 	for i, out := range outs {
-		a += uint64(ins[i]) - uint64(out)
-		b += a - uint64(out)<<log
-		h := (b + a<<33) * mixer
-		if bitmap[h>>shift]>>(h>>sumShift&63)&1 != 0 {
-			s.a, s.b = a, b
+		in := uint64(ins[i])
+		a += in - uint64(out)
+		x += a + in<<33 - uint64(out)*leaves
+		h := x * mixer
+		if f.bits[h>>(64-filterLog)]>>(h>>(58-filterLog)&63)&1 != 0 {
+			s.a, s.b = a, x-a<<33
 			return i + 1, true
 		}
 	}
-	s.a, s.b = a, b
+	s.a, s.b = a, x-a<<33
 	return len(outs), false
 }

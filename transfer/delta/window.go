@@ -17,7 +17,8 @@ type window struct {
 	buf   []byte
 }
 
-// open makes w a window of what comes before end in r, that holds two blocks at least.
+// open makes w a window of what comes before end in r, that holds two blocks at
+// least.
 func (w *window) open(r io.ReaderAt, end int64, block int) {
 	if n := block + max(block, readSize); cap(w.buf) < n {
 		w.buf = make([]byte, 0, n)
