@@ -72,6 +72,7 @@ var house = map[string]houseRule{
 	"transfer/scan": {layerMechanism, []string{
 		".", "internal/confine", "github.com/bmatcuk/doublestar", "github.com/zeebo/blake3",
 	}},
+	"transfer/delta": {layerMechanism, []string{".", "github.com/zeebo/blake3"}},
 	"transfer/sender": {layerMechanism, []string{
 		".", "internal/confine", "internal/ring", "protocol", "protocol/listing", "transfer", "transfer/scan", "transfer/sender/walk",
 		"golang.org/x/sync",

@@ -37,6 +37,10 @@ func TestWhatDoesNotTravel(t *testing.T) {
 	if got := collect(t, open(t, filepath.Join(top, "d"))); !slices.Equal(got, want) {
 		t.Errorf("Items = %q, want %q", got, want)
 	}
+	listing, slow := list(t, all(), filepath.Join(top, "d")), slowly(t, all(), filepath.Join(top, "d"))
+	if listing.Items != 1 || listing.Unfit != int64(len(want)-2) || listing.Digest != slow.Digest {
+		t.Errorf("the listing is %+v, want one file and the digest %x", listing, slow.Digest)
+	}
 	root, err := confine.Open(top)
 	if err != nil {
 		t.Fatal(err)
@@ -241,6 +245,9 @@ func TestNothingFollowsASwap(t *testing.T) {
 					t.Errorf("%s: %q has the content %q", path, e.Item.Path, content)
 				}
 				f.Close()
+				if content, id, err := s.ReadItem(e, make([]byte, 100)); err == nil && (string(content) != "content" || id != e.Identity) {
+					t.Errorf("%s: of %q was read %q", path, e.Item.Path, content)
+				}
 			}
 			s.Close()
 		}

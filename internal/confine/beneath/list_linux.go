@@ -11,11 +11,18 @@ import (
 	"mft.dev/mft/internal/confine/filesys"
 )
 
+// A listing is one directory being listed. Those not in use wait in the tree.
+type listing struct {
+	entries.Listing
+	all  []byte // the names of a portion
+	ends []int  // where in all each of them ends
+}
+
 // list opens a directory for listing.
-func (t *Tree) list(n Node) (*entries.Listing, error) {
-	l, ok := t.listings.Get().(*entries.Listing)
+func (t *Tree) list(n Node) (*listing, error) {
+	l, ok := t.listings.Get().(*listing)
 	if !ok {
-		l = new(entries.Listing)
+		l = new(listing)
 	}
 	err := t.Use(n, func(h Handle) error { return l.Open(h.fd) })
 	if err != nil {
@@ -26,7 +33,7 @@ func (t *Tree) list(n Node) (*entries.Listing, error) {
 }
 
 // endList ends a listing.
-func (t *Tree) endList(l *entries.Listing) {
+func (t *Tree) endList(l *listing) {
 	l.Close()
 	t.listings.Put(l)
 }
@@ -58,39 +65,40 @@ func (t *Tree) List(n Node, f func(name []byte, id filesys.Identity, target []by
 // A Names goes through the names in a directory in portions.
 type Names struct {
 	tree *Tree
-	list *entries.Listing // nil after the end
-	all  []byte           // the names of a portion
-	ends []int            // where in all each of them ends
+	list *listing // nil after the end
 }
 
 // Names opens the directory n for Portion.
-func (t *Tree) Names(n Node) (*Names, error) {
+func (t *Tree) Names(n Node) (Names, error) {
 	l, err := t.list(n)
-	if err != nil {
-		return nil, err
-	}
-	return &Names{tree: t, list: l}, nil
+	return Names{t, l}, err
 }
 
 // Portion returns the next names, at most Portion, and no names after the
-// last. It closes the directory as soon as no more will come, since descriptors are
-// few.
+// last. It closes the directory as soon as no more will come, since
+// descriptors are few. The names share one string.
 func (n *Names) Portion() ([]string, error) {
-	n.all, n.ends = n.all[:0], n.ends[:0]
+	l := n.list
+	if l == nil {
+		return nil, nil
+	}
+	l.all, l.ends = l.all[:0], l.ends[:0]
+	var name []byte
 	var err error
-	for n.list != nil && len(n.ends) < Portion {
-		var name []byte
-		if name, err = n.list.Next(); err != nil || name == nil {
-			n.Close()
+	for len(l.ends) < Portion {
+		if name, err = l.Next(); err != nil || name == nil {
 			break
 		}
-		n.all = append(n.all, name...)
-		n.ends = append(n.ends, len(n.all))
+		l.all = append(l.all, name...)
+		l.ends = append(l.ends, len(l.all))
 	}
-	all, from := string(n.all), 0
-	names := make([]string, len(n.ends))
-	for i, end := range n.ends {
+	all, from := string(l.all), 0
+	names := make([]string, len(l.ends))
+	for i, end := range l.ends {
 		names[i], from = all[from:end], end
+	}
+	if name == nil {
+		n.Close()
 	}
 	return names, err
 }

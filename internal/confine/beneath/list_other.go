@@ -60,16 +60,12 @@ type Names struct {
 }
 
 // Names opens the directory n for Portion.
-func (t *Tree) Names(n Node) (*Names, error) {
-	names := new(Names)
-	err := t.Use(n, func(h Handle) (err error) {
+func (t *Tree) Names(n Node) (names Names, err error) {
+	err = t.Use(n, func(h Handle) (err error) {
 		names.list, err = h.list()
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	return names, nil
+	return names, err
 }
 
 // Portion returns the next names, at most Portion, and no names after the

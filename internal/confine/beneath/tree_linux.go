@@ -25,7 +25,7 @@ const maxOpen = 64
 type Tree struct {
 	// plain is set where openat2 does not work. It is not changed after open.
 	plain bool
-	// listings are the *entries.Listing not in use.
+	// listings are the *listing not in use.
 	listings sync.Pool
 
 	mu     sync.Mutex // guards what follows, and the fields of every pinned
