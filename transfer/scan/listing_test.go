@@ -24,7 +24,7 @@ import (
 )
 
 // all says that all counts.
-func all() *scan.Lister { return &scan.Lister{Modes: 0o7777, Owners: true} }
+func all() *scan.Lister { return &scan.Lister{Modes: 0o7777, Owners: true, Dirs: true} }
 
 // list lists a directory as the top of a tree.
 func list(t testing.TB, l *scan.Lister, path string) scan.Listing {
@@ -110,15 +110,21 @@ func slowly(t testing.TB, l *scan.Lister, path string) scan.Listing {
 				out.Unfit++
 				continue
 			}
-			kind, mode, rest = 3, 0, append(binary.AppendUvarint(nil, uint64(len(target))), target...)
+			kind, rest = 3, append(binary.AppendUvarint(nil, uint64(len(target))), target...)
 		default:
 			out.Unfit++
 			continue
 		}
 		out.Items++
-		entry := slices.Concat(l.Salt[:], binary.AppendUvarint(nil, kind), binary.AppendUvarint(nil, mode),
-			binary.AppendVarint(nil, id.MTime), rest)
-		if l.Owners {
+		if kind == 2 {
+			mode &^= 0o2000
+		}
+		entry := slices.Concat(l.Salt[:], binary.AppendUvarint(nil, kind))
+		if kind == 1 || kind == 2 && l.Dirs {
+			entry = binary.AppendVarint(binary.AppendUvarint(entry, mode), id.MTime)
+		}
+		entry = append(entry, rest...)
+		if l.Owners && (kind != 2 || l.Dirs) {
 			entry = appendOwner(entry, e.Name(), path, id.UID, func(it mft.Item) string { return it.Owner }, t)
 			entry = appendOwner(entry, e.Name(), path, id.GID, func(it mft.Item) string { return it.Group }, t)
 		}
@@ -176,6 +182,7 @@ func TestListingProperty(t *testing.T) {
 		}
 		fast.Modes = rapid.SampledFrom([]uint32{0, 0o777, 0o7777}).Draw(r, "modes")
 		fast.Owners = rapid.Bool().Draw(r, "owners")
+		fast.Dirs = rapid.Bool().Draw(r, "dirs")
 		copy(fast.Salt[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(r, "salt"))
 		got, want := list(t, fast, dir), slowly(t, fast, dir)
 		if got.Count != want.Count || got.Digest != want.Digest || got.Unfit != want.Unfit || !slices.Equal(got.Dirs, want.Dirs) {
@@ -248,6 +255,9 @@ func TestListingTellsChanges(t *testing.T) {
 		{"time of a directory", full, on("dir", at(6)), false},
 		{"mode", full, on("file", chmod(0o600)), false},
 		{"mode of a directory", full, on("dir", chmod(0o700)), false},
+		{"time of a directory that does not count", modes, on("dir", at(6)), true},
+		{"mode of a directory that does not count", modes, on("dir", chmod(0o700)), true},
+		{"setgid of a directory", full, on("dir", chmod(0o755|fs.ModeSetgid)), true},
 		{"mode that does not count", little, on("file", chmod(0o600)), true},
 		{"setuid", full, on("file", chmod(0o644|fs.ModeSetuid)), false},
 		{"setuid that does not count", permissions, on("file", chmod(0o644|fs.ModeSetuid)), true},
