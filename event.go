@@ -17,6 +17,7 @@ const (
 	EventMoving    EventKind = "moving" // the first content moved in this attempt
 	EventVerified  EventKind = "verified"
 	EventDelivered EventKind = "delivered"
+	EventRemoved   EventKind = "removed" // a mirror removed what is not in the source
 	EventDone      EventKind = "done"
 	EventWaiting   EventKind = "waiting"
 	EventItem      EventKind = "item" // one item was skipped or failed

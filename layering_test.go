@@ -80,14 +80,19 @@ var house = map[string]houseRule{
 	"transfer/sender/walk": {layerMechanism, []string{
 		".", "internal/ring", "protocol", "protocol/listing", "transfer", "transfer/scan",
 	}},
+	"transfer/mirror": {layerMechanism, []string{
+		".", "internal/confine", "journal", "protocol/listing", "transfer", "transfer/scan",
+	}},
 	"transfer/resident": {layerMechanism, []string{
 		".", "internal/confine", "protocol", "protocol/listing", "transfer", "transfer/scan",
 	}},
 	"transfer/receiver": {layerMechanism, []string{
-		".", "internal/confine", "internal/ring", "journal", "protocol", "protocol/listing", "transfer", "transfer/receiver/known",
-		"transfer/resident", "transfer/staging", "golang.org/x/sync",
+		".", "internal/confine", "internal/ring", "journal", "protocol", "protocol/listing", "transfer", "transfer/mirror",
+		"transfer/receiver/known", "transfer/receiver/outcome", "transfer/receiver/wire", "transfer/resident", "transfer/staging", "golang.org/x/sync",
 	}},
-	"transfer/receiver/known": {layerMechanism, []string{".", "journal", "protocol"}},
+	"transfer/receiver/outcome": {layerMechanism, []string{".", "journal"}},
+	"transfer/receiver/wire":    {layerMechanism, []string{".", "protocol", "transfer"}},
+	"transfer/receiver/known":   {layerMechanism, []string{".", "journal", "protocol"}},
 	"transfer/staging": {layerMechanism, []string{
 		".", "internal/confine", "journal", "protocol", "transfer", "transfer/staging/aside", "transfer/staging/owner",
 		"transfer/staging/publish",
@@ -168,6 +173,10 @@ var sideways = map[string]string{
 	"transfer/sender -> transfer/scan":                     "what is sent is what the scan finds",
 	"transfer/receiver -> transfer":                        "both ends hold to what package transfer agrees on",
 	"transfer/receiver -> transfer/resident":               "what is there already is known there",
+	"transfer/receiver -> transfer/mirror":                 "what is to be removed is known and removed there",
+	"transfer/receiver/wire -> transfer":                   "both ends hold to what package transfer agrees on",
+	"transfer/mirror -> transfer":                          "what breaks the protocol is called by one name",
+	"transfer/mirror -> transfer/scan":                     "the names of staging have one home",
 	"transfer/resident -> transfer":                        "what breaks the protocol is called by one name",
 	"transfer/resident -> transfer/scan":                   "directories are the same if both ends list them alike",
 	"transfer/sender/walk -> transfer":                     "what breaks the protocol is called by one name",

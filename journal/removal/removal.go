@@ -6,6 +6,7 @@ package removal
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 )
 
 // A Removal is something at the destination of a mirror that is to go: a
@@ -16,11 +17,14 @@ type Removal struct {
 	Dir         bool
 	Inode       uint64
 	Size, MTime int64 // of a file; 0 for a directory
+	// Entries is how many there are of it: 1, and for a directory all that is
+	// in it besides.
+	Entries int64
 }
 
 // Encode returns how a plan stands in the journal, for each removal: uvarint
 // length and bytes of the path, u8 1 for a directory, uvarint inode, uvarint
-// size, varint time.
+// size, varint time, uvarint entries.
 func Encode(plan []Removal) []byte {
 	b := []byte{}
 	for i := range plan {
@@ -35,6 +39,7 @@ func Encode(plan []Removal) []byte {
 		b = binary.AppendUvarint(b, r.Inode)
 		b = binary.AppendUvarint(b, uint64(r.Size))
 		b = binary.AppendVarint(b, r.MTime)
+		b = binary.AppendUvarint(b, uint64(r.Entries))
 	}
 	return b
 }
@@ -52,14 +57,21 @@ func Decode(b []byte) ([]Removal, error) {
 		}
 		r.Path, b = string(b[k:k+int(n)]), b[k+int(n):]
 		r.Dir, b = b[0] == 1, b[1:]
-		inode, i := binary.Uvarint(b)
-		size, s := binary.Uvarint(b[max(i, 0):])
-		mtime, t := binary.Varint(b[max(i, 0)+max(s, 0):])
-		if i <= 0 || s <= 0 || t <= 0 {
-			return nil, errDamaged
+		numbers := [3]uint64{}
+		for i, field := range []*uint64{&r.Inode, &numbers[0], nil, &numbers[2]} {
+			var k int
+			if field == nil {
+				r.MTime, k = binary.Varint(b)
+			} else {
+				*field, k = binary.Uvarint(b)
+			}
+			if k <= 0 {
+				return nil, fmt.Errorf("%w: field %d of entry %d", errDamaged, i, len(plan))
+			}
+			b = b[k:]
 		}
-		r.Inode, r.Size, r.MTime = inode, int64(size), mtime
-		plan, b = append(plan, r), b[i+s+t:]
+		r.Size, r.Entries = int64(numbers[0]), int64(numbers[2])
+		plan = append(plan, r)
 	}
 	return plan, nil
 }

@@ -11,7 +11,7 @@ func drawRemovals(t *rapid.T) []Removal {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Removal {
 		return Removal{
 			Path: rapid.String().Draw(t, "path"), Dir: rapid.Bool().Draw(t, "dir"), Inode: rapid.Uint64().Draw(t, "inode"),
-			Size: rapid.Int64Min(0).Draw(t, "size"), MTime: rapid.Int64().Draw(t, "time"),
+			Size: rapid.Int64Min(0).Draw(t, "size"), MTime: rapid.Int64().Draw(t, "time"), Entries: rapid.Int64Min(0).Draw(t, "entries"),
 		}
 	}), 0, 20).Draw(t, "plan")
 }

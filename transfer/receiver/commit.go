@@ -8,6 +8,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/transfer/receiver/outcome"
 	"mft.dev/mft/transfer/staging"
 )
 
@@ -102,10 +103,21 @@ func (r *receiver) commitLast(ctx context.Context, seal mft.Seal) (receipt mft.R
 			fmt.Errorf("what came has manifest %v, the seal says %v", sum, seal.Manifest))
 	}
 	r.in.Note(mft.EventVerified, mft.CodeOK, "")
+	if err := r.place.Flush(); err != nil {
+		b.Close()
+		return receipt, err
+	}
 	good, bad, err := r.area.Commit(ctx, &b, func(good []staging.Item, bad []staging.Refusal) func(*journal.Tx) error {
 		r.countRefused(bad)
+		rest := r.removeRest(ctx, &seal)
 		receipt = r.receipt(&seal, good)
-		return func(tx *journal.Tx) error { return r.journalReceipt(tx, receipt) }
+		rest.Apply(&receipt)
+		return func(tx *journal.Tx) error {
+			if err := rest.Journal(tx, receipt.Transfer); err != nil {
+				return err
+			}
+			return outcome.Journal(tx, &receipt)
+		}
 	})
 	if err != nil {
 		return mft.Receipt{}, err
@@ -151,29 +163,6 @@ func (r *receiver) kept(index uint64) bool {
 	return slot != nil && slot.held
 }
 
-func (r *receiver) journalReceipt(tx *journal.Tx, receipt mft.Receipt) error {
-	id := r.in.Offer.Transfer
-	// The message that carries it is signed when it is sent, which may be
-	// several times: the proof is for the sender to keep.
-	if err := tx.StoreReceipt(id, receipt, nil); err != nil {
-		return err
-	}
-	totals := receipt.Received
-	totals.Items += receipt.Unchanged.Items
-	totals.Bytes += receipt.Unchanged.Bytes
-	if err := tx.SetProgress(id, totals, receipt.Received); err != nil {
-		return err
-	}
-	if err := tx.SetUnchanged(id, receipt.Unchanged, receipt.Removed); err != nil {
-		return err
-	}
-	reason := mft.Reason{}
-	if !receipt.Code.OK() {
-		reason = mft.Reason{Code: receipt.Code, Detail: receipt.Detail}
-	}
-	return tx.SetState(id, mft.StateDelivered, reason, time.Now())
-}
-
 // tellCommitted lets the sender and this end's window know.
 func (r *receiver) tellCommitted(good []staging.Item, bad []staging.Refusal) error {
 	var frame []byte
@@ -211,5 +200,5 @@ func (r *receiver) tellCommitted(good []staging.Item, bad []staging.Refusal) err
 	if run.Count == 0 {
 		return nil
 	}
-	return r.write(protocol.FrameCommitted, protocol.AppendRange(frame, &run))
+	return r.line.Write(protocol.FrameCommitted, protocol.AppendRange(frame, &run))
 }

@@ -14,29 +14,24 @@ import (
 
 // compare answers listings of the sender with what is at the destination.
 func (r *receiver) compare(ctx context.Context, payload []byte) error {
-	listings, err := listing.Parse(payload)
-	if err != nil {
-		return err
-	}
-	answer := r.answer[:0]
-	for i := range listings {
-		l := &listings[i]
-		a, _, err := r.place.Answer(ctx, l)
-		if err != nil {
-			return err
-		}
-		if a == listing.Same {
-			r.in.Meter.Found(l.Entries, l.Bytes)
-			r.countSame(l.Entries, l.Bytes)
-		}
+	answers, n, err := r.place.AnswerAll(ctx, payload, r.listings, func(l *listing.Listing, a listing.Answer, here int64) {
 		r.mu.Lock()
 		r.manifest.Compared(listing.Append(nil, l), uint8(a))
 		r.mu.Unlock()
-		answer = listing.AppendAnswers(answer, &listing.Answers{First: r.listings, Count: 1, Answer: a})
-		r.listings++
+		if a != listing.Same {
+			return
+		}
+		if r.mirror != nil {
+			r.mirror.There(here)
+		}
+		r.in.Meter.Found(l.Entries, l.Bytes)
+		r.countSame(l.Entries, l.Bytes)
+	})
+	if err != nil {
+		return err
 	}
-	r.answer = answer
-	return r.write(protocol.FrameAnswers, answer)
+	r.listings += n
+	return r.line.Write(protocol.FrameAnswers, answers)
 }
 
 func (r *receiver) countSame(items, size int64) {
@@ -63,6 +58,7 @@ func (r *receiver) recognise(ctx context.Context, slot *item) (w protocol.Want, 
 		return protocol.Want{Verdict: protocol.Resume, Offset: slot.item.Size, Digest: found.Digest}, true, nil
 	case resident.SetDir:
 		r.area.Had(slot.final, &slot.item)
+		r.mirror.Set(slot.final)
 	}
 	return w, false, nil
 }

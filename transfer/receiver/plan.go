@@ -25,6 +25,9 @@ func (r *receiver) plan(ctx context.Context, first uint64, items []mft.Item) err
 	var ready []staging.Item
 	for i := range items {
 		index := first + uint64(i)
+		if r.mirror != nil {
+			r.mirror.Announced(index, items[i].Path)
+		}
 		w, made, err := r.verdict(ctx, index, &items[i])
 		if err != nil {
 			return err
@@ -52,7 +55,7 @@ func (r *receiver) plan(ctx context.Context, first uint64, items []mft.Item) err
 		answer = protocol.AppendWant(answer, &run)
 	}
 	r.answer = answer
-	if err := r.write(protocol.FrameWant, answer); err != nil {
+	if err := r.line.Write(protocol.FrameWant, answer); err != nil {
 		return err
 	}
 	// Not before: they might be committed at once, and the sender must have
@@ -104,6 +107,7 @@ func (r *receiver) consider(ctx context.Context, index uint64, slot *item, key p
 	if w, done, err := r.recognise(ctx, slot); done || err != nil {
 		return w, nil, err
 	}
+	r.touch(slot.final)
 	wanted := protocol.Want{Verdict: protocol.Send}
 	switch it := &slot.item; it.Type {
 	case mft.ItemDir:
@@ -249,7 +253,7 @@ func (r *receiver) tellFailed(index uint64, cause error) error {
 	r.advance()
 	r.mu.Unlock()
 	fail := protocol.ItemFail{Index: index, Code: reason.Code, Detail: reason.Detail}
-	return r.write(protocol.FrameItemFail, protocol.AppendItemFail(nil, &fail))
+	return r.line.Write(protocol.FrameItemFail, protocol.AppendItemFail(nil, &fail))
 }
 
 func (r *receiver) itemFailed(path string, reason mft.Reason) {

@@ -24,7 +24,9 @@ import (
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/mirror"
 	"mft.dev/mft/transfer/receiver/known"
+	"mft.dev/mft/transfer/receiver/wire"
 	"mft.dev/mft/transfer/resident"
 	"mft.dev/mft/transfer/staging"
 )
@@ -146,16 +148,15 @@ type receiver struct {
 	area  *staging.Area
 	known *known.Set
 
-	conn    net.Conn
-	reads   *transfer.Reader // of conn
-	writing sync.Mutex
-	frames  *protocol.FrameWriter
-	answer  []byte
+	line   *wire.Line
+	answer []byte
 
 	big *bigLanding // the file that DATA belongs to
 
 	place    *resident.Place
-	listings uint64 // how many were answered
+	mirror   *mirror.Mirror // nil without one
+	removed  int64          // by earlier attempts
+	listings uint64         // how many were answered
 
 	mu        sync.Mutex
 	items     *ring.Ring[item]
@@ -201,6 +202,10 @@ func newReceiver(ctx context.Context, in Incoming) (*receiver, error) {
 		seal: make(chan mft.Seal, 1), kick: make(chan struct{}, 1),
 	}
 	r.roomy.L = &r.mu
+	if err := r.openMirror(ctx); err != nil {
+		r.close()
+		return nil, err
+	}
 	return r, nil
 }
 
@@ -211,12 +216,16 @@ func (r *receiver) close() {
 
 // converse takes part in the data connection until everything is committed.
 func (r *receiver) converse(ctx context.Context, conv transfer.Conversation, conn net.Conn) (mft.Receipt, error) {
-	r.conn, r.reads, r.frames = conn, transfer.NewReader(conn), protocol.NewFrameWriter(conn)
+	r.line = wire.New(conn)
 	g, gctx := errgroup.WithContext(ctx)
 	woken := make(chan struct{})
 	wake := context.AfterFunc(gctx, func() {
 		defer close(woken)
-		r.stop()
+		r.line.Stop()
+		r.mu.Lock()
+		r.stopped = true
+		r.roomy.Broadcast()
+		r.mu.Unlock()
 	})
 
 	landed, left := make(chan struct{}), make(chan struct{})
@@ -224,7 +233,7 @@ func (r *receiver) converse(ctx context.Context, conv transfer.Conversation, con
 	alive, quiet := context.WithCancel(gctx)
 	defer quiet()
 	g.Go(func() error {
-		return transfer.KeepAlive(alive, func() error { return r.write(protocol.FrameAlive, nil) })
+		return transfer.KeepAlive(alive, func() error { return r.line.Write(protocol.FrameAlive, nil) })
 	})
 	g.Go(func() error { return r.awaitSeal(gctx, conv) })
 	g.Go(func() error {
@@ -252,7 +261,7 @@ func (r *receiver) converse(ctx context.Context, conv transfer.Conversation, con
 	}
 	r.batch.Close()
 	if err != nil {
-		r.tell(err)
+		r.line.Tell(err)
 	}
 	return receipt, err
 }
@@ -273,7 +282,7 @@ func (r *receiver) awaitSeal(ctx context.Context, conv transfer.Conversation) er
 
 // land reads the data connection until the sender has sent everything.
 func (r *receiver) land(ctx context.Context) error {
-	frames := protocol.NewFrameReader(r.reads)
+	frames := r.line.Frames()
 	moving := false
 	for {
 		kind, size, err := frames.Next()
@@ -318,11 +327,8 @@ func (r *receiver) hear(ctx context.Context, kind protocol.FrameKind, payload []
 			return err
 		}
 		return r.plan(ctx, first, items)
-	case protocol.FrameListings:
-		return r.compare(ctx, payload)
-	case protocol.FrameScanned:
-		_, err := protocol.ParseScanned(payload)
-		return err
+	case protocol.FrameListings, protocol.FrameListed, protocol.FrameWalked, protocol.FrameScanned:
+		return r.hearTree(ctx, kind, payload)
 	case protocol.FramePack:
 		return protocol.WalkPack(payload, func(i uint64, d mft.Digest, content []byte) error {
 			return r.landSmall(ctx, i, d, content)

@@ -42,6 +42,8 @@ func Decide(it, have *mft.Item, r Rule, basis mft.Basis) Finding {
 	switch {
 	case it.Type == mft.ItemDir && !alike && r.Mirror && !r.Never:
 		return SetDir
+	case r.Compare == mft.CompareNone:
+		return Nothing
 	case it.Type == mft.ItemDir:
 		return Same
 	case it.Type == mft.ItemSymlink && alike:

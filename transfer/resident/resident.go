@@ -113,6 +113,28 @@ func filled(d *confine.Dir) (bool, error) {
 	return false, err
 }
 
+// AnswerAll answers the listings in a payload of a FrameListings, which have the
+// numbers from first on. Each is told, with its answer and how many entries
+// there are here, before the payload of a FrameAnswers is returned. Errors are
+// those of Answer.
+func (p *Place) AnswerAll(
+	ctx context.Context, payload []byte, first uint64, told func(l *listing.Listing, a listing.Answer, here int64),
+) (answers []byte, n uint64, err error) {
+	all, err := listing.Parse(payload)
+	if err != nil {
+		return nil, 0, err
+	}
+	for i := range all {
+		a, here, err := p.Answer(ctx, &all[i])
+		if err != nil {
+			return nil, 0, err
+		}
+		told(&all[i], a, here.Items)
+		answers = listing.AppendAnswers(answers, &listing.Answers{First: first + uint64(i), Count: 1, Answer: a})
+	}
+	return answers, uint64(len(all)), nil
+}
+
 // Answer compares a listing with the directory of that path. mine is what is
 // there. What cannot be read is not the same; each of its items will say why.
 // An error ends the attempt: CodeProtocol when no listing is answered.
@@ -146,7 +168,8 @@ type Found struct {
 // Find looks what stands at the final name of an item. For Adjusted it has
 // been given the attributes of the item.
 func (p *Place) Find(ctx context.Context, final string, it *mft.Item) (Found, error) {
-	if p.terms.Compare == mft.CompareNone || !p.basis.Present || p.terms.Building(final) {
+	sends := p.terms.Compare == mft.CompareNone && !(p.terms.Mirror && it.Type == mft.ItemDir)
+	if sends || !p.basis.Present || p.terms.Building(final) {
 		return Found{}, nil
 	}
 	f, err := p.look(final, it)

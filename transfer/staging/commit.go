@@ -14,7 +14,8 @@ type Stepper func(step string, do func() error) error
 // Watch has every step of later commits run by s. It is for tests.
 func (a *Area) Watch(s Stepper) { a.step = s }
 
-func (a *Area) run(step string, do func() error) error {
+// Step runs a step under its name, for the one that watches.
+func (a *Area) Step(step string, do func() error) error {
 	if a.step == nil {
 		return do()
 	}
@@ -68,7 +69,7 @@ func (a *Area) Commit(ctx context.Context, b *Batch, ending Ending) (good []Item
 	if ending != nil {
 		asides = a.asideEntries()
 	}
-	if err := a.run("flush", func() error { return a.flushAll(b, len(asides) > 0) }); err != nil {
+	if err := a.Step("flush", func() error { return a.flushAll(b, len(asides) > 0) }); err != nil {
 		for i := range b.items {
 			b.items[i].close()
 			if temp := b.items[i].Entry.Temp; temp != "" {
@@ -86,16 +87,16 @@ func (a *Area) Commit(ctx context.Context, b *Batch, ending Ending) (good []Item
 		return nil, nil, err
 	}
 	for i := range asides {
-		if err := a.run("rename", func() error { return publish.Entry(a.root, &asides[i]) }); err != nil {
+		if err := a.Step("rename", func() error { return publish.Entry(a.root, &asides[i]) }); err != nil {
 			return nil, nil, err
 		}
 	}
 	if ending != nil {
-		if err := a.run("directories", a.setDirs); err != nil {
+		if err := a.Step("directories", a.setDirs); err != nil {
 			return nil, nil, err
 		}
 	}
-	if err := a.run("names", func() error { return a.syncNames(entries) }); err != nil {
+	if err := a.Step("names", func() error { return a.syncNames(entries) }); err != nil {
 		return nil, nil, err
 	}
 	c := commitment{n: n, entries: append(entriesOf(good), asides...), some: len(bad) > 0}
@@ -131,7 +132,7 @@ func (a *Area) prepare(ctx context.Context, entries []journal.Entry) (n int64, e
 	if len(entries) == 0 {
 		return 0, nil
 	}
-	err = a.run("prepare", func() error {
+	err = a.Step("prepare", func() error {
 		return a.journal.Update(ctx, func(tx *journal.Tx) error {
 			var err error
 			n, err = tx.Prepare(a.id, entries)
@@ -148,7 +149,7 @@ func (a *Area) publish(b *Batch) (good []Item, bad []Refusal, err error) {
 			good = append(good, it)
 			continue
 		}
-		err := a.run("rename", func() error { return publish.Entry(a.root, &it.Entry) })
+		err := a.Step("rename", func() error { return publish.Entry(a.root, &it.Entry) })
 		switch {
 		case err == nil:
 			good = append(good, it)
@@ -169,7 +170,7 @@ type commitment struct {
 }
 
 func (a *Area) commit(ctx context.Context, c commitment, more func(*journal.Tx) error) error {
-	return a.run("commit", func() error {
+	return a.Step("commit", func() error {
 		return a.journal.Update(ctx, func(tx *journal.Tx) error {
 			if err := publish.Journal(tx, a.id, c.n, c.entries, c.some); err != nil {
 				return err
@@ -185,7 +186,7 @@ func (a *Area) commit(ctx context.Context, c commitment, more func(*journal.Tx) 
 func (a *Area) end(ctx context.Context, c commitment, more func(*journal.Tx) error) error {
 	forget := func(tx *journal.Tx) error { return tx.ClearStaging(a.id) }
 	if !c.some {
-		if err := a.run("clear", a.clear); err != nil {
+		if err := a.Step("clear", a.clear); err != nil {
 			return err
 		}
 		return a.commit(ctx, c, func(tx *journal.Tx) error {

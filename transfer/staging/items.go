@@ -182,7 +182,7 @@ func (a *Area) setDir(m madeDir, withTime bool) error {
 		return err
 	}
 	now := confine.Stamp(fi)
-	attributes := confine.Attributes{Mode: m.mode | now.Mode&0o2000, MTime: now.MTime, UID: m.uid, GID: m.gid}
+	attributes := confine.Attributes{Mode: m.mode | now.Mode&0o3000, MTime: now.MTime, UID: m.uid, GID: m.gid}
 	if withTime {
 		attributes.MTime = m.mtime
 	}

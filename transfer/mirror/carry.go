@@ -1,0 +1,161 @@
+package mirror
+
+import (
+	"context"
+	"path"
+
+	"mft.dev/mft"
+	"mft.dev/mft/internal/confine"
+	"mft.dev/mft/journal"
+	"mft.dev/mft/transfer/scan"
+)
+
+// Carry removes what was planned and makes that durable. It returns how many
+// entries are gone of those that were planned, whoever removed them: carrying
+// out the same plan again gives the same number. What is no longer what was
+// seen stays, as does what cannot be removed; of the latter told hears.
+//
+// The directories that held it keep their times.
+func Carry(ctx context.Context, root *confine.Root, plan []journal.Removal, told func(error)) (int64, error) {
+	var removed int64
+	var open *parent
+	for i := range plan {
+		r := &plan[i]
+		if ctx.Err() != nil {
+			return removed, context.Cause(ctx)
+		}
+		dir := above(r.Path)
+		if open == nil || open.path != dir {
+			if err := open.close(); err != nil {
+				return removed, err
+			}
+			var err error
+			if open, err = openParent(root, dir); unlessAbsent(err) != nil {
+				return removed, err
+			} else if err != nil {
+				open = nil // it went as a whole, and what was in it with it
+				removed += r.Entries
+				continue
+			}
+		}
+		gone, err := open.remove(ctx, r)
+		if err != nil {
+			told(err)
+		}
+		if gone {
+			removed += r.Entries
+		}
+	}
+	return removed, open.close()
+}
+
+func above(p string) string {
+	if d := path.Dir(p); d != "." {
+		return d
+	}
+	return ""
+}
+
+// A parent is a directory that something is removed from.
+type parent struct {
+	path string
+	dir  *confine.Dir
+	was  confine.Identity
+}
+
+func openParent(root *confine.Root, rel string) (*parent, error) {
+	dir, err := root.Dir(rel)
+	if err != nil {
+		return nil, err
+	}
+	fi, err := dir.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return &parent{rel, dir, confine.Stamp(fi)}, nil
+}
+
+// close makes durable what was removed.
+func (p *parent) close() error {
+	if p == nil {
+		return nil
+	}
+	// Whoever may remove from it need not own it: then the time is the
+	// system's.
+	_ = p.dir.SetAttributes(confine.Attributes{Mode: p.was.Perm(), MTime: p.was.MTime, UID: -1, GID: -1})
+	return unlessAbsent(p.dir.Sync())
+}
+
+// remove removes what was seen under a name, and reports whether that is gone.
+func (p *parent) remove(ctx context.Context, r *journal.Removal) (gone bool, err error) {
+	name := path.Base(r.Path)
+	id, err := p.dir.Identity(name)
+	if mft.CodeOf(err) == mft.CodeNotFound {
+		return true, nil
+	}
+	if err != nil || id.Inode != r.Inode || id.IsDir() != r.Dir || id.Dev != p.was.Dev {
+		return false, err
+	}
+	if r.Dir {
+		return empty(ctx, p.dir, name, p.was.Dev)
+	}
+	if id.Size != r.Size || id.MTime != r.MTime {
+		return false, nil
+	}
+	err = p.dir.Remove(name)
+	return err == nil, err
+}
+
+// empty removes a directory and what is in it, as far as that is of the same
+// file system and no staging.
+func empty(ctx context.Context, in *confine.Dir, name string, device uint64) (gone bool, err error) {
+	dir, err := in.Dir(name)
+	if err != nil {
+		return false, err
+	}
+	fi, err := dir.Stat()
+	if err != nil || confine.Stamp(fi).Dev != device {
+		return false, err
+	}
+	kept := false
+	err = dir.Names(func(name string) error {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		id, err := dir.Identity(name)
+		switch {
+		case mft.CodeOf(err) == mft.CodeNotFound:
+			return nil
+		case err != nil:
+			return err
+		case scan.IsStaging(name), id.Dev != device:
+			kept = true
+			return nil
+		case id.IsDir():
+			gone, err := empty(ctx, dir, name, device)
+			kept = kept || !gone
+			return err
+		}
+		return dir.Remove(name)
+	})
+	if err != nil || kept {
+		return false, err
+	}
+	err = in.Remove(name)
+	return err == nil, err
+}
+
+// Recover ends what an earlier attempt had planned and begun to remove, and
+// returns how much this and earlier attempts removed. It is idempotent.
+func Recover(ctx context.Context, j *journal.Journal, id mft.TransferID, root *confine.Root, told func(error)) (int64, error) {
+	plan, before, err := j.Removals(ctx, id)
+	if err != nil || len(plan) == 0 {
+		return before, err
+	}
+	removed, err := Carry(ctx, root, plan, told)
+	if err != nil {
+		return before, err
+	}
+	err = j.Update(ctx, func(tx *journal.Tx) error { return tx.EndRemovals(id, removed) })
+	return before + removed, err
+}
