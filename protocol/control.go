@@ -30,46 +30,18 @@ const (
 	ControlJoined
 )
 
-// A shape is what is known of a kind of frame: its name and how long its
-// payload may be.
-type shape struct {
-	name     string
-	min, max int
-}
-
-var controlShapes = [...]shape{
-	ControlHello:    {"hello", 1, 4 << 10},
-	ControlEnvelope: {"envelope", 1, MaxControl},
-	ControlPing:     {"ping", 0, 64},
-	ControlPong:     {"pong", 0, 64},
-	ControlBye:      {"bye", 1, 4 << 10},
-	ControlJoin:     {"join", 0, 64 << 10},
-	ControlJoined:   {"joined", 0, 64 << 10},
-}
-
-// fits checks a frame's header against the kinds there are.
-func fits(shapes []shape, op string, kind uint8, n int) error {
-	bad := func(why string, args ...any) error {
-		return mft.Fail(mft.CodeProtocol, op, "", fmt.Errorf(why, args...))
-	}
-	if int(kind) >= len(shapes) || shapes[kind].name == "" {
-		return bad("kind: %d is none", kind)
-	}
-	if s := shapes[kind]; n < s.min || n > s.max {
-		return bad("length: %d bytes of %s, and %d to %d are allowed", n, s.name, s.min, s.max)
-	}
-	return nil
-}
-
-func shapeName(shapes []shape, kind uint8) string {
-	if int(kind) < len(shapes) && shapes[kind].name != "" {
-		return shapes[kind].name
-	}
-	return fmt.Sprintf("kind %d", kind)
+var controlShapes = [...]wire.Shape{
+	ControlHello:    wire.Sized("hello", 1, 4<<10),
+	ControlEnvelope: wire.Sized("envelope", 1, MaxControl),
+	ControlPing:     wire.Sized("ping", 0, 64),
+	ControlPong:     wire.Sized("pong", 0, 64),
+	ControlBye:      wire.Sized("bye", 1, 4<<10),
+	ControlJoin:     wire.Sized("join", 0, 64<<10),
+	ControlJoined:   wire.Sized("joined", 0, 64<<10),
 }
 
 // String returns the kind's name in lower case.
-func (k ControlKind) String() string { return shapeName(controlShapes[:], uint8(k)) }
+func (k ControlKind) String() string { return wire.ShapeName(controlShapes[:], uint8(k)) }
 
 // headerSize is the length of a frame's header: kind u8, length u24.
 const headerSize = 4
@@ -100,7 +72,7 @@ func broken(op string, err error) error {
 // of w without a code gets CodeDisconnected.
 func WriteControl(w io.Writer, k ControlKind, payload []byte) error {
 	const op = "write control frame"
-	if err := fits(controlShapes[:], op, uint8(k), len(payload)); err != nil {
+	if err := wire.Fits(controlShapes[:], op, uint8(k), len(payload)); err != nil {
 		return err
 	}
 	b := appendHeader(make([]byte, 0, headerSize+len(payload)), uint8(k), len(payload))
@@ -123,7 +95,7 @@ func ReadControl(r io.Reader) (ControlKind, []byte, error) {
 		return 0, nil, broken(op, err)
 	}
 	kind, n := parseHeader(h[:])
-	if err := fits(controlShapes[:], op, kind, n); err != nil {
+	if err := wire.Fits(controlShapes[:], op, kind, n); err != nil {
 		return 0, nil, err
 	}
 	payload, err := readGrowing(r, nil, n)

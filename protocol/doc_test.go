@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"mft.dev/mft"
+	"mft.dev/mft/protocol/internal/wire"
 )
 
 var update = flag.Bool("update", false, "rewrite the generated parts of docs/protocol.md")
@@ -69,16 +70,16 @@ func kindTable() string {
 	return b.String() + "\n"
 }
 
-func shapeTable(shapes []shape) string {
+func shapeTable(shapes []wire.Shape) string {
 	var b strings.Builder
 	b.WriteString("\n| kind | name | payload, bytes |\n|---|---|---|\n")
 	for k, s := range shapes {
 		switch {
-		case s.name == "":
-		case s.min == s.max:
-			fmt.Fprintf(&b, "| %d | %s | %s |\n", k, s.name, thousands(int64(s.min)))
+		case s.Name == "":
+		case s.Min == s.Max:
+			fmt.Fprintf(&b, "| %d | %s | %s |\n", k, s.Name, thousands(int64(s.Min)))
 		default:
-			fmt.Fprintf(&b, "| %d | %s | %s to %s |\n", k, s.name, thousands(int64(s.min)), thousands(int64(s.max)))
+			fmt.Fprintf(&b, "| %d | %s | %s to %s |\n", k, s.Name, thousands(int64(s.Min)), thousands(int64(s.Max)))
 		}
 	}
 	return b.String() + "\n"
@@ -119,6 +120,9 @@ func limitTable() string {
 		{"items announced and not settled, count", Window},
 		{"listings sent and not answered, count", ListingWindow},
 		{"names that a listed frame keeps, count", MaxKept},
+		{"marks in one frame", MaxMarks},
+		{"asks that are not answered, count", AskWindow},
+		{"files with the verdict delta that have not ended, count", DeltaWindow},
 		{"index of an item", int64(MaxIndex)},
 		{"life of an envelope", MaxLifetime},
 		{"difference of two clocks", MaxClockSkew},

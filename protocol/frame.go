@@ -27,6 +27,8 @@ const (
 	FrameListings FrameKind = 11 // AppendListing, repeated
 	FrameListed   FrameKind = 12 // AppendListed
 	FrameWalked   FrameKind = 13 // empty: every listing has been sent
+	FrameAsk      FrameKind = 14 // patch.AppendAsk: the fine marks of a range of an old version are asked for
+	FrameCopy     FrameKind = 15 // patch.AppendCopy: content from the old version at the current position
 )
 
 // The frames that a receiver writes.
@@ -35,6 +37,8 @@ const (
 	FrameCommitted FrameKind = 33 // AppendRange, repeated: what is left to be done about them is the receiver's own
 	FrameItemFail  FrameKind = 34 // AppendItemFail: it will not be delivered in this attempt
 	FrameAnswers   FrameKind = 35 // AppendAnswers, repeated: what is to follow on listings
+	FrameMarks     FrameKind = 36 // patch.AppendMarks: the next marks of an old version
+	FrameFine      FrameKind = 37 // the marks that the oldest FrameAsk asked for, or none
 )
 
 // Kinds of frame that either end may write.
@@ -45,30 +49,34 @@ const (
 	FrameFail FrameKind = 63
 )
 
-var frameShapes = [...]shape{
-	FrameItems:     {"items", 1, MaxFrame},
-	FrameScanned:   {"scanned", 1, 64},
-	FrameFile:      {"file", 1, 64},
-	FrameData:      {"data", 0, MaxData},
-	FrameHole:      {"hole", 1, 64},
-	FrameCheck:     {"check", 32, 32},
-	FrameFileEnd:   {"file-end", 33, 64},
-	FrameFileFail:  {"file-fail", 1, 4 << 10},
-	FramePack:      {"pack", 0, MaxFrame},
-	FrameEnd:       {"end", 0, 0},
-	FrameListings:  {"listings", 0, MaxFrame},
-	FrameListed:    {"listed", 1, MaxFrame},
-	FrameWalked:    {"walked", 0, 0},
-	FrameWant:      {"want", 0, MaxFrame},
-	FrameCommitted: {"committed", 0, MaxFrame},
-	FrameItemFail:  {"item-fail", 1, 4 << 10},
-	FrameAnswers:   {"answers", 0, MaxFrame},
-	FrameAlive:     {"alive", 0, 0},
-	FrameFail:      {"fail", 1, 4 << 10},
+var frameShapes = [...]wire.Shape{
+	FrameItems:     wire.Sized("items", 1, MaxFrame),
+	FrameScanned:   wire.Sized("scanned", 1, 64),
+	FrameFile:      wire.Sized("file", 1, 64),
+	FrameData:      wire.Sized("data", 0, MaxData),
+	FrameHole:      wire.Sized("hole", 1, 64),
+	FrameCheck:     wire.Sized("check", 32, 32),
+	FrameFileEnd:   wire.Sized("file-end", 33, 64),
+	FrameFileFail:  wire.Sized("file-fail", 1, 4<<10),
+	FramePack:      wire.Sized("pack", 0, MaxFrame),
+	FrameEnd:       wire.Sized("end", 0, 0),
+	FrameListings:  wire.Sized("listings", 0, MaxFrame),
+	FrameListed:    wire.Sized("listed", 1, MaxFrame),
+	FrameWalked:    wire.Sized("walked", 0, 0),
+	FrameAsk:       wire.Sized("ask", 3, 64),
+	FrameCopy:      wire.Sized("copy", 2, 64),
+	FrameWant:      wire.Sized("want", 0, MaxFrame),
+	FrameCommitted: wire.Sized("committed", 0, MaxFrame),
+	FrameItemFail:  wire.Sized("item-fail", 1, 4<<10),
+	FrameAnswers:   wire.Sized("answers", 0, MaxFrame),
+	FrameMarks:     wire.Sized("marks", 1, MaxMarks+64),
+	FrameFine:      wire.Sized("fine", 0, MaxMarks),
+	FrameAlive:     wire.Sized("alive", 0, 0),
+	FrameFail:      wire.Sized("fail", 1, 4<<10),
 }
 
 // String returns the kind's name in lower case.
-func (k FrameKind) String() string { return shapeName(frameShapes[:], uint8(k)) }
+func (k FrameKind) String() string { return wire.ShapeName(frameShapes[:], uint8(k)) }
 
 // coalesce is how much a FrameWriter gathers before it writes: the size of a
 // TLS record, so that a header never costs a record of its own.
@@ -101,7 +109,7 @@ func (w *FrameWriter) WriteFrame(k FrameKind, parts ...[]byte) error {
 	for _, p := range parts {
 		n += len(p)
 	}
-	if err := fits(frameShapes[:], "write frame", uint8(k), n); err != nil {
+	if err := wire.Fits(frameShapes[:], "write frame", uint8(k), n); err != nil {
 		return err
 	}
 	b := appendHeader(w.buf[:0], uint8(k), n)
@@ -174,7 +182,7 @@ func (r *FrameReader) Next() (FrameKind, int, error) {
 		return 0, 0, r.fail(err)
 	}
 	kind, n := parseHeader(h)
-	if err := fits(frameShapes[:], "read frame", kind, n); err != nil {
+	if err := wire.Fits(frameShapes[:], "read frame", kind, n); err != nil {
 		r.err = err
 		return 0, 0, err
 	}

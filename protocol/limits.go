@@ -65,6 +65,12 @@ const (
 	// frame; MaxKept the most names that a LISTED frame keeps.
 	ListingWindow = 4096
 	MaxKept       = 1024
+	// MaxMarks is the most bytes of marks in one MARKS or FINE frame.
+	// AskWindow is the most ASK frames that are not answered yet, and
+	// DeltaWindow the most files with the verdict Delta that have not ended.
+	MaxMarks    = 256 << 10
+	AskWindow   = 1024
+	DeltaWindow = 4
 	// MaxIndex is the largest index of an item.
 	MaxIndex = math.MaxInt64 - 1
 

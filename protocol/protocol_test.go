@@ -248,7 +248,7 @@ func drawItemsFrame(t *rapid.T) itemsFrame {
 }
 
 func drawWant(t *rapid.T) Want {
-	w := Want{First: drawIndex(t), Count: 1, Verdict: Verdict(rapid.IntRange(0, 4).Draw(t, "verdict"))}
+	w := Want{First: drawIndex(t), Count: 1, Verdict: Verdict(rapid.IntRange(0, 5).Draw(t, "verdict"))}
 	switch w.Verdict {
 	case Send, Same:
 		w.First, w.Count = drawSpan(t)
@@ -256,6 +256,9 @@ func drawWant(t *rapid.T) Want {
 		w.Digest = drawDigest(t)
 	case Resume:
 		w.Offset, w.Digest = drawSize(t), drawDigest(t)
+	case Delta:
+		w.Offset, w.Digest, w.Old = drawSize(t), drawDigest(t), drawSize(t)
+		w.Seed = [16]byte(w.Digest[16:])
 	case Refuse:
 		w.Code, w.Detail = drawCode(t), drawDetail(t)
 	}

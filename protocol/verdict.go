@@ -17,9 +17,10 @@ const (
 	Resume                // send it from Want.Offset; Want.Digest is that of what comes before
 	Refuse                // do not send it: Want.Code, Want.Detail
 	Same                  // it is there, unchanged since long before this transfer
+	Delta                 // like Resume, also from 0, using an old version of Want.Old bytes; its marks, keyed by Want.Seed, follow
 )
 
-var verdictNames = [...]string{Send: "send", Have: "have", Resume: "resume", Refuse: "refuse", Same: "same"}
+var verdictNames = [...]string{Send: "send", Have: "have", Resume: "resume", Refuse: "refuse", Same: "same", Delta: "delta"}
 
 // String returns the verdict's name in lower case.
 func (v Verdict) String() string {
@@ -36,6 +37,8 @@ type Want struct {
 	Verdict      Verdict
 	Offset       int64
 	Digest       mft.Digest
+	Old          int64
+	Seed         [16]byte
 	Code         mft.Code
 	Detail       string
 }
@@ -52,6 +55,9 @@ func AppendWant(b []byte, w *Want) []byte {
 	case Resume:
 		b = wire.AppendSize(b, w.Offset)
 		b = append(b, w.Digest[:]...)
+	case Delta:
+		b = append(wire.AppendSize(b, w.Offset), w.Digest[:]...)
+		b = append(wire.AppendSize(b, w.Old), w.Seed[:]...)
 	case Refuse:
 		b = wire.AppendReason(b, w.Code, w.Detail)
 	}
@@ -88,6 +94,9 @@ func readWant(c *wire.Reader, w *Want) {
 	case Resume:
 		w.Offset = c.Size("offset")
 		w.Digest = c.Digest("digest")
+	case Delta:
+		w.Offset, w.Digest, w.Old = c.Size("offset"), c.Digest("digest"), c.Size("old size")
+		c.Fixed("seed", w.Seed[:])
 	case Refuse:
 		w.Code = c.Code()
 		w.Detail = c.Detail()

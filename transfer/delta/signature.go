@@ -32,6 +32,9 @@ func newSignature(old Range, block int) *Signature {
 	return &Signature{old: old, block: block, size: Marks(old.Length, block), more: make(chan struct{}, 1)}
 }
 
+// Size returns the size of the old version in bytes.
+func (s *Signature) Size() int64 { return s.old.Length }
+
 // Add takes the next marks, which may be cut off anywhere. It never waits.
 // The error has CodeProtocol: these are more than belong to the file.
 func (s *Signature) Add(marks []byte) error {

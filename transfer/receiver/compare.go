@@ -56,6 +56,8 @@ func (r *receiver) recognise(ctx context.Context, slot *item) (w protocol.Want, 
 	case resident.Content:
 		slot.there, slot.digest, slot.wanted = &found, found.Digest, true
 		return protocol.Want{Verdict: protocol.Resume, Offset: slot.item.Size, Digest: found.Digest}, true, nil
+	case resident.Nothing:
+		noteOld(slot, &found)
 	case resident.SetDir:
 		r.area.Had(slot.final, &slot.item)
 		r.mirror.Set(slot.final)

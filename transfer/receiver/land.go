@@ -2,12 +2,12 @@ package receiver
 
 import (
 	"context"
-	"errors"
 
 	"mft.dev/mft"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/receiver/landing"
 	"mft.dev/mft/transfer/staging"
 )
 
@@ -27,7 +27,7 @@ func (r *receiver) landSmall(ctx context.Context, index uint64, digest mft.Diges
 		return transfer.Nonsense("item %d has %d bytes, %d were announced", index, len(content), it.item.Size)
 	}
 	if protocol.HashOf(content) != digest {
-		return corrupt(it.item.Path)
+		return landing.Corrupt(it.item.Path)
 	}
 	r.decide(index, protocol.Delivered, digest)
 	it.digest = digest
@@ -81,8 +81,4 @@ func (r *receiver) stageFile(index uint64, it *item, key protocol.Key, f *stagin
 // stageAside stages what is published with a directory that is built aside.
 func (r *receiver) stageAside(index uint64, it *item) {
 	r.stage(staging.Item{Index: index, Entry: journal.Entry{Final: it.final, Size: it.item.Size, Type: it.item.Type}})
-}
-
-func corrupt(path string) error {
-	return mft.Fail(mft.CodeCorrupt, "receive", path, errors.New("the content does not have the digest that was sent with it"))
 }

@@ -45,6 +45,9 @@ func (r *receiver) plan(ctx context.Context, first uint64, items []mft.Item) err
 			run.Count = 0
 		}
 		w.First, w.Count = index, 1
+		if w.Verdict == protocol.Delta && !r.startDelta(&w) {
+			continue
+		}
 		if runs {
 			run = w
 			continue
@@ -58,6 +61,7 @@ func (r *receiver) plan(ctx context.Context, first uint64, items []mft.Item) err
 	if err := r.line.Write(protocol.FrameWant, answer); err != nil {
 		return err
 	}
+	r.shelf.Release()
 	// Not before: they might be committed at once, and the sender must have
 	// heard the verdict first.
 	for i := range ready {
@@ -137,7 +141,7 @@ func (r *receiver) consider(ctx context.Context, index uint64, slot *item, key p
 			return wanted, nil, err
 		}
 		slot.wanted = true
-		return r.resumePoint(ctx, slot, key), nil, nil
+		return r.contentOf(ctx, slot, key), nil, nil
 	}
 }
 

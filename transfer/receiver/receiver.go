@@ -26,6 +26,7 @@ import (
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/mirror"
 	"mft.dev/mft/transfer/receiver/known"
+	"mft.dev/mft/transfer/receiver/rebuild"
 	"mft.dev/mft/transfer/receiver/wire"
 	"mft.dev/mft/transfer/resident"
 	"mft.dev/mft/transfer/staging"
@@ -138,6 +139,7 @@ type item struct {
 	digest  mft.Digest
 	there   *resident.Found // offered as having the content
 	held    bool            // and the sender found that it has
+	old     *resident.Found // what may help to make it
 }
 
 // receiver is the state of one attempt at receiving. One goroutine reads the
@@ -151,7 +153,9 @@ type receiver struct {
 	line   *wire.Line
 	answer []byte
 
-	big *bigLanding // the file that DATA belongs to
+	big   *bigFile        // the file that DATA belongs to
+	shelf *rebuild.Shelf  // old versions that are in use
+	queue []protocol.Want // verdicts Delta that wait for room there
 
 	place    *resident.Place
 	mirror   *mirror.Mirror // nil without one
@@ -217,6 +221,8 @@ func (r *receiver) close() {
 // converse takes part in the data connection until everything is committed.
 func (r *receiver) converse(ctx context.Context, conv transfer.Conversation, conn net.Conn) (mft.Receipt, error) {
 	r.line = wire.New(conn)
+	r.shelf = rebuild.New(r.line.Write)
+	defer r.shelf.Close()
 	g, gctx := errgroup.WithContext(ctx)
 	woken := make(chan struct{})
 	wake := context.AfterFunc(gctx, func() {
@@ -235,6 +241,7 @@ func (r *receiver) converse(ctx context.Context, conv transfer.Conversation, con
 	g.Go(func() error {
 		return transfer.KeepAlive(alive, func() error { return r.line.Write(protocol.FrameAlive, nil) })
 	})
+	g.Go(func() error { return r.shelf.Run(alive) })
 	g.Go(func() error { return r.awaitSeal(gctx, conv) })
 	g.Go(func() error {
 		defer close(left)
@@ -294,7 +301,10 @@ func (r *receiver) land(ctx context.Context) error {
 		}
 		switch kind {
 		case protocol.FrameData:
-			if err := r.landData(ctx, frames, size); err != nil {
+			if r.big == nil {
+				return transfer.Nonsense("content came outside of a file")
+			}
+			if err := r.big.Data(ctx, frames, size); err != nil {
 				return err
 			}
 			continue
@@ -339,24 +349,10 @@ func (r *receiver) hear(ctx context.Context, kind protocol.FrameKind, payload []
 			return err
 		}
 		return r.landBig(ctx, start)
-	case protocol.FrameHole:
-		n, err := protocol.ParseHole(payload)
-		if err != nil {
-			return err
-		}
-		return r.landHole(ctx, n)
-	case protocol.FrameCheck:
-		d, err := protocol.ParseCheck(payload)
-		if err != nil {
-			return err
-		}
-		return r.landCheck(ctx, d)
-	case protocol.FrameFileEnd:
-		end, err := protocol.ParseFileEnd(payload)
-		if err != nil {
-			return err
-		}
-		return r.landEnd(ctx, end)
+	case protocol.FrameHole, protocol.FrameCopy, protocol.FrameCheck, protocol.FrameFileEnd:
+		return r.hearBig(ctx, kind, payload)
+	case protocol.FrameAsk:
+		return r.hearAsk(payload)
 	case protocol.FrameFileFail:
 		fail, err := protocol.ParseItemFail(payload)
 		if err != nil {
@@ -377,8 +373,8 @@ func (r *receiver) hear(ctx context.Context, kind protocol.FrameKind, payload []
 func (r *receiver) checkComplete() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.big != nil {
-		return transfer.Nonsense("the end came in the middle of a file")
+	if r.big != nil || len(r.queue) > 0 {
+		return transfer.Nonsense("the end came before the content of a file")
 	}
 	for i := r.items.First(); i < r.items.Next(); i++ {
 		if it := r.items.At(i); it.wanted {

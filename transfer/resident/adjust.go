@@ -21,9 +21,9 @@ func (p *Place) mayAdjust(f *Found) bool {
 	return f.id.IsRegular() && f.id.Nlink == 1 && (p.basis.Owners || int64(f.id.UID) == int64(os.Geteuid()))
 }
 
-// open opens the file that was found. It fails with CodeChanged when it is
+// Open opens the file that was found, to read it. It fails with CodeChanged when it is
 // another one, or another version of it, by now.
-func (p *Place) open(final string, found *Found) (*os.File, error) {
+func (p *Place) Open(final string, found *Found) (*os.File, error) {
 	f, fi, err := p.root.OpenFile(final)
 	if err != nil {
 		return nil, err
@@ -36,7 +36,7 @@ func (p *Place) open(final string, found *Found) (*os.File, error) {
 }
 
 func (p *Place) digest(ctx context.Context, final string, found *Found) (mft.Digest, error) {
-	f, err := p.open(final, found)
+	f, err := p.Open(final, found)
 	if err != nil {
 		return mft.Digest{}, err
 	}
@@ -55,7 +55,7 @@ func (p *Place) Keep(final string, it *mft.Item, found *Found) error {
 	if p.terms.Overwrite != mft.OverwriteNever && !listing.Alike(it, &found.Item, p.basis) {
 		return p.Adjust(final, it, found)
 	}
-	f, err := p.open(final, found)
+	f, err := p.Open(final, found)
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func (p *Place) Keep(final string, it *mft.Item, found *Found) error {
 // Mode and owner come before the time of modification: if a crash comes in
 // between, the file is still not taken for the item.
 func (p *Place) Adjust(final string, it *mft.Item, found *Found) error {
-	f, err := p.open(final, found)
+	f, err := p.Open(final, found)
 	if err != nil {
 		return err
 	}

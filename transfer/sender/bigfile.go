@@ -52,6 +52,9 @@ func (s *sender) sendBig(ctx context.Context, p *packer, f *os.File, i uint64, i
 		return err
 	}
 	s.out.Meter.Moved(0, offset)
+	if patch := s.book.Find(i); patch != nil {
+		return s.sendPatch(ctx, patch, f, i, it, offset, hash)
+	}
 	sent := offset
 	g, gctx := errgroup.WithContext(ctx)
 	pieces := make(chan piece, transfer.ReadAhead)
@@ -104,7 +107,7 @@ func (s *sender) sendPiece(pc piece, size int64) (int64, error) {
 // resumeAt returns where content begins: behind what the receiver has, when
 // our own content up to there has the same digest. hash then covers it.
 func (s *sender) resumeAt(ctx context.Context, f *os.File, it item, w *protocol.Want, hash transfer.Hash) (int64, error) {
-	if w.Verdict != protocol.Resume || w.Offset <= 0 || w.Offset > it.entry.Item.Size {
+	if w.Verdict == protocol.Send || w.Offset <= 0 || w.Offset > it.entry.Item.Size {
 		return 0, nil
 	}
 	err := hash.WriteFrom(ctx, f, w.Offset)

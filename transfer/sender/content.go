@@ -53,6 +53,7 @@ func (s *sender) sendFile(ctx context.Context, p *packer, i uint64, it item, w *
 	default:
 		err = s.openBig(ctx, p, i, it, w)
 	}
+	s.book.Done(i)
 	switch {
 	case err == nil:
 		return nil

@@ -152,7 +152,8 @@ func (l *list) want(w protocol.Want) error {
 			}
 		}
 	}
-	if w.Verdict == protocol.Send || w.Verdict == protocol.Resume {
+	switch w.Verdict {
+	case protocol.Send, protocol.Resume, protocol.Delta:
 		l.wants = append(l.wants, w)
 	}
 	l.advance()

@@ -92,6 +92,10 @@ func (s *sender) hear(kind protocol.FrameKind, payload []byte) error {
 			return err
 		}
 		return s.hearAnswers(answers)
+	case protocol.FrameMarks:
+		return s.book.Marks(payload)
+	case protocol.FrameFine:
+		return s.book.Fine(payload)
 	case protocol.FrameFail:
 		f, err := protocol.ParseFailure(payload)
 		if err != nil {
@@ -113,6 +117,10 @@ func (s *sender) hearWants(wants []protocol.Want) error {
 
 func (s *sender) hearWant(w *protocol.Want) error {
 	switch w.Verdict {
+	case protocol.Delta:
+		if err := s.book.Want(w); err != nil {
+			return err
+		}
 	case protocol.Refuse, protocol.Have, protocol.Same:
 		for i := w.First; i < w.First+w.Count; i++ {
 			it, ok := s.list.item(i)

@@ -19,6 +19,7 @@ import (
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/scan"
+	"mft.dev/mft/transfer/sender/patch"
 	"mft.dev/mft/transfer/sender/walk"
 )
 
@@ -132,6 +133,7 @@ type sender struct {
 
 	list  *list
 	asks  *walk.Asks
+	book  *patch.Book
 	basis mft.Basis
 
 	failures transfer.Failures
@@ -144,7 +146,7 @@ type sender struct {
 
 func newSender(out Outgoing, conn net.Conn) *sender {
 	s := &sender{
-		out: out, conn: conn, frames: protocol.NewFrameWriter(transfer.Writer{Conn: conn}), list: newList(),
+		out: out, conn: conn, frames: protocol.NewFrameWriter(transfer.Writer{Conn: conn}), list: newList(), book: patch.NewBook(),
 		sealed: make(chan struct{}), receipt: make(chan struct{}),
 	}
 	s.asks = walk.NewAsks(s.list.compared)

@@ -170,6 +170,9 @@ func (r *Reader) Take(field string, n int) []byte {
 	return r.p[r.at-n : r.at : r.at]
 }
 
+// Rest returns what is left of the input itself.
+func (r *Reader) Rest() []byte { return r.Take("rest", r.left()) }
+
 // Fixed fills dst, or leaves it zero.
 func (r *Reader) Fixed(field string, dst []byte) { copy(dst, r.Take(field, len(dst))) }
 

@@ -1,0 +1,309 @@
+// Package landing takes the content of one big file: it writes it to a
+// temporary file, verifies it as it comes and as a whole, and keeps what was
+// verified when it is interrupted.
+//
+//	l, err := landing.Begin(ctx, order, offset)
+//	err = l.Data(ctx, frames, size) // and Hole, Copy, Check, in the order of the frames
+//	err = l.Verify(ctx, end)
+//	file, err := l.Finish(ctx)
+//
+// Or Fail, or Abandon, in place of these two. It gives no file its final name.
+package landing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"mft.dev/mft"
+	"mft.dev/mft/internal/confine"
+	"mft.dev/mft/protocol"
+	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/delta"
+	"mft.dev/mft/transfer/receiver/rebuild"
+	"mft.dev/mft/transfer/staging"
+)
+
+// Limits.
+const (
+	savePartialEvery = 128 << 20 // content between two durable resume points
+	writebackEvery   = 8 << 20   // content between two nudges to the disk
+)
+
+// An Order says what lands.
+type Order struct {
+	Index uint64
+	Item  mft.Item
+	Final string
+	Key   protocol.Key
+	Area  *staging.Area
+	Moved func(n int64) // told of content that has come
+	// There says that the file at the destination may have the content, and
+	// Kept that an earlier attempt left all of it, with Digest.
+	There, Kept bool
+	Digest      mft.Digest
+	Old         *rebuild.Old // what may be copied from, or nil
+}
+
+// A Landing takes the content of one big file. The goroutine that reads the
+// connection puts steps into a channel; another hashes and writes, so that
+// decrypting and hashing overlap.
+type Landing struct {
+	Order
+	file  *staging.File // nil when the item cannot be delivered: content is only hashed
+	fault error         // why it cannot be delivered
+	held  bool          // the file at the destination is what would come
+
+	steps chan step
+	pool  chan []byte
+	ended chan struct{} // the goroutine has returned
+	err   error         // why, when it failed; read after ended
+
+	// Owned by the goroutine until it ended.
+	broken             bool // a flush failed: what is in the file cannot be trusted
+	patched            bool // something was copied
+	copied             []byte
+	hash               transfer.Hash
+	pos, wrote, synced int64
+	verified, saved    int64 // end of the last good CHECK, of the last durable one
+}
+
+type step struct {
+	content []byte
+	hole    int64
+	old     delta.Range // copied, when not empty
+	check   bool
+	digest  mft.Digest
+}
+
+// Begin begins with a file at offset, which is 0 or what was offered. What
+// concerns the item alone is an error of Finish.
+func Begin(ctx context.Context, order Order, offset int64) (*Landing, error) {
+	b := &Landing{
+		Order: order, hash: transfer.NewHash(),
+		steps: make(chan step, transfer.ReadAhead), pool: make(chan []byte, transfer.ReadAhead+2), ended: make(chan struct{}),
+	}
+	if err := b.open(ctx, offset); err != nil {
+		if !staging.ItemLevel(err) {
+			return nil, err
+		}
+		b.fault = err
+	}
+	for range cap(b.pool) {
+		b.pool <- make([]byte, transfer.Chunk)
+	}
+	go b.run(ctx)
+	return b, nil
+}
+
+// open prepares the temporary file: anew, or where the resume point said.
+func (b *Landing) open(ctx context.Context, offset int64) error {
+	if b.There && offset == b.Item.Size {
+		b.held, b.pos, b.wrote = true, offset, offset
+		return nil
+	}
+	if offset != 0 && b.Kept {
+		if offset != b.Item.Size {
+			return transfer.Nonsense("item %d resumes at %d, which was not offered", b.Index, offset)
+		}
+		return b.goOn(ctx, offset, func() (*staging.File, error) { return b.Area.Reuse(b.Final) })
+	}
+	part, ok := b.Area.Partial(b.Key)
+	if offset != 0 && (!ok || part.Offset != offset) {
+		return transfer.Nonsense("item %d resumes at %d, which was not offered", b.Index, offset)
+	}
+	if offset == 0 {
+		var err error
+		b.file, err = b.Area.File(ctx, b.Final, b.Key)
+		return err
+	}
+	if err := b.goOn(ctx, offset, func() (*staging.File, error) { return b.Area.Resume(ctx, b.Final, part) }); err != nil {
+		return err
+	}
+	if err := b.file.Truncate(offset); err != nil {
+		return mft.Fail(confine.CodeFor(err), "resume", b.Final, err)
+	}
+	return nil
+}
+
+// goOn takes what is there of a file. Its digest was offered; it is hashed
+// again only because the hash state could not be kept.
+func (b *Landing) goOn(ctx context.Context, offset int64, open func() (*staging.File, error)) error {
+	var err error
+	if b.file, err = open(); err != nil {
+		return err
+	}
+	if err := b.hash.WriteFrom(ctx, b.file.File, offset); err != nil {
+		return err
+	}
+	b.pos, b.wrote, b.synced, b.verified, b.saved = offset, offset, offset, offset, offset
+	b.Moved(offset)
+	return nil
+}
+
+// Data takes size bytes of content from r.
+func (b *Landing) Data(ctx context.Context, r io.Reader, size int) error {
+	for size > 0 {
+		var buf []byte
+		select {
+		case buf = <-b.pool:
+		case <-b.ended:
+			return b.err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		buf = buf[:min(cap(buf), size)]
+		if _, err := io.ReadFull(r, buf); err != nil {
+			return transfer.Disconnected("read from", err)
+		}
+		size -= len(buf)
+		b.Moved(int64(len(buf)))
+		if err := b.pass(ctx, step{content: buf}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Hole takes n zeros.
+func (b *Landing) Hole(ctx context.Context, n int64) error {
+	b.Moved(n)
+	return b.pass(ctx, step{hole: n})
+}
+
+// Copy takes content from the old version.
+func (b *Landing) Copy(ctx context.Context, r delta.Range) error {
+	if b.Old == nil {
+		return transfer.Nonsense("item %d is to be copied, which does not come as a delta", b.Index)
+	}
+	if err := delta.CheckCopy(r, b.Old.Size); err != nil {
+		return err
+	}
+	return b.pass(ctx, step{old: r})
+}
+
+// Check takes the digest of what came so far.
+func (b *Landing) Check(ctx context.Context, d mft.Digest) error {
+	return b.pass(ctx, step{check: true, digest: d})
+}
+
+// pass hands one step to the goroutine.
+func (b *Landing) pass(ctx context.Context, s step) error {
+	select {
+	case b.steps <- s:
+		return nil
+	case <-b.ended:
+		return b.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (b *Landing) run(ctx context.Context) {
+	defer close(b.ended)
+	for s := range b.steps {
+		if b.err = b.take(ctx, s); b.err != nil {
+			return
+		}
+		if s.content != nil {
+			b.pool <- s.content[:cap(s.content)]
+		}
+	}
+}
+
+func (b *Landing) take(ctx context.Context, s step) error {
+	n := int64(len(s.content)) + s.hole + s.old.Length
+	if n > b.Item.Size-b.pos {
+		return transfer.Nonsense("item %d is longer than the %d bytes announced", b.Index, b.Item.Size)
+	}
+	switch {
+	case s.check:
+		if b.hash.Sum() != s.digest {
+			return Corrupt(b.Item.Path)
+		}
+		b.verified = b.pos
+		if b.verified-b.saved >= savePartialEvery {
+			return b.save(ctx)
+		}
+		return nil
+	case s.hole > 0:
+		b.pos += n
+		return b.hash.WriteZeros(ctx, s.hole)
+	case s.old.Length > 0:
+		return b.copy(ctx, s.old)
+	}
+	return b.write(s.content)
+}
+
+// write takes content that is in memory.
+func (b *Landing) write(content []byte) error {
+	b.hash.Write(content)
+	if b.file != nil {
+		if _, err := b.file.WriteAt(content, b.pos); err != nil {
+			return mft.Fail(confine.CodeFor(err), "write", b.Final, err)
+		}
+		b.wrote = b.pos + int64(len(content))
+	}
+	b.pos += int64(len(content))
+	if b.file != nil && b.wrote-b.synced >= writebackEvery {
+		confine.StartWriteback(b.file.File, b.synced, b.wrote-b.synced)
+		b.synced = b.wrote
+	}
+	return nil
+}
+
+// copy takes content that is in the old version.
+func (b *Landing) copy(ctx context.Context, r delta.Range) error {
+	b.patched = true
+	if b.copied == nil {
+		b.copied = make([]byte, transfer.Chunk)
+	}
+	for r.Length > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		p := b.copied[:min(r.Length, transfer.Chunk)]
+		if _, err := b.Old.ReadAt(p, r.Offset); err != nil {
+			return mft.Fail(mft.CodeCorrupt, "copy from the old version of", b.Item.Path, fmt.Errorf("it changed meanwhile: %w", err))
+		}
+		if err := b.write(p); err != nil {
+			return err
+		}
+		b.Moved(int64(len(p)))
+		r.Offset, r.Length = r.Offset+int64(len(p)), r.Length-int64(len(p))
+	}
+	return nil
+}
+
+// save makes what has been verified durable, and then the resume point.
+func (b *Landing) save(ctx context.Context) error {
+	if b.file == nil || b.verified <= b.saved {
+		return nil
+	}
+	err := b.Area.SavePartial(ctx, b.file, b.Key, b.verified)
+	switch {
+	case err == nil:
+		b.saved = b.verified
+	case mft.CodeOf(err) != mft.CodeJournal:
+		b.broken = true
+	}
+	return err
+}
+
+// stop ends the goroutine and returns why it failed, if it did.
+func (b *Landing) stop() error {
+	close(b.steps)
+	<-b.ended
+	return b.err
+}
+
+// saveTimeout bounds what an attempt that was interrupted still does for the
+// next one.
+const saveTimeout = 30 * time.Second
+
+// Corrupt is the error of content that does not have its digest.
+func Corrupt(path string) error {
+	return mft.Fail(mft.CodeCorrupt, "receive", path, errors.New("the content does not have the digest that was sent with it"))
+}

@@ -1,0 +1,54 @@
+package sender
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+
+	"mft.dev/mft/protocol"
+	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/sender/patch"
+)
+
+// A patchLine is what package patch sends a file on.
+type patchLine struct {
+	s    *sender
+	sent int64
+}
+
+func (l *patchLine) Write(kind protocol.FrameKind, parts ...[]byte) error {
+	return l.s.write(kind, parts...)
+}
+
+func (l *patchLine) Moved(n int64) {
+	l.sent += n
+	l.s.out.Meter.Moved(0, n)
+}
+
+// sendPatch sends what is new in a big file, of which FILE has been sent. hash
+// covers what comes before offset.
+func (s *sender) sendPatch(ctx context.Context, p *patch.Patch, f *os.File, i uint64, it item, offset int64, hash transfer.Hash) error {
+	line := &patchLine{s: s, sent: offset}
+	digest, err := p.Send(ctx, patch.File{
+		File: f, Path: it.entry.Item.Path, Size: it.entry.Item.Size, Offset: offset, Hash: hash,
+	}, line)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errChanged
+	}
+	if err == nil {
+		err = unchanged(f, it)
+	}
+	if err == nil {
+		s.book.Done(i)
+		_, err = s.sendPiece(piece{end: true, digest: digest}, it.entry.Item.Size)
+	}
+	if err != nil {
+		if !ends(ctx, err) { // else the next attempt resumes there
+			s.out.Meter.Moved(0, -line.sent)
+		}
+		return err
+	}
+	s.list.done(i, protocol.Delivered, digest)
+	return nil
+}

@@ -1,0 +1,192 @@
+package patch
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
+
+	"mft.dev/mft"
+	"mft.dev/mft/internal/confine"
+	"mft.dev/mft/protocol"
+	"mft.dev/mft/protocol/patch"
+	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/delta"
+)
+
+// A Line is what a file is sent on.
+type Line interface {
+	// Write sends one frame. Two goroutines call it.
+	Write(kind protocol.FrameKind, parts ...[]byte) error
+	// Moved is told of content that the receiver has been told how to make.
+	Moved(n int64)
+}
+
+// A File is what is sent.
+type File struct {
+	*os.File
+	Path string // for errors
+	Size int64
+	// Offset is where the content that is sent begins; Hash covers what comes
+	// before.
+	Offset int64
+	Hash   transfer.Hash
+}
+
+// Limits.
+const (
+	piecesAhead = 256     // found and not yet sent
+	checksAhead = 1 << 10 // hashed and not yet sent: 16 GiB of content
+	fineAhead   = 1 << 20 // bytes of fine marks that were asked for and not yet used
+	fineLeast   = fineAhead / protocol.AskWindow
+)
+
+// A found piece is one of the coarse matcher, with the answer about it if it is
+// a gap.
+type foundPiece struct {
+	delta.Piece
+	answer <-chan []byte
+	cost   int64 // of fineAhead
+}
+
+// A sending is one file under way. Three goroutines read the file: one hashes
+// it; one finds pieces and asks about gaps; one resolves gaps and writes. Each
+// is ahead of the next.
+type sending struct {
+	*Patch
+	file File
+	line Line
+	key  *delta.Key
+
+	checks chan mft.Digest // of the content up to each multiple of CheckEvery
+	found  chan foundPiece
+	fine   *semaphore.Weighted
+}
+
+// Send sends the content of f from its offset on, with CHECK frames, and
+// returns the digest of all of it. The error is io.ErrUnexpectedEOF when f is
+// shorter than it was.
+func (p *Patch) Send(ctx context.Context, f File, line Line) (mft.Digest, error) {
+	s := &sending{
+		Patch: p, file: f, line: line, key: delta.NewKey(p.seed),
+		checks: make(chan mft.Digest, min(f.Size/protocol.CheckEvery+1, checksAhead)),
+		found:  make(chan foundPiece, piecesAhead), fine: semaphore.NewWeighted(fineAhead),
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.hash(ctx) })
+	g.Go(func() error { return s.match(ctx) })
+	g.Go(func() error {
+		w := &writer{sending: s, pos: f.Offset, buf: make([]byte, transfer.Chunk)}
+		return w.run(ctx)
+	})
+	if err := g.Wait(); err != nil {
+		return mft.Digest{}, s.failed(err)
+	}
+	return f.Hash.Sum(), nil
+}
+
+// failed gives an error of reading its code.
+func (s *sending) failed(err error) error {
+	var coded *mft.Error
+	if errors.As(err, &coded) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return mft.Fail(confine.CodeFor(err), "read", s.file.Path, err)
+}
+
+// hash reads the file once, and passes on the digests that CHECK frames need.
+func (s *sending) hash(ctx context.Context) error {
+	buf := make([]byte, transfer.Chunk)
+	for x, err := range confine.Extents(s.file.File, s.file.Size) {
+		if err != nil {
+			return err
+		}
+		for at := max(x.Offset, s.file.Offset); at < x.Offset+x.Length; {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			n := min(x.Offset+x.Length, nextCheck(at)) - at
+			if x.Hole {
+				err = s.file.Hash.WriteZeros(ctx, n)
+			} else {
+				n = min(n, int64(len(buf)))
+				if err = readFull(s.file, buf[:n], at); err == nil {
+					s.file.Hash.Write(buf[:n])
+				}
+			}
+			if err != nil {
+				return err
+			}
+			at += n
+			if at%protocol.CheckEvery != 0 {
+				continue
+			}
+			select {
+			case s.checks <- s.file.Hash.Sum():
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+	return nil
+}
+
+// nextCheck returns where the CHECK behind a position stands.
+func nextCheck(at int64) int64 { return at - at%protocol.CheckEvery + protocol.CheckEvery }
+
+func readFull(r io.ReaderAt, p []byte, at int64) error {
+	n, err := r.ReadAt(p, at)
+	switch {
+	case n == len(p):
+		return nil
+	case errors.Is(err, io.EOF):
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// match finds what of the file is in the old version, and asks about what may
+// be.
+func (s *sending) match(ctx context.Context) error {
+	defer close(s.found)
+	size := delta.FineSize(delta.BlockSize(s.old.Size()))
+	for q, err := range delta.NewMatcher(s.key).Match(ctx, s.old, s.file, s.file.Size) {
+		if err != nil {
+			return err
+		}
+		if q.New.End() <= s.file.Offset {
+			continue
+		}
+		p := foundPiece{Piece: q}
+		if q.Kind == delta.Gap {
+			if err := s.ask(ctx, &p, delta.Marks(q.Old.Length, size)); err != nil {
+				return err
+			}
+		}
+		select {
+		case s.found <- p:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// ask asks for the marks, of size bytes, with which p is refined. When too much
+// is being asked p becomes a literal.
+func (s *sending) ask(ctx context.Context, p *foundPiece, size int) error {
+	p.cost = int64(max(size, fineLeast))
+	if err := s.fine.Acquire(ctx, p.cost); err != nil {
+		return err
+	}
+	if p.answer = s.book.ask(size); p.answer == nil {
+		s.fine.Release(p.cost)
+		p.Kind = delta.Literal
+		return nil
+	}
+	a := patch.Ask{Index: s.index, Range: patch.Range(p.Old)}
+	return s.line.Write(protocol.FrameAsk, patch.AppendAsk(nil, &a))
+}
