@@ -239,12 +239,12 @@ func TestNames(t *testing.T) {
 		{FrameFileFail.String(), "file-fail"},
 		{FrameFail.String(), "fail"},
 		{FrameKind(0).String(), "kind 0"},
-		{FrameKind(36).String(), "kind 36"},
+		{FrameKind(38).String(), "kind 38"},
 		{FrameKind(200).String(), "kind 200"},
 		{ControlJoined.String(), "joined"},
 		{ControlKind(0).String(), "kind 0"},
 		{Resume.String(), "resume"},
-		{Verdict(5).String(), "verdict 5"},
+		{Verdict(6).String(), "verdict 6"},
 	} {
 		if tc.got != tc.want {
 			t.Errorf("String() = %q, want %q", tc.got, tc.want)

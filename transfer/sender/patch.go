@@ -32,12 +32,10 @@ func (s *sender) sendPatch(ctx context.Context, p *patch.Patch, f *os.File, i ui
 	line := &patchLine{s: s, sent: offset}
 	digest, err := p.Send(ctx, patch.File{
 		File: f, Path: it.entry.Item.Path, Size: it.entry.Item.Size, Offset: offset, Hash: hash,
+		Unchanged: func() error { return unchanged(f, it) },
 	}, line)
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		err = errChanged
-	}
-	if err == nil {
-		err = unchanged(f, it)
 	}
 	if err == nil {
 		s.book.Done(i)

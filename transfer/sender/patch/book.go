@@ -10,8 +10,7 @@
 //
 // The Book's methods never wait, so that whoever reads the connection always
 // goes on reading: the receiver may be stuck until it does. The package sends
-// neither the beginning nor the end of a file, and does not find out that a
-// file changed while it was read: its user compares before the end is sent.
+// neither the beginning nor the end of a file.
 package patch
 
 import (

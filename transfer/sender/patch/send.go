@@ -34,6 +34,10 @@ type File struct {
 	// before.
 	Offset int64
 	Hash   transfer.Hash
+	// Unchanged fails when the file is not what it was when it was opened. The
+	// file is read several times; before a digest is sent, this proves that
+	// all that was read of it is of one version.
+	Unchanged func() error
 }
 
 // Limits.
@@ -68,7 +72,7 @@ type sending struct {
 
 // Send sends the content of f from its offset on, with CHECK frames, and
 // returns the digest of all of it. The error is io.ErrUnexpectedEOF when f is
-// shorter than it was.
+// shorter than it was, or that of Unchanged.
 func (p *Patch) Send(ctx context.Context, f File, line Line) (mft.Digest, error) {
 	s := &sending{
 		Patch: p, file: f, line: line, key: delta.NewKey(p.seed),
@@ -82,7 +86,11 @@ func (p *Patch) Send(ctx context.Context, f File, line Line) (mft.Digest, error)
 		w := &writer{sending: s, pos: f.Offset, buf: make([]byte, transfer.Chunk)}
 		return w.run(ctx)
 	})
-	if err := g.Wait(); err != nil {
+	err := g.Wait()
+	if err == nil {
+		err = f.Unchanged()
+	}
+	if err != nil {
 		return mft.Digest{}, s.failed(err)
 	}
 	return f.Hash.Sum(), nil

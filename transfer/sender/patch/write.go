@@ -137,6 +137,9 @@ func (w *writer) check(ctx context.Context) error {
 	}
 	select {
 	case d := <-w.checks:
+		if err := w.file.Unchanged(); err != nil {
+			return err
+		}
 		return w.line.Write(protocol.FrameCheck, protocol.AppendCheck(nil, d))
 	case <-ctx.Done():
 		return ctx.Err()
