@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -50,5 +51,28 @@ func BenchmarkBigFile(b *testing.B) {
 	for b.Loop() {
 		f.again()
 		f.deliver()
+	}
+}
+
+// BenchmarkDelta sends a file that replaces an older version.
+func BenchmarkDelta(b *testing.B) {
+	const size = 256 << 20
+	old := randomBytes(1, size)
+	for name, now := range map[string][]byte{
+		"edited":   scattered(old, size/100/4096, 4096),
+		"inserted": slices.Concat(old[:5000], randomBytes(2, 1<<20), old[5000:]),
+	} {
+		b.Run(name, func(b *testing.B) {
+			f := newFixture(b)
+			f.write("big", now, 0o644)
+			b.SetBytes(size)
+			for b.Loop() {
+				b.StopTimer()
+				f.again()
+				f.old("big", old)
+				b.StartTimer()
+				f.deliver()
+			}
+		})
 	}
 }
