@@ -16,6 +16,9 @@
 //	err = dir.Rename("a.part", dir, "a", confine.RenameNoReplace)
 //	err = dir.Sync()
 //
+// For many small files there is [Dir.List], [Dir.ReadSmall] and
+// [Dir.WriteSmall], which do the same with fewer system calls.
+//
 // On Linux each path is resolved by openat2 from an open descriptor, or, where
 // a kernel or sandbox lacks it, component by component without following
 // links. Elsewhere os.Root holds the boundary, and components are looked at

@@ -242,7 +242,7 @@ func (h *Host) Mft(ctx context.Context, args ...string) (string, error) {
 // Pair lets guest join host, which it reaches at addr, and send into host's In.
 // Both agents run.
 func Pair(ctx context.Context, guest, host *Host, addr string) error {
-	out, err := host.Mft(ctx, "invite", "--address", addr, "--files-into", host.In())
+	out, err := host.Mft(ctx, "invite", "--address", addr, "--allow-delete", "--files-into", host.In())
 	if err != nil {
 		return err
 	}

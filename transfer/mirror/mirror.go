@@ -44,6 +44,9 @@ type Mirror struct {
 
 	touched map[string]confine.Identity
 
+	held     holding
+	resolved bool // nothing more is held back
+
 	total  int64 // entries at the destination in the directories that were told of
 	extras []journal.Removal
 }
@@ -51,7 +54,7 @@ type Mirror struct {
 // New returns a mirror of the directory dir below root. versions says that
 // replaced files were kept as NAME.~N~.
 func New(root *confine.Root, dir string, versions bool) *Mirror {
-	return &Mirror{root: root, dir: dir, versions: versions, seed: maphash.MakeSeed(), touched: make(map[string]confine.Identity)}
+	return &Mirror{root: root, dir: dir, versions: versions, seed: maphash.MakeSeed(), touched: make(map[string]confine.Identity), held: newHolding()}
 }
 
 // Announced notes the item with the next index. Eight bytes are kept of it
@@ -80,6 +83,7 @@ func (m *Mirror) There(entries int64) { m.total += entries }
 // index that the next item gets. Nothing there, and something else than a
 // directory, is no error. Errors: mft.CodeProtocol, and those of confine.
 func (m *Mirror) Listed(ctx context.Context, l *listing.Listed, next uint64) error {
+	delete(m.held.open, l.Path)
 	from := l.First - m.first
 	if len(m.names) == 0 {
 		from = 0

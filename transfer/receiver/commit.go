@@ -9,6 +9,7 @@ import (
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer/receiver/outcome"
+	"mft.dev/mft/transfer/receiver/reply"
 	"mft.dev/mft/transfer/staging"
 )
 
@@ -135,38 +136,28 @@ func (r *receiver) countRefused(bad []staging.Refusal) {
 func (r *receiver) receipt(seal *mft.Seal, last []staging.Item) mft.Receipt {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	receipt := mft.Receipt{
-		Transfer: r.in.Offer.Transfer, Code: mft.CodeOK,
-		Received: r.delivered, Unchanged: r.unchanged, Failed: r.failed + seal.Failed, Manifest: seal.Manifest,
-	}
+	received := r.delivered
 	for i := range last {
-		if r.kept(last[i].Index) {
-			continue
-		}
-		receipt.Received.Items++
-		receipt.Received.Bytes += last[i].Entry.Size
-	}
-	if receipt.Failed > 0 {
-		first := r.failures.First()
-		receipt.Code, receipt.Detail = mft.CodePartial, first.Detail
-		if receipt.Received.Items == 0 && receipt.Unchanged.Items == 0 && first.Code != "" {
-			receipt.Code = first.Code
+		if !r.kept(last[i].Index) {
+			received.Items++
+			received.Bytes += last[i].Entry.Size
 		}
 	}
-	return receipt
+	return outcome.Receipt(mft.Receipt{
+		Transfer: r.in.Offer.Transfer, Received: received, Unchanged: r.unchanged, Failed: r.failed,
+	}, seal, r.failures.First())
 }
 
 // kept reports whether an item was found to be there, and has been counted. The
 // caller holds mu.
 func (r *receiver) kept(index uint64) bool {
 	slot := r.items.At(index)
-	return slot != nil && slot.held
+	return slot != nil && slot.found
 }
 
 // tellCommitted lets the sender and this end's window know.
 func (r *receiver) tellCommitted(good []staging.Item, bad []staging.Refusal) error {
-	var frame []byte
-	var run protocol.Range
+	var committed reply.Committed
 	var moved int64
 	r.mu.Lock()
 	for i := range good {
@@ -180,14 +171,7 @@ func (r *receiver) tellCommitted(good []staging.Item, bad []staging.Refusal) err
 			r.delivered.Items++
 			r.delivered.Bytes += it.Entry.Size
 		}
-		if run.Count > 0 && it.Index == run.First+run.Count {
-			run.Count++
-			continue
-		}
-		if run.Count > 0 {
-			frame = protocol.AppendRange(frame, &run)
-		}
-		run = protocol.Range{First: it.Index, Count: 1}
+		committed.Add(it.Index)
 	}
 	r.advance()
 	r.mu.Unlock()
@@ -197,8 +181,8 @@ func (r *receiver) tellCommitted(good []staging.Item, bad []staging.Refusal) err
 			return err
 		}
 	}
-	if run.Count == 0 {
+	if len(good) == 0 {
 		return nil
 	}
-	return r.line.Write(protocol.FrameCommitted, protocol.AppendRange(frame, &run))
+	return r.line.Write(protocol.FrameCommitted, committed.Payload())
 }

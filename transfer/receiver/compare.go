@@ -8,30 +8,33 @@ import (
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/protocol/listing"
 	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/receiver/reply"
 	"mft.dev/mft/transfer/resident"
 	"mft.dev/mft/transfer/staging"
 )
 
 // compare answers listings of the sender with what is at the destination.
 func (r *receiver) compare(ctx context.Context, payload []byte) error {
-	answers, n, err := r.place.AnswerAll(ctx, payload, r.listings, func(l *listing.Listing, a listing.Answer, here int64) {
-		r.mu.Lock()
-		r.manifest.Compared(listing.Append(nil, l), uint8(a))
-		r.mu.Unlock()
-		if a != listing.Same {
-			return
-		}
-		if r.mirror != nil {
-			r.mirror.There(here)
-		}
-		r.in.Meter.Found(l.Entries, l.Bytes)
-		r.countSame(l.Entries, l.Bytes)
-	})
+	answers, err := r.place.AnswerAll(ctx, payload, r.holdListing, r.answered)
 	if err != nil {
 		return err
 	}
-	r.listings += n
 	return r.line.Write(protocol.FrameAnswers, answers)
+}
+
+// answered takes note of the answer to a listing.
+func (r *receiver) answered(l *listing.Listing, a listing.Answer) {
+	r.mu.Lock()
+	r.manifest.Compared(listing.Append(nil, l), uint8(a))
+	r.mu.Unlock()
+	if a != listing.Same {
+		return
+	}
+	if r.mirror != nil {
+		r.mirror.There(l.Entries)
+	}
+	r.in.Meter.Found(l.Entries, l.Bytes)
+	r.countSame(l.Entries, l.Bytes)
 }
 
 func (r *receiver) countSame(items, size int64) {
@@ -44,7 +47,7 @@ func (r *receiver) countSame(items, size int64) {
 
 // recognise looks whether what an item would become is there already. done is
 // false if it has to be sent or made.
-func (r *receiver) recognise(ctx context.Context, slot *item) (w protocol.Want, done bool, err error) {
+func (r *receiver) recognise(ctx context.Context, index uint64, slot *item) (w protocol.Want, done bool, err error) {
 	found, err := r.place.Find(ctx, slot.final, &slot.item)
 	if err != nil {
 		return w, false, err
@@ -56,11 +59,14 @@ func (r *receiver) recognise(ctx context.Context, slot *item) (w protocol.Want, 
 	case resident.Content:
 		slot.there, slot.digest, slot.wanted = &found, found.Digest, true
 		return protocol.Want{Verdict: protocol.Resume, Offset: slot.item.Size, Digest: found.Digest}, true, nil
-	case resident.Nothing:
-		noteOld(slot, &found)
 	case resident.SetDir:
 		r.area.Had(slot.final, &slot.item)
 		r.mirror.Set(slot.final)
+	case resident.Nothing:
+		if found.Item.Type == 0 && r.holdItem(index, slot) {
+			return protocol.Want{Verdict: reply.HeldBack}, true, nil
+		}
+		noteOld(slot, &found)
 	}
 	return w, false, nil
 }
@@ -85,7 +91,7 @@ func (r *receiver) keep(index uint64, it *item) error {
 		return err
 	}
 	r.mu.Lock()
-	r.items.At(index).held = true
+	r.items.At(index).found = true
 	r.mu.Unlock()
 	r.countSame(1, it.item.Size)
 	r.stage(staging.Item{Index: index, Entry: journal.Entry{Type: it.item.Type}})

@@ -72,13 +72,8 @@ func (r *receiver) stageFile(index uint64, it *item, key protocol.Key, f *stagin
 		if f != nil {
 			f.Close()
 		}
-		r.stageAside(index, it)
-		return
+		r.stage(staging.Item{Index: index, Entry: journal.Entry{Final: it.final, Size: it.item.Size, Type: it.item.Type}})
+		return // it is published with the directory
 	}
 	r.stage(staging.Item{Index: index, Made: true, File: f.File, Entry: r.entryOf(it, key, f.Temp)})
-}
-
-// stageAside stages what is published with a directory that is built aside.
-func (r *receiver) stageAside(index uint64, it *item) {
-	r.stage(staging.Item{Index: index, Entry: journal.Entry{Final: it.final, Size: it.item.Size, Type: it.item.Type}})
 }

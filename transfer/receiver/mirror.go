@@ -10,6 +10,7 @@ import (
 	"mft.dev/mft/protocol/listing"
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/mirror"
+	"mft.dev/mft/transfer/staging"
 )
 
 // openMirror ends the removals that an earlier attempt began.
@@ -25,19 +26,18 @@ func (r *receiver) openMirror(ctx context.Context) error {
 }
 
 func (r *receiver) notRemoved(cause error) {
-	r.mu.Lock()
-	r.failed++
-	r.mu.Unlock()
 	reason := mft.ReasonOf(cause)
-	r.failures.Add(reason.Code, reason.Detail)
-	r.in.Note(mft.EventItem, reason.Code, "not removed: "+reason.Detail)
+	r.fail(reason, "not removed: "+reason.Detail)
 }
 
 // hearTree takes note of what the sender says of a tree as a whole.
 func (r *receiver) hearTree(ctx context.Context, kind protocol.FrameKind, payload []byte) error {
 	switch {
 	case kind == protocol.FrameListings:
-		return r.compare(ctx, payload)
+		if err := r.compare(ctx, payload); err != nil {
+			return err
+		}
+		return r.resolve(ctx)
 	case kind == protocol.FrameScanned:
 		if r.mirror != nil {
 			r.mirror.Scanned()
@@ -47,7 +47,8 @@ func (r *receiver) hearTree(ctx context.Context, kind protocol.FrameKind, payloa
 	case r.mirror == nil:
 		return transfer.Nonsense("a frame of kind %d came, and nothing is mirrored", kind)
 	case kind == protocol.FrameWalked:
-		return nil
+		r.mirror.Walked()
+		return r.resolve(ctx)
 	}
 	l, err := listing.ParseListed(payload)
 	if err != nil {
@@ -60,20 +61,92 @@ func (r *receiver) hearTree(ctx context.Context, kind protocol.FrameKind, payloa
 	if !l.Whole {
 		r.in.Note(mft.EventItem, mft.CodeChanged, fmt.Sprintf("%q changed while it was listed: nothing is removed there", l.Path))
 	}
-	return r.mirror.Listed(ctx, &l, next)
+	if err := r.mirror.Listed(ctx, &l, next); err != nil {
+		return err
+	}
+	return r.resolve(ctx)
 }
 
-// touch notes that a name is about to appear in a directory.
-func (r *receiver) touch(final string) {
-	if r.mirror != nil && !r.area.Aside(final) {
-		r.mirror.Touch(path.Dir(final))
+func (r *receiver) holdItem(index uint64, slot *item) bool {
+	if r.mirror == nil || slot.held || r.in.Offer.Compare != mft.CompareQuick || r.area.Aside(slot.final) {
+		return false
 	}
+	slot.held = r.mirror.HoldItem(index, slot.final, &slot.item)
+	return slot.held
+}
+
+func (r *receiver) holdListing(n uint64, l *listing.Listing, a listing.Answer) bool {
+	return r.mirror != nil && r.mirror.HoldListing(n, l, a, r.area.Aside(path.Join(r.area.Dir(), l.Path)))
+}
+
+// resolve gives the verdicts and answers that were held back, if it is time.
+func (r *receiver) resolve(ctx context.Context) error {
+	r.mu.Lock()
+	room := r.items.Room()
+	r.mu.Unlock()
+	if r.mirror == nil || !r.mirror.Due(room) {
+		return nil
+	}
+	items, answers, err := r.mirror.Resolve(ctx, r.terms(), mirror.Looks{List: r.place.List, Alike: r.place.Alike})
+	if err != nil {
+		return err
+	}
+	var ready []staging.Item
+	for i := range items {
+		w, made, err := r.letGo(ctx, &items[i])
+		if err != nil {
+			return err
+		}
+		r.verdicts.Add(items[i].Index, w)
+		if made != nil {
+			ready = append(ready, *made)
+		}
+	}
+	if err := r.line.Write(protocol.FrameWant, r.verdicts.Take()); err != nil {
+		return err
+	}
+	r.shelf.Release()
+	for i := range ready {
+		r.stage(ready[i])
+	}
+	payload, err := r.place.Settle(answers, r.answered)
+	if err != nil {
+		return err
+	}
+	return r.line.Write(protocol.FrameAnswers, payload)
+}
+
+// letGo decides on an item that was held back.
+func (r *receiver) letGo(ctx context.Context, held *mirror.HeldItem) (w protocol.Want, made *staging.Item, err error) {
+	r.mu.Lock()
+	slot := *r.items.At(held.Index)
+	r.mu.Unlock()
+	if held.Moved {
+		slot.decided, slot.settled, slot.outcome = true, true, protocol.Unchanged
+		w.Verdict = protocol.Same
+		if slot.item.Type == mft.ItemDir {
+			r.area.Had(slot.final, &slot.item)
+			r.mirror.Set(slot.final)
+		}
+		r.countSame(1, slot.item.Size)
+	} else if w, made, err = r.judge(ctx, held.Index, &slot); err != nil {
+		return w, nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	*r.items.At(held.Index) = slot
+	r.advance()
+	return w, made, nil
 }
 
 // removeRest removes what the source does not have.
 func (r *receiver) removeRest(ctx context.Context, seal *mft.Seal) mirror.Rest {
-	return r.mirror.Finish(ctx, mirror.Terms{
+	return r.mirror.Finish(ctx, r.terms(), seal)
+}
+
+func (r *receiver) terms() mirror.Terms {
+	return mirror.Terms{
 		Transfer: r.in.Offer.Transfer, Journal: r.in.Journal, Limits: r.in.Offer.Mirror, Before: r.removed,
 		Note: r.in.Note, Failed: r.notRemoved, Step: r.area.Step,
-	}, seal)
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"mft.dev/mft/protocol/patch"
 	"mft.dev/mft/transfer/receiver/landing"
 	"mft.dev/mft/transfer/receiver/rebuild"
+	"mft.dev/mft/transfer/receiver/reply"
 	"mft.dev/mft/transfer/resident"
 )
 
@@ -21,57 +22,53 @@ func noteOld(slot *item, found *resident.Found) {
 
 // contentOf says how the content of a file is to come: from the beginning, from
 // where an earlier attempt left it, or as a delta, from the one or the other.
-func (r *receiver) contentOf(ctx context.Context, slot *item, key protocol.Key) protocol.Want {
+func (r *receiver) contentOf(ctx context.Context, index uint64, slot *item, key protocol.Key) protocol.Want {
 	w := r.resumePoint(ctx, slot, key)
-	if slot.old != nil && !slot.kept && !landing.Whole(r.area, key) && w.Offset < slot.item.Size {
-		w.Verdict = protocol.Delta
+	if slot.old == nil || slot.kept || landing.Whole(r.area, key) {
+		return w
 	}
-	return w
+	w.First, w.Count = index, 1
+	if !r.shelf.Room() {
+		// There are few at a time. This one is answered, and its content due,
+		// when another file has ended.
+		slot.wanted = false
+		r.queue = append(r.queue, w)
+		return protocol.Want{Verdict: reply.HeldBack}
+	}
+	return r.startDelta(slot, w)
 }
 
-// startDelta completes a verdict Delta; it becomes another one when the old
-// version cannot be read any more. There are few at a time: one that has to
-// wait is answered, and its content due, when another file has ended.
-func (r *receiver) startDelta(w *protocol.Want) (now bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	slot := r.items.At(w.First)
-	if !r.shelf.Room() {
-		slot.wanted = false
-		r.queue = append(r.queue, *w)
-		return false
-	}
-	slot.wanted = true
+// startDelta makes a delta of a verdict, unless the old version is not there
+// any more.
+func (r *receiver) startDelta(slot *item, w protocol.Want) protocol.Want {
 	f, err := r.place.Open(slot.final, slot.old)
 	if err != nil {
-		if w.Verdict = protocol.Send; w.Offset > 0 {
-			w.Verdict = protocol.Resume
-		}
-		return true
+		return w
 	}
-	w.Old = slot.old.Item.Size
+	w.Verdict, w.Old = protocol.Delta, slot.old.Item.Size
 	w.Seed = r.shelf.Put(w.First, f, w.Old)
-	return true
+	return w
 }
 
 // nextDelta makes room when a file has ended, for those that wait.
 func (r *receiver) nextDelta(ended uint64) error {
-	if !r.shelf.Remove(ended) {
+	if !r.shelf.Remove(ended) || len(r.queue) == 0 {
 		return nil
 	}
-	var answer []byte
 	for len(r.queue) > 0 && r.shelf.Room() {
 		w := r.queue[0]
 		r.queue = r.queue[1:]
-		r.startDelta(&w)
-		answer = protocol.AppendWant(answer, &w)
+		r.mu.Lock()
+		slot := r.items.At(w.First)
+		slot.wanted = true
+		r.mu.Unlock()
+		r.verdicts.Add(w.First, r.startDelta(slot, w))
 	}
-	if len(answer) == 0 {
-		return nil
+	if err := r.line.Write(protocol.FrameWant, r.verdicts.Take()); err != nil {
+		return err
 	}
-	err := r.line.Write(protocol.FrameWant, answer)
 	r.shelf.Release()
-	return err
+	return nil
 }
 
 // hearAsk queues a question about an old version.

@@ -3,12 +3,14 @@ package receiver
 import (
 	"context"
 	"fmt"
+	"path"
 
 	"mft.dev/mft"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/staging"
+	"mft.dev/mft/transfer/staging/publish"
 )
 
 // plan decides for a run of announced items which content is wanted, and
@@ -20,8 +22,6 @@ func (r *receiver) plan(ctx context.Context, first uint64, items []mft.Item) err
 	if first != next || uint64(len(items)) > room {
 		return transfer.Nonsense("items %d to %d are out of turn", first, first+uint64(len(items)))
 	}
-	answer := r.answer[:0]
-	var run protocol.Want // a run of items with the verdict Send or Same
 	var ready []staging.Item
 	for i := range items {
 		index := first + uint64(i)
@@ -35,30 +35,9 @@ func (r *receiver) plan(ctx context.Context, first uint64, items []mft.Item) err
 		if made != nil {
 			ready = append(ready, *made)
 		}
-		runs := w.Verdict == protocol.Send || w.Verdict == protocol.Same
-		if runs && run.Count > 0 && run.Verdict == w.Verdict {
-			run.Count++
-			continue
-		}
-		if run.Count > 0 {
-			answer = protocol.AppendWant(answer, &run)
-			run.Count = 0
-		}
-		w.First, w.Count = index, 1
-		if w.Verdict == protocol.Delta && !r.startDelta(&w) {
-			continue
-		}
-		if runs {
-			run = w
-			continue
-		}
-		answer = protocol.AppendWant(answer, &w)
+		r.verdicts.Add(index, w)
 	}
-	if run.Count > 0 {
-		answer = protocol.AppendWant(answer, &run)
-	}
-	r.answer = answer
-	if err := r.line.Write(protocol.FrameWant, answer); err != nil {
+	if err := r.line.Write(protocol.FrameWant, r.verdicts.Take()); err != nil {
 		return err
 	}
 	r.shelf.Release()
@@ -67,7 +46,7 @@ func (r *receiver) plan(ctx context.Context, first uint64, items []mft.Item) err
 	for i := range ready {
 		r.stage(ready[i])
 	}
-	return nil
+	return r.resolve(ctx)
 }
 
 // verdict admits one item to the window. An error ends the attempt; what
@@ -80,38 +59,46 @@ func (r *receiver) verdict(ctx context.Context, index uint64, it *mft.Item) (w p
 		return w, nil, err
 	}
 	slot.final = final
-	key := protocol.KeyOf(it)
-	digest, ok := r.known.Digest(key)
+	digest, ok := r.known.Digest(protocol.KeyOf(it))
 	if r.area.WasDelivered(final, it, digest) || ok {
 		slot.decided, slot.settled = true, true
 		slot.digest = digest
 		w = protocol.Want{Verdict: protocol.Have, Digest: digest}
+		if _, moved := publish.Moved(digest); moved {
+			slot.outcome, w = protocol.Unchanged, protocol.Want{Verdict: protocol.Same}
+		}
 		r.push(slot, it.Size)
 		r.area.Had(final, it)
 		return w, nil, nil
 	}
-	w, made, err = r.consider(ctx, index, &slot, key)
-	if err != nil && staging.ItemLevel(err) {
-		reason := mft.ReasonOf(err)
-		slot.decided, slot.settled, slot.wanted = true, true, false
-		slot.outcome = protocol.Failed
-		r.itemFailed(it.Path, reason)
-		w, err = protocol.Want{Verdict: protocol.Refuse, Code: reason.Code, Detail: reason.Detail}, nil
-	}
-	if err != nil {
+	if w, made, err = r.judge(ctx, index, &slot); err != nil {
 		return w, nil, err
 	}
 	r.push(slot, 0)
 	return w, made, nil
 }
 
+// judge is consider, with the refusal of what cannot be.
+func (r *receiver) judge(ctx context.Context, index uint64, slot *item) (protocol.Want, *staging.Item, error) {
+	w, made, err := r.consider(ctx, index, slot, protocol.KeyOf(&slot.item))
+	if err == nil || !staging.ItemLevel(err) {
+		return w, made, err
+	}
+	reason := mft.ReasonOf(err)
+	slot.decided, slot.settled, slot.wanted, slot.outcome = true, true, false, protocol.Failed
+	r.itemFailed(slot.item.Path, reason)
+	return protocol.Want{Verdict: protocol.Refuse, Code: reason.Code, Detail: reason.Detail}, nil, nil
+}
+
 // consider decides on an item that this transfer has not delivered before. What
 // has no content is made, and returned to be staged.
 func (r *receiver) consider(ctx context.Context, index uint64, slot *item, key protocol.Key) (protocol.Want, *staging.Item, error) {
-	if w, done, err := r.recognise(ctx, slot); done || err != nil {
+	if w, done, err := r.recognise(ctx, index, slot); done || err != nil {
 		return w, nil, err
 	}
-	r.touch(slot.final)
+	if r.mirror != nil && !r.area.Aside(slot.final) {
+		r.mirror.Touch(path.Dir(slot.final))
+	}
 	wanted := protocol.Want{Verdict: protocol.Send}
 	switch it := &slot.item; it.Type {
 	case mft.ItemDir:
@@ -141,7 +128,7 @@ func (r *receiver) consider(ctx context.Context, index uint64, slot *item, key p
 			return wanted, nil, err
 		}
 		slot.wanted = true
-		return r.contentOf(ctx, slot, key), nil, nil
+		return r.contentOf(ctx, index, slot, key), nil, nil
 	}
 }
 
@@ -152,34 +139,16 @@ func (r *receiver) entryOf(slot *item, key protocol.Key, temp string) journal.En
 	}
 }
 
-// resumePoint offers to go on where an earlier attempt left a file, with the
-// digest of what is there now: the length of a file proves nothing.
+// resumePoint offers to go on where an earlier attempt left a file.
 func (r *receiver) resumePoint(ctx context.Context, slot *item, key protocol.Key) protocol.Want {
-	it := &slot.item
-	fresh := protocol.Want{Verdict: protocol.Send}
-	if f := r.area.Kept(slot.final, it); f != nil {
-		defer f.Close()
-		hash := transfer.NewHash()
-		if err := hash.WriteFrom(ctx, f, it.Size); err != nil {
-			return fresh
-		}
-		slot.kept, slot.digest = true, hash.Sum()
-		return protocol.Want{Verdict: protocol.Resume, Offset: it.Size, Digest: slot.digest}
+	offset, digest, whole := r.area.ResumePoint(ctx, slot.final, &slot.item, key)
+	if offset == 0 {
+		return protocol.Want{Verdict: protocol.Send}
 	}
-	part, ok := r.area.Partial(key)
-	if !ok || it.Size <= transfer.SmallMax || part.Offset <= 0 || part.Offset > it.Size {
-		return fresh
+	if whole {
+		slot.kept, slot.digest = true, digest
 	}
-	f, err := r.area.Resume(ctx, slot.final, part)
-	if err != nil {
-		return fresh
-	}
-	defer f.Close()
-	hash := transfer.NewHash()
-	if err := hash.WriteFrom(ctx, f.File, part.Offset); err != nil {
-		return fresh
-	}
-	return protocol.Want{Verdict: protocol.Resume, Offset: part.Offset, Digest: hash.Sum()}
+	return protocol.Want{Verdict: protocol.Resume, Offset: offset, Digest: digest}
 }
 
 // push puts an item into the window. size counts for what was had before.
@@ -242,8 +211,8 @@ func (r *receiver) decide(index uint64, o protocol.Outcome, d mft.Digest) {
 
 // giveUp notes that an item whose content came cannot be delivered, and tells
 // the sender. The item has been decided.
-func (r *receiver) giveUp(index uint64, path string, cause error) error {
-	r.itemFailed(path, mft.ReasonOf(cause))
+func (r *receiver) giveUp(index uint64, name string, cause error) error {
+	r.itemFailed(name, mft.ReasonOf(cause))
 	return r.tellFailed(index, cause)
 }
 
@@ -260,10 +229,15 @@ func (r *receiver) tellFailed(index uint64, cause error) error {
 	return r.line.Write(protocol.FrameItemFail, protocol.AppendItemFail(nil, &fail))
 }
 
-func (r *receiver) itemFailed(path string, reason mft.Reason) {
+func (r *receiver) itemFailed(name string, reason mft.Reason) {
+	r.fail(reason, fmt.Sprintf("%q was not delivered: %s", name, reason.Detail))
+}
+
+// fail counts a failure.
+func (r *receiver) fail(reason mft.Reason, told string) {
 	r.mu.Lock()
 	r.failed++
 	r.mu.Unlock()
 	r.failures.Add(reason.Code, reason.Detail)
-	r.in.Note(mft.EventItem, reason.Code, fmt.Sprintf("%q was not delivered: %s", path, reason.Detail))
+	r.in.Note(mft.EventItem, reason.Code, told)
 }

@@ -27,6 +27,7 @@ import (
 	"mft.dev/mft/transfer/mirror"
 	"mft.dev/mft/transfer/receiver/known"
 	"mft.dev/mft/transfer/receiver/rebuild"
+	"mft.dev/mft/transfer/receiver/reply"
 	"mft.dev/mft/transfer/receiver/wire"
 	"mft.dev/mft/transfer/resident"
 	"mft.dev/mft/transfer/staging"
@@ -60,7 +61,7 @@ func run(ctx context.Context, conv transfer.Conversation, in Incoming, step stag
 	in.Meter.Reset()
 	r, err := newReceiver(ctx, in)
 	if err != nil {
-		refuse(ctx, conv, err)
+		reply.Refuse(ctx, conv, err)
 		return mft.Receipt{}, err
 	}
 	defer r.close()
@@ -74,7 +75,7 @@ func run(ctx context.Context, conv transfer.Conversation, in Incoming, step stag
 
 // attempt takes the sender's offer up, to the end.
 func (r *receiver) attempt(ctx context.Context, conv transfer.Conversation) (mft.Receipt, error) {
-	if err := decide(ctx, conv, mft.Decision{Code: mft.CodeOK, DataKey: conv.DataKey(), Streams: 1, Basis: r.place.Basis()}); err != nil {
+	if err := reply.Decide(ctx, conv, mft.Decision{Code: mft.CodeOK, DataKey: conv.DataKey(), Streams: 1, Basis: r.place.Basis()}); err != nil {
 		return mft.Receipt{}, err
 	}
 	conn, err := conv.OpenData(ctx, r.in.Offer.DataKey)
@@ -86,44 +87,12 @@ func (r *receiver) attempt(ctx context.Context, conv transfer.Conversation) (mft
 	if err != nil {
 		return mft.Receipt{}, err
 	}
-	return receipt, hand(ctx, conv, receipt)
+	return receipt, reply.Hand(ctx, conv, receipt)
 }
 
 // Redeliver answers an offer of a transfer that already has its receipt.
 func Redeliver(ctx context.Context, conv transfer.Conversation, r mft.Receipt) error {
-	err := decide(ctx, conv, mft.Decision{Code: mft.CodeDelivered})
-	if err == nil {
-		err = hand(ctx, conv, r)
-	}
-	if err != nil {
-		transfer.Abort(ctx, conv, err)
-	}
-	return err
-}
-
-func decide(ctx context.Context, conv transfer.Conversation, d mft.Decision) error {
-	if err := conv.Send(ctx, protocol.KindDecision, protocol.AppendDecision(nil, &d)); err != nil {
-		return fmt.Errorf("sending the decision: %w", err)
-	}
-	return nil
-}
-
-func hand(ctx context.Context, conv transfer.Conversation, r mft.Receipt) error {
-	if err := conv.Send(ctx, protocol.KindReceipt, protocol.AppendReceipt(nil, &r)); err != nil {
-		return fmt.Errorf("sending the receipt: %w", err)
-	}
-	return nil
-}
-
-// refuse tells the sender why this end cannot take part. That it could not be
-// told is no news: it will ask again.
-func refuse(ctx context.Context, conv transfer.Conversation, cause error) {
-	if ctx.Err() != nil { // this end could, but was interrupted
-		transfer.Abort(ctx, conv, cause)
-		return
-	}
-	reason := mft.ReasonOf(cause)
-	_ = decide(ctx, conv, mft.Decision{Code: reason.Code, Detail: reason.Detail})
+	return reply.Redeliver(ctx, conv, r)
 }
 
 // item is one announced item at the receiver.
@@ -138,7 +107,8 @@ type item struct {
 	outcome protocol.Outcome
 	digest  mft.Digest
 	there   *resident.Found // offered as having the content
-	held    bool            // and the sender found that it has
+	found   bool            // and the sender found that it has
+	held    bool            // the verdict was held back
 	old     *resident.Found // what may help to make it
 }
 
@@ -150,17 +120,16 @@ type receiver struct {
 	area  *staging.Area
 	known *known.Set
 
-	line   *wire.Line
-	answer []byte
+	line     *wire.Line
+	verdicts reply.Verdicts
 
 	big   *bigFile        // the file that DATA belongs to
 	shelf *rebuild.Shelf  // old versions that are in use
 	queue []protocol.Want // verdicts Delta that wait for room there
 
-	place    *resident.Place
-	mirror   *mirror.Mirror // nil without one
-	removed  int64          // by earlier attempts
-	listings uint64         // how many were answered
+	place   *resident.Place
+	mirror  *mirror.Mirror // nil without one
+	removed int64          // by earlier attempts
 
 	mu        sync.Mutex
 	items     *ring.Ring[item]

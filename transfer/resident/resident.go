@@ -2,8 +2,8 @@
 // so what of the source need not be sent.
 //
 //	place, err := resident.Open(root, dir, terms)
-//	answer, err := place.Answer(ctx, &listing)   // of a whole directory
-//	found, err := place.Find(ctx, final, &item)  // of one item
+//	answers, err := place.AnswerAll(ctx, payload, hold, told)  // of whole directories
+//	found, err := place.Find(ctx, final, &item)                // of one item
 //	...
 //	err = place.Flush()                          // before the receipt
 //
@@ -58,6 +58,9 @@ type Place struct {
 	basis  mft.Basis
 	device uint64
 	due    []string // adjusted and not flushed
+
+	first uint64  // number of asked[0]
+	asked []asked // listings, from the first that has no answer on
 }
 
 // Open looks whether there is anything below root in dir, which exists.
@@ -113,45 +116,23 @@ func filled(d *confine.Dir) (bool, error) {
 	return false, err
 }
 
-// AnswerAll answers the listings in a payload of a FrameListings, which have the
-// numbers from first on. Each is told, with its answer and how many entries
-// there are here, before the payload of a FrameAnswers is returned. Errors are
-// those of Answer.
-func (p *Place) AnswerAll(
-	ctx context.Context, payload []byte, first uint64, told func(l *listing.Listing, a listing.Answer, here int64),
-) (answers []byte, n uint64, err error) {
-	all, err := listing.Parse(payload)
-	if err != nil {
-		return nil, 0, err
-	}
-	for i := range all {
-		a, here, err := p.Answer(ctx, &all[i])
-		if err != nil {
-			return nil, 0, err
-		}
-		told(&all[i], a, here.Items)
-		answers = listing.AppendAnswers(answers, &listing.Answers{First: first + uint64(i), Count: 1, Answer: a})
-	}
-	return answers, uint64(len(all)), nil
-}
-
-// Answer compares a listing with the directory of that path. mine is what is
-// there. What cannot be read is not the same; each of its items will say why.
-// An error ends the attempt: CodeProtocol when no listing is answered.
-func (p *Place) Answer(ctx context.Context, l *listing.Listing) (_ listing.Answer, mine mft.Count, err error) {
+// Answer compares a listing with the directory of that path. What cannot be
+// read is not the same; each of its items will say why. An error ends the
+// attempt: CodeProtocol when no listing is answered.
+func (p *Place) Answer(ctx context.Context, l *listing.Listing) (listing.Answer, error) {
 	if !p.basis.Listings {
-		return 0, mine, transfer.Nonsense("a listing came, and there is nothing to compare with")
+		return 0, transfer.Nonsense("a listing came, and there is nothing to compare with")
 	}
 	here, err := p.source.List(ctx, p.lister, l.Path)
 	switch {
 	case ctx.Err() != nil:
-		return 0, mine, context.Cause(ctx)
+		return 0, context.Cause(ctx)
 	case mft.CodeOf(err) == mft.CodeNotFound:
-		return listing.New, mine, nil
+		return listing.New, nil
 	case err != nil, here.Unfit > 0, here.Items != l.Entries, here.Bytes != l.Bytes, here.Digest != l.Digest:
-		return listing.List, here.Count, nil
+		return listing.List, nil
 	}
-	return listing.Same, here.Count, nil
+	return listing.Same, nil
 }
 
 // A Found is what Find found.
@@ -191,6 +172,13 @@ func (p *Place) Find(ctx context.Context, final string, it *mft.Item) (Found, er
 		return Found{}, context.Cause(ctx)
 	}
 	return f, nil
+}
+
+// Alike reports whether the file at a final name is like an item, by what
+// counts.
+func (p *Place) Alike(final string, it *mft.Item) bool {
+	f, err := p.look(final, it)
+	return err == nil && listing.Alike(&f.Item, it, p.basis)
 }
 
 // look describes what stands at a final name; its type is 0 for nothing, or

@@ -104,3 +104,36 @@ func TestSafeLinksNeverLeadOut(t *testing.T) {
 		}
 	})
 }
+
+// SafeLink is what its documentation says, component by component.
+func TestSafeLinkProperty(t *testing.T) {
+	if os.PathSeparator == '\\' {
+		t.Skip("a backslash divides names here")
+	}
+	slowly := func(path, target string) bool {
+		if target == "" || len(target) > 4095 || target[0] == '/' || strings.Contains(target, "\x00") {
+			return false
+		}
+		up, named := 0, false
+		for part := range strings.SplitSeq(target, "/") {
+			switch {
+			case part == "" || part == ".":
+			case part != "..":
+				named = true
+			case named:
+				return false
+			default:
+				up++
+			}
+		}
+		return up <= strings.Count(path, "/")
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		path := "l" + strings.Repeat("/l", rapid.IntRange(0, 4).Draw(t, "depth"))
+		parts := rapid.SliceOf(rapid.SampledFrom([]string{"..", "..", ".", "", "...", "....", "a", "a.", ".a", "..a", "a..", "\x00"})).Draw(t, "parts")
+		target := strings.Join(parts, "/")
+		if got, want := scan.SafeLink(path, target), slowly(path, target); got != want {
+			t.Errorf("SafeLink(%q, %q) = %t, want %t", path, target, got, want)
+		}
+	})
+}

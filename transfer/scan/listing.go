@@ -211,7 +211,7 @@ func (s *Source) whole(path string) (sub string, ok bool) {
 		}
 		sub = strings.TrimPrefix(sub, "/")
 	}
-	if s.file != "" {
+	if s.file != "" || sub == "." { // which the root takes for itself
 		return "", false
 	}
 	if s.pattern == nil {

@@ -29,8 +29,11 @@
 //   - Not the staging of mft itself ([IsStaging]), and not what has vanished
 //     by the time that it is looked at: these are passed over in silence.
 //
-// The package does not read content, decide who may ask for a source, or
-// remember what it saw. It holds 1,024 names per level of directories at most,
+// A [Lister] tells what is in one directory by a digest, at either end, so that
+// trees can be compared before they are walked item by item.
+//
+// The package does not read content but by ReadItem, decide who may ask for a
+// source, or remember what it saw. It holds 1,024 names per level of directories at most,
 // however large the tree is.
 package scan
 

@@ -11,6 +11,7 @@ import (
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer/staging/aside"
+	"mft.dev/mft/transfer/staging/publish"
 )
 
 // Directories that do not exist at the destination are built aside; see
@@ -142,7 +143,7 @@ func (a *Area) asideEntries() []journal.Entry {
 // with the directory above it: one that was built aside, and whose own key the
 // journal has with the digest aside.Mark.
 func (a *Area) WasDelivered(final string, it *mft.Item, known mft.Digest) bool {
-	if it.Type == mft.ItemDir && known == aside.Mark() {
+	if _, moved := publish.Moved(known); it.Type == mft.ItemDir && (moved || known == aside.Mark()) {
 		a.asides.SetPublished(final)
 	}
 	return a.asides.Delivered(final)

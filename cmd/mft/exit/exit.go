@@ -51,7 +51,7 @@ func Meanings() []Meaning {
 		{Cancelled, "the transfer was cancelled"},
 		{Partial, "some of it was done: of several destinations or files at least one was not"},
 		{Config, "a configuration or destinations file cannot be used"},
-		{StillRunning, "the command was interrupted (Ctrl-C); the transfer goes on in the agent"},
+		{StillRunning, "the command ended first (Ctrl-C or a stopped agent); the transfer goes on"},
 		{NoAnswer, "the agent did not answer; it may have taken the transfer that is named"},
 	}
 }

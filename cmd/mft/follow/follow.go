@@ -8,7 +8,6 @@ package follow
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -306,12 +305,14 @@ func (f *Follower) line(v any) error {
 func (f *Follower) lost(err error) error {
 	for _, one := range f.list {
 		if !one.row.State.Terminal() {
-			fmt.Fprintf(f.Errs, "mft: transfer %s goes on once the agent runs again\n", one.placed.Transfer)
+			fmt.Fprintf(f.Errs, "mft: the agent has stopped; transfer %s goes on once it runs again\n", one.placed.Transfer)
 		}
 	}
 	switch mft.CodeOf(err) {
 	case mft.CodeMaintenance, mft.CodeDisconnected:
-		return mft.Fail(mft.CodeNotRunning, "follow", "", errors.New("the agent has stopped"))
+		// Not "no agent answers": a script would take that for an order that
+		// was never placed.
+		return exit.Ended{Status: exit.StillRunning}
 	}
 	return err
 }

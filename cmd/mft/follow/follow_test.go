@@ -132,8 +132,8 @@ func TestResults(t *testing.T) {
 		{
 			name: "the agent stops", placed: []localapi.Placed{toBeta},
 			agent:  fakeAgent{story: []told{{0, row(idOne, mft.StateRunning, 1, 4)}}, err: mft.Fail(mft.CodeMaintenance, "watch", "", nil)},
-			errs:   "mft: transfer 01000000-0000-0000-0000-000000000000 goes on once the agent runs again\n",
-			status: exit.NotRunning,
+			errs:   "mft: the agent has stopped; transfer 01000000-0000-0000-0000-000000000000 goes on once it runs again\n",
+			status: exit.StillRunning,
 		},
 	}
 	for _, tt := range tests {

@@ -40,8 +40,8 @@ func (h Handle) OpenExisting(name, path string) (*os.File, error) {
 	return f, err
 }
 
-// regular makes a file of what an open with the flags entries.Inert returned, or says
-// why not.
+// regular makes a file of what an open with the flags entries.Inert returned,
+// or says why not.
 func regular(fd int, err error, path string) (*os.File, fs.FileInfo, error) {
 	switch err {
 	case nil:

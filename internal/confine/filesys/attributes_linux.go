@@ -26,10 +26,10 @@ func SetByDescriptor(fd int, a Attributes) error {
 	return futimens(fd, a.Times())
 }
 
-// SetNew is SetByDescriptor for a file that was just made with these permissions, none
-// of them beyond 0777, and leaves out what is so already. The umask or an
-// access list of the directory may have kept some back, and the directory may
-// have given it a group: the kernel is asked when it could matter.
+// SetNew is SetByDescriptor for a file that was just made with the permissions
+// made, none of them beyond 0777, and leaves out what is so already. The umask
+// or an access list of the directory may have kept some back, and the directory
+// may have given it a group: the kernel is asked when it could matter.
 func SetNew(fd int, made uint32, a Attributes) error {
 	want := a.Mode & 0o7777
 	chown, chmod := a.ChangesOwner(), want != made

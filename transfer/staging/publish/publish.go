@@ -7,6 +7,7 @@
 package publish
 
 import (
+	"encoding/binary"
 	"fmt"
 	"path"
 
@@ -18,7 +19,14 @@ import (
 // Entry gives one item its final name by its policy, or finds that it had it
 // already. A directory, which was built aside, replaces nothing: when there is
 // one, the error has code mft.CodeRaced. Others are those of confine.Root.Rename.
+//
+// With the digest of MoveMark nothing was staged: the temporary name is that
+// of a file or directory of the destination, which is renamed if it still is
+// the one that was seen, and replaces nothing.
 func Entry(root *confine.Root, e *journal.Entry) error {
+	if inode, ok := Moved(e.Digest); ok {
+		return move(root, e, inode)
+	}
 	if e.Type == mft.ItemDir {
 		return directory(root, e)
 	}
@@ -36,6 +44,36 @@ func Entry(root *confine.Root, e *journal.Entry) error {
 		return nil
 	}
 	return err
+}
+
+// moveMark begins the digest of what was not delivered but renamed.
+const moveMark = "renamed at the destination"
+
+// MoveMark is the digest that the journal has of an item that was found under
+// another name, where it had this inode.
+func MoveMark(inode uint64) (d mft.Digest) {
+	copy(d[:], moveMark[:24])
+	binary.BigEndian.PutUint64(d[24:], inode)
+	return d
+}
+
+// Moved reports whether a digest is one of MoveMark, and of which inode.
+func Moved(d mft.Digest) (inode uint64, ok bool) {
+	return binary.BigEndian.Uint64(d[24:]), string(d[:24]) == moveMark[:24]
+}
+
+func move(root *confine.Root, e *journal.Entry, inode uint64) error {
+	fi, err := root.Lstat(e.Temp)
+	if mft.CodeOf(err) == mft.CodeNotFound {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if confine.Stamp(fi).Inode != inode {
+		return nil // another one: that was renamed, and this came after it
+	}
+	return root.Rename(e.Temp, e.Final, confine.RenameNoReplace)
 }
 
 // maxVersions bounds the search for a free version name.
