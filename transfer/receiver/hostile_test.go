@@ -14,6 +14,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/protocol/patch"
 	"mft.dev/mft/transfer/staging"
 )
 
@@ -160,12 +161,18 @@ func FuzzReceive(f *testing.F) {
 		frame(protocol.FrameEnd, nil)
 	f.Add(good.Bytes())
 	f.Add(new(stream).frame(protocol.FrameFail, protocol.AppendFailure(nil, &protocol.Failure{Code: "X"})).Bytes())
+	f.Add(new(stream).items(0, file("patched", 1<<20)).
+		frame(protocol.FrameFile, protocol.AppendFileStart(nil, &protocol.FileStart{})).
+		frame(protocol.FrameAsk, patch.AppendAsk(nil, &patch.Ask{Range: patch.Range{Length: 5}})).
+		frame(protocol.FrameCopy, patch.AppendCopy(nil, &patch.Range{Length: 1 << 20})).
+		frame(protocol.FrameFileEnd, protocol.AppendFileEnd(nil, &protocol.FileEnd{Size: 1 << 20})).Bytes())
 	fx := newFixture(f)
 	outside := filepath.Join(filepath.Dir(fx.dst), "outside")
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		fx.t = t
 		fx.again()
 		fx.offer.Transfer = fx.id
+		fx.old("patched", make([]byte, 1<<20))
 		if err := receiveRaw(t, fx, raw); err == nil || errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Receive = %v, want an error at once: what came was not sealed", err)
 		}

@@ -43,7 +43,8 @@ func scattered(b []byte, n, size int) []byte {
 
 func TestReplacedFileTravelsAsDelta(t *testing.T) {
 	const mib = 1 << 20
-	old := randomBytes(1, 64*mib)
+	large := randomBytes(1, 64*mib)
+	old := large[:16*mib]
 	join := func(parts ...[]byte) []byte { return slices.Concat(parts...) }
 	tests := []struct {
 		name     string
@@ -52,19 +53,19 @@ func TestReplacedFileTravelsAsDelta(t *testing.T) {
 	}{
 		// 41 KB are marks. A change of 4 KiB costs up to 4 fine blocks of 2 KiB,
 		// and the marks of two coarse ones.
-		{"one percent in small changes", old, scattered(old, 164, 4<<10), 41<<10 + 164*(8<<10+512) + 16<<10},
-		{"a mebibyte inserted at the head", old, join(old[:5000], randomBytes(2, mib), old[5000:]), mib + 128<<10},
-		{"cut out of the middle", old, join(old[:20*mib], old[30*mib+77:]), 128 << 10},
-		{"cut off", old, old[:33*mib+1], 128 << 10},
+		{"one percent in small changes", large, scattered(large, 164, 4<<10), 41<<10 + 164*(8<<10+512) + 16<<10},
+		{"a mebibyte inserted at the head", large, join(large[:5000], randomBytes(2, mib), large[5000:]), mib + 128<<10},
+		{"cut out of the middle", old, join(old[:5*mib], old[8*mib+77:]), 128 << 10},
+		{"cut off", old, old[:7*mib+1], 128 << 10},
 		{"grown at the end", old, join(old, randomBytes(3, 100<<10)), 256 << 10},
-		{"halves exchanged", old, join(old[32*mib:], old[:32*mib]), 128 << 10},
+		{"halves exchanged", old, join(old[8*mib:], old[:8*mib]), 128 << 10},
 		{"touched", old, old, 128 << 10},
 		{"nothing in common", old[:8*mib], randomBytes(4, 8*mib), 8*mib + 128<<10},
 		{"a little of it", old[:2*mib], join(randomBytes(5, 12*mib+5), old[mib:2*mib], randomBytes(6, 99)), 12*mib + 128<<10},
-		{"old one is small", old[:1000], old[:8*mib], 8*mib + 64<<10},
+		{"old one is small", old[:1000], old[:3*mib], 3*mib + 64<<10},
 		{"old one is empty", nil, old[:2*mib], 2*mib + 64<<10},
 		{"new one is small", old, old[:300<<10], 364 << 10},
-		{"old one is far larger", old, old[:2*mib], 2*mib + 64<<10},
+		{"old one is far larger", large, old[:2*mib], 2*mib + 64<<10},
 		{"zeros in both", join(old[:mib], make([]byte, 20*mib), old[mib:2*mib]), join(old[:mib], make([]byte, 30*mib), old[mib:2*mib]), 128 << 10},
 	}
 	for _, tt := range tests {

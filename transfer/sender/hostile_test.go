@@ -8,12 +8,14 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"mft.dev/mft"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/protocol/patch"
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/scan"
 )
@@ -130,6 +132,9 @@ func TestHostileReceiver(t *testing.T) {
 		{"fails what is not there", itemFail(9), mft.CodeProtocol},
 		{"speaks like a sender", frame(protocol.FrameEnd, nil), mft.CodeProtocol},
 		{"speaks nonsense", []byte("HTTP/1.1 400 Bad Request\r\n\r\n"), mft.CodeProtocol},
+		{"sends marks of nothing and ends", frame(protocol.FrameMarks, patch.AppendMarks(nil, &patch.Marks{Index: 3})), mft.CodeDisconnected},
+		{"answers what was not asked", frame(protocol.FrameFine, nil), mft.CodeProtocol},
+		{"has an old version without end", want(protocol.Want{First: 0, Count: 1, Verdict: protocol.Delta, Old: 1 << 62}), mft.CodeProtocol},
 		{"stops", frame(protocol.FrameFail, protocol.AppendFailure(nil, &protocol.Failure{Code: mft.CodeNoSpace})), mft.CodeNoSpace},
 	}
 	for _, tt := range tests {
@@ -164,6 +169,8 @@ func FuzzRun(f *testing.F) {
 	}
 	f.Add(want(protocol.Want{First: 0, Count: 2, Verdict: protocol.Send}))
 	f.Add(want(protocol.Want{First: 1, Count: 1, Verdict: protocol.Resume, Offset: 5}))
+	f.Add(slices.Concat(want(protocol.Want{First: 1, Count: 1, Verdict: protocol.Delta, Old: 1 << 20}),
+		frame(protocol.FrameMarks, patch.AppendMarks(nil, &patch.Marks{Index: 1, Bytes: make([]byte, 200)})), frame(protocol.FrameFine, nil)))
 	f.Add(frame(protocol.FrameFail, protocol.AppendFailure(nil, &protocol.Failure{Code: "X"})))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		_, err := runAgainst(t, dir, &peer{decision: mft.Decision{Code: mft.CodeOK}}, raw)

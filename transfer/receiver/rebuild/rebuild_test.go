@@ -1,0 +1,230 @@
+package rebuild
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"mft.dev/mft"
+	"mft.dev/mft/protocol"
+	"mft.dev/mft/protocol/patch"
+	"mft.dev/mft/transfer/delta"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// told collects the frames that a shelf writes.
+type told struct {
+	mu    sync.Mutex
+	marks map[uint64][]byte
+	fine  [][]byte
+	more  chan struct{}
+}
+
+func newTold() *told { return &told{marks: map[uint64][]byte{}, more: make(chan struct{}, 1000)} }
+
+func (w *told) write(kind protocol.FrameKind, payload []byte) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if kind == protocol.FrameFine {
+		w.fine = append(w.fine, bytes.Clone(payload))
+	} else {
+		m, err := patch.ParseMarks(payload)
+		if err != nil {
+			return err
+		}
+		w.marks[m.Index] = append(w.marks[m.Index], m.Bytes...)
+	}
+	w.more <- struct{}{}
+	return nil
+}
+
+// until waits until what was told fulfils f.
+func (w *told) until(t *testing.T, f func() bool) {
+	t.Helper()
+	for {
+		w.mu.Lock()
+		done := f()
+		w.mu.Unlock()
+		if done {
+			return
+		}
+		select {
+		case <-w.more:
+		case <-t.Context().Done():
+			t.Fatal("what was waited for did not come")
+		}
+	}
+}
+
+func open(t *testing.T, content []byte) *os.File {
+	t.Helper()
+	p := filepath.Join(t.TempDir(), "old")
+	if err := os.WriteFile(p, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// running returns a shelf that runs until the end of the test.
+func running(t *testing.T, w *told) *Shelf {
+	s := New(w.write)
+	ctx, cancel := context.WithCancel(t.Context())
+	var run sync.WaitGroup
+	run.Go(func() {
+		if err := s.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(func() {
+		cancel()
+		run.Wait()
+		s.Close()
+	})
+	return s
+}
+
+func content(n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(i * i >> 7)
+	}
+	return b
+}
+
+func TestMarksAndAnswers(t *testing.T) {
+	old := content(5<<20 + 3)
+	size := int64(len(old))
+	w := newTold()
+	s := running(t, w)
+	var keys [2]*delta.Key
+	for i := range keys {
+		keys[i] = delta.NewKey(s.Put(uint64(i), open(t, old), size))
+	}
+	s.Release()
+	block := delta.BlockSize(size)
+	w.until(t, func() bool { return len(w.marks[1]) == delta.Marks(size, block) })
+	for i, key := range keys {
+		if want := key.AppendMarks(nil, block, old); !bytes.Equal(w.marks[uint64(i)], want) {
+			t.Errorf("the marks of item %d are not those of its content", i)
+		}
+	}
+	big := content(64 << 20) // large enough for fine blocks
+	key := delta.NewKey(s.Put(7, open(t, big), int64(len(big))))
+	s.Release()
+	r := patch.Range{Offset: 4096, Length: 1 << 20}
+	for range 3 {
+		if err := s.Ask(patch.Ask{Index: 7, Range: r}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.until(t, func() bool { return len(w.fine) == 3 })
+	want := key.AppendMarks(nil, delta.FineSize(delta.BlockSize(int64(len(big)))), big[r.Offset:r.Offset+r.Length])
+	for i, got := range w.fine {
+		if !bytes.Equal(got, want) {
+			t.Errorf("answer %d is not the marks of the range", i)
+		}
+	}
+}
+
+// TestUnreadable: an old version that has become shorter than it was has marks
+// all the same, and questions about what is gone have answers.
+func TestUnreadable(t *testing.T) {
+	const size = 64 << 20
+	w := newTold()
+	s := running(t, w)
+	s.Put(1, open(t, content(2<<20)), size)
+	s.Release()
+	w.until(t, func() bool { return len(w.marks[1]) == delta.Marks(size, delta.BlockSize(size)) })
+	if got := w.marks[1][len(w.marks[1])-1000:]; !bytes.Equal(got, make([]byte, 1000)) {
+		t.Error("what cannot be read has marks")
+	}
+	if err := s.Ask(patch.Ask{Index: 1, Range: patch.Range{Offset: 32 << 20, Length: 5}}); err != nil {
+		t.Fatal(err)
+	}
+	w.until(t, func() bool { return len(w.fine) == 1 })
+	if len(w.fine[0]) != 0 {
+		t.Error("what cannot be read was answered with marks")
+	}
+}
+
+func TestAskIsBounded(t *testing.T) {
+	const size = 64 << 20
+	s := New(newTold().write) // nobody answers
+	defer s.Close()
+	s.Put(1, open(t, nil), size)
+	ask := patch.Ask{Index: 1, Range: patch.Range{Length: 1}}
+	for i := range protocol.AskWindow {
+		if err := s.Ask(ask); err != nil {
+			t.Fatalf("question %d: %v", i, err)
+		}
+	}
+	if err := s.Ask(ask); mft.CodeOf(err) != mft.CodeProtocol {
+		t.Errorf("one question too many: %v, want %s", err, mft.CodeProtocol)
+	}
+	if !s.Remove(1) || s.Remove(1) {
+		t.Error("Remove does not tell what there is")
+	}
+	if err := s.Ask(ask); mft.CodeOf(err) != mft.CodeProtocol {
+		t.Errorf("a question about what was removed: %v, want %s", err, mft.CodeProtocol)
+	}
+}
+
+func TestRoom(t *testing.T) {
+	s := New(newTold().write)
+	defer s.Close()
+	for i := range uint64(protocol.DeltaWindow) {
+		if !s.Room() {
+			t.Fatalf("no room for number %d", i)
+		}
+		s.Put(i, open(t, nil), 1<<20)
+	}
+	if s.Room() {
+		t.Error("there is room without end")
+	}
+	s.Remove(2)
+	if !s.Room() {
+		t.Error("no room after one was removed")
+	}
+}
+
+func TestRunEndsWithItsConnection(t *testing.T) {
+	broken := errors.New("broken pipe")
+	s := New(func(protocol.FrameKind, []byte) error { return broken })
+	defer s.Close()
+	s.Put(1, open(t, content(2<<20)), 2<<20)
+	s.Release()
+	if err := s.Run(t.Context()); !errors.Is(err, broken) {
+		t.Errorf("Run = %v, want %v", err, broken)
+	}
+}
+
+func TestWorth(t *testing.T) {
+	tests := []struct {
+		name      string
+		old, size int64
+		want      bool
+	}{
+		{"both large enough", 1 << 20, 1 << 20, true},
+		{"small old one", 1<<20 - 1, 1 << 30, false},
+		{"small new one", 1 << 30, 1<<20 - 1, false},
+		{"much smaller new one", 17 << 20, 1 << 20, false},
+		{"much larger new one", 1 << 20, 1 << 50, true},
+		{"more than can be compared", delta.MaxSize + 1, 1 << 50, false},
+	}
+	for _, tt := range tests {
+		if got := Worth(tt.old, tt.size); got != tt.want {
+			t.Errorf("%s: Worth(%d, %d) = %v, want %v", tt.name, tt.old, tt.size, got, tt.want)
+		}
+	}
+}
