@@ -14,6 +14,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/protocol/listing"
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/scan"
 )
@@ -113,6 +114,9 @@ func TestHostileReceiver(t *testing.T) {
 	itemFail := func(i uint64) []byte {
 		return frame(protocol.FrameItemFail, protocol.AppendItemFail(nil, &protocol.ItemFail{Index: i, Code: mft.CodeIO}))
 	}
+	answer := func(first, n uint64) []byte {
+		return frame(protocol.FrameAnswers, listing.AppendAnswers(nil, &listing.Answers{First: first, Count: n}))
+	}
 	send := protocol.Want{First: 0, Count: 1, Verdict: protocol.Send}
 	tests := []struct {
 		name string
@@ -130,13 +134,21 @@ func TestHostileReceiver(t *testing.T) {
 		{"fails what is not there", itemFail(9), mft.CodeProtocol},
 		{"speaks like a sender", frame(protocol.FrameEnd, nil), mft.CodeProtocol},
 		{"speaks nonsense", []byte("HTTP/1.1 400 Bad Request\r\n\r\n"), mft.CodeProtocol},
+		{"has the same of what is not there", want(protocol.Want{First: 7, Count: 1, Verdict: protocol.Same}), mft.CodeProtocol},
+		{"has the same of more than there is", want(protocol.Want{First: 0, Count: 1 << 40, Verdict: protocol.Same}), mft.CodeProtocol},
+		{"answers without a listing", answer(3, 1), mft.CodeProtocol},
+		{"answers twice", append(answer(0, 1), answer(0, 1)...), mft.CodeProtocol},
+		{"answers without end", answer(0, 1<<40), mft.CodeProtocol},
+		{"lists like a sender", frame(protocol.FrameListings, nil), mft.CodeProtocol},
 		{"stops", frame(protocol.FrameFail, protocol.AppendFailure(nil, &protocol.Failure{Code: mft.CodeNoSpace})), mft.CodeNoSpace},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := runAgainst(t, dir, &peer{decision: mft.Decision{Code: mft.CodeOK}}, tt.raw)
-			if got := mft.CodeOf(err); got != tt.code {
-				t.Errorf("Run = %v, want %v", err, tt.code)
+			for _, basis := range []mft.Basis{{}, {Present: true, Listings: true}} {
+				_, err := runAgainst(t, dir, &peer{decision: mft.Decision{Code: mft.CodeOK, Basis: basis}}, tt.raw)
+				if got := mft.CodeOf(err); got != tt.code {
+					t.Errorf("with basis %+v: Run = %v, want %v", basis, err, tt.code)
+				}
 			}
 		})
 	}
@@ -164,6 +176,7 @@ func FuzzRun(f *testing.F) {
 	}
 	f.Add(want(protocol.Want{First: 0, Count: 2, Verdict: protocol.Send}))
 	f.Add(want(protocol.Want{First: 1, Count: 1, Verdict: protocol.Resume, Offset: 5}))
+	f.Add(want(protocol.Want{First: 0, Count: 2, Verdict: protocol.Same}))
 	f.Add(frame(protocol.FrameFail, protocol.AppendFailure(nil, &protocol.Failure{Code: "X"})))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		_, err := runAgainst(t, dir, &peer{decision: mft.Decision{Code: mft.CodeOK}}, raw)
