@@ -50,7 +50,7 @@ func TestEveryCall(t *testing.T) {
 			if tt.receiver {
 				d.struck = beta
 			}
-			d.ledger = newLedger()
+			d.ledger, d.make = newLedger(), d.tree
 			c := consume(t, beta.In(), filepath.Join(beta.Dir, "kept"), tt.take)
 			stride := sample(9, 1)
 			first := 1 + d.rnd.IntN(stride)
@@ -76,7 +76,12 @@ type delivery struct {
 	struck   *host
 	spec     tracing
 	ledger   *ledger
-	log      string // of the latest tracing
+	// make makes what delivery n sends and returns its path; before is
+	// called while nothing is struck yet, and may be nil.
+	make   func(n int) string
+	before func(n int)
+	flags  []string // of the command
+	log    string   // of the latest tracing
 	// unsettled counts deliveries that came to no end; a few say enough.
 	unsettled int
 }
@@ -101,6 +106,9 @@ func (d *delivery) strikeAt(n int) bool {
 	spec.Log = filepath.Join(d.struck.Dir, fmt.Sprintf("calls-%04d", n))
 	spec.Arm = spec.Log + ".armed"
 	d.log = spec.Log
+	if d.before != nil {
+		d.before(n)
+	}
 	_ = d.struck.Stop() // it may be struck, or recover from it, at this moment
 	if err := d.struck.launch(&spec); err != nil {
 		d.t.Fatal(err)
@@ -115,7 +123,7 @@ func (d *delivery) strikeAt(n int) bool {
 	if d.struck == d.from && d.spec.Strike != strikeKill {
 		give = insist
 	}
-	id, err := give(d.from, d.to, d.tree(n))
+	id, err := give(d.from, d.to, d.make(n), d.flags...)
 	if err != nil {
 		d.t.Fatal(err)
 	}

@@ -197,18 +197,18 @@ func (s *stream) settle(t *testing.T) {
 // takes the order, that is for the command to mend: the order is lost only if
 // the agent was not there from the start, which has a status of its own, and
 // it is unknown only if the agent stays away, which has another.
-func order(from, to *host, source string) (mft.TransferID, error) {
-	return place(from, to, source, "", func(status int) bool { return status == statusNotRunning })
+func order(from, to *host, source string, flags ...string) (mft.TransferID, error) {
+	return place(from, to, source, "", func(status int) bool { return status == statusNotRunning }, flags...)
 }
 
 // insist is order for an agent whose system calls may fail: it gives the order
 // again until there is no complaint.
-func insist(from, to *host, source string) (mft.TransferID, error) {
+func insist(from, to *host, source string, flags ...string) (mft.TransferID, error) {
 	id, err := from.run("transfer", "id")
 	if err != nil {
 		return mft.TransferID{}, err
 	}
-	return place(from, to, source, strings.TrimSpace(id), func(int) bool { return true })
+	return place(from, to, source, strings.TrimSpace(id), func(int) bool { return true }, flags...)
 }
 
 // What a command ends with that gives an order.
@@ -222,13 +222,13 @@ var named = regexp.MustCompile(`transfer ([0-9a-f-]{36})`)
 
 // place types the command of one order, with an id unless that is empty, for as
 // long as again says so of its status.
-func place(from, to *host, source, id string, again func(status int) bool) (mft.TransferID, error) {
+func place(from, to *host, source, id string, again func(status int) bool, flags ...string) (mft.TransferID, error) {
 	ctx, cancel := patient()
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		args := []string{"copy", "--detach", source, "--dest-agent", string(to.Name), "--dest-path", to.In() + "/"}
+		args := append([]string{"copy", "--detach", source, "--dest-agent", string(to.Name), "--dest-path", to.In() + "/"}, flags...)
 		if id != "" {
 			args = append(args, "--id", id)
 		}

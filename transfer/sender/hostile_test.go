@@ -15,6 +15,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/protocol/listing"
 	"mft.dev/mft/protocol/patch"
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/scan"
@@ -115,6 +116,9 @@ func TestHostileReceiver(t *testing.T) {
 	itemFail := func(i uint64) []byte {
 		return frame(protocol.FrameItemFail, protocol.AppendItemFail(nil, &protocol.ItemFail{Index: i, Code: mft.CodeIO}))
 	}
+	answer := func(first, n uint64) []byte {
+		return frame(protocol.FrameAnswers, listing.AppendAnswers(nil, &listing.Answers{First: first, Count: n}))
+	}
 	send := protocol.Want{First: 0, Count: 1, Verdict: protocol.Send}
 	tests := []struct {
 		name string
@@ -135,13 +139,21 @@ func TestHostileReceiver(t *testing.T) {
 		{"sends marks of nothing and ends", frame(protocol.FrameMarks, patch.AppendMarks(nil, &patch.Marks{Index: 3})), mft.CodeDisconnected},
 		{"answers what was not asked", frame(protocol.FrameFine, nil), mft.CodeProtocol},
 		{"has an old version without end", want(protocol.Want{First: 0, Count: 1, Verdict: protocol.Delta, Old: 1 << 62}), mft.CodeProtocol},
+		{"has the same of what is not there", want(protocol.Want{First: 7, Count: 1, Verdict: protocol.Same}), mft.CodeProtocol},
+		{"has the same of more than there is", want(protocol.Want{First: 0, Count: 1 << 40, Verdict: protocol.Same}), mft.CodeProtocol},
+		{"answers without a listing", answer(3, 1), mft.CodeProtocol},
+		{"answers twice", append(answer(0, 1), answer(0, 1)...), mft.CodeProtocol},
+		{"answers without end", answer(0, 1<<40), mft.CodeProtocol},
+		{"lists like a sender", frame(protocol.FrameListings, nil), mft.CodeProtocol},
 		{"stops", frame(protocol.FrameFail, protocol.AppendFailure(nil, &protocol.Failure{Code: mft.CodeNoSpace})), mft.CodeNoSpace},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := runAgainst(t, dir, &peer{decision: mft.Decision{Code: mft.CodeOK}}, tt.raw)
-			if got := mft.CodeOf(err); got != tt.code {
-				t.Errorf("Run = %v, want %v", err, tt.code)
+			for _, basis := range []mft.Basis{{}, {Present: true, Listings: true}} {
+				_, err := runAgainst(t, dir, &peer{decision: mft.Decision{Code: mft.CodeOK, Basis: basis}}, tt.raw)
+				if got := mft.CodeOf(err); got != tt.code {
+					t.Errorf("with basis %+v: Run = %v, want %v", basis, err, tt.code)
+				}
 			}
 		})
 	}
@@ -171,6 +183,7 @@ func FuzzRun(f *testing.F) {
 	f.Add(want(protocol.Want{First: 1, Count: 1, Verdict: protocol.Resume, Offset: 5}))
 	f.Add(slices.Concat(want(protocol.Want{First: 1, Count: 1, Verdict: protocol.Delta, Old: 1 << 20}),
 		frame(protocol.FrameMarks, patch.AppendMarks(nil, &patch.Marks{Index: 1, Bytes: make([]byte, 200)})), frame(protocol.FrameFine, nil)))
+	f.Add(want(protocol.Want{First: 0, Count: 2, Verdict: protocol.Same}))
 	f.Add(frame(protocol.FrameFail, protocol.AppendFailure(nil, &protocol.Failure{Code: "X"})))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		_, err := runAgainst(t, dir, &peer{decision: mft.Decision{Code: mft.CodeOK}}, raw)

@@ -1,3 +1,5 @@
+//go:build unix
+
 package receiver
 
 import (
@@ -359,10 +361,11 @@ func TestHostileListings(t *testing.T) {
 		return s
 	}
 	closed := func(l listing.Listed) []byte { return listing.AppendListed(nil, &l) }
+	items := func() *stream { return new(stream).items(0, file("a", 1<<20), file("b", 1)) }
 	for _, tt := range []struct {
 		name    string
 		compare mft.Compare
-		full    bool // the destination is not empty
+		full    bool // the destination is not empty, and mirrored if the name says so
 		stream  *stream
 		code    mft.Code
 	}{
@@ -374,11 +377,20 @@ func TestHostileListings(t *testing.T) {
 		{"many", mft.CompareQuick, true, many(20_000).frame(protocol.FrameEnd, nil), mft.CodeCorrupt},
 		{"listed without mirror", mft.CompareQuick, true, new(stream).frame(protocol.FrameListed, closed(listing.Listed{Path: "d"})), mft.CodeProtocol},
 		{"walked without mirror", mft.CompareQuick, true, new(stream).frame(protocol.FrameWalked, nil), mft.CodeProtocol},
+		{"mirror: listed of what was not announced", mft.CompareQuick, true, items().frame(protocol.FrameListed, closed(listing.Listed{First: 0, Count: 3})), mft.CodeProtocol},
+		{"mirror: listed too early", mft.CompareQuick, true, items().frame(protocol.FrameListed, closed(listing.Listed{First: 0, Count: 1})), mft.CodeProtocol},
+		{"mirror: listed of an index beyond", mft.CompareQuick, true, items().frame(protocol.FrameListed, closed(listing.Listed{First: 1 << 60, Count: 2})), mft.CodeProtocol},
+		{"mirror: listed twice", mft.CompareQuick, true, items().frame(protocol.FrameListed, closed(listing.Listed{Count: 2})).frame(protocol.FrameListed, closed(listing.Listed{Count: 2})), mft.CodeProtocol},
+		{"mirror: listed after the scan", mft.CompareQuick, true, new(stream).frame(protocol.FrameScanned, protocol.AppendScanned(nil, &protocol.Scanned{})).frame(protocol.FrameListed, closed(listing.Listed{})), mft.CodeProtocol},
+		{"mirror: through a link", mft.CompareQuick, true, new(stream).frame(protocol.FrameListed, closed(listing.Listed{Path: "l", Whole: true})).frame(protocol.FrameEnd, nil), mft.CodeCorrupt},
+		{"mirror: walked twice, with a listing after", mft.CompareQuick, true, many(5).frame(protocol.FrameWalked, nil).frame(protocol.FrameWalked, nil).frame(protocol.FrameListings, one("e")).frame(protocol.FrameEnd, nil), mft.CodeCorrupt},
+		{"mirror: the end while a verdict is held back", mft.CompareQuick, true, items().frame(protocol.FrameEnd, nil), mft.CodeProtocol},
 		{"an answer", mft.CompareQuick, true, new(stream).frame(protocol.FrameAnswers, listing.AppendAnswers(nil, &listing.Answers{Count: 1})), mft.CodeProtocol},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFixture(t)
 			f.offer.Transfer, f.offer.Compare = f.id, tt.compare
+			f.offer.Mirror.On = strings.HasPrefix(tt.name, "mirror")
 			if tt.full {
 				if err := os.Symlink(t.TempDir(), filepath.Join(f.dst, "l")); err != nil {
 					t.Fatal(err)
