@@ -81,6 +81,10 @@ func (r *receiver) landEnd(ctx context.Context, end protocol.FileEnd) error {
 	if err := b.Verify(ctx, end); err != nil {
 		return err
 	}
+	// First: not everywhere can a file be replaced that is open.
+	if err := r.nextDelta(b.Index); err != nil {
+		return err
+	}
 	r.decide(b.Index, protocol.Delivered, end.Digest)
 	b.it.digest = end.Digest
 	if b.Held() {
@@ -88,15 +92,12 @@ func (r *receiver) landEnd(ctx context.Context, end protocol.FileEnd) error {
 	}
 	f, err := b.Finish(ctx)
 	switch {
-	case err != nil && staging.ItemLevel(err):
-		err = r.giveUp(b.Index, b.it.item.Path, err)
 	case err == nil:
 		r.stageFile(b.Index, &b.it, b.Key, f)
+	case staging.ItemLevel(err):
+		return r.giveUp(b.Index, b.it.item.Path, err)
 	}
-	if err != nil {
-		return err
-	}
-	return r.nextDelta(b.Index)
+	return err
 }
 
 // landFail takes note of an item that the sender cannot send after all.
