@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -339,5 +340,28 @@ func randomBytes(seed uint64, n int) []byte {
 	key[0], key[1], key[2] = byte(seed), byte(seed>>8), byte(seed>>16)
 	b := make([]byte, n)
 	rand.NewChaCha8(key).Read(b)
+	return b
+}
+
+// old puts a file at the destination, as an earlier transfer would have left it.
+func (f *fixture) old(name string, content []byte) {
+	f.t.Helper()
+	p := filepath.Join(f.dst, name)
+	if err := os.WriteFile(p, content, 0o644); err != nil {
+		f.t.Fatal(err)
+	}
+	before := time.Now().Add(-2 * time.Hour)
+	if err := os.Chtimes(p, before, before); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// scattered returns b with n changes of size bytes.
+func scattered(b []byte, n, size int) []byte {
+	b = slices.Clone(b)
+	r := rand.New(rand.NewPCG(1, 2))
+	for i := range n {
+		copy(b[r.IntN(len(b)-size):], randomBytes(uint64(1000+i), size))
+	}
 	return b
 }

@@ -1,45 +1,22 @@
+//go:build unix
+
 package receiver
 
 import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"mft.dev/mft"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/protocol/patch"
 )
-
-// old puts a file at the destination, as an earlier transfer would have left it.
-func (f *fixture) old(name string, content []byte) {
-	f.t.Helper()
-	p := filepath.Join(f.dst, name)
-	if err := os.WriteFile(p, content, 0o644); err != nil {
-		f.t.Fatal(err)
-	}
-	before := time.Now().Add(-2 * time.Hour)
-	if err := os.Chtimes(p, before, before); err != nil {
-		f.t.Fatal(err)
-	}
-}
-
-// scattered returns b with n changes of size bytes.
-func scattered(b []byte, n, size int) []byte {
-	b = slices.Clone(b)
-	r := rand.New(rand.NewPCG(1, 2))
-	for i := range n {
-		copy(b[r.IntN(len(b)-size):], randomBytes(uint64(1000+i), size))
-	}
-	return b
-}
 
 func TestReplacedFileTravelsAsDelta(t *testing.T) {
 	const mib = 1 << 20
