@@ -44,8 +44,11 @@ func TestLedgers(t *testing.T) {
 			deliver(t, dir, "a", "hello")
 		}},
 		{name: "lost", act: func(*testing.T, string, *consumer) {}, expect: verdict{lost: []string{"a"}}},
-		{name: "twice, the first still there", act: func(t *testing.T, dir string, _ *consumer) {
+		{name: "twice, the first still there", act: func(t *testing.T, dir string, c *consumer) {
 			deliver(t, dir, "a", "hello")
+			if err := c.awaitArrived(1); err != nil { // else it may miss the first
+				t.Fatal(err)
+			}
 			deliver(t, dir, "a", "hello")
 		}, expect: verdict{duplicated: []string{"a (2 times)"}}},
 		{name: "twice, the first taken away", take: true, act: func(t *testing.T, dir string, c *consumer) {

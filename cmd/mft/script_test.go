@@ -37,7 +37,7 @@ func TestScript(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup:               makeHosts,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "await": await, "linked": linked,
+			"exits": exits, "await": await, "linked": linked, "appears": appears,
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "root" {
@@ -125,6 +125,16 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	until(ts, func(ctx context.Context) error {
 		_, err := client(ts, args[0]).Status(ctx)
+		return err
+	})
+}
+
+func appears(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: appears FILE")
+	}
+	until(ts, func(context.Context) error {
+		_, err := os.Stat(ts.MkAbs(args[0]))
 		return err
 	})
 }
