@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 //	exits STATUS PROGRAM ARGS…   exec, for a program that ends with STATUS
 //	await NAME                   wait until the agent of host NAME answers
 //	linked NAME PEER             wait until NAME is connected to PEER
+//	appears FILE                 wait until there is such a file
 //
 // and a directory for each of the hosts alpha, beta and gamma, with a
 // configuration mft.yaml and directories in and out.
