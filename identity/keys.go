@@ -6,15 +6,14 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
 	"mft.dev/mft"
 	"mft.dev/mft/identity/keyring"
+	"mft.dev/mft/identity/sealing"
 	"mft.dev/mft/identity/statefile"
-	"mft.dev/mft/internal/durable"
 )
 
 // DefaultOverlap is how long a key that was replaced stays valid.
@@ -68,8 +67,8 @@ func LoadOrCreate(dir string, name mft.AgentName, now time.Time) (*Keys, error) 
 	if _, err := mft.ParseAgentName(string(name)); err != nil {
 		return nil, err
 	}
-	if err := makePrivateDir(dir); err != nil {
-		return nil, mft.Fail(statefile.Code(err), "open keys directory", dir, err)
+	if err := statefile.MakePrivateDir(dir); err != nil {
+		return nil, err
 	}
 	k := &Keys{name: name, path: filepath.Join(dir, "keys.json")}
 	ring, err := keyring.Read(k.path, name)
@@ -92,20 +91,6 @@ func create(path string, name mft.AgentName, now time.Time) (keyring.Ring, error
 		return ring, mft.Fail(mft.CodeInternal, "make keys", string(name), err)
 	}
 	return ring, keyring.Write(path, name, ring)
-}
-
-func makePrivateDir(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	info, err := os.Stat(dir)
-	if err != nil {
-		return err
-	}
-	if err := statefile.OwnedDir(info); err != nil {
-		return mft.Fail(mft.CodeConfig, "check", dir, err)
-	}
-	return durable.SyncDir(filepath.Dir(dir))
 }
 
 // use makes ring the keys of the agent. The caller holds mu, or nobody else
@@ -185,6 +170,14 @@ func (k *Keys) Sealing() []byte {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	return append([]byte(nil), k.ring.Sealing[0].Statement...)
+}
+
+// Unseal opens what was sealed to one of the agent's keys, current or replaced.
+// The error has code mft.CodeUntrusted when there is no such key (any more).
+func (k *Keys) Unseal(id sealing.ID, label string, sealed []byte) ([]byte, error) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.ring.Unseal(id, label, sealed)
 }
 
 // List returns the signing keys, then the sealing keys, each with the current

@@ -50,6 +50,17 @@ type Sealing struct {
 	Statement []byte // see package sealing
 }
 
+// Unseal opens what was sealed to one of the keys, see [sealing.Open]. The
+// error has code mft.CodeUntrusted when there is no such key.
+func (r Ring) Unseal(id sealing.ID, label string, sealed []byte) ([]byte, error) {
+	for _, key := range r.Sealing {
+		if sealing.IDOf(key.Private.PublicKey()) == id {
+			return sealing.Open(key.Private, label, sealed)
+		}
+	}
+	return nil, mft.Fail(mft.CodeUntrusted, "open what is sealed", "", errors.New("it is sealed to a key that this agent does not have, or no longer"))
+}
+
 // New makes the first keys of the agent called name.
 func New(name mft.AgentName, now time.Time) (Ring, error) {
 	return Ring{}.Rotated(name, now, time.Time{})

@@ -1,8 +1,8 @@
 // Package sealing lays out the statement by which an agent hands out the key
 // that others seal to: an X25519 public key, signed by the agent's signing key.
 //
-// Agents exchange statements when they pair. Nothing is sealed yet: that is
-// for the exchange through a store.
+// Agents exchange statements when they pair. What goes through an exchange is
+// sealed to the key in the peer's statement: see [Seal].
 package sealing
 
 import (

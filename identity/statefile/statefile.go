@@ -12,6 +12,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"mft.dev/mft"
 	"mft.dev/mft/internal/durable"
@@ -45,6 +46,25 @@ func Owned(info fs.FileInfo) error { return checkMode(info, 0o022, "write to it"
 // OwnedDir refuses a directory in which others than its owner could replace
 // files.
 func OwnedDir(info fs.FileInfo) error { return checkMode(info, 0o022, "write to it", "0700") }
+
+// MakePrivateDir makes a directory for the owner only if there is none, and
+// refuses one in which others could replace files. The error is an *mft.Error.
+func MakePrivateDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return mft.Fail(Code(err), "make directory", dir, err)
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return mft.Fail(Code(err), "look at directory", dir, err)
+	}
+	if err := OwnedDir(info); err != nil {
+		return mft.Fail(mft.CodeConfig, "check", dir, err)
+	}
+	if err := durable.SyncDir(filepath.Dir(dir)); err != nil {
+		return mft.Fail(Code(err), "make directory", dir, err)
+	}
+	return nil
+}
 
 // Read reads the file at path into v if allowed finds nothing wrong with it:
 // the file that is checked is the file that is read. Unknown fields, and
