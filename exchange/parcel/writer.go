@@ -1,0 +1,150 @@
+package parcel
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"mft.dev/mft"
+)
+
+// A Stage keeps one sealed part under its number, from 0. It may be called by
+// several goroutines at once, for different numbers, and keeps nothing of part
+// when it returns.
+type Stage func(ctx context.Context, number int, part []byte) error
+
+// A Writer seals a stream of bytes. Write, Position, Staged and Close are for
+// one goroutine. Close must be called.
+type Writer struct {
+	form  Form
+	ctx   context.Context
+	stop  context.CancelFunc
+	stage Stage
+
+	plain []byte // of the part that is being filled
+	next  int    // its number
+	free  chan []byte
+	hands sync.WaitGroup
+
+	mu    sync.Mutex
+	done  map[int]bool // staged, behind a gap
+	whole int          // parts staged without a gap
+	err   error        // the first
+}
+
+// NewWriter returns a writer that goes on at part first, which is 0 for a new
+// parcel. At most atOnce parts are staged at a time, and as many more kept in
+// memory.
+func NewWriter(ctx context.Context, form Form, first, atOnce int, stage Stage) *Writer {
+	w := &Writer{form: form, stage: stage, next: first, whole: first, done: map[int]bool{}}
+	w.ctx, w.stop = context.WithCancel(ctx)
+	w.free = make(chan []byte, atOnce)
+	for range atOnce {
+		w.free <- nil // allocated when it is needed
+	}
+	return w
+}
+
+// Position is how many bytes come before the next one that is written.
+func (w *Writer) Position() int64 { return int64(w.next)*int64(w.form.Part) + int64(len(w.plain)) }
+
+// Staged is how many bytes, from the first on, are in parts that are staged.
+func (w *Writer) Staged() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return int64(w.whole) * int64(w.form.Part)
+}
+
+// Write takes content. Its error is the first of a Stage, and stays.
+func (w *Writer) Write(p []byte) (int, error) {
+	n := len(p)
+	for len(p) > 0 {
+		if w.plain == nil {
+			w.plain = make([]byte, 0, w.form.Part)
+		}
+		k := min(len(p), w.form.Part-len(w.plain))
+		w.plain = append(w.plain, p[:k]...)
+		p = p[k:]
+		if len(w.plain) < w.form.Part {
+			break
+		}
+		if err := w.pass(); err != nil {
+			return n - len(p), err
+		}
+	}
+	return n, w.failure()
+}
+
+// pass seals the part that is full, or the last one, and has it staged.
+func (w *Writer) pass() error {
+	number := w.next
+	if number >= MaxParts {
+		return mft.Fail(mft.CodeTooLarge, "write parcel", "", fmt.Errorf("it would have more than %d parts of %d bytes", MaxParts, w.form.Part))
+	}
+	var sealed []byte
+	select {
+	case sealed = <-w.free:
+	case <-w.ctx.Done():
+		if err := w.failure(); err != nil {
+			return err
+		}
+		return context.Cause(w.ctx)
+	}
+	if sealed == nil {
+		sealed = make([]byte, 0, w.form.Part+Overhead)
+	}
+	sealed, err := w.form.Seal(sealed[:0], number, w.plain)
+	if err != nil {
+		return err
+	}
+	w.plain, w.next = w.plain[:0], number+1
+	w.hands.Go(func() {
+		w.staged(number, w.stage(w.ctx, number, sealed))
+		w.free <- sealed
+	})
+	return nil
+}
+
+// staged notes how staging a part ended.
+func (w *Writer) staged(number int, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil {
+		if w.err == nil {
+			w.err = err
+			w.stop()
+		}
+		return
+	}
+	w.done[number] = true
+	for w.done[w.whole] {
+		delete(w.done, w.whole)
+		w.whole++
+	}
+}
+
+func (w *Writer) failure() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
+}
+
+// Finish seals what is left as the last part, waits until everything is staged,
+// and returns the extent of the parcel.
+func (w *Writer) Finish() (Extent, error) {
+	e := Extent{Parts: w.next, Size: w.Position()}
+	if len(w.plain) > 0 || e.Parts == 0 {
+		if err := w.pass(); err != nil {
+			return Extent{}, err
+		}
+		e.Parts++
+	}
+	w.hands.Wait()
+	return e, w.failure()
+}
+
+// Close ends staging and waits for it. What has been staged stays.
+func (w *Writer) Close() {
+	w.stop()
+	w.hands.Wait()
+}
