@@ -111,7 +111,7 @@ func TestRefused(t *testing.T) {
 		"other key named":    {turned(3), mft.CodeUntrusted},
 		"sealed to another":  {foreign, mft.CodeUntrusted},
 		"changed at the end": {turned(len(good) - 3), mft.CodeCorrupt},
-		"cut":                {good[:len(good)-4], mft.CodeCorrupt},
+		"cut":                {good[:len(good)/4*4-4], mft.CodeCorrupt},
 	} {
 		if _, err := Open(c.body, keys); mft.CodeOf(err) != c.want {
 			t.Errorf("%s: code %s, want %s: %v", name, mft.CodeOf(err), c.want, err)
