@@ -20,12 +20,13 @@ const (
 	KindSeal
 	KindReceipt
 	KindCancel
-	KindAbort // its body is that of a FrameFail
+	KindAbort     // its body is that of a FrameFail
+	KindAvailable // through an exchange: see package relay
 )
 
 var kindNames = [...]string{
 	KindOffer: "offer", KindDecision: "decision", KindRequest: "request",
-	KindSeal: "seal", KindReceipt: "receipt", KindCancel: "cancel", KindAbort: "abort",
+	KindSeal: "seal", KindReceipt: "receipt", KindCancel: "cancel", KindAbort: "abort", KindAvailable: "available",
 }
 
 // String returns the kind's name in lower case.
@@ -34,7 +35,9 @@ func (k Kind) String() string { return nameOf(kindNames[:], uint8(k)) }
 // Opens reports whether an envelope of this kind opens a conversation: it has
 // a fresh nonce and the next sequence number, and goes through the receiver's
 // replay window. The other kinds answer one that did and carry its nonce.
-func (k Kind) Opens() bool { return k == KindOffer || k == KindRequest || k == KindCancel }
+func (k Kind) Opens() bool {
+	return k == KindOffer || k == KindRequest || k == KindCancel || k == KindAvailable
+}
 
 // nameOf looks a number up in a table of names that leaves gaps empty.
 func nameOf(names []string, n uint8) string {
@@ -110,7 +113,7 @@ func ParseEnvelope(b []byte) (*Envelope, error) {
 		c.FailWith(mft.CodeVersion, fmt.Errorf("version: %d, and this end speaks %d", e.Version, Version))
 	}
 	e.Kind = Kind(c.U8("kind"))
-	if e.Kind < KindOffer || e.Kind > KindAbort {
+	if e.Kind < KindOffer || e.Kind > KindAvailable {
 		c.Fail("kind", "%d is none", uint8(e.Kind))
 	}
 	c.Fixed("transfer", e.Transfer[:])
@@ -160,6 +163,7 @@ func (e *Envelope) CheckAnswer(opening *Envelope) error {
 	}
 	switch {
 	case opening.Kind == KindOffer && !e.Kind.Opens():
+	case opening.Kind == KindAvailable && (e.Kind == KindDecision || e.Kind == KindReceipt || e.Kind == KindAbort):
 	case opening.Kind == KindRequest && (e.Kind == KindDecision || e.Kind == KindAbort):
 	default:
 		return misfit("the one does not answer the other")

@@ -29,6 +29,8 @@ const (
 	FrameWalked   FrameKind = 13 // empty: every listing has been sent
 	FrameAsk      FrameKind = 14 // patch.AppendAsk: the fine marks of a range of an old version are asked for
 	FrameCopy     FrameKind = 15 // patch.AppendCopy: content from the old version at the current position
+	FrameRefs     FrameKind = 18 // relay.AppendSmall, repeated: in a parcel only
+	FrameRef      FrameKind = 19 // relay.AppendRef: in a parcel only
 )
 
 // The frames that a receiver writes.
@@ -65,6 +67,8 @@ var frameShapes = [...]wire.Shape{
 	FrameWalked:    wire.Sized("walked", 0, 0),
 	FrameAsk:       wire.Sized("ask", 3, 64),
 	FrameCopy:      wire.Sized("copy", 2, 64),
+	FrameRefs:      wire.Sized("refs", 0, MaxFrame),
+	FrameRef:       wire.Sized("ref", 2, 64),
 	FrameWant:      wire.Sized("want", 0, MaxFrame),
 	FrameCommitted: wire.Sized("committed", 0, MaxFrame),
 	FrameItemFail:  wire.Sized("item-fail", 1, 4<<10),
