@@ -36,14 +36,10 @@ func AppendRef(b []byte, r Ref) []byte {
 	return wire.AppendSize(wire.AppendSize(b, r.Position), r.Length)
 }
 
-// ParseRef reads what AppendRef wrote. The length is above zero, and the end no
-// more than an int64 holds.
+// ParseRef reads what AppendRef wrote. The end is no more than an int64 holds.
 func ParseRef(p []byte) (Ref, error) {
 	c := wire.Read("read reference", p)
 	r := readRef(&c)
-	if r.Length == 0 {
-		c.Fail("length", "zero")
-	}
 	return wire.Done(&c, r)
 }
 

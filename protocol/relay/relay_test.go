@@ -105,7 +105,6 @@ func TestAvailableRefused(t *testing.T) {
 func TestRefRefused(t *testing.T) {
 	for name, p := range map[string][]byte{
 		"empty":          nil,
-		"length zero":    AppendRef(nil, Ref{Position: 3}),
 		"beyond int64":   AppendRef(nil, Ref{Position: math.MaxInt64, Length: 1}),
 		"something more": append(AppendRef(nil, Ref{1, 1}), 0),
 	} {
