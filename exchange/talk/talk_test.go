@@ -390,7 +390,7 @@ func TestInterrupted(t *testing.T) {
 	for n := 1; n <= parts; n++ {
 		t.Run(fmt.Sprintf("stage %d", n), func(t *testing.T) {
 			f := newFixture(t)
-			f.fill()
+			f.src = clean.src
 			f.store.failStage = n
 			if err := f.send(); mft.CodeOf(err) != mft.CodeUnreachable {
 				t.Fatalf("send: %v, want code UNREACHABLE", err)
@@ -403,7 +403,7 @@ func TestInterrupted(t *testing.T) {
 	for n := 1; n <= reads; n++ {
 		t.Run(fmt.Sprintf("read %d", n), func(t *testing.T) {
 			f := newFixture(t)
-			f.fill()
+			f.src = clean.src
 			f.parked(protocol.KindReceipt)
 			f.store.failRead = n
 			if _, err := f.receive(); mft.CodeOf(err) != mft.CodeExpired {
@@ -466,6 +466,8 @@ func TestChangedMeanwhile(t *testing.T) {
 // TestManipulated: whatever is done to the letter or the object is refused, and
 // nothing wrong appears.
 func TestManipulated(t *testing.T) {
+	clean := newFixture(t)
+	clean.fill()
 	for name, spoil := range map[string]func(f *fixture, a *relay.Available){
 		"a bit of the object turned":   func(f *fixture, a *relay.Available) { f.store.published[a.Object][100] ^= 1 },
 		"the manifest's place moved":   func(_ *fixture, a *relay.Available) { a.Manifest -= 7 },
@@ -481,7 +483,7 @@ func TestManipulated(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t)
-			f.fill()
+			f.src = clean.src
 			f.parked(protocol.KindReceipt)
 			a, err := relay.Of(f.letters[0])
 			if err != nil {
