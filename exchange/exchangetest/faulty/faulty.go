@@ -88,6 +88,7 @@ type Double struct {
 	done      []string
 	letters   map[string]*givenLetter // by ID
 	again     []string                // IDs of letters that come again
+	last      []byte                  // the body of the letter taken last
 	withdrawn map[string]bool         // by ref
 }
 

@@ -82,6 +82,7 @@ func (d *Double) give(fresh []exchange.Letter) (out []exchange.Letter) {
 			d.letters[l.ID] = g
 		}
 		g.body, g.inner, g.taken, g.gone, g.ended = slices.Clone(l.Body), l, max(g.taken+1, l.Taken), false, false
+		d.last = g.body
 		out = append(out, g.claim(l.ID))
 	}
 	return out
@@ -126,12 +127,9 @@ func (d *Double) poison(dice *rand.Rand) exchange.Letter {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	body := noise(dice, 1+dice.IntN(exchange.MaxLetter))
-	for _, g := range d.letters { // any one will do
-		if g.inner.ID != "" && dice.IntN(2) == 0 {
-			body = slices.Clone(g.body)
-			body[len(body)/2] ^= 1
-		}
-		break
+	if len(d.last) > 0 && dice.IntN(2) == 0 {
+		body = slices.Clone(d.last)
+		body[len(body)/2] ^= 1
 	}
 	id := fmt.Sprintf("poison-%d", len(d.letters))
 	g := &givenLetter{body: body, taken: 1, gone: true}
