@@ -121,6 +121,12 @@ var house = map[string]houseRule{
 	"link/transport":  {layerMechanism, []string{".", "identity"}},
 	"link/wire":       {layerMechanism, []string{".", "protocol"}},
 
+	"exchange":                     {layerMechanism, []string{"."}},
+	"exchange/dir":                 {layerMechanism, []string{".", "exchange", "internal/confine"}},
+	"exchange/exchangetest":        {layerMechanism, []string{".", "exchange"}},
+	"exchange/exchangetest/faulty": {layerMechanism, []string{".", "exchange"}},
+	"exchange/letter":              {layerMechanism, []string{".", "exchange", "identity/sealing", "protocol"}},
+
 	"agent": {layerRole, []string{
 		".", "agent/admission", "agent/arrival", "agent/config", "agent/notice", "agent/order", "agent/pairing", "agent/queue",
 		"agent/source", "agent/trail", "agent/turn", "agent/upkeep", "internal/confine", "internal/resident", "journal", "link",
@@ -215,6 +221,10 @@ var sideways = map[string]string{
 	"agent/localapi -> agent/pairing":                      "peers are shown as pairing describes them",
 	"identity -> protocol":                                 "a signature covers an envelope as protocol lays it out, and nothing else is ever signed",
 
+	"exchange/dir -> exchange":                               "an adapter does what package exchange declares",
+	"exchange/exchangetest -> exchange":                      "the suite holds adapters to what package exchange declares",
+	"exchange/exchangetest/faulty -> exchange":               "the double has the face of what it wraps",
+	"exchange/letter -> exchange":                            "the limit of a letter has one home",
 	"protocol/patch -> protocol/internal/wire":               "fields have one form in all messages",
 	"protocol/patch -> protocol":                             "the limits of the protocol have one home",
 	"transfer/receiver -> transfer/delta":                    "a receiver names ranges of an old version as they are checked there",

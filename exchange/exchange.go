@@ -34,7 +34,7 @@ const (
 type Letter struct {
 	// ID is the same whenever the letter is taken.
 	ID string
-	// Body is what was put, at most MaxLetter bytes.
+	// Body is what was put: 1 to MaxLetter bytes of any kind.
 	Body []byte
 	// Taken is how often it has been taken, this time included: at least 1.
 	// Where storage does not count it is 1.
@@ -51,7 +51,10 @@ type Letter struct {
 //
 // Errors are of package mft: CodeUnreachable and CodeDisconnected when storage
 // cannot be reached or answers that it is busy, CodeNotAllowed when it refuses
-// these credentials, CodeNotFound when there is no such queue.
+// these credentials, CodeNotFound when there is no such queue. When the context
+// is done a call returns soon, with the error of the context in the chain. What
+// breaks a limit is refused as CheckLetter, CheckName, CheckStatement, CheckLife
+// and CheckBlock say, before storage is asked.
 type Queue interface {
 	// Put adds a letter to the queue of an agent, this one or another. When it
 	// returns nil the letter is as durable as the storage makes it. After an
@@ -94,12 +97,14 @@ type Grant struct {
 type Container interface {
 	// Stage keeps one block of an object that is not published yet. Blocks have
 	// numbers from 0; all but the last are of one size. Staging a number again
-	// replaces it.
+	// replaces it. What is published already does not change.
 	Stage(ctx context.Context, name string, block int, content []byte) error
 	// Publish makes the object of blocks 0 to blocks-1, which are all staged, at
-	// once and for good. Publishing again with the same number is no error.
+	// once and for good. Publishing again with the same number is no error. When
+	// one is missing it fails, and what is staged stays staged.
 	Publish(ctx context.Context, name string, blocks int) error
-	// Grant lets others read a published object for at most MaxGrant.
+	// Grant lets others read a published object, for at most MaxGrant. Several
+	// grants may be good at once.
 	Grant(ctx context.Context, name string, life time.Duration) (Grant, error)
 	// Remove removes an object, published or not. That there is none is no error.
 	Remove(ctx context.Context, name string) error
@@ -111,7 +116,10 @@ type Container interface {
 type Reader interface {
 	// Read fills p with the bytes of the object from offset on. CodeExpired says
 	// that the grant has ended or was withdrawn, CodeNotFound that the object is
-	// gone or shorter.
+	// gone or shorter. A ref comes from a stranger: one that does not lead to an
+	// object of this storage is refused before anything is asked, with CodeBadPath;
+	// one that was altered never reads anything else. After an error p may hold
+	// anything.
 	Read(ctx context.Context, ref string, offset int64, p []byte) error
 }
 
@@ -121,7 +129,8 @@ type Keys interface {
 	// Publish puts a statement of this agent, at most 4 KiB, under an id of up to
 	// 64 characters a-z, 0-9 and '-'.
 	Publish(ctx context.Context, id string, statement []byte) error
-	// Statements returns those of an agent, at most 64, in no order.
+	// Statements returns those of an agent, at most 64, the latest if there are
+	// more, in no order. None, or CodeNotFound, when it never published any.
 	Statements(ctx context.Context, of mft.AgentName) ([][]byte, error)
 }
 
