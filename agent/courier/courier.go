@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -36,6 +37,7 @@ import (
 	"mft.dev/mft/internal/durable"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/protocol/relay"
+	"mft.dev/mft/transfer"
 )
 
 // atOnce is how many letters are dealt with, and parts of one parcel moved, at
@@ -60,7 +62,7 @@ type Config struct {
 	// Opened deals with a letter that opens a conversation: an offer, a request, a
 	// cancel, a parcel. When it returns nil, what follows from it is durable. It
 	// may see a letter again.
-	Opened func(ctx context.Context, conv Conversation, e *protocol.Envelope) error
+	Opened func(ctx context.Context, conv Conversation) error
 	// Answered is told that a peer has said something to a transfer of this host.
 	Answered func(id mft.TransferID)
 	// UnderWay reports whether a transfer of this host has not ended.
@@ -133,18 +135,25 @@ func (v Conversation) Incoming() (*talk.Incoming, error) {
 
 // Outgoing returns the conversation in which t is offered, and goes on where an
 // earlier attempt ended. It and its recorder must be closed.
-func (c *Courier) Outgoing(t mft.Transfer, offer mft.Offer) (*talk.Outgoing, error) {
+func (c *Courier) Outgoing(ctx context.Context, t mft.Transfer, offer mft.Offer) (*talk.Outgoing, error) {
 	r, err := record.Open(c.order(t.ID, offer.Announced.Bytes))
 	if err != nil {
 		return nil, err
 	}
-	said, err := c.shelf.load(t.ID, c.c.Now())
+	said, err := c.shelf.load(t.ID)
 	if err != nil {
 		r.Close()
 		return nil, err
 	}
+	if said.abort != nil {
+		if err := c.heed(ctx, r, said.abort); err != nil {
+			r.Close()
+			return nil, err
+		}
+	}
 	out := &talk.Outgoing{
 		Offer: offer, Recorder: r, Decision: said.decision, Receipt: said.receipt,
+		Told: said.told(c.c.Now()), Regrant: said.abort != nil,
 		Grant: func(ctx context.Context, object string) (exchange.Grant, error) {
 			return c.c.Exchange.Container.Grant(ctx, object, exchange.MaxGrant)
 		},
@@ -154,6 +163,21 @@ func (c *Courier) Outgoing(t mft.Transfer, offer mft.Offer) (*talk.Outgoing, err
 	}
 	out.Begin()
 	return out, nil
+}
+
+// heed does what follows when the peer could not use a parcel: a grant that has
+// ended is given anew; else the parcel is worth nothing, and made again.
+func (c *Courier) heed(ctx context.Context, r *record.Recorder, abort *protocol.Envelope) error {
+	f, err := protocol.ParseFailure(abort.Body)
+	if err != nil {
+		return err
+	}
+	if _, published := r.Published(); published && f.Code != mft.CodeExpired {
+		if err := r.Again(ctx); err != nil {
+			return err
+		}
+	}
+	return c.shelf.forget(abort.Transfer, fileAbort)
 }
 
 // order says how a transfer of about size bytes is recorded.
@@ -274,7 +298,7 @@ func (c *Courier) handle(ctx context.Context, l exchange.Letter) error {
 		return err
 	}
 	if e.Kind.Opens() {
-		return c.c.Opened(ctx, Conversation{c, e}, e)
+		return later(c.c.Opened(ctx, Conversation{c, e}))
 	}
 	fits, err := c.shelf.answer(e)
 	if err != nil || !fits {
@@ -295,4 +319,56 @@ func (c *Courier) verify(ctx context.Context, e *protocol.Envelope, now time.Tim
 		return err
 	}
 	return c.c.Trust.Verify(e, now)
+}
+
+// later gives an error that says nothing of the letter the code of one: it comes
+// again for as long as it takes.
+func later(err error) error {
+	if code := mft.CodeOf(err); err != nil && code.Retryable() && code != mft.CodeReplayed {
+		return mft.Fail(mft.CodeBusy, "deal with", "a letter", err)
+	}
+	return err
+}
+
+// The methods of transfer.Conversation: what is said in answer to a letter.
+
+// Send posts an answer to the opening letter.
+func (v Conversation) Send(ctx context.Context, kind protocol.Kind, body []byte) error {
+	return v.Answer(ctx, kind, body)
+}
+
+// Receive fails: whoever opened the conversation says no more in it.
+func (v Conversation) Receive(context.Context) (*protocol.Envelope, error) {
+	return nil, mft.Fail(mft.CodeInternal, "listen to", string(v.Opening.Sender), errors.New("a letter is not followed by another"))
+}
+
+// DataKey is that of nobody.
+func (Conversation) DataKey() [32]byte { return [32]byte{} }
+
+// OpenData fails: content comes in a parcel.
+func (v Conversation) OpenData(context.Context, [32]byte) (net.Conn, error) {
+	return nil, mft.Fail(mft.CodeInternal, "connect to", string(v.Opening.Sender), errors.New("a letter opens no connection"))
+}
+
+// Ask requests files of a peer, once, and reports what it has answered. Until it
+// has, the error has code mft.CodeRelayed.
+func (c *Courier) Ask(ctx context.Context, t mft.Transfer, r mft.Request) error {
+	said, err := c.shelf.load(t.ID)
+	if err != nil {
+		return err
+	}
+	if said.decision != nil {
+		d, err := said.decision.Decision()
+		if err != nil {
+			return err
+		}
+		if !d.Code.OK() {
+			return errors.Join(&transfer.Refused{Decision: d}, c.shelf.forget(t.ID, fileDecision))
+		}
+	} else if !said.told(c.c.Now()) {
+		if err := c.Open(ctx, t, protocol.KindRequest, protocol.AppendRequest(nil, &r)); err != nil {
+			return err
+		}
+	}
+	return &talk.Parked{For: protocol.KindDecision}
 }

@@ -82,9 +82,17 @@ func (s shelf) answer(e *protocol.Envelope) (bool, error) {
 	return true, s.write(s.path(e.Transfer, file), e)
 }
 
-// load returns what was said about a transfer. A refusal that asked to come
-// again, and an offer that has expired, are forgotten: it is offered anew.
-func (s shelf) load(id mft.TransferID, now time.Time) (said, error) {
+// tellAgain is after how long a peer that has not answered is told again: a
+// queue can lose a letter.
+const tellAgain = 24 * time.Hour
+
+// told reports whether the peer need not be told again.
+func (s *said) told(now time.Time) bool {
+	return s.opening != nil && now.Sub(s.opening.Issued) < tellAgain
+}
+
+// load returns what was said about a transfer.
+func (s shelf) load(id mft.TransferID) (said, error) {
 	var out said
 	for file, to := range map[string]**protocol.Envelope{
 		fileOpening: &out.opening, fileDecision: &out.decision, fileReceipt: &out.receipt, fileAbort: &out.abort,

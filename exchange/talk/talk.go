@@ -11,7 +11,8 @@ package talk
 
 import (
 	"context"
-	"fmt"
+	"errors"
+	"io"
 	"net"
 	"sync"
 
@@ -30,8 +31,15 @@ type Parked struct {
 }
 
 // Error says what is waited for.
-func (p *Parked) Error() string {
-	return fmt.Sprintf("handed to the exchange; waiting for the peer's %v", p.For)
+func (p *Parked) Error() string { return p.Unwrap().Error() }
+
+// Unwrap gives the code mft.CodeRelayed to mft.CodeOf.
+func (p *Parked) Unwrap() error {
+	why := "the offer lies in the exchange; the peer has not answered yet"
+	if p.For == protocol.KindReceipt {
+		why = "everything lies in the exchange; the peer has not taken it yet"
+	}
+	return &mft.Error{Code: mft.CodeRelayed, Op: "send", Err: errors.New(why)}
 }
 
 // A Post signs a message of the transfer, seals it, and puts it into the peer's
@@ -50,6 +58,9 @@ type Outgoing struct {
 	// Decision and Receipt are what the peer has said to this transfer, nil
 	// while it has not.
 	Decision, Receipt *protocol.Envelope
+	// Told says that the peer need not be told again what it was told last, and
+	// Regrant that it could not use its grant of the parcel any more.
+	Told, Regrant bool
 
 	line
 	mu     sync.Mutex
@@ -64,10 +75,7 @@ func (o *Outgoing) Begin() { o.posted = make(chan struct{}) }
 func (o *Outgoing) Send(ctx context.Context, kind protocol.Kind, body []byte) error {
 	switch kind {
 	case protocol.KindOffer:
-		if o.Decision != nil || o.Receipt != nil {
-			return nil
-		}
-		return o.Post(ctx, kind, body)
+		return o.offer(ctx, body)
 	case protocol.KindSeal:
 		seal, err := protocol.ParseSeal(body)
 		if err != nil {
@@ -80,7 +88,7 @@ func (o *Outgoing) Send(ctx context.Context, kind protocol.Kind, body []byte) er
 		if err != nil {
 			return err
 		}
-		if err := o.Announce(ctx, p); err != nil {
+		if err := o.announce(ctx, p); err != nil {
 			return err
 		}
 		close(o.posted)
@@ -88,8 +96,23 @@ func (o *Outgoing) Send(ctx context.Context, kind protocol.Kind, body []byte) er
 	return nil // an abort: the peer waits for nothing
 }
 
-// Announce tells the peer that a parcel is available, for the time of a grant.
-func (o *Outgoing) Announce(ctx context.Context, p record.Published) error {
+// offer makes the offer if the peer is to hear one, or tells it again of the
+// parcel that it was offered.
+func (o *Outgoing) offer(ctx context.Context, body []byte) error {
+	p, published := o.Recorder.Published()
+	switch {
+	case o.Receipt != nil:
+		return nil
+	case published && (o.Regrant || !o.Told):
+		return o.announce(ctx, p)
+	case published || o.Decision != nil || o.Told:
+		return nil
+	}
+	return o.Post(ctx, protocol.KindOffer, body)
+}
+
+// announce tells the peer that a parcel is available, for the time of a grant.
+func (o *Outgoing) announce(ctx context.Context, p record.Published) error {
 	g, err := o.Grant(ctx, p.Object)
 	if err != nil {
 		return err
@@ -114,11 +137,12 @@ func (o *Outgoing) Receive(ctx context.Context) (*protocol.Envelope, error) {
 		return &protocol.Envelope{Kind: protocol.KindDecision, Transfer: o.Offer.Transfer, Body: protocol.AppendDecision(nil, &d)}, nil
 	case o.Receipt != nil:
 		return o.Receipt, nil
-	case first && o.Decision == nil:
-		return nil, &Parked{protocol.KindDecision}
 	case first:
-		if _, done := o.Recorder.Published(); done {
+		if _, published := o.Recorder.Published(); published {
 			return nil, &Parked{protocol.KindReceipt}
+		}
+		if o.Decision == nil {
+			return nil, &Parked{protocol.KindDecision}
 		}
 		return o.Decision, nil
 	}
@@ -157,7 +181,37 @@ func (l *line) open(ctx context.Context, run func(context.Context, net.Conn) err
 		defer close(l.ended)
 		l.err = run(ctx, there)
 	}()
-	return here
+	return &connection{here, l}
+}
+
+// A connection is one to a stand-in. Where it breaks off, it says why.
+type connection struct {
+	net.Conn
+	line *line
+}
+
+// Read reads, with the error of the stand-in when that ended with one.
+func (c *connection) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	return n, c.line.because(err, io.EOF)
+}
+
+// Write writes, with the error of the stand-in when that ended with one.
+func (c *connection) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	return n, c.line.because(err, io.ErrClosedPipe)
+}
+
+// because returns why the stand-in closed its end, which err looks like when it
+// is closed.
+func (l *line) because(err, closed error) error {
+	if !errors.Is(err, closed) {
+		return err
+	}
+	if cause := l.wait(); cause != nil {
+		return cause
+	}
+	return err
 }
 
 // wait waits for the end of the stand-in, and returns its error.
@@ -170,6 +224,5 @@ func (l *line) wait() error {
 }
 
 // Close waits for the stand-in, whose context has ended or whose connection is
-// closed, and returns its error: the cause of what either end of the
-// connection saw.
-func (l *line) Close() error { return l.wait() }
+// closed.
+func (l *line) Close() { _ = l.wait() }
