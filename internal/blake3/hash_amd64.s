@@ -29,16 +29,18 @@ GLOBL iv<>(SB), RODATA|NOPTR, $32
 DATA blockSize<>+0(SB)/4, $64
 GLOBL blockSize<>(SB), RODATA|NOPTR, $4
 
-// ROW reads the block of a lane, of which it has all 64 bytes.
+// ROW reads the block of a lane, of which it has all 64 bytes, and has the one
+// fetched that the lane will come to next in a long content.
 #define ROW(lane, z) \
-	MOVQ      (lanes_from+8*lane)(DI), AX \
-	VMOVDQU32 (AX)(BX*1), z
+	MOVQ       (lanes_from+8*lane)(DI), AX \
+	VMOVDQU32  (AX)(BX*1), z               \
+	PREFETCHT0 const_portion(AX)(BX*1)
 
 // ROWPART reads as much of the block as the lane has, and zeros for the rest:
 // what is masked out is not accessed. A lane that has nothing is not asked at
 // all, as it may point anywhere, and a fault that a mask suppresses takes long.
 #define ROWPART(lane, z) \
-	MOVL       (lanes_block+4*lane)(DI), CX \
+	MOVL       left+(4*lane-64)(SP), CX \
 	MOVQ       (lanes_from+8*lane)(DI), AX  \
 	VPXORD     z, z, z                      \
 	TESTL      CX, CX                       \
@@ -128,7 +130,7 @@ GLOBL blockSize<>(SB), RODATA|NOPTR, $4
 	VEXTRACTI32X4 $3, high, (lanes_out+32*k+400)(DI)
 
 // func compress(l *lanes)
-TEXT ·compress(SB), NOSPLIT, $0-8
+TEXT ·compress(SB), NOSPLIT, $64-8
 	MOVQ   l+0(FP), DI
 	XORL   BX, BX
 	MOVQ   $-1, DX
@@ -249,7 +251,7 @@ transpose:
 	RET
 
 part:
-	VMOVDQU32 Z14, lanes_block(DI)
+	VMOVDQU32 Z14, left-64(SP)
 	ROWPART(0, Z16)
 	ROWPART(1, Z17)
 	ROWPART(2, Z18)

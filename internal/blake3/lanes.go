@@ -33,7 +33,6 @@ type lanes struct {
 	high  [width]uint32 // the same, upper half
 	first [width]uint32 // flags of the first block
 	last  [width]uint32 // flags of the last block, which may be the first
-	block [width]uint32 // the kernel's own
 	out   [width]node   // the results
 	at    [width]int    // where each belongs
 	used  int           // how many lanes have an input

@@ -2,8 +2,6 @@ package blake3
 
 import (
 	"math/bits"
-
-	"github.com/zeebo/blake3"
 )
 
 // portion is what a tree takes at a time: a chunk for each lane.
@@ -18,12 +16,16 @@ type tree struct {
 	stack  [48]node    // element i is in use when bit i of groups is: the node of 2^i groups
 }
 
-// add takes the next portion.
+// add takes p, the length of which is a multiple of a portion.
 func (t *tree) add(p []byte) {
-	if t.n == group {
-		t.condense()
+	for len(p) > 0 {
+		if t.n == group {
+			t.condense()
+		}
+		size := min(len(p), (group-t.n)*chunkSize)
+		t.n += leaves(t.open[t.n:], [][]byte{p[:size]}, t.groups*group+uint64(t.n), 0)
+		p = p[size:]
 	}
-	t.n += leaves(t.open[t.n:], [][]byte{p[:portion]}, t.groups*group+uint64(t.n), 0)
 }
 
 // condense merges a whole group, after which something follows.
@@ -41,8 +43,8 @@ func (t *tree) condense() {
 // sum returns the digest of what was added and of rest, which is a portion at
 // most. Afterwards, more may be added only if rest is part of it.
 func (t *tree) sum(rest []byte) node {
-	if t.groups == 0 && t.n == 0 && len(rest) <= chunkSize {
-		return blake3.Sum256(rest)
+	if t.groups == 0 && t.n == 0 {
+		return sumPortion(rest)
 	}
 	if t.n == group && len(rest) > 0 {
 		t.condense()
