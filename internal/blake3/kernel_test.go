@@ -117,3 +117,20 @@ func TestKernel(t *testing.T) {
 		check(t, "some without use", in[:1+size%width])
 	}
 }
+
+// TestLeavesFarOut numbers chunks beyond 4 TiB.
+func TestLeavesFarOut(t *testing.T) {
+	needKernel(t)
+	const number = 1<<32 - 5
+	p := noise(20*chunkSize + 1)
+	nodes := make([]node, 21)
+	if n := leaves(nodes, [][]byte{p}, number, root); n != len(nodes) {
+		t.Fatalf("leaves = %d, want %d", n, len(nodes))
+	}
+	for i, got := range nodes {
+		content := p[i*chunkSize : min((i+1)*chunkSize, len(p))]
+		if want := plain(content, number+uint64(i), chunkStart, chunkEnd); got != want {
+			t.Errorf("leaf %d = %x, want %x", i, got, want)
+		}
+	}
+}
