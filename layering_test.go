@@ -48,13 +48,14 @@ var house = map[string]houseRule{
 	}},
 	"internal/confine/entries": {layerPlumbing, []string{".", "internal/confine/filesys", "golang.org/x/sys"}},
 	"internal/confine/filesys": {layerPlumbing, []string{".", "golang.org/x/sys"}},
+	"internal/blake3":          {layerPlumbing, []string{"github.com/zeebo/blake3", "golang.org/x/sys"}},
 	"internal/ring":            {layerPlumbing, nil},
 	"internal/durable":         {layerPlumbing, []string{"."}},
 	"internal/resident":        {layerPlumbing, nil},
 	"internal/rig":             {layerPlumbing, nil},
 	"internal/watch":           {layerPlumbing, []string{".", "golang.org/x/sys", "github.com/fsnotify/fsnotify"}},
 
-	"protocol":               {layerRecords, []string{".", "protocol/internal/wire", "github.com/zeebo/blake3"}},
+	"protocol":               {layerRecords, []string{".", "internal/blake3", "protocol/internal/wire"}},
 	"protocol/internal/wire": {layerRecords, []string{"."}},
 	"protocol/listing":       {layerRecords, []string{".", "protocol", "protocol/internal/wire"}},
 	"protocol/patch":         {layerRecords, []string{"protocol", "protocol/internal/wire"}},
@@ -69,9 +70,9 @@ var house = map[string]houseRule{
 	"journal/database":   {layerRecords, []string{".", "internal/durable", "golang.org/x/sys", "modernc.org/sqlite"}},
 	"trigger":            {layerRecords, []string{".", "github.com/bmatcuk/doublestar"}},
 
-	"transfer": {layerMechanism, []string{".", "internal/confine", "journal", "protocol", "github.com/zeebo/blake3"}},
+	"transfer": {layerMechanism, []string{".", "internal/blake3", "internal/confine", "journal", "protocol"}},
 	"transfer/scan": {layerMechanism, []string{
-		".", "internal/confine", "github.com/bmatcuk/doublestar", "github.com/zeebo/blake3",
+		".", "internal/blake3", "internal/confine", "github.com/bmatcuk/doublestar",
 	}},
 	"transfer/delta": {layerMechanism, []string{".", "github.com/zeebo/blake3"}},
 	"transfer/sender": {layerMechanism, []string{
@@ -174,7 +175,7 @@ var house = map[string]houseRule{
 	"bench/contender":        {layerOutside, []string{"bench/contender/meter", "internal/rig", "golang.org/x/sys"}},
 	"bench/contender/meter":  {layerOutside, nil},
 	"bench/faraway":          {layerOutside, []string{"golang.org/x/sys"}},
-	"bench/limit":            {layerOutside, []string{"github.com/zeebo/blake3"}},
+	"bench/limit":            {layerOutside, []string{"internal/blake3"}},
 	"bench/result":           {layerOutside, nil},
 	"bench/workload":         {layerOutside, []string{"bench/workload/content"}},
 	"bench/workload/content": {layerOutside, nil},

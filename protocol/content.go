@@ -1,9 +1,8 @@
 package protocol
 
 import (
-	"github.com/zeebo/blake3"
-
 	"mft.dev/mft"
+	"mft.dev/mft/internal/blake3"
 	"mft.dev/mft/protocol/internal/wire"
 )
 
@@ -118,4 +117,4 @@ func WalkPack(p []byte, f func(index uint64, digest mft.Digest, content []byte) 
 }
 
 // HashOf returns the digest of content.
-func HashOf(content []byte) mft.Digest { return blake3.Sum256(content) }
+func HashOf(content []byte) mft.Digest { return blake3.Sum(content) }

@@ -7,9 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/zeebo/blake3"
-
 	"mft.dev/mft"
+	"mft.dev/mft/internal/blake3"
 	"mft.dev/mft/internal/confine"
 )
 
@@ -94,7 +93,7 @@ func (l *Lister) List(ctx context.Context, d *confine.Dir, path string, depth in
 			l.ends = append(l.ends, len(l.names))
 		}
 		l.entry = l.encode(append(l.entry[:0], l.Salt[:]...), kind, name, &id, target)
-		sum := blake3.Sum256(l.entry)
+		sum := blake3.Sum(l.entry)
 		low += binary.LittleEndian.Uint64(sum[:])
 		high += binary.LittleEndian.Uint64(sum[8:])
 		return nil
