@@ -116,6 +116,7 @@ func (a *Agent) concludeSend(at *attempt, t mft.Transfer, receipt mft.Receipt, s
 		return
 	}
 	a.again(at, t, queue.Verdict{State: mft.StateDone})
+	a.clear(at.Context, t.ID)
 }
 
 // askTimeout is how long a peer may take to answer a request; askAgain how

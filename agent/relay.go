@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/admission"
@@ -125,4 +126,21 @@ func (a *Agent) available(ctx context.Context, v courier.Conversation) error {
 		return nil
 	}
 	return err
+}
+
+// clearTimeout bounds how long the exchange is waited for to remove what a
+// transfer left there.
+const clearTimeout = 30 * time.Second
+
+// clear removes what a transfer that has ended left in the exchange. What fails
+// is done later, with the rest.
+func (a *Agent) clear(ctx context.Context, id mft.TransferID) {
+	if a.courier == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), clearTimeout)
+	defer cancel()
+	if err := a.courier.Discard(ctx, id); err != nil {
+		a.log.Info("cannot clear the exchange of a transfer yet", "transfer", id, "err", err)
+	}
 }

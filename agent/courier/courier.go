@@ -272,13 +272,14 @@ func (c *Courier) keyOf(ctx context.Context, name mft.AgentName) (sealing.Key, e
 			newest = key
 		}
 	}
-	if newest.Public == nil {
-		if why == nil {
-			why = errors.New("its agent has not published one; it does when it runs with this exchange")
-		}
+	switch {
+	case newest.Public != nil:
+		return newest, nil
+	case why != nil:
 		return newest, mft.Fail(mft.CodeUntrusted, "find the sealing key of", string(name), why)
 	}
-	return newest, nil
+	return newest, mft.Fail(mft.CodeUnreachable, "find the sealing key of", string(name),
+		errors.New("its agent has not published one in the exchange yet; it does when it runs"))
 }
 
 // handle deals with one letter.

@@ -141,6 +141,12 @@ func (c *Courier) putAside(_ context.Context, l exchange.Letter, reason error) e
 	return nil
 }
 
+// knows reports whether anything is kept for a transfer.
+func (s shelf) knows(id mft.TransferID) (bool, error) {
+	found, err := filepath.Glob(s.path(id, ".*")) // an id has no pattern in it, and dir is ours
+	return len(found) > 0, err
+}
+
 // transfers returns those of which the shelf or a ledger knows.
 func (s shelf) transfers() (map[string]bool, error) {
 	entries, err := os.ReadDir(s.dir)

@@ -106,8 +106,12 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return s, "", false
 }
 
-// Discard removes everything that was kept and stored for a transfer.
+// Discard removes everything that was kept and stored for a transfer. What
+// cannot be removed now is removed later.
 func (c *Courier) Discard(ctx context.Context, id mft.TransferID) error {
+	if known, err := c.shelf.knows(id); err != nil || !known {
+		return err
+	}
 	r, err := record.Open(c.order(id, 0))
 	if err != nil {
 		return err
