@@ -59,6 +59,14 @@ func TestSetup(t *testing.T) {
 		if guarded, err = Setup(t.Context(), path, "alpha"); err != nil || guarded {
 			t.Errorf("Setup of a queue that all may read: guarded %v, %v", guarded, err)
 		}
+		ok(t, os.Chmod(path, 0o777))
+		if guarded, err = Setup(t.Context(), path, "beta"); err != nil || guarded {
+			t.Errorf("Setup in a folder where all may rename: guarded %v, %v", guarded, err)
+		}
+		ok(t, os.Chmod(path, 0o777|os.ModeSticky))
+		if guarded, err = Setup(t.Context(), path, "beta"); err != nil || !guarded {
+			t.Errorf("Setup in a folder where all may only add: guarded %v, %v", guarded, err)
+		}
 	}
 	_, err = Setup(t.Context(), filepath.Join(path, "none"), "alpha")
 	code(t, err, mft.CodeUnreachable, "Setup in a folder that is not there")
@@ -149,7 +157,7 @@ func TestForeignFiles(t *testing.T) {
 func TestThousandsOfLetters(t *testing.T) {
 	path := shared(t, "alpha")
 	f := open(t, path, "alpha", newShift())
-	const n = 3000
+	const n = 3<<10 + 80 // more than are listed at once, and some
 	for i := range n {
 		name := filepath.Join(path, "alpha", queueDir, hexName(int64(i*7919%n))) // in no order
 		ok(t, os.WriteFile(name, fmt.Append(nil, i*7919%n), 0o644))
@@ -203,7 +211,13 @@ func TestLeftOver(t *testing.T) {
 	}
 	ok(t, x.Container.Remove(t.Context(), "begun"))
 	ok(t, x.Container.Stage(t.Context(), "object", 0, []byte("y")))
+	ok(t, x.Container.Stage(t.Context(), "object", 1, []byte("beyond")))
 	ok(t, x.Container.Publish(t.Context(), "object", 1))
+	code(t, x.Container.Stage(t.Context(), "object", 0, []byte("z")), mft.CodeExists, "Stage of what is published")
+	blocks, err := filepath.Glob(filepath.Join(path, "alpha", objectsDir, objectPrefix+"object", "*", "*"))
+	if err != nil || len(blocks) != 1 {
+		t.Errorf("blocks kept: %v, %v; want the one that was published", blocks, err)
+	}
 	if entries, err := os.ReadDir(filepath.Join(path, "alpha", temporaryDir)); err != nil || len(entries) != 0 {
 		t.Errorf("temporary files left: %v, %v", entries, err)
 	}
@@ -252,6 +266,8 @@ func TestHostileOwner(t *testing.T) {
 		read("a grant with " + what)
 	}
 	ok(t, os.WriteFile(grant, content, 0o644))
+	ok(t, os.Truncate(block, 3))
+	read("a block that was cut")
 	ok(t, os.Remove(block))
 	read("a block that is gone")
 	ok(t, os.Mkdir(block, 0o755))
@@ -284,6 +300,16 @@ func TestLostAnswer(t *testing.T) {
 		for want, name := range map[bool]string{true: to, false: hexName(3)} {
 			if won, err := move(d, from, name); won != want || err != nil {
 				t.Errorf("move: %v, %v; want %v", won, err, want)
+			}
+		}
+		made, err := d.Create("made")
+		if err != nil {
+			return err
+		}
+		defer made.Close()
+		for name, want := range map[string]bool{"made": true, to: false, "none": false} {
+			if got := isAt(made, d, name); got != want {
+				t.Errorf("isAt(%q) = %v, want %v", name, got, want)
 			}
 		}
 		return nil
