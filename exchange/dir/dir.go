@@ -36,6 +36,10 @@
 // one that kept the way from grant to object can read on until the object is
 // removed.
 //
+// On Linux a directory can be gone through that may not be listed. On other systems
+// it cannot: an agent there that runs as another user meets CodeNotAllowed until
+// the operator lets its group list queue and objects of the others.
+//
 // A server of Windows does not move what is open: there, an object that is being
 // read can only be removed afterwards.
 //
