@@ -226,20 +226,6 @@ func (r *FrameReader) Payload() ([]byte, error) {
 	return p, nil
 }
 
-// PayloadIn is Payload with the caller's memory: buf, which is made larger only
-// as the payload comes.
-func (r *FrameReader) PayloadIn(buf []byte) ([]byte, error) {
-	if r.err != nil {
-		return buf, r.err
-	}
-	p, err := readGrowing(r.r, buf, r.left)
-	if err != nil {
-		return buf, r.fail(err)
-	}
-	r.left = 0
-	return p, nil
-}
-
 // Read reads from the payload of the current frame; io.EOF is its end. It
 // implements io.Reader.
 func (r *FrameReader) Read(p []byte) (int, error) {

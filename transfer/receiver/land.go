@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"mft.dev/mft"
-	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/receiver/intake"
@@ -29,7 +28,7 @@ func (r *receiver) landSmall(ctx context.Context, f *intake.File) error {
 		return err
 	}
 	if len(f.Content) == 0 && it.there != nil && it.item.Size > 0 {
-		return r.landSame(f.Index, &it, f.Digest)
+		return r.landSame(f.Index, it, f.Digest)
 	}
 	if len(f.Content) == 0 && it.kept {
 		return r.landKept(ctx, f.Index, it, f.Digest)
@@ -41,24 +40,21 @@ func (r *receiver) landSmall(ctx context.Context, f *intake.File) error {
 		return landing.Corrupt(it.item.Path)
 	}
 	r.decide(f.Index, protocol.Delivered, f.Digest)
-	it.digest = f.Digest
 	r.in.Meter.Moved(0, it.item.Size)
-
-	key := protocol.KeyOf(&it.item)
-	made, err := r.area.Small(ctx, it.final, key, &it.item, f.Content)
+	made, err := r.area.Small(ctx, it.final, &it.item, f.Content)
 	if err != nil && staging.ItemLevel(err) {
 		return r.giveUp(f.Index, it.item.Path, err)
 	}
 	if err != nil {
 		return err
 	}
-	r.stageFile(f.Index, &it, key, made)
+	r.stageFile(f.Index, it, made)
 	return nil
 }
 
 // landKept takes a file of an earlier attempt, which the sender has found to
 // be the same.
-func (r *receiver) landKept(ctx context.Context, index uint64, it item, digest mft.Digest) error {
+func (r *receiver) landKept(ctx context.Context, index uint64, it *item, digest mft.Digest) error {
 	if digest != it.digest {
 		return transfer.Nonsense("item %d is said to be there already, with another digest", index)
 	}
@@ -73,18 +69,18 @@ func (r *receiver) landKept(ctx context.Context, index uint64, it item, digest m
 	}
 	r.decide(index, protocol.Delivered, digest)
 	r.in.Meter.Moved(0, it.item.Size)
-	r.stageFile(index, &it, protocol.KeyOf(&it.item), f)
+	r.stageFile(index, it, f)
 	return nil
 }
 
 // stageFile stages a file that has all its content and attributes.
-func (r *receiver) stageFile(index uint64, it *item, key protocol.Key, f *staging.File) {
+func (r *receiver) stageFile(index uint64, it *item, f *staging.File) {
 	if r.area.Aside(it.final) {
 		if f != nil {
 			f.Close()
 		}
-		r.stage(staging.Item{Index: index, Entry: journal.Entry{Final: it.final, Size: it.item.Size, Type: it.item.Type}})
+		r.stage(staging.Item{Index: index, Size: it.item.Size})
 		return // it is published with the directory
 	}
-	r.stage(staging.Item{Index: index, Made: true, File: f.File, Entry: r.entryOf(it, key, f.Temp)})
+	r.stage(staging.Item{Index: index, Size: it.item.Size, File: f.File, Entry: r.entryOf(it, f.Temp)})
 }

@@ -119,6 +119,7 @@ type receiver struct {
 	in    Incoming
 	area  *staging.Area
 	known *known.Set
+	slot  item // that the next verdict is on
 
 	line     *wire.Line
 	verdicts reply.Verdicts

@@ -23,6 +23,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
@@ -150,11 +151,29 @@ func (in *Intake) read(f *Frame) {
 	if f.Kind == protocol.FrameData {
 		return
 	}
-	if f.Payload, f.err = in.frames.PayloadIn(f.Payload); f.err != nil {
+	if f.Payload, f.err = fill(f.Payload, in.frames, f.Size); f.err != nil {
 		f.err = transfer.Disconnected("read from", f.err)
 		return
 	}
 	if f.Kind == protocol.FramePack {
 		f.Files, f.err = f.pack.verify(f.Payload)
 	}
+}
+
+// firstRead is how much room is made for a payload on the word of its header
+// alone.
+const firstRead = 64 << 10
+
+// fill reads n bytes into buf, which grows no faster than bytes come.
+func fill(buf []byte, r io.Reader, n int) ([]byte, error) {
+	buf = buf[:0]
+	for len(buf) < n {
+		have := len(buf)
+		step := min(n, max(cap(buf), firstRead, 2*have)) - have
+		buf = slices.Grow(buf, step)[:have+step]
+		if _, err := io.ReadFull(r, buf[have:]); err != nil {
+			return buf[:0], err
+		}
+	}
+	return buf, nil
 }
