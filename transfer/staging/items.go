@@ -309,12 +309,11 @@ func (a *Area) Link(ctx context.Context, final string, it *mft.Item) (string, er
 // temporary name, or, if it is built aside, at its place.
 func (a *Area) slot(ctx context.Context, final string, it *mft.Item) (*confine.Dir, string, *target, error) {
 	if d := a.asides.Holder(final); d != nil {
-		place := d.Place(final)
-		t, err := a.target(dirOf(place))
+		t, name, err := a.inside(d, final)
 		if err != nil {
 			return nil, "", nil, err
 		}
-		return t.dir, path.Base(place), t, nil
+		return t.dir, name, t, nil
 	}
 	s, t, err := a.stagingFor(ctx, dirOf(final))
 	key := protocol.KeyOf(it)

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"mft.dev/mft"
+	"mft.dev/mft/internal/blake3"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
 )
@@ -44,15 +45,9 @@ func (k *pack) verify(payload []byte) ([]File, error) {
 	// All at once: the short end of one file is hashed beside the beginning of
 	// the next.
 	k.digests = slices.Grow(k.digests[:0], len(k.files))[:len(k.files)]
-	sumAll(k.digests, k.contents)
+	blake3.SumAll(k.digests, k.contents)
 	for i := range k.files {
 		k.files[i].Fits = mft.Digest(k.digests[i]) == k.files[i].Digest
 	}
 	return k.files, nil
-}
-
-func sumAll(digests [][32]byte, contents [][]byte) {
-	for i := range contents {
-		digests[i] = protocol.HashOf(contents[i])
-	}
 }
