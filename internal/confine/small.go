@@ -2,6 +2,7 @@ package confine
 
 import (
 	"mft.dev/mft/internal/confine/beneath"
+	"mft.dev/mft/internal/confine/filesys"
 )
 
 // List calls f for everything in the directory, except "." and "..", in no
@@ -77,9 +78,10 @@ func (d *Dir) WriteSmall(name string, content []byte, a Attributes) error {
 // Private returns the same directory for a caller who knows that nobody else
 // may reach what is in it, because it or one above it is closed to others.
 // WriteSmall then makes files with their final permissions at once, instead of
-// 0600 until all is set. What Dir returns for what is below is private too.
+// 0600 until all is set, and believes that the next one turns out like the one
+// before. What Dir returns for what is below is private too.
 func (d *Dir) Private() *Dir {
 	out := *d
-	out.private = true
+	out.private = new(filesys.Made)
 	return &out
 }

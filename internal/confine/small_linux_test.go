@@ -181,9 +181,10 @@ func TestWriteSmallIsExact(t *testing.T) {
 			top := t.TempDir()
 			_, d := openTop(t, top)
 			tt.prepare(t, top)
+			private := d.Private() // which remembers how the one before came out
 			for _, mode := range []uint32{0, 0o400, 0o444, 0o600, 0o640, 0o644, 0o666, 0o755, 0o777, 0o2755, 0o7777} {
 				for _, gid := range []int{-1, os.Getegid()} {
-					for prefix, dir := range map[string]*Dir{"public": d, "private": d.Private()} {
+					for prefix, dir := range map[string]*Dir{"public": d, "private": private, "private again": private} {
 						a := Attributes{Mode: mode, MTime: 1_000_000_007, UID: -1, GID: gid}
 						if err := dir.WriteSmall(prefix, []byte("content"), a); err != nil {
 							t.Fatal(err)

@@ -357,12 +357,12 @@ func TestWriteSmall(t *testing.T) {
 
 func TestPrivateIsInherited(t *testing.T) {
 	y := newYard(t, Open)
-	if d, err := y.top(t).Private().Dir("a"); err != nil || !d.private || d.Rel() != "a" {
+	if d, err := y.top(t).Private().Dir("a"); err != nil || d.private == nil || d.Rel() != "a" {
 		t.Errorf("Dir of a private directory is %+v (%v)", d, err)
 	}
 	top := y.top(t)
 	top.Private()
-	if d, err := top.Dir("a"); err != nil || d.private {
+	if d, err := top.Dir("a"); err != nil || d.private != nil {
 		t.Errorf("Dir of a directory that is not private is %+v (%v)", d, err)
 	}
 }
