@@ -189,8 +189,8 @@ func (r *receiver) advance() {
 }
 
 // due returns an item whose content is due, and marks it as no longer due. It
-// stays where it is until it has been settled or others are planned, and what
-// is announced of it is not changed.
+// stays where it is until it has been settled, which waits for the caller, and
+// what was announced of it is not changed.
 func (r *receiver) due(index uint64) (*item, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
