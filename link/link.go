@@ -61,6 +61,8 @@ type Link struct {
 	pending *gate.Gate
 	data    *rendezvous.Place[*Conversation]
 
+	changes chan struct{} // see Changes
+
 	mu    sync.Mutex
 	peers map[mft.AgentName]*peerLinks
 }
@@ -80,6 +82,7 @@ func New(c Config) *Link {
 		stopped: make(chan struct{}),
 		data:    rendezvous.New[*Conversation](),
 		pending: gate.New(maxPending, maxPendingOf),
+		changes: make(chan struct{}, 1),
 		peers:   map[mft.AgentName]*peerLinks{},
 	}
 }

@@ -124,9 +124,6 @@ func (p *Pairing) reachable() string {
 	return net.JoinHostPort(host, port)
 }
 
-// observeEvery is how often the state of connections is looked at.
-const observeEvery = 200 * time.Millisecond
-
 // Run keeps a connection to every peer up and tells when one comes or goes,
 // until ctx ends.
 func (p *Pairing) Run(ctx context.Context) {
@@ -143,10 +140,9 @@ func (p *Pairing) Run(ctx context.Context) {
 	p.hands.Wait()
 }
 
+// observe looks at the connections whenever one has come or gone.
 func (p *Pairing) observe(ctx context.Context) {
 	up := map[mft.AgentName]time.Time{}
-	tick := time.NewTicker(observeEvery)
-	defer tick.Stop()
 	for {
 		for _, l := range p.link.Peers() {
 			since, was := up[l.Name]
@@ -164,7 +160,7 @@ func (p *Pairing) observe(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-p.link.Changes():
 		}
 	}
 }
