@@ -42,6 +42,9 @@ type Config struct {
 	// Rotated is told of each peer that showed a new key, for which the
 	// pinned one vouched; may be nil.
 	Rotated func(peer mft.AgentName, pin identity.Pin)
+	// Changed is told that Peers returns something else than before, and must
+	// neither wait nor call the link; may be nil.
+	Changed func()
 	// Log is for what no caller learns of otherwise; nil discards it.
 	Log *slog.Logger
 	// Now is the clock for envelopes and trust; nil is time.Now.
@@ -61,8 +64,6 @@ type Link struct {
 	pending *gate.Gate
 	data    *rendezvous.Place[*Conversation]
 
-	changes chan struct{} // see Changes
-
 	mu    sync.Mutex
 	peers map[mft.AgentName]*peerLinks
 }
@@ -75,6 +76,9 @@ func New(c Config) *Link {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Changed == nil {
+		c.Changed = func() {}
+	}
 	return &Link{
 		c:       c,
 		dial:    transport.Dial,
@@ -82,7 +86,6 @@ func New(c Config) *Link {
 		stopped: make(chan struct{}),
 		data:    rendezvous.New[*Conversation](),
 		pending: gate.New(maxPending, maxPendingOf),
-		changes: make(chan struct{}, 1),
 		peers:   map[mft.AgentName]*peerLinks{},
 	}
 }

@@ -47,7 +47,7 @@ func (l *Link) add(c *control) {
 	}
 	p.up = append(p.up, c)
 	p.failure = nil
-	l.tell()
+	l.c.Changed()
 	var surplus *control
 	if len(p.up) > maxConnections {
 		surplus = p.up[0]
@@ -69,26 +69,13 @@ func (l *Link) forget(c *control, cause error) {
 		return
 	}
 	p.up = slices.Delete(p.up, at, at+1)
-	defer l.tell()
+	defer l.c.Changed()
 	if len(p.up) == 0 {
 		p.changed = l.c.Now()
 		p.failure = mft.Fail(mft.CodeDisconnected, "keep connection to peer", string(c.peer), cause)
 	}
 	l.c.Log.Info("a peer is disconnected", "peer", c.peer, "remote", c.remote, "cause", cause)
 }
-
-// tell tells that Peers would return something else. The caller holds mu, so
-// that whoever is told sees what has changed.
-func (l *Link) tell() {
-	select {
-	case l.changes <- struct{}{}:
-	default:
-	}
-}
-
-// Changes gets a value when a connection has come or gone, unless there is still
-// one in it: then Peers tells what there is. It is for one reader.
-func (l *Link) Changes() <-chan struct{} { return l.changes }
 
 // connected returns the newest connection to a peer, or nil.
 func (l *Link) connected(peer mft.AgentName) *control {

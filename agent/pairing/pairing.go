@@ -48,6 +48,7 @@ type Pairing struct {
 	trust   *identity.Trust
 	invites *identity.Invites
 	link    *link.Link
+	changed chan struct{} // has a value when the link's peers are to be looked at
 
 	mu      sync.Mutex      // guards what follows
 	life    context.Context //nolint:containedctx // that of Run while it runs
@@ -59,7 +60,7 @@ type Pairing struct {
 // Errors: those of identity.LoadOrCreate and identity.OpenTrust, and
 // mft.CodeConfig for a pin that cannot be read.
 func Open(c Config) (*Pairing, error) {
-	p := &Pairing{c: c, keepers: map[mft.AgentName]context.CancelFunc{}}
+	p := &Pairing{c: c, changed: make(chan struct{}, 1), keepers: map[mft.AgentName]context.CancelFunc{}}
 	conf := c.Config
 	keysDir := conf.Agent.KeysDir
 	if keysDir == "" {
@@ -89,11 +90,17 @@ func Open(c Config) (*Pairing, error) {
 }
 
 // Use gives the Pairing its link: one made from c, whose Name, Keys, Trust,
-// Invites, Address, Joined, Rotated, Log and Now it fills in. It returns the
-// link.
+// Invites, Address, Joined, Rotated, Changed, Log and Now it fills in. It returns
+// the link.
 func (p *Pairing) Use(c link.Config) *link.Link {
 	c.Name, c.Keys, c.Trust, c.Invites = p.c.Config.Agent.Name, p.keys, p.trust, p.invites
 	c.Address, c.Joined, c.Rotated, c.Log, c.Now = p.Address(), p.joined, p.rotated, p.c.Log, p.c.Now
+	c.Changed = func() {
+		select {
+		case p.changed <- struct{}{}:
+		default: // somebody is about to look
+		}
+	}
 	p.link = link.New(c)
 	return p.link
 }
@@ -160,7 +167,7 @@ func (p *Pairing) observe(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-p.link.Changes():
+		case <-p.changed:
 		}
 	}
 }
