@@ -50,6 +50,7 @@ var house = map[string]houseRule{
 	"internal/confine/filesys": {layerPlumbing, []string{".", "golang.org/x/sys"}},
 	"internal/blake3":          {layerPlumbing, []string{"github.com/zeebo/blake3", "golang.org/x/sys"}},
 	"internal/ring":            {layerPlumbing, nil},
+	"internal/siphash":         {layerPlumbing, nil},
 	"internal/durable":         {layerPlumbing, []string{"."}},
 	"internal/resident":        {layerPlumbing, nil},
 	"internal/rig":             {layerPlumbing, nil},
@@ -72,7 +73,7 @@ var house = map[string]houseRule{
 
 	"transfer": {layerMechanism, []string{".", "internal/blake3", "internal/confine", "journal", "protocol"}},
 	"transfer/scan": {layerMechanism, []string{
-		".", "internal/blake3", "internal/confine", "github.com/bmatcuk/doublestar",
+		".", "internal/blake3", "internal/confine", "internal/siphash", "github.com/bmatcuk/doublestar",
 	}},
 	"transfer/delta": {layerMechanism, []string{".", "github.com/zeebo/blake3"}},
 	"transfer/sender": {layerMechanism, []string{

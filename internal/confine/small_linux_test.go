@@ -80,7 +80,7 @@ func TestSmallPermissions(t *testing.T) {
 		if !root {
 			return // its own directories are open to it
 		}
-		nothing := func([]byte, Identity, []byte) error { return nil }
+		nothing := func([]byte, *Identity, []byte) error { return nil }
 		if d, err := y.Dir("unlisted"); err != nil {
 			t.Error(err)
 		} else {
@@ -233,8 +233,8 @@ func TestSmallKeepsNothingOpen(t *testing.T) {
 		_ = d.WriteSmall("file", nil, Attributes{})
 		_ = d.WriteSmall("new", nil, Attributes{Mode: 0o644, UID: -1, GID: -1})
 		_ = d.Remove("new")
-		_ = d.List(func([]byte, Identity, []byte) error { return os.ErrInvalid })
-		_ = d.List(func([]byte, Identity, []byte) error { return nil })
+		_ = d.List(func([]byte, *Identity, []byte) error { return os.ErrInvalid })
+		_ = d.List(func([]byte, *Identity, []byte) error { return nil })
 		_ = d.Names(func(string) error { return os.ErrInvalid })
 		_ = d.Names(func(string) error { return nil })
 	}
