@@ -50,6 +50,7 @@ var house = map[string]houseRule{
 	"internal/confine/filesys": {layerPlumbing, []string{".", "golang.org/x/sys"}},
 	"internal/blake3":          {layerPlumbing, []string{"github.com/zeebo/blake3", "golang.org/x/sys"}},
 	"internal/ring":            {layerPlumbing, nil},
+	"internal/siphash":         {layerPlumbing, nil},
 	"internal/durable":         {layerPlumbing, []string{"."}},
 	"internal/resident":        {layerPlumbing, nil},
 	"internal/rig":             {layerPlumbing, nil},
@@ -72,12 +73,12 @@ var house = map[string]houseRule{
 
 	"transfer": {layerMechanism, []string{".", "internal/blake3", "internal/confine", "journal", "protocol"}},
 	"transfer/scan": {layerMechanism, []string{
-		".", "internal/blake3", "internal/confine", "github.com/bmatcuk/doublestar",
+		".", "internal/blake3", "internal/confine", "internal/siphash", "github.com/bmatcuk/doublestar",
 	}},
 	"transfer/delta": {layerMechanism, []string{".", "github.com/zeebo/blake3"}},
 	"transfer/sender": {layerMechanism, []string{
-		".", "internal/confine", "internal/ring", "protocol", "protocol/listing", "transfer", "transfer/scan", "transfer/sender/patch",
-		"transfer/sender/walk", "golang.org/x/sync",
+		".", "internal/blake3", "internal/confine", "internal/ring", "protocol", "protocol/listing", "transfer", "transfer/scan",
+		"transfer/sender/patch", "transfer/sender/walk", "golang.org/x/sync",
 	}},
 	"transfer/sender/patch": {layerMechanism, []string{
 		".", "internal/confine", "protocol", "protocol/patch", "transfer", "transfer/delta", "golang.org/x/sync",
@@ -93,10 +94,11 @@ var house = map[string]houseRule{
 	}},
 	"transfer/receiver": {layerMechanism, []string{
 		".", "internal/confine", "internal/ring", "journal", "protocol", "protocol/listing", "protocol/patch", "transfer",
-		"transfer/delta", "transfer/mirror", "transfer/receiver/known", "transfer/receiver/landing", "transfer/receiver/outcome",
-		"transfer/receiver/rebuild", "transfer/receiver/reply", "transfer/receiver/wire", "transfer/resident", "transfer/staging",
+		"transfer/delta", "transfer/mirror", "transfer/receiver/intake", "transfer/receiver/known", "transfer/receiver/landing",
+		"transfer/receiver/outcome", "transfer/receiver/rebuild", "transfer/receiver/reply", "transfer/receiver/wire", "transfer/resident", "transfer/staging",
 		"transfer/staging/publish", "golang.org/x/sync",
 	}},
+	"transfer/receiver/intake": {layerMechanism, []string{".", "internal/blake3", "protocol", "transfer"}},
 	"transfer/receiver/landing": {layerMechanism, []string{
 		".", "internal/confine", "protocol", "transfer", "transfer/delta", "transfer/receiver/rebuild", "transfer/staging",
 	}},
@@ -229,6 +231,7 @@ var sideways = map[string]string{
 	"protocol/patch -> protocol/internal/wire":               "fields have one form in all messages",
 	"protocol/patch -> protocol":                             "the limits of the protocol have one home",
 	"transfer/receiver -> transfer/delta":                    "a receiver names ranges of an old version as they are checked there",
+	"transfer/receiver/intake -> transfer":                   "both ends hold to what package transfer agrees on",
 	"transfer/receiver/landing -> transfer":                  "both ends hold to what package transfer agrees on",
 	"transfer/receiver/landing -> transfer/delta":            "a receiver names ranges of an old version as they are checked there",
 	"transfer/receiver/landing -> transfer/receiver/rebuild": "a file may be made of what its old version has",

@@ -149,6 +149,10 @@ func (a *Agent) Close() error { return a.journal.Close() }
 // Name returns the name of the agent.
 func (a *Agent) Name() mft.AgentName { return a.cfg.Agent.Name }
 
+// Quiet gets a value when a transfer or an order about one has ended and there is
+// no other: a time to tidy up. It is for one reader.
+func (a *Agent) Quiet() <-chan struct{} { return a.turns.Quiet() }
+
 // Config returns what the agent was made from. The caller must not change it.
 func (a *Agent) Config() *config.Config { return a.cfg }
 
