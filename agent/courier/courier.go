@@ -91,7 +91,11 @@ func New(c Config) (*Courier, error) {
 	if err := durable.SyncDir(c.Dir); err != nil {
 		return nil, mft.Fail(mft.CodeIO, "make directory", c.Dir, err)
 	}
-	return &Courier{c: c, shelf: shelf{c.Dir}}, nil
+	s, err := openShelf(c.Dir)
+	if err != nil {
+		return nil, err
+	}
+	return &Courier{c: c, shelf: s}, nil
 }
 
 // Run publishes the key of this agent, takes letters and sweeps until ctx ends.
@@ -141,6 +145,9 @@ func (c *Courier) Outgoing(ctx context.Context, t mft.Transfer, offer mft.Offer)
 		return nil, err
 	}
 	said, err := c.shelf.load(t.ID)
+	if err == nil {
+		err = r.Complete(ctx)
+	}
 	if err != nil {
 		r.Close()
 		return nil, err
@@ -183,7 +190,7 @@ func (c *Courier) heed(ctx context.Context, r *record.Recorder, abort *protocol.
 // order says how a transfer of about size bytes is recorded.
 func (c *Courier) order(id mft.TransferID, size int64) record.Order {
 	return record.Order{
-		Transfer: id, Announced: mft.Count{Bytes: size}, Container: c.c.Exchange.Container, Sizes: c.c.Exchange.Sizes,
+		Transfer: id, Prefix: c.shelf.instance + "-", Announced: mft.Count{Bytes: size}, Container: c.c.Exchange.Container, Sizes: c.c.Exchange.Sizes,
 		Dir: c.c.Dir, AtOnce: partsAtOnce,
 	}
 }

@@ -2,11 +2,13 @@ package courier
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -19,7 +21,31 @@ import (
 // A shelf keeps what was said about each transfer: the last envelope with
 // which this end opened a conversation, and what answered it, each in a file
 // TRANSFER.KIND.
-type shelf struct{ dir string }
+type shelf struct {
+	dir string
+	// instance begins the names of this agent's objects: several agents of one
+	// name share a container, and each removes only what is its own.
+	instance string
+}
+
+// instanceFile holds the instance.
+const instanceFile = "instance"
+
+func openShelf(dir string) (shelf, error) {
+	path := filepath.Join(dir, instanceFile)
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !instanceForm.Match(b) {
+		b = []byte(strings.ToLower(rand.Text()[:12]))
+		err = durable.WriteFile(path, b, 0o600)
+	}
+	if err != nil {
+		return shelf{}, mft.Fail(mft.CodeJournal, "open", path, err)
+	}
+	return shelf{dir, string(b)}, nil
+}
+
+// instanceForm is what an instance looks like.
+var instanceForm = regexp.MustCompile(`^[a-z2-7]{12}$`)
 
 // The files of a transfer.
 const (

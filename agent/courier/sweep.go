@@ -12,13 +12,8 @@ import (
 	"mft.dev/mft/identity/card"
 )
 
-// Times of sweeping.
-const (
-	sweepEvery = 15 * time.Minute
-	// orphanAge is how old an object is at least that nobody knows of before it
-	// is removed: another agent of the same name may have just begun it.
-	orphanAge = 24 * time.Hour
-)
+// sweepEvery is how often is swept.
+const sweepEvery = 15 * time.Minute
 
 // reached logs when the storage comes and goes.
 func (c *Courier) reached(err error) {
@@ -58,12 +53,30 @@ func (c *Courier) publish(ctx context.Context) error {
 	return c.c.Exchange.Keys.Publish(ctx, fmt.Sprintf("%x", id), card.Make(c.c.Keys))
 }
 
-// sweepOnce removes what is left of transfers that have ended, and objects
-// that belong to none.
+// sweepOnce removes what is left of transfers that have ended, and objects of
+// this agent that belong to none.
 func (c *Courier) sweepOnce(ctx context.Context) error {
+	// Objects first: an object that is listed had its ledger before.
+	var objects []string
+	err := c.c.Exchange.Container.List(ctx, func(o exchange.Object) bool {
+		if strings.HasPrefix(o.Name, c.shelf.instance+"-") {
+			objects = append(objects, o.Name)
+		}
+		return true
+	})
+	if err != nil {
+		return err
+	}
 	known, err := c.shelf.transfers()
 	if err != nil {
 		return err
+	}
+	for _, name := range objects {
+		if id := transferOf(name); !known[id] {
+			if err := c.c.Exchange.Container.Remove(ctx, name); err != nil {
+				return err
+			}
+		}
 	}
 	for text := range known {
 		id, err := mft.ParseTransferID(text)
@@ -79,31 +92,17 @@ func (c *Courier) sweepOnce(ctx context.Context) error {
 			return err
 		}
 	}
-	var orphans []string
-	err = c.c.Exchange.Container.List(ctx, func(o exchange.Object) bool {
-		id, _, _ := cutLast(o.Name, "-")
-		if !known[id] && c.c.Now().Sub(o.Changed) > orphanAge {
-			orphans = append(orphans, o.Name)
-		}
-		return true
-	})
-	if err != nil {
-		return err
-	}
-	for _, name := range orphans {
-		if err := c.c.Exchange.Container.Remove(ctx, name); err != nil {
-			return err
-		}
-	}
 	return nil
 }
 
-// cutLast cuts around the last sep.
-func cutLast(s, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
+// transferOf is the transfer in the name INSTANCE-TRANSFER-GENERATION of an
+// object.
+func transferOf(name string) string {
+	_, rest, _ := strings.Cut(name, "-")
+	if i := strings.LastIndexByte(rest, '-'); i >= 0 {
+		rest = rest[:i]
 	}
-	return s, "", false
+	return rest
 }
 
 // Discard removes everything that was kept and stored for a transfer. What

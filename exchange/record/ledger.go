@@ -25,17 +25,18 @@ import (
 //
 // What a crash tore is cut off when the ledger is opened. An entry counts once a
 // later one says that the parts it lies in are staged, and until one says that
-// recording went on before it. Only the first and the last entry are flushed: a
+// recording went on before it. Only the first and the last ones are flushed: a
 // ledger that lost its end sends some parts again, and no more.
 type ledger struct {
 	file *os.File
 	size int64
 
 	head      head
-	files     []noted  // sorted by key when it was opened; what counts
-	open      *halfway // the file that was interrupted
-	staged    int64    // position up to which everything is staged
-	published *Published
+	files     []noted    // sorted by key when it was opened; what counts
+	open      *halfway   // the file that was interrupted
+	staged    int64      // position up to which everything is staged
+	sealed    *Published // everything is staged
+	published bool       // and published
 }
 
 // The kinds of entry.
@@ -45,7 +46,8 @@ const (
 	entryHalf      = 'C' // a file is in the parcel up to a check point
 	entryStaged    = 'S' // everything before a position is staged
 	entryBack      = 'B' // recording goes on at a position
-	entryPublished = 'P' // the object is published
+	entrySealed    = 'P' // everything is staged, and is to be published
+	entryPublished = 'Q' // the object is published
 )
 
 // maxEntry bounds one entry: what a file of many terabytes in many pieces needs.
@@ -199,8 +201,10 @@ func (l *ledger) take(kind byte, p []byte, at int64) error {
 		l.staged = int64(d.number(8))
 	case entryBack:
 		l.rewind(int64(d.number(8)))
+	case entrySealed:
+		l.sealed = l.parseSealed(&d)
 	case entryPublished:
-		l.published = l.parsePublished(&d)
+		l.published = l.sealed != nil
 	default:
 		return mft.Fail(mft.CodeVersion, "read", l.file.Name(), fmt.Errorf("an entry of kind %q", kind))
 	}

@@ -38,7 +38,10 @@ import (
 
 // An Order says what is recorded.
 type Order struct {
-	Transfer  mft.TransferID
+	Transfer mft.TransferID
+	// Prefix begins the name of the object, so that several agents may have one
+	// container.
+	Prefix    string
 	Announced mft.Count // chooses the size of parts; what comes may be more
 	Container exchange.Container
 	Sizes     exchange.Sizes
@@ -99,10 +102,25 @@ func pathOf(order Order) string { return filepath.Join(order.Dir, order.Transfer
 
 // Published returns the parcel if it is published.
 func (r *Recorder) Published() (Published, bool) {
-	if r.ledger.published == nil {
+	if !r.ledger.published {
 		return Published{}, false
 	}
-	return *r.ledger.published, true
+	p := *r.ledger.sealed
+	p.Object = r.object()
+	return p, true
+}
+
+// Complete publishes what an earlier attempt has sealed and could not publish, or
+// not note that it did. When what was staged is gone it begins anew.
+func (r *Recorder) Complete(ctx context.Context) error {
+	if r.ledger.sealed == nil || r.ledger.published {
+		return nil
+	}
+	err := r.publish(ctx)
+	if mft.CodeOf(err) == mft.CodeNotFound {
+		return r.Again(ctx)
+	}
+	return err
 }
 
 // Again forgets everything that was recorded, and begins a new parcel: the
@@ -140,7 +158,7 @@ func (r *Recorder) Close() {
 
 // object is the name of the parcel.
 func (r *Recorder) object() string {
-	return fmt.Sprintf("%s-%d", r.order.Transfer, r.ledger.head.generation)
+	return fmt.Sprintf("%s%s-%d", r.order.Prefix, r.order.Transfer, r.ledger.head.generation)
 }
 
 func (r *Recorder) form() parcel.Form {
@@ -250,35 +268,48 @@ func (r *Recorder) Publish(ctx context.Context, seal mft.Seal) (Published, error
 	if err != nil {
 		return Published{}, err
 	}
-	if err := r.order.Container.Publish(ctx, r.object(), extent.Parts); err != nil {
-		return Published{}, err
-	}
 	p := Published{Object: r.object(), Form: r.form(), Extent: extent, Manifest: r.contentEnd, Seal: seal}
-	if err := r.ledger.publish(&p); err != nil {
+	// First: whoever finds this knows that nothing more is to be staged.
+	if err := r.ledger.seal(&p); err != nil {
 		return Published{}, err
 	}
-	return p, nil
+	return p, r.publish(ctx)
 }
 
-// publish notes, for good, that the parcel is published.
-func (l *ledger) publish(p *Published) error {
+// publish publishes what is sealed, and notes it.
+func (r *Recorder) publish(ctx context.Context) error {
+	if err := r.order.Container.Publish(ctx, r.object(), r.ledger.sealed.Extent.Parts); err != nil {
+		return err
+	}
+	if err := r.ledger.add(entryPublished, nil); err != nil {
+		return err
+	}
+	r.ledger.published = true
+	return r.ledger.flush()
+}
+
+// seal notes that everything is staged, and what it is.
+func (l *ledger) seal(p *Published) error {
 	var b []byte
 	for _, n := range []uint64{uint64(p.Extent.Parts), uint64(p.Extent.Size), uint64(p.Manifest)} {
 		b = binary.BigEndian.AppendUint64(b, n)
 	}
-	if err := l.add(entryPublished, protocol.AppendSeal(b, &p.Seal)); err != nil {
+	if err := l.add(entrySealed, protocol.AppendSeal(b, &p.Seal)); err != nil {
 		return err
 	}
+	l.sealed = p
+	return l.flush()
+}
+
+func (l *ledger) flush() error {
 	if err := l.file.Sync(); err != nil {
 		return failed("flush", l.file.Name(), err)
 	}
-	l.published = p
 	return nil
 }
 
-func (l *ledger) parsePublished(d *decoder) *Published {
+func (l *ledger) parseSealed(d *decoder) *Published {
 	p := &Published{Form: parcel.Form{Transfer: l.head.transfer, Key: l.head.key, Part: l.head.part}}
-	p.Object = fmt.Sprintf("%s-%d", l.head.transfer, l.head.generation)
 	p.Extent.Parts, p.Extent.Size, p.Manifest = int(d.number(8)), int64(d.number(8)), int64(d.number(8))
 	var err error
 	if p.Seal, err = protocol.ParseSeal(d.p); err != nil {

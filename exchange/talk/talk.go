@@ -15,6 +15,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 
 	"mft.dev/mft"
 	"mft.dev/mft/exchange"
@@ -200,6 +201,23 @@ func (c *connection) Read(p []byte) (int, error) {
 func (c *connection) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
 	return n, c.line.because(err, io.ErrClosedPipe)
+}
+
+// The deadlines of a pipe cannot be set once its other end is closed.
+
+// SetDeadline sets both deadlines.
+func (c *connection) SetDeadline(t time.Time) error {
+	return c.line.because(c.Conn.SetDeadline(t), io.ErrClosedPipe)
+}
+
+// SetReadDeadline sets the deadline of reads.
+func (c *connection) SetReadDeadline(t time.Time) error {
+	return c.line.because(c.Conn.SetReadDeadline(t), io.ErrClosedPipe)
+}
+
+// SetWriteDeadline sets the deadline of writes.
+func (c *connection) SetWriteDeadline(t time.Time) error {
+	return c.line.because(c.Conn.SetWriteDeadline(t), io.ErrClosedPipe)
 }
 
 // because returns why the stand-in closed its end, which err looks like when it
