@@ -115,7 +115,7 @@ func TestSumOfLargest(t *testing.T) {
 func TestRoll(t *testing.T) {
 	p := slices.Concat(bytes.Repeat([]byte{0xff}, 5000), noise(1, 5000))
 	none := &index{}
-	none.build(nil, 0)
+	none.open(0)
 	for _, log := range []uint{0, 1, 7, 11} {
 		n := 1 << log
 		var s sum

@@ -135,13 +135,12 @@ func (w *writer) check(ctx context.Context) error {
 	if w.pos%protocol.CheckEvery != 0 {
 		return nil
 	}
-	select {
-	case d := <-w.checks:
-		if err := w.file.Unchanged(); err != nil {
-			return err
-		}
-		return w.line.Write(protocol.FrameCheck, protocol.AppendCheck(nil, d))
-	case <-ctx.Done():
-		return ctx.Err()
+	d, err := w.hashed.checks.next(ctx)
+	if err != nil {
+		return err
 	}
+	if err := w.file.Unchanged(); err != nil {
+		return err
+	}
+	return w.line.Write(protocol.FrameCheck, protocol.AppendCheck(nil, d))
 }
