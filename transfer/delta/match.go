@@ -24,10 +24,10 @@ type Matcher struct {
 	log      uint   // a block has 1<<log bytes
 	marks    []byte // those that were waited for
 	indexed  bool
-	haste    int64  // bytes that may still be lost to a search without all marks
-	coarse   bool // gaps may be yielded
-	patience int  // blocks to look ahead before searching
-	weary    bool // searching costs more than it can give
+	haste    int64 // bytes that may still be lost to a search without all marks
+	coarse   bool  // gaps may be yielded
+	patience int   // blocks to look ahead before searching
+	weary    bool  // searching costs more than it can give
 	join     Joiner
 	yield    func(Piece, error) bool
 }
