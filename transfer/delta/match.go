@@ -91,11 +91,15 @@ func (m *Matcher) finish(err error) {
 	m.yield, m.win.r, m.sig, m.marks, m.fine.marks = nil, nil, nil, nil, nil
 }
 
+// finePatience is how many fine blocks are looked ahead: an edit of 4 KiB,
+// wherever it begins, is then not searched byte by byte.
+const finePatience = 3
+
 // maxPatience is as many blocks as a gap may have, so that what lies between
 // a block that differs and the next that does not is always looked at finely.
 func (m *Matcher) maxPatience() int {
 	if !m.coarse {
-		return 1
+		return finePatience
 	}
 	return int(maxGap(m.sig.block) / int64(m.sig.block))
 }

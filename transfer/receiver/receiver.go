@@ -191,7 +191,7 @@ func (r *receiver) close() {
 // converse takes part in the data connection until everything is committed.
 func (r *receiver) converse(ctx context.Context, conv transfer.Conversation, conn net.Conn) (mft.Receipt, error) {
 	r.line = wire.New(conn)
-	r.shelf = rebuild.New(r.line.Write)
+	r.shelf = rebuild.New(r.line)
 	defer r.shelf.Close()
 	g, gctx := errgroup.WithContext(ctx)
 	woken := make(chan struct{})

@@ -17,9 +17,11 @@ type patchLine struct {
 	sent int64
 }
 
-func (l *patchLine) Write(kind protocol.FrameKind, parts ...[]byte) error {
-	return l.s.write(kind, parts...)
+func (l *patchLine) Gather(kind protocol.FrameKind, payload []byte) error {
+	return l.s.line(func(f *protocol.FrameWriter) error { return f.GatherFrame(kind, payload) })
 }
+
+func (l *patchLine) Flush() error { return l.s.line((*protocol.FrameWriter).Flush) }
 
 func (l *patchLine) Moved(n int64) {
 	l.sent += n

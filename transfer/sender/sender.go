@@ -220,9 +220,14 @@ func (s *sender) agree(r mft.Receipt) error {
 
 // write sends one frame of the concatenated parts.
 func (s *sender) write(kind protocol.FrameKind, parts ...[]byte) error {
+	return s.line(func(f *protocol.FrameWriter) error { return f.WriteFrame(kind, parts...) })
+}
+
+// line gives out the data connection to one goroutine at a time.
+func (s *sender) line(use func(*protocol.FrameWriter) error) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	if err := s.frames.WriteFrame(kind, parts...); err != nil {
+	if err := use(s.frames); err != nil {
 		return transfer.Disconnected("write to", err)
 	}
 	return nil

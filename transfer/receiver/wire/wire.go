@@ -73,6 +73,15 @@ func (l *Line) Tell(cause error) {
 
 // Write sends one frame. The error has code mft.CodeDisconnected.
 func (l *Line) Write(kind protocol.FrameKind, payload []byte) error {
+	return l.send(kind, payload, (*protocol.FrameWriter).WriteFrame)
+}
+
+// Gather is like Write, but may keep the frame back until the next Write.
+func (l *Line) Gather(kind protocol.FrameKind, payload []byte) error {
+	return l.send(kind, payload, (*protocol.FrameWriter).GatherFrame)
+}
+
+func (l *Line) send(kind protocol.FrameKind, payload []byte, way func(*protocol.FrameWriter, protocol.FrameKind, ...[]byte) error) error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
 	l.mu.Lock()
@@ -84,7 +93,7 @@ func (l *Line) Write(kind protocol.FrameKind, payload []byte) error {
 	if err := l.conn.SetWriteDeadline(time.Now().Add(transfer.WriteTimeout)); err != nil {
 		return transfer.Disconnected("write to", err)
 	}
-	if err := l.frames.WriteFrame(kind, payload); err != nil {
+	if err := way(l.frames, kind, payload); err != nil {
 		return transfer.Disconnected("write to", err)
 	}
 	return nil

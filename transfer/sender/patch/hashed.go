@@ -89,20 +89,7 @@ func (d *digests) add(x mft.Digest) {
 	}
 }
 
-// next takes the oldest one, which it waits for.
-func (d *digests) next(ctx context.Context) (mft.Digest, error) {
-	for {
-		if x, ok := d.take(); ok {
-			return x, nil
-		}
-		select {
-		case <-d.more:
-		case <-ctx.Done():
-			return mft.Digest{}, ctx.Err()
-		}
-	}
-}
-
+// take takes the oldest one, if there is any.
 func (d *digests) take() (x mft.Digest, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

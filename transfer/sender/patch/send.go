@@ -19,8 +19,10 @@ import (
 
 // A Line is what a file is sent on.
 type Line interface {
-	// Write sends one frame. Two goroutines call it.
-	Write(kind protocol.FrameKind, parts ...[]byte) error
+	// Gather sends one frame, at once or when Flush is called. Two goroutines
+	// call both.
+	Gather(kind protocol.FrameKind, payload []byte) error
+	Flush() error
 	// Moved is told of content that the receiver has been told how to make.
 	Moved(n int64)
 }
@@ -45,6 +47,10 @@ const (
 	piecesAhead = 256     // found and not yet sent
 	fineAhead   = 1 << 20 // bytes of fine marks that were asked for and not yet used
 	fineLeast   = fineAhead / protocol.AskWindow
+
+	// asksGathered is how many questions go to the connection together while
+	// the writer has something to do.
+	asksGathered = 8
 )
 
 // A found piece is one of the coarse matcher, with the answer about it if it is
@@ -65,8 +71,10 @@ type sending struct {
 	key  *delta.Key
 
 	hashed hashed // what there is of the file
-	found  chan foundPiece
-	fine   *semaphore.Weighted
+
+	gathered int // questions, since the last flush
+	found    chan foundPiece
+	fine     *semaphore.Weighted
 }
 
 // Send sends the content of f from its offset on, with CHECK frames, and
@@ -164,5 +172,12 @@ func (s *sending) ask(ctx context.Context, p *foundPiece, size int) error {
 		return nil
 	}
 	a := patch.Ask{Index: s.index, Range: patch.Range(p.Old)}
-	return s.line.Write(protocol.FrameAsk, patch.AppendAsk(nil, &a))
+	if err := s.line.Gather(protocol.FrameAsk, patch.AppendAsk(nil, &a)); err != nil {
+		return err
+	}
+	if s.gathered++; s.gathered < asksGathered {
+		return nil // the writer flushes before it waits for the answer
+	}
+	s.gathered = 0
+	return s.line.Flush()
 }
