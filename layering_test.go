@@ -75,7 +75,7 @@ var house = map[string]houseRule{
 	"transfer/scan": {layerMechanism, []string{
 		".", "internal/blake3", "internal/confine", "internal/siphash", "github.com/bmatcuk/doublestar",
 	}},
-	"transfer/delta": {layerMechanism, []string{".", "github.com/zeebo/blake3"}},
+	"transfer/delta": {layerMechanism, []string{".", "github.com/zeebo/blake3", "golang.org/x/sys"}},
 	"transfer/sender": {layerMechanism, []string{
 		".", "internal/blake3", "internal/confine", "internal/ring", "protocol", "protocol/listing", "transfer", "transfer/scan",
 		"transfer/sender/patch", "transfer/sender/walk", "golang.org/x/sync",

@@ -83,11 +83,10 @@ func (k FrameKind) String() string { return wire.ShapeName(frameShapes[:], uint8
 const coalesce = 16 << 10
 
 // A FrameWriter writes frames to a data connection. It keeps nothing back
-// between frames but what it was told to gather. It is not safe for concurrent
-// use.
+// between frames. It is not safe for concurrent use.
 type FrameWriter struct {
 	w   io.Writer
-	buf []byte // what is not written yet
+	buf []byte
 	err error
 }
 
@@ -103,16 +102,6 @@ func NewFrameWriter(w io.Writer) *FrameWriter {
 // failed, every later frame fails with the same error: the other end could
 // not tell where it begins.
 func (w *FrameWriter) WriteFrame(k FrameKind, parts ...[]byte) error {
-	if err := w.GatherFrame(k, parts...); err != nil {
-		return err
-	}
-	return w.Flush()
-}
-
-// GatherFrame is like WriteFrame, but keeps the last few KiB back until there
-// are more or Flush or WriteFrame is called: many small frames in a row then
-// cost few writes.
-func (w *FrameWriter) GatherFrame(k FrameKind, parts ...[]byte) error {
 	if w.err != nil {
 		return w.err
 	}
@@ -123,10 +112,7 @@ func (w *FrameWriter) GatherFrame(k FrameKind, parts ...[]byte) error {
 	if err := wire.Fits(frameShapes[:], "write frame", uint8(k), n); err != nil {
 		return err
 	}
-	if cap(w.buf)-len(w.buf) < headerSize {
-		_ = w.Flush() // it is kept
-	}
-	b := appendHeader(w.buf, uint8(k), n)
+	b := appendHeader(w.buf[:0], uint8(k), n)
 	for _, p := range parts {
 		if room := cap(b) - len(b); len(p) > room {
 			w.write(append(b, p[:room]...))
@@ -138,14 +124,7 @@ func (w *FrameWriter) GatherFrame(k FrameKind, parts ...[]byte) error {
 		}
 		b = append(b, p...)
 	}
-	w.buf = b
-	return w.err
-}
-
-// Flush writes what was gathered.
-func (w *FrameWriter) Flush() error {
-	w.write(w.buf)
-	w.buf = w.buf[:0]
+	w.write(b)
 	return w.err
 }
 

@@ -48,16 +48,9 @@ func TestFramesSurvive(t *testing.T) {
 		var pipe bytes.Buffer
 		w := NewFrameWriter(&pipe)
 		for _, f := range frames {
-			way := w.WriteFrame
-			if rapid.Bool().Draw(t, "gather") {
-				way = w.GatherFrame
+			if err := w.WriteFrame(f.kind, f.parts...); err != nil {
+				t.Fatalf("WriteFrame(%v): %v", f.kind, err)
 			}
-			if err := way(f.kind, f.parts...); err != nil {
-				t.Fatalf("writing %v: %v", f.kind, err)
-			}
-		}
-		if err := w.Flush(); err != nil {
-			t.Fatal(err)
 		}
 		src := io.Reader(&pipe)
 		if rapid.Bool().Draw(t, "in halves") {
@@ -125,29 +118,6 @@ func TestFrameWriterWritesLittle(t *testing.T) {
 				t.Errorf("writes of %v bytes, want %v", pipe.sizes, tc.want)
 			}
 		})
-	}
-}
-
-// TestGatherFrame: small frames go together, and none before it has to.
-func TestGatherFrame(t *testing.T) {
-	pipe := &countingWriter{left: 10}
-	w := NewFrameWriter(pipe)
-	for range 100 {
-		if err := w.GatherFrame(FrameItems, make([]byte, 196)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if want := []int{coalesce}; !slices.Equal(pipe.sizes, want) {
-		t.Errorf("writes of %v bytes before the flush, want %v", pipe.sizes, want)
-	}
-	if err := w.WriteFrame(FrameEnd); err != nil {
-		t.Fatal(err)
-	}
-	if want := []int{coalesce, 20_004 - coalesce}; !slices.Equal(pipe.sizes, want) {
-		t.Errorf("writes of %v bytes, want %v", pipe.sizes, want)
-	}
-	if err := w.Flush(); err != nil || len(pipe.sizes) != 2 {
-		t.Errorf("a second flush: %v, writes of %v bytes", err, pipe.sizes)
 	}
 }
 

@@ -18,10 +18,12 @@ type patchLine struct {
 }
 
 func (l *patchLine) Gather(kind protocol.FrameKind, payload []byte) error {
-	return l.s.line(func(f *protocol.FrameWriter) error { return f.GatherFrame(kind, payload) })
+	return l.s.line(func() error {
+		return l.s.small.Gather(func() error { return l.s.frames.WriteFrame(kind, payload) })
+	})
 }
 
-func (l *patchLine) Flush() error { return l.s.line((*protocol.FrameWriter).Flush) }
+func (l *patchLine) Flush() error { return l.s.line(l.s.small.Flush) }
 
 func (l *patchLine) Moved(n int64) {
 	l.sent += n

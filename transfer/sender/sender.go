@@ -128,7 +128,8 @@ type sender struct {
 	out  Outgoing
 	conn net.Conn
 
-	writing sync.Mutex // one frame at a time
+	writing sync.Mutex         // one frame at a time
+	small   *transfer.Gatherer // before conn
 	frames  *protocol.FrameWriter
 
 	list  *list
@@ -145,8 +146,9 @@ type sender struct {
 }
 
 func newSender(out Outgoing, conn net.Conn) *sender {
+	small := transfer.NewGatherer(transfer.Writer{Conn: conn})
 	s := &sender{
-		out: out, conn: conn, frames: protocol.NewFrameWriter(transfer.Writer{Conn: conn}), list: newList(), book: patch.NewBook(),
+		out: out, conn: conn, small: small, frames: protocol.NewFrameWriter(small), list: newList(), book: patch.NewBook(),
 		sealed: make(chan struct{}), receipt: make(chan struct{}),
 	}
 	s.asks = walk.NewAsks(s.list.compared)
@@ -220,14 +222,14 @@ func (s *sender) agree(r mft.Receipt) error {
 
 // write sends one frame of the concatenated parts.
 func (s *sender) write(kind protocol.FrameKind, parts ...[]byte) error {
-	return s.line(func(f *protocol.FrameWriter) error { return f.WriteFrame(kind, parts...) })
+	return s.line(func() error { return s.frames.WriteFrame(kind, parts...) })
 }
 
 // line gives out the data connection to one goroutine at a time.
-func (s *sender) line(use func(*protocol.FrameWriter) error) error {
+func (s *sender) line(write func() error) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	if err := use(s.frames); err != nil {
+	if err := write(); err != nil {
 		return transfer.Disconnected("write to", err)
 	}
 	return nil

@@ -23,6 +23,7 @@ type Line struct {
 	conn    net.Conn
 	reads   *transfer.Reader // of conn
 	writing sync.Mutex
+	small   *transfer.Gatherer // before conn
 	frames  *protocol.FrameWriter
 
 	mu      sync.Mutex
@@ -31,7 +32,8 @@ type Line struct {
 
 // New returns the line over conn, which stays the caller's.
 func New(conn net.Conn) *Line {
-	return &Line{conn: conn, reads: transfer.NewReader(conn), frames: protocol.NewFrameWriter(conn)}
+	small := transfer.NewGatherer(conn)
+	return &Line{conn: conn, reads: transfer.NewReader(conn), small: small, frames: protocol.NewFrameWriter(small)}
 }
 
 // Frames returns a reader of the sender's frames. There is to be one.
@@ -73,15 +75,17 @@ func (l *Line) Tell(cause error) {
 
 // Write sends one frame. The error has code mft.CodeDisconnected.
 func (l *Line) Write(kind protocol.FrameKind, payload []byte) error {
-	return l.send(kind, payload, (*protocol.FrameWriter).WriteFrame)
+	return l.send(func() error { return l.frames.WriteFrame(kind, payload) })
 }
 
 // Gather is like Write, but may keep the frame back until the next Write.
 func (l *Line) Gather(kind protocol.FrameKind, payload []byte) error {
-	return l.send(kind, payload, (*protocol.FrameWriter).GatherFrame)
+	return l.send(func() error {
+		return l.small.Gather(func() error { return l.frames.WriteFrame(kind, payload) })
+	})
 }
 
-func (l *Line) send(kind protocol.FrameKind, payload []byte, way func(*protocol.FrameWriter, protocol.FrameKind, ...[]byte) error) error {
+func (l *Line) send(write func() error) error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
 	l.mu.Lock()
@@ -93,7 +97,7 @@ func (l *Line) send(kind protocol.FrameKind, payload []byte, way func(*protocol.
 	if err := l.conn.SetWriteDeadline(time.Now().Add(transfer.WriteTimeout)); err != nil {
 		return transfer.Disconnected("write to", err)
 	}
-	if err := way(l.frames, kind, payload); err != nil {
+	if err := write(); err != nil {
 		return transfer.Disconnected("write to", err)
 	}
 	return nil
