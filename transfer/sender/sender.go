@@ -12,12 +12,14 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"mft.dev/mft"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/compress"
 	"mft.dev/mft/transfer/scan"
 	"mft.dev/mft/transfer/sender/patch"
 	"mft.dev/mft/transfer/sender/walk"
@@ -32,8 +34,10 @@ type Outgoing struct {
 	// LastTry makes files that never stop changing fail for good instead of
 	// failing the attempt with CodeChanged.
 	LastTry bool
-	Meter   *transfer.Meter // required
-	Note    transfer.Note   // required
+	// Compress is when to, if the receiver understands it; empty is auto.
+	Compress mft.Compress
+	Meter    *transfer.Meter // required
+	Note     transfer.Note   // required
 }
 
 // Limits of the sending end. They bound memory and latency.
@@ -77,6 +81,9 @@ func attempt(ctx context.Context, conv transfer.Conversation, out Outgoing) (r m
 		return r, nil, fmt.Errorf("opening the data connection: %w", err)
 	}
 	defer conn.Close()
+	if !decision.Zstd {
+		out.Compress = mft.CompressNever
+	}
 	s := newSender(out, conn)
 	s.basis = decision.Basis
 	if r, signed, err = s.run(ctx, conv); err != nil {
@@ -129,7 +136,7 @@ type sender struct {
 	conn net.Conn
 
 	writing sync.Mutex // one frame at a time
-	frames  *protocol.FrameWriter
+	frames  *compress.Writer
 
 	list  *list
 	asks  *walk.Asks
@@ -146,7 +153,8 @@ type sender struct {
 
 func newSender(out Outgoing, conn net.Conn) *sender {
 	s := &sender{
-		out: out, conn: conn, frames: protocol.NewFrameWriter(transfer.Writer{Conn: conn}), list: newList(), book: patch.NewBook(),
+		out: out, conn: conn, list: newList(), book: patch.NewBook(),
+		frames: compress.NewWriter(transfer.Writer{Conn: conn}, out.Compress, time.Now),
 		sealed: make(chan struct{}), receipt: make(chan struct{}),
 	}
 	s.asks = walk.NewAsks(s.list.compared)
