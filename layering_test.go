@@ -60,6 +60,9 @@ var house = map[string]houseRule{
 	"protocol/internal/wire": {layerRecords, []string{"."}},
 	"protocol/listing":       {layerRecords, []string{".", "protocol", "protocol/internal/wire"}},
 	"protocol/patch":         {layerRecords, []string{"protocol", "protocol/internal/wire"}},
+	"protocol/zframe": {layerRecords, []string{
+		".", "protocol", "protocol/internal/wire", "github.com/klauspost/compress/zstd",
+	}},
 	"identity": {layerRecords, []string{
 		".", "identity/keyring", "identity/statefile", "internal/durable", "protocol",
 	}},
@@ -77,9 +80,10 @@ var house = map[string]houseRule{
 	}},
 	"transfer/delta": {layerMechanism, []string{".", "github.com/zeebo/blake3", "golang.org/x/sys"}},
 	"transfer/sender": {layerMechanism, []string{
-		".", "internal/blake3", "internal/confine", "internal/ring", "protocol", "protocol/listing", "transfer", "transfer/scan",
+		".", "internal/blake3", "internal/confine", "internal/ring", "protocol", "protocol/listing", "transfer", "transfer/compress", "transfer/scan",
 		"transfer/sender/patch", "transfer/sender/walk", "golang.org/x/sync",
 	}},
+	"transfer/compress": {layerMechanism, []string{".", "protocol", "protocol/zframe"}},
 	"transfer/sender/patch": {layerMechanism, []string{
 		".", "internal/confine", "protocol", "protocol/patch", "transfer", "transfer/delta", "golang.org/x/sync",
 	}},
@@ -98,14 +102,14 @@ var house = map[string]houseRule{
 		"transfer/receiver/outcome", "transfer/receiver/rebuild", "transfer/receiver/reply", "transfer/receiver/wire", "transfer/resident", "transfer/staging",
 		"transfer/staging/publish", "golang.org/x/sync",
 	}},
-	"transfer/receiver/intake": {layerMechanism, []string{".", "internal/blake3", "protocol", "transfer"}},
+	"transfer/receiver/intake": {layerMechanism, []string{".", "internal/blake3", "protocol", "protocol/zframe", "transfer"}},
 	"transfer/receiver/landing": {layerMechanism, []string{
 		".", "internal/confine", "protocol", "transfer", "transfer/delta", "transfer/receiver/rebuild", "transfer/staging",
 	}},
 	"transfer/receiver/rebuild": {layerMechanism, []string{"protocol", "protocol/patch", "transfer", "transfer/delta"}},
 	"transfer/receiver/reply":   {layerMechanism, []string{".", "protocol", "transfer"}},
 	"transfer/receiver/outcome": {layerMechanism, []string{".", "journal"}},
-	"transfer/receiver/wire":    {layerMechanism, []string{".", "protocol", "transfer"}},
+	"transfer/receiver/wire":    {layerMechanism, []string{".", "protocol", "protocol/zframe", "transfer"}},
 	"transfer/receiver/known":   {layerMechanism, []string{".", "journal", "protocol"}},
 	"transfer/staging": {layerMechanism, []string{
 		".", "internal/confine", "journal", "protocol", "transfer", "transfer/staging/aside", "transfer/staging/owner",
@@ -184,6 +188,9 @@ var house = map[string]houseRule{
 // why.
 var sideways = map[string]string{
 	"transfer/sender -> transfer":                          "both ends hold to what package transfer agrees on",
+	"protocol/zframe -> protocol":                          "what is compressed is a frame",
+	"protocol/zframe -> protocol/internal/wire":            "fields have one form in all messages",
+	"transfer/sender -> transfer/compress":                 "what is compressed is decided there",
 	"transfer/sender -> transfer/scan":                     "what is sent is what the scan finds",
 	"transfer/receiver -> transfer":                        "both ends hold to what package transfer agrees on",
 	"transfer/receiver -> transfer/resident":               "what is there already is known there",

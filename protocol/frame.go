@@ -29,6 +29,7 @@ const (
 	FrameWalked   FrameKind = 13 // empty: every listing has been sent
 	FrameAsk      FrameKind = 14 // patch.AppendAsk: the fine marks of a range of an old version are asked for
 	FrameCopy     FrameKind = 15 // patch.AppendCopy: content from the old version at the current position
+	FrameZstd     FrameKind = 16 // zframe.Encoder: another frame, compressed
 )
 
 // The frames that a receiver writes.
@@ -65,6 +66,7 @@ var frameShapes = [...]wire.Shape{
 	FrameWalked:    wire.Sized("walked", 0, 0),
 	FrameAsk:       wire.Sized("ask", 3, 64),
 	FrameCopy:      wire.Sized("copy", 2, 64),
+	FrameZstd:      wire.Sized("zstd", 3, MaxFrame),
 	FrameWant:      wire.Sized("want", 0, MaxFrame),
 	FrameCommitted: wire.Sized("committed", 0, MaxFrame),
 	FrameItemFail:  wire.Sized("item-fail", 1, 4<<10),
@@ -74,6 +76,9 @@ var frameShapes = [...]wire.Shape{
 	FrameAlive:     wire.Sized("alive", 0, 0),
 	FrameFail:      wire.Sized("fail", 1, 4<<10),
 }
+
+// Fits checks, with CodeProtocol, that a frame may have a payload of n bytes.
+func (k FrameKind) Fits(n int) error { return wire.Fits(frameShapes[:], "read frame", uint8(k), n) }
 
 // String returns the kind's name in lower case.
 func (k FrameKind) String() string { return wire.ShapeName(frameShapes[:], uint8(k)) }
@@ -182,9 +187,8 @@ func (r *FrameReader) Next() (FrameKind, int, error) {
 		return 0, 0, r.fail(err)
 	}
 	kind, n := parseHeader(h)
-	if err := wire.Fits(frameShapes[:], "read frame", kind, n); err != nil {
-		r.err = err
-		return 0, 0, err
+	if r.err = FrameKind(kind).Fits(n); r.err != nil {
+		return 0, 0, r.err
 	}
 	if _, err := r.r.Discard(headerSize); err != nil {
 		return 0, 0, r.fail(err)

@@ -135,6 +135,7 @@ type fixture struct {
 	undialed string                   // the end whose data connection cannot be dialled
 	sources  []string                 // as an operator types them; default the contents of src
 	lastTry  bool
+	compress mft.Compress
 	sent     transfer.Meter
 	received transfer.Meter
 
@@ -256,7 +257,7 @@ func (f *fixture) attempt(ctx context.Context) result {
 		}
 	})
 	both.Go(func() {
-		res.sent, res.signed, res.sendErr = sender.Run(ctx, a, sender.Outgoing{Offer: f.offer, Sources: sources, LastTry: f.lastTry, Meter: &f.sent, Note: f.note})
+		res.sent, res.signed, res.sendErr = sender.Run(ctx, a, sender.Outgoing{Offer: f.offer, Sources: sources, LastTry: f.lastTry, Compress: f.compress, Meter: &f.sent, Note: f.note})
 		if res.sendErr != nil {
 			cut()
 		}

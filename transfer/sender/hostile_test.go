@@ -135,6 +135,7 @@ func TestHostileReceiver(t *testing.T) {
 		{"commits without end", append(want(send), committed(0, 1<<40)...), mft.CodeProtocol},
 		{"fails what is not there", itemFail(9), mft.CodeProtocol},
 		{"speaks like a sender", frame(protocol.FrameEnd, nil), mft.CodeProtocol},
+		{"compresses", frame(protocol.FrameZstd, []byte("\x20\x03 zstd")), mft.CodeProtocol},
 		{"speaks nonsense", []byte("HTTP/1.1 400 Bad Request\r\n\r\n"), mft.CodeProtocol},
 		{"sends marks of nothing and ends", frame(protocol.FrameMarks, patch.AppendMarks(nil, &patch.Marks{Index: 3})), mft.CodeDisconnected},
 		{"answers what was not asked", frame(protocol.FrameFine, nil), mft.CodeProtocol},

@@ -12,12 +12,14 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"mft.dev/mft"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/compress"
 	"mft.dev/mft/transfer/scan"
 	"mft.dev/mft/transfer/sender/patch"
 	"mft.dev/mft/transfer/sender/walk"
@@ -32,8 +34,10 @@ type Outgoing struct {
 	// LastTry makes files that never stop changing fail for good instead of
 	// failing the attempt with CodeChanged.
 	LastTry bool
-	Meter   *transfer.Meter // required
-	Note    transfer.Note   // required
+	// Compress is when to, if the receiver understands it; empty is auto.
+	Compress mft.Compress
+	Meter    *transfer.Meter // required
+	Note     transfer.Note   // required
 }
 
 // Limits of the sending end. They bound memory and latency.
@@ -77,6 +81,9 @@ func attempt(ctx context.Context, conv transfer.Conversation, out Outgoing) (r m
 		return r, nil, fmt.Errorf("opening the data connection: %w", err)
 	}
 	defer conn.Close()
+	if !decision.Zstd {
+		out.Compress = mft.CompressNever
+	}
 	s := newSender(out, conn)
 	s.basis = decision.Basis
 	if r, signed, err = s.run(ctx, conv); err != nil {
@@ -130,7 +137,7 @@ type sender struct {
 
 	writing sync.Mutex         // one frame at a time
 	small   *transfer.Gatherer // before conn
-	frames  *protocol.FrameWriter
+	frames  *compress.Writer
 
 	list  *list
 	asks  *walk.Asks
@@ -148,7 +155,8 @@ type sender struct {
 func newSender(out Outgoing, conn net.Conn) *sender {
 	small := transfer.NewGatherer(transfer.Writer{Conn: conn})
 	s := &sender{
-		out: out, conn: conn, small: small, frames: protocol.NewFrameWriter(small), list: newList(), book: patch.NewBook(),
+		out: out, conn: conn, small: small, frames: compress.NewWriter(small, out.Compress, time.Now),
+		list: newList(), book: patch.NewBook(),
 		sealed: make(chan struct{}), receipt: make(chan struct{}),
 	}
 	s.asks = walk.NewAsks(s.list.compared)

@@ -14,6 +14,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/protocol/zframe"
 	"mft.dev/mft/transfer"
 )
 
@@ -36,8 +37,9 @@ func New(conn net.Conn) *Line {
 	return &Line{conn: conn, reads: transfer.NewReader(conn), small: small, frames: protocol.NewFrameWriter(small)}
 }
 
-// Frames returns a reader of the sender's frames. There is to be one.
-func (l *Line) Frames() *protocol.FrameReader { return protocol.NewFrameReader(l.reads) }
+// Frames returns a reader of the sender's frames, compressed or not. There is to
+// be one.
+func (l *Line) Frames() *zframe.Reader { return zframe.NewReader(protocol.NewFrameReader(l.reads)) }
 
 // Stop has reads and writes end. The connection is left open to tell the
 // sender why.
