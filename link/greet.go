@@ -133,7 +133,7 @@ func (l *Link) newControl(
 		return nil, err
 	}
 	c := &control{
-		link: l, peer: who.name, pin: who.pin, keyID: keyID,
+		link: l, secure: conn, peer: who.name, pin: who.pin, keyID: keyID,
 		dialled: dialled, remote: remote, software: hello.Software, since: l.c.Now(),
 		conversations: map[attempt]*Conversation{},
 	}
