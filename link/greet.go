@@ -128,7 +128,7 @@ func readHello(conn net.Conn) (protocol.Hello, error) {
 func (l *Link) newControl(
 	conn net.Conn, own *tls.Certificate, who *caller, hello protocol.Hello, remote string, dialled bool,
 ) (*control, error) {
-	keyID, err := ownKeyID(own)
+	keyID, err := transport.KeyID(own)
 	if err != nil {
 		return nil, err
 	}
