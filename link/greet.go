@@ -128,12 +128,12 @@ func readHello(conn net.Conn) (protocol.Hello, error) {
 func (l *Link) newControl(
 	conn net.Conn, own *tls.Certificate, who *caller, hello protocol.Hello, remote string, dialled bool,
 ) (*control, error) {
-	keyID, err := ownKeyID(own)
+	keyID, err := transport.KeyID(own)
 	if err != nil {
 		return nil, err
 	}
 	c := &control{
-		link: l, peer: who.name, pin: who.pin, keyID: keyID,
+		link: l, secure: conn, peer: who.name, pin: who.pin, keyID: keyID,
 		dialled: dialled, remote: remote, software: hello.Software, since: l.c.Now(),
 		conversations: map[attempt]*Conversation{},
 	}

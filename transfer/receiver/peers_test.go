@@ -69,7 +69,9 @@ func (c *conversation) Receive(ctx context.Context) (*protocol.Envelope, error) 
 
 func (c *conversation) DataKey() [32]byte { return [32]byte{} }
 
-func (c *conversation) OpenData(ctx context.Context, _ [32]byte) (net.Conn, error) {
+func (c *conversation) Streams() int { return 1 }
+
+func (c *conversation) OpenData(ctx context.Context, _ [32]byte, _ int) (net.Conn, error) {
 	if c.dial != nil {
 		mine, theirs, err := c.dial()
 		if err != nil {

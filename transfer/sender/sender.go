@@ -76,7 +76,11 @@ func attempt(ctx context.Context, conv transfer.Conversation, out Outgoing) (r m
 	if decision.Code == mft.CodeDelivered {
 		return awaitReceipt(ctx, conv, out.Offer.Transfer)
 	}
-	conn, err := conv.OpenData(ctx, decision.DataKey)
+	streams, err := transfer.AgreedStreams(out.Offer.Streams, decision.Streams)
+	if err != nil {
+		return r, nil, err
+	}
+	conn, err := conv.OpenData(ctx, decision.DataKey, streams)
 	if err != nil {
 		return r, nil, fmt.Errorf("opening the data connection: %w", err)
 	}
@@ -100,7 +104,7 @@ func attempt(ctx context.Context, conv transfer.Conversation, out Outgoing) (r m
 // CodeDelivered.
 func offer(ctx context.Context, conv transfer.Conversation, o *mft.Offer) (mft.Decision, error) {
 	o.DataKey = conv.DataKey()
-	o.Streams = 1
+	o.Streams = conv.Streams()
 	if err := conv.Send(ctx, protocol.KindOffer, protocol.AppendOffer(nil, o)); err != nil {
 		return mft.Decision{}, fmt.Errorf("sending the offer: %w", err)
 	}
