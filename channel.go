@@ -15,6 +15,8 @@ type Channel struct {
 	Overwrite Overwrite
 	// Compare says how a file is recognised that is there already.
 	Compare Compare
+	// Compress says when what moves travels compressed.
+	Compress Compress
 }
 
 // A Selection chooses files by glob patterns on their slash-separated path

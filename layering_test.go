@@ -60,6 +60,9 @@ var house = map[string]houseRule{
 	"protocol/internal/wire": {layerRecords, []string{"."}},
 	"protocol/listing":       {layerRecords, []string{".", "protocol", "protocol/internal/wire"}},
 	"protocol/patch":         {layerRecords, []string{"protocol", "protocol/internal/wire"}},
+	"protocol/zframe": {layerRecords, []string{
+		".", "protocol", "protocol/internal/wire", "github.com/klauspost/compress/zstd",
+	}},
 	"identity": {layerRecords, []string{
 		".", "identity/keyring", "identity/statefile", "internal/durable", "protocol",
 	}},
@@ -75,11 +78,12 @@ var house = map[string]houseRule{
 	"transfer/scan": {layerMechanism, []string{
 		".", "internal/blake3", "internal/confine", "internal/siphash", "github.com/bmatcuk/doublestar",
 	}},
-	"transfer/delta": {layerMechanism, []string{".", "github.com/zeebo/blake3"}},
+	"transfer/delta": {layerMechanism, []string{".", "github.com/zeebo/blake3", "golang.org/x/sys"}},
 	"transfer/sender": {layerMechanism, []string{
-		".", "internal/blake3", "internal/confine", "internal/ring", "protocol", "protocol/listing", "transfer", "transfer/scan",
+		".", "internal/blake3", "internal/confine", "internal/ring", "protocol", "protocol/listing", "transfer", "transfer/compress", "transfer/scan",
 		"transfer/sender/patch", "transfer/sender/walk", "golang.org/x/sync",
 	}},
+	"transfer/compress": {layerMechanism, []string{".", "protocol", "protocol/zframe"}},
 	"transfer/sender/patch": {layerMechanism, []string{
 		".", "internal/confine", "protocol", "protocol/patch", "transfer", "transfer/delta", "golang.org/x/sync",
 	}},
@@ -98,14 +102,14 @@ var house = map[string]houseRule{
 		"transfer/receiver/outcome", "transfer/receiver/rebuild", "transfer/receiver/reply", "transfer/receiver/wire", "transfer/resident", "transfer/staging",
 		"transfer/staging/publish", "golang.org/x/sync",
 	}},
-	"transfer/receiver/intake": {layerMechanism, []string{".", "internal/blake3", "protocol", "transfer"}},
+	"transfer/receiver/intake": {layerMechanism, []string{".", "internal/blake3", "protocol", "protocol/zframe", "transfer"}},
 	"transfer/receiver/landing": {layerMechanism, []string{
 		".", "internal/confine", "protocol", "transfer", "transfer/delta", "transfer/receiver/rebuild", "transfer/staging",
 	}},
 	"transfer/receiver/rebuild": {layerMechanism, []string{"protocol", "protocol/patch", "transfer", "transfer/delta"}},
 	"transfer/receiver/reply":   {layerMechanism, []string{".", "protocol", "transfer"}},
 	"transfer/receiver/outcome": {layerMechanism, []string{".", "journal"}},
-	"transfer/receiver/wire":    {layerMechanism, []string{".", "protocol", "transfer"}},
+	"transfer/receiver/wire":    {layerMechanism, []string{".", "protocol", "protocol/zframe", "transfer"}},
 	"transfer/receiver/known":   {layerMechanism, []string{".", "journal", "protocol"}},
 	"transfer/staging": {layerMechanism, []string{
 		".", "internal/confine", "journal", "protocol", "transfer", "transfer/staging/aside", "transfer/staging/owner",
@@ -115,12 +119,16 @@ var house = map[string]houseRule{
 	"transfer/staging/publish": {layerMechanism, []string{".", "internal/confine", "journal"}},
 	"transfer/staging/owner":   {layerMechanism, []string{"."}},
 	"link": {layerMechanism, []string{
-		".", "identity", "link/gate", "link/join", "link/rendezvous", "link/stream", "link/transport", "link/wire", "protocol",
+		".", "identity", "link/bundle", "link/dataconn", "link/gate", "link/join", "link/path", "link/rendezvous", "link/stream",
+		"link/transport", "link/wire", "protocol",
 	}},
+	"link/bundle":     {layerMechanism, []string{"."}},
+	"link/dataconn":   {layerMechanism, []string{".", "identity", "link/stream", "link/transport", "protocol"}},
 	"link/gate":       {layerMechanism, nil},
 	"link/join":       {layerMechanism, []string{".", "identity", "identity/sealing", "link/transport", "protocol"}},
 	"link/rendezvous": {layerMechanism, nil},
-	"link/stream":     {layerMechanism, []string{".", "golang.org/x/sys"}},
+	"link/path":       {layerMechanism, []string{"golang.org/x/sys"}},
+	"link/stream":     {layerMechanism, []string{".", "link/path"}},
 	"link/transport":  {layerMechanism, []string{".", "identity"}},
 	"link/wire":       {layerMechanism, []string{".", "protocol"}},
 
@@ -190,6 +198,9 @@ var house = map[string]houseRule{
 // why.
 var sideways = map[string]string{
 	"transfer/sender -> transfer":                          "both ends hold to what package transfer agrees on",
+	"protocol/zframe -> protocol":                          "what is compressed is a frame",
+	"protocol/zframe -> protocol/internal/wire":            "fields have one form in all messages",
+	"transfer/sender -> transfer/compress":                 "what is compressed is decided there",
 	"transfer/sender -> transfer/scan":                     "what is sent is what the scan finds",
 	"transfer/receiver -> transfer":                        "both ends hold to what package transfer agrees on",
 	"transfer/receiver -> transfer/resident":               "what is there already is known there",
@@ -218,6 +229,9 @@ var sideways = map[string]string{
 	"identity/keyring -> identity/sealing":                 "a new sealing key is stated by the signing key that comes with it",
 	"identity/keyring -> identity/statefile":               "keys and peers lie in files of the same kind",
 	"link/join -> link/transport":                          "pairing speaks the same TLS as everything else",
+	"link/dataconn -> link/stream":                         "what is handed over is ready for bulk content",
+	"link/dataconn -> link/transport":                      "data connections speak the same TLS as everything else",
+	"link/stream -> link/path":                             "a connection is prepared for the path that it takes",
 	"agent/order -> agent/source":                          "an order is refused at once when what it sends is not there",
 	"agent/order -> agent/trail":                           "a transfer and the story of how it was ordered are told in one transaction",
 	"agent/localapi -> agent/order":                        "whoever gives an order makes the ids of its transfers",

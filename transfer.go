@@ -87,6 +87,9 @@ type Transfer struct {
 	// Compare and Mirror are as in an Offer.
 	Compare Compare
 	Mirror  Mirror
+	// Compress is when the sending host compresses; not known at the receiver
+	// of an offer that it did not ask for.
+	Compress Compress
 	// Totals grows while the source is scanned; Moved counts what has been
 	// committed at the receiver, Unchanged what was there already. Removed is
 	// how many entries of the destination the mirror removed.
@@ -129,6 +132,17 @@ const (
 	CompareQuick   Compare = "quick"   // by type, size, modification time, permission bits and owner
 	CompareContent Compare = "content" // both ends read what they have
 	CompareNone    Compare = "none"    // everything is sent
+)
+
+// Compress is when content travels compressed. The peer has to understand it;
+// one that does not gets everything plain.
+type Compress string
+
+// When to compress.
+const (
+	CompressAuto   Compress = "auto"   // when that is faster, as far as samples and the connection tell
+	CompressAlways Compress = "always" // whatever becomes smaller
+	CompressNever  Compress = "never"
 )
 
 // A Mirror is the order to remove from the destination what is not in the
@@ -229,6 +243,8 @@ type Decision struct {
 	Streams int
 	// Basis is what the receiver compares with.
 	Basis Basis
+	// Zstd says that the receiver understands compressed frames.
+	Zstd bool
 }
 
 // A Basis says what there is at a destination to compare with, and which
@@ -259,6 +275,7 @@ type Request struct {
 	Path      string // absolute path on the source's host; a glob is allowed in the last component
 	Overwrite Overwrite
 	Compare   Compare
+	Compress  Compress
 }
 
 // A Seal closes the sender's side: it sums up what was sent. It is signed.

@@ -112,12 +112,16 @@ func TestCopyToSeveral(t *testing.T) {
 	alpha, beta := pairOf(t)
 	src := write(t, alpha.out, "a", "1")
 	placed, err := alpha.agent.Copy(t.Context(), []string{src}, []order.Destination{
-		{Agent: "beta", Path: beta.in + "/x"}, {Agent: "nobody", Path: "/x"}, {Agent: "beta", Path: ""}, {Agent: "beta", Path: beta.in + "/y", Overwrite: "maybe"},
+		{Agent: "beta", Path: beta.in + "/x"},
+		{Agent: "nobody", Path: "/x"},
+		{Agent: "beta", Path: ""},
+		{Agent: "beta", Path: beta.in + "/y", Overwrite: "maybe"},
+		{Agent: "beta", Path: beta.in + "/z", Compress: "gzip"},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []mft.Code{mft.CodeOK, mft.CodeUnknownPeer, mft.CodeBadPath, mft.CodeUsage}
+	want := []mft.Code{mft.CodeOK, mft.CodeUnknownPeer, mft.CodeBadPath, mft.CodeUsage, mft.CodeUsage}
 	for i, p := range placed {
 		if got := mft.CodeOf(p.Err); got != want[i] {
 			t.Errorf("destination %d: %v, want code %s", i, p.Err, want[i])

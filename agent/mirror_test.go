@@ -74,7 +74,7 @@ func TestRequestedFilesRemoveNothing(t *testing.T) {
 	alpha, beta := pairOf(t)
 	write(t, beta.out, "a", "1")
 	write(t, alpha.in, "extra", "x")
-	id, err := alpha.agent.Request(t.Context(), order.Request{Agent: "beta", Path: beta.out + "/", Into: alpha.in + "/", Compare: mft.CompareContent})
+	id, err := alpha.agent.Request(t.Context(), order.Request{Agent: "beta", Path: beta.out + "/", Into: alpha.in + "/", Compare: mft.CompareContent, Compress: mft.CompressNever})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestRequestedFilesRemoveNothing(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(alpha.in, "extra")); err != nil {
 		t.Error("something was removed")
 	}
-	if there, _, err := beta.agent.Transfer(t.Context(), id); err != nil || there.Compare != mft.CompareContent {
-		t.Errorf("the peer compares by %q, %v, want what was asked for", there.Compare, err)
+	if there, _, err := beta.agent.Transfer(t.Context(), id); err != nil || there.Compare != mft.CompareContent || there.Compress != mft.CompressNever {
+		t.Errorf("the peer compares by %q and compresses %q, %v, want what was asked for", there.Compare, there.Compress, err)
 	}
 }

@@ -68,7 +68,7 @@ func (a *Agent) send(at *attempt, t mft.Transfer) (mft.Receipt, *protocol.Envelo
 		Conversation: way, Trail: a.trail, ID: t.ID, Quiet: at.entry.Waiting != "" && at.entry.Tries > 0,
 	}
 	return sender.Run(at.Context, told, sender.Outgoing{
-		Offer: offer, Sources: src.Sources, Meter: &at.meter, LastTry: at.entry.Tries >= lastTry,
+		Offer: offer, Sources: src.Sources, Meter: &at.meter, LastTry: at.entry.Tries >= lastTry, Compress: t.Compress,
 		Note: a.trail.NoteOf(at.ID),
 	})
 }
@@ -134,7 +134,7 @@ func (a *Agent) ask(at *attempt, t mft.Transfer) error {
 	if at.entry.Waiting == "" && at.entry.Tries == 0 {
 		a.trail.NoteOf(at.ID)(mft.EventRequested, "", strings.Join(t.Sources, " "))
 	}
-	r := mft.Request{Path: t.Sources[0], Overwrite: t.Overwrite, Compare: t.Compare}
+	r := mft.Request{Path: t.Sources[0], Overwrite: t.Overwrite, Compare: t.Compare, Compress: t.Compress}
 	conv, err := a.link.Open(ctx, t.Peer, t.ID, "")
 	if err != nil && a.relays(err) {
 		return a.courier.Ask(ctx, t, r)

@@ -62,7 +62,7 @@ func (a *Agent) grant(ctx context.Context, r *mft.Request) (mft.Transfer, error)
 	now := a.now()
 	t = mft.Transfer{
 		ID: r.Transfer, Role: mft.RoleSend, Peer: r.Requester, State: mft.StatePlanned, Sources: []string{found},
-		Overwrite: r.Overwrite, Compare: r.Compare, Requested: true, Created: now, Updated: now,
+		Overwrite: r.Overwrite, Compare: r.Compare, Compress: r.Compress, Requested: true, Created: now, Updated: now,
 	}
 	err = a.journal.Update(ctx, func(tx *journal.Tx) error {
 		return a.trail.Create(tx, t, mft.EventRequested, "by "+string(r.Requester)+": "+r.Path)

@@ -52,7 +52,7 @@ func planned(n int) mft.Transfer {
 		Overwrite: mft.OverwriteVersion, Requested: true,
 		Totals: mft.Count{Items: 4, Bytes: 1 << 40}, Moved: mft.Count{Items: 1, Bytes: 2},
 		Compare: mft.CompareContent, Mirror: mft.Mirror{On: true, MaxFiles: -1, MaxPercent: 7},
-		Unchanged: mft.Count{Items: 8, Bytes: 9}, Removed: 10,
+		Unchanged: mft.Count{Items: 8, Bytes: 9}, Removed: 10, Compress: mft.CompressNever,
 		Created: at(n), Updated: at(n + 1), Attempts: 3,
 	}
 }

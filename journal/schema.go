@@ -25,7 +25,12 @@ var schema1 string
 //go:embed schema2.sql
 var schema2 string
 
+// schema3 adds when to compress.
+//
+//go:embed schema3.sql
+var schema3 string
+
 // form returns the steps that lead to the schema of this version.
 func form() database.Form {
-	return database.Form{ApplicationID: applicationID, Steps: []string{schema1, schema2}}
+	return database.Form{ApplicationID: applicationID, Steps: []string{schema1, schema2, schema3}}
 }

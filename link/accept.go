@@ -118,7 +118,7 @@ func (l *Link) choose(hello *tls.ClientHelloInfo, r *reception) (*tls.Config, er
 			return nil, err
 		}
 		r.conv, r.proceed = conv, l.handOver
-		return transport.DataTLS(&conv.data.certificate, conv.data.key()), nil
+		return conv.data.TLS(), nil
 	case asks(transport.Join) && l.c.Invites != nil && l.c.Invites.Alive(l.c.Now()):
 		r.own = l.c.Keys.Certificate()
 		r.proceed = l.greetGuest
@@ -127,21 +127,14 @@ func (l *Link) choose(hello *tls.ClientHelloInfo, r *reception) (*tls.Config, er
 	return nil, fmt.Errorf("nobody here speaks %q", hello.SupportedProtos)
 }
 
-// key returns the fingerprint that the other end must show.
-func (d *dataSide) key() [32]byte {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.peerKey
-}
-
 // handOver gives a data connection to OpenData of its conversation.
 func (l *Link) handOver(ctx context.Context, secure *tls.Conn, r *reception) (func(context.Context), error) {
-	select {
-	case r.conv.data.arrived <- stream.New(secure, r.raw, string(r.conv.Peer())):
+	conv := r.conv
+	switch {
+	case conv.data.Hand(ctx, stream.New(secure, r.raw, string(conv.Peer())), conv.done):
 		return nil, nil
-	case <-r.conv.done:
-		return nil, r.conv.why()
-	case <-ctx.Done():
+	case ctx.Err() != nil:
 		return nil, transport.Interrupted("hand over a data connection", ctx)
 	}
+	return nil, conv.why()
 }

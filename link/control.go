@@ -3,11 +3,13 @@ package link
 import (
 	"context"
 	"errors"
+	"net"
 	"sync"
 	"time"
 
 	"mft.dev/mft"
 	"mft.dev/mft/identity"
+	"mft.dev/mft/link/path"
 	"mft.dev/mft/link/transport"
 	"mft.dev/mft/link/wire"
 	"mft.dev/mft/protocol"
@@ -20,6 +22,8 @@ import (
 type control struct {
 	link     *Link
 	wire     *wire.Conn
+	secure   net.Conn // that wire is over
+	tally    path.Tally
 	peer     mft.AgentName
 	pin      identity.Pin // what the peer showed
 	keyID    [16]byte     // what we showed; what we send over it is signed with it
@@ -95,4 +99,11 @@ func (c *control) outlived() error {
 			errors.New("this agent has a new key to show"))
 	}
 	return nil
+}
+
+// others is how many conversations are under way besides one.
+func (c *control) others() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return max(0, c.open-1)
 }

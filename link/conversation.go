@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"mft.dev/mft"
+	"mft.dev/mft/link/dataconn"
 	"mft.dev/mft/link/transport"
 	"mft.dev/mft/protocol"
 )
@@ -20,7 +21,7 @@ type Conversation struct {
 	transfer mft.TransferID
 	channel  string
 	opening  atomic.Pointer[protocol.Envelope]
-	data     dataSide
+	data     *dataconn.Side
 
 	inbox chan *protocol.Envelope
 	done  chan struct{} // closed when the conversation is over
@@ -37,7 +38,7 @@ func newConversation(c *control, id mft.TransferID, channel string) *Conversatio
 	return &Conversation{
 		conn: c, transfer: id, channel: channel,
 		inbox: make(chan *protocol.Envelope, inboxSize), done: make(chan struct{}),
-		data: newDataSide(),
+		data: dataconn.New(),
 	}
 }
 
@@ -74,7 +75,11 @@ func (c *Conversation) Send(ctx context.Context, kind protocol.Kind, body []byte
 	if err != nil {
 		return err
 	}
-	return c.conn.send(ctx, wire)
+	if err := c.conn.send(ctx, wire); err != nil || kind != protocol.KindOffer {
+		return err
+	}
+	c.anticipate(ctx)
+	return nil
 }
 
 // seal gives e its nonce and sequence and signs it. The first opening is
@@ -155,6 +160,7 @@ func (c *Conversation) end(cause error) {
 	close(c.done)
 	c.mu.Unlock()
 	c.withdraw()
+	c.data.Close()
 	c.conn.release(c)
 }
 

@@ -76,7 +76,7 @@ func TestSendRefuses(t *testing.T) {
 	if c.Opening() != nil {
 		t.Errorf("Opening = %+v, want none", c.Opening())
 	}
-	_, err = c.OpenData(within(t), [32]byte{})
+	_, err = c.OpenData(within(t), [32]byte{}, 1)
 	wantCode(t, "OpenData before the opening", err, mft.CodeInternal)
 	erp.c.NextSequence = func(context.Context, mft.AgentName) (uint64, error) {
 		return 0, mft.Fail(mft.CodeJournal, "count", "", errors.New("disk"))

@@ -2,86 +2,111 @@ package link
 
 import (
 	"context"
-	"crypto/tls"
-	"encoding/hex"
 	"errors"
 	"net"
 	"sync"
 	"time"
 
 	"mft.dev/mft"
-	"mft.dev/mft/identity"
+	"mft.dev/mft/link/bundle"
+	"mft.dev/mft/link/dataconn"
+	"mft.dev/mft/link/path"
 	"mft.dev/mft/link/stream"
 	"mft.dev/mft/link/transport"
-	"mft.dev/mft/protocol"
 )
-
-// A dataSide is what a conversation needs for its data connections.
-type dataSide struct {
-	once        sync.Once
-	certificate tls.Certificate
-	fingerprint [32]byte
-	err         error
-
-	mu       sync.Mutex
-	expected bool
-	peerKey  [32]byte
-	// arrived hands over connections that the peer dialled. It has no room:
-	// a connection is either taken by OpenData or closed by who accepted it.
-	arrived chan *stream.Stream
-}
-
-func newDataSide() dataSide { return dataSide{arrived: make(chan *stream.Stream)} }
 
 // DataKey returns the fingerprint of the certificate that this end shows on
 // the data connections of the conversation. The certificate is made at the
 // first call.
 func (c *Conversation) DataKey() [32]byte {
-	d := &c.data
-	d.once.Do(func() { d.certificate, d.fingerprint, d.err = identity.EphemeralCertificate(c.conn.link.c.Now()) })
-	return d.fingerprint
+	key, _ := c.data.Key(c.conn.link.c.Now()) // OpenData tells of an error
+	return key
 }
 
-// expect notes which certificate the other end must show.
-func (d *dataSide) expect(peerKey [32]byte) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.expected && d.peerKey != peerKey {
-		return errors.New("the other end's certificate must not change within a conversation")
+// Streams is how many data connections this end would have when it sends, 1 to
+// bundle.Max: one nearby, several far away, as the kernel has measured the way
+// to the peer, fewer when other conversations with the peer are under way.
+func (c *Conversation) Streams() int {
+	p := path.Measure(c.conn.secure)
+	p.Loss = c.conn.tally.Loss()
+	return p.Streams(c.conn.others())
+}
+
+// anticipate begins to connect while the offer is on its way, where that saves
+// a round trip that counts.
+func (c *Conversation) anticipate(ctx context.Context) {
+	if !c.conn.dialled || !path.Measure(c.conn.secure).Far() {
+		return
 	}
-	d.expected, d.peerKey = true, peerKey
-	return nil
+	for range c.Streams() {
+		early := c.data.Early()
+		if early == nil {
+			return
+		}
+		err := c.conn.link.spawn(ctx, func(ctx context.Context) {
+			ctx, stop := c.within(ctx, dialWithin)
+			defer stop()
+			conn, _ := c.conn.link.dial(ctx, c.conn.remote)
+			early.Set(conn)
+		})
+		if err != nil {
+			early.Set(nil)
+		}
+	}
 }
 
 // OpenData returns a new data connection on which the other end has shown the
 // certificate with fingerprint peerKey. The end that dialled the control
-// connection dials; the other waits for it; at most 15 s. Call it once for
-// each stream, always with the same key. The caller closes the connection;
-// closing the conversation does not. The connection is a *stream.Stream. Errors:
-// mft.CodeUnreachable, mft.CodeUntrusted, mft.CodeTimeout,
+// connection dials; the other waits for it; at most 15 s. Call it once. With
+// more than one stream, which both ends must have agreed on, it is a
+// *bundle.Bundle, whose further connections are opened until ctx ends, else a
+// *stream.Stream. The caller closes it; closing the conversation does not.
+// Errors: mft.CodeUnreachable, mft.CodeUntrusted, mft.CodeTimeout,
 // mft.CodeDisconnected, and what ended the conversation, see Receive.
 //
 // The end that dials learns only from its first read when the other end did
 // not accept its certificate.
-func (c *Conversation) OpenData(ctx context.Context, peerKey [32]byte) (net.Conn, error) {
+func (c *Conversation) OpenData(ctx context.Context, peerKey [32]byte, streams int) (net.Conn, error) {
+	if streams == 1 {
+		return c.openStream(ctx, peerKey)
+	}
+	return bundle.Open(ctx, bundle.Terms{Streams: streams, Dials: c.conn.dialled, Peer: string(c.Peer())},
+		func(ctx context.Context) (net.Conn, error) { return c.openStream(ctx, peerKey) })
+}
+
+// openStream opens one of the connections.
+func (c *Conversation) openStream(ctx context.Context, peerKey [32]byte) (net.Conn, error) {
 	const op = "open data connection to"
 	opening := c.Opening()
 	if opening == nil {
 		return nil, mft.Fail(mft.CodeInternal, op, string(c.Peer()), errors.New("the conversation has not begun"))
 	}
-	if c.DataKey(); c.data.err != nil {
-		return nil, mft.Fail(mft.CodeInternal, op, string(c.Peer()), c.data.err)
+	_, err := c.data.Key(c.conn.link.c.Now())
+	if err == nil {
+		err = c.data.Expect(peerKey)
 	}
-	if err := c.data.expect(peerKey); err != nil {
+	if err != nil {
 		return nil, mft.Fail(mft.CodeInternal, op, string(c.Peer()), err)
 	}
 	ctx, stop := c.within(ctx, dialWithin)
 	defer stop()
-	name := serverName(c.transfer, opening.Nonce)
+	name := dataconn.ServerName(c.transfer, opening.Nonce)
+	var conn *stream.Stream
 	if c.conn.dialled {
-		return c.dialData(ctx, name, peerKey)
+		// The address the control connection reached, not the peer's name: that
+		// might lead to another host by now.
+		conn, err = c.data.Dial(ctx, c.conn.link.dial, c.conn.remote, name, string(c.Peer()))
+	} else {
+		conn, err = c.awaitData(ctx, name)
 	}
-	return c.awaitData(ctx, name)
+	switch {
+	case err == nil:
+		conn.Account(&c.conn.tally)
+		return conn, nil
+	case ctx.Err() != nil:
+		return nil, c.stopped(ctx)
+	}
+	return nil, err
 }
 
 // within bounds ctx by a time and by the life of the conversation.
@@ -113,31 +138,7 @@ func (c *Conversation) stopped(ctx context.Context) error {
 	return transport.Interrupted("open data connection to "+string(c.Peer()), ctx)
 }
 
-func (c *Conversation) dialData(ctx context.Context, name string, peerKey [32]byte) (net.Conn, error) {
-	// The address the control connection reached, not the peer's name: that
-	// might lead to another host by now.
-	conn, err := c.conn.link.dial(ctx, c.conn.remote)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, c.stopped(ctx)
-		}
-		return nil, mft.Fail(mft.CodeUnreachable, "open data connection to", string(c.Peer()), err)
-	}
-	raw := stream.Under(conn)
-	config := transport.DataTLS(&c.data.certificate, peerKey)
-	config.ServerName = name
-	secure := tls.Client(raw, config)
-	if err := secure.HandshakeContext(ctx); err != nil {
-		conn.Close() // of no use to anybody
-		if ctx.Err() != nil {
-			return nil, c.stopped(ctx)
-		}
-		return nil, transport.Failure("open data connection to", string(c.Peer()), err)
-	}
-	return stream.New(secure, raw, string(c.Peer())), nil
-}
-
-func (c *Conversation) awaitData(ctx context.Context, name string) (net.Conn, error) {
+func (c *Conversation) awaitData(ctx context.Context, name string) (*stream.Stream, error) {
 	c.conn.link.data.Announce(name, c)
 	select {
 	case <-c.done: // it had ended before it was announced: nobody else takes that back
@@ -145,24 +146,12 @@ func (c *Conversation) awaitData(ctx context.Context, name string) (net.Conn, er
 		return nil, c.why()
 	default:
 	}
-	select {
-	case s := <-c.data.arrived:
-		return s, nil
-	case <-ctx.Done():
-		return nil, c.stopped(ctx)
-	}
+	return c.data.Await(ctx)
 }
 
 // withdraw makes data connections of the conversation unwelcome.
 func (c *Conversation) withdraw() {
 	if opening := c.Opening(); opening != nil {
-		c.conn.link.data.Withdraw(serverName(c.transfer, opening.Nonce), c)
+		c.conn.link.data.Withdraw(dataconn.ServerName(c.transfer, opening.Nonce), c)
 	}
-}
-
-// serverName names the conversation that a data connection is for. It is
-// public: it lets the other end find what to verify against, and proves
-// nothing.
-func serverName(id mft.TransferID, nonce protocol.Nonce) string {
-	return "t-" + hex.EncodeToString(id[:]) + "." + hex.EncodeToString(nonce[:8]) + ".mft"
 }

@@ -15,6 +15,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/identity"
+	"mft.dev/mft/link/dataconn"
 	"mft.dev/mft/link/transport"
 	"mft.dev/mft/protocol"
 )
@@ -30,7 +31,7 @@ func openData(t *testing.T, c *Conversation, key [32]byte) <-chan outcome {
 	out := make(chan outcome, 1)
 	ctx := within(t)
 	go func() {
-		conn, err := c.OpenData(ctx, key)
+		conn, err := c.OpenData(ctx, key, 1)
 		out <- outcome{conn, err}
 	}()
 	return out
@@ -98,7 +99,7 @@ func TestDataConnection(t *testing.T) {
 					continue
 				}
 				dialling := openData(t, dials, waits.DataKey())
-				name := serverName(waits.transfer, waits.Opening().Nonce)
+				name := dataconn.ServerName(waits.transfer, waits.Opening().Nonce)
 				until(t, func() bool { return ledger.data.Asked(name) || expects(ledger, waits) })
 				awaited := next(t, "a connection", openData(t, waits, dials.DataKey()))
 				meet(t, next(t, "a connection", dialling), awaited)
@@ -129,7 +130,7 @@ func until(t *testing.T, done func() bool) {
 }
 
 func expects(n *node, c *Conversation) bool {
-	return n.data.Present(serverName(c.transfer, c.Opening().Nonce), c)
+	return n.data.Present(dataconn.ServerName(c.transfer, c.Opening().Nonce), c)
 }
 
 func TestSeveralStreamsAtOnce(t *testing.T) {
@@ -143,7 +144,7 @@ func TestSeveralStreamsAtOnce(t *testing.T) {
 	}{{a, b.DataKey()}, {b, a.DataKey()}} {
 		all.Go(func() {
 			for range protocol.MaxStreams {
-				conn, err := end.c.OpenData(within(t), end.key)
+				conn, err := end.c.OpenData(within(t), end.key, 1)
 				if err != nil {
 					t.Errorf("OpenData: %v", err)
 					return
@@ -158,6 +159,92 @@ func TestSeveralStreamsAtOnce(t *testing.T) {
 	}
 	if len(conns[0]) != protocol.MaxStreams || len(conns[1]) != protocol.MaxStreams {
 		t.Errorf("%d and %d streams, want %d", len(conns[0]), len(conns[1]), protocol.MaxStreams)
+	}
+}
+
+// TestBundle: several streams are one connection, over TLS and with either end
+// as the one that sends; one that is cut ends it at both ends, and a later
+// attempt has connections of its own.
+func TestBundle(t *testing.T) {
+	erp, ledger := pair(t)
+	var cut []net.Conn
+	var mu sync.Mutex
+	dial := erp.dial
+	erp.dial = func(ctx context.Context, address string) (net.Conn, error) {
+		conn, err := dial(ctx, address)
+		mu.Lock()
+		defer mu.Unlock()
+		cut = append(cut, conn)
+		return conn, err
+	}
+	for attempt := range 2 {
+		a, b := converse(t, erp, ledger, transferID(byte(attempt+1)))
+		both := make(chan outcome, 2)
+		for _, end := range []struct {
+			c   *Conversation
+			key [32]byte
+		}{{a, b.DataKey()}, {b, a.DataKey()}} {
+			ctx := within(t)
+			go func() {
+				conn, err := end.c.OpenData(ctx, end.key, 4)
+				both <- outcome{conn, err}
+			}()
+		}
+		from, to := next(t, "a bundle", both), next(t, "a bundle", both)
+		if from.err != nil || to.err != nil {
+			t.Fatalf("OpenData: %v, %v", from.err, to.err)
+		}
+		for _, ends := range [][2]net.Conn{{from.conn, to.conn}, {to.conn, from.conn}} {
+			content := bytes.Repeat([]byte("0123456789abcdef"), 1<<20/16)
+			sent := make(chan error, 1)
+			go func() {
+				_, err := ends[0].Write(content)
+				sent <- err
+			}()
+			got := make([]byte, len(content))
+			if _, err := io.ReadFull(ends[1], got); err != nil || !bytes.Equal(got, content) {
+				t.Errorf("what arrived differs from what was sent (%v)", err)
+			}
+			if err := next(t, "the end of Write", sent); err != nil {
+				t.Errorf("Write: %v", err)
+			}
+		}
+		if attempt == 0 {
+			mu.Lock()
+			cut[len(cut)-1].Close() // the first is the control connection
+			mu.Unlock()
+			for _, end := range []net.Conn{from.conn, to.conn} {
+				_, err := end.Read(make([]byte, 1))
+				wantCode(t, "Read after a cut", err, mft.CodeDisconnected)
+				end.Close()
+			}
+			continue
+		}
+		from.conn.Close()
+		if _, err := to.conn.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("Read after the other end closed: %v, want io.EOF", err)
+		}
+		to.conn.Close()
+	}
+}
+
+// TestOldAttempt: a connection for a conversation that is over is not let in.
+func TestOldAttempt(t *testing.T) {
+	erp, ledger := pair(t)
+	dials, waits := converse(t, erp, ledger, transferID(1))
+	waiting := openData(t, waits, dials.DataKey())
+	meet(t, next(t, "OpenData", openData(t, dials, waits.DataKey())), next(t, "OpenData", waiting))
+	waits.Close()
+	ctx, cancel := context.WithCancel(within(t))
+	late := make(chan error, 1)
+	go func() {
+		_, err := dials.OpenData(ctx, waits.DataKey(), 1)
+		late <- err
+	}()
+	until(t, func() bool { return ledger.data.Asked(dataconn.ServerName(waits.transfer, waits.Opening().Nonce)) })
+	cancel()
+	if err := next(t, "the end of OpenData", late); err == nil {
+		t.Error("a connection of an old attempt was let in")
 	}
 }
 
@@ -221,7 +308,7 @@ func TestStrangerWithTheServerName(t *testing.T) {
 	waiting := openData(t, waits, dials.DataKey())
 	until(t, func() bool { return expects(ledger, waits) })
 	for range 3 {
-		conn, err := strangerDials(within(t), t, ledger, serverName(waits.transfer, waits.Opening().Nonce))
+		conn, err := strangerDials(within(t), t, ledger, dataconn.ServerName(waits.transfer, waits.Opening().Nonce))
 		if err != nil {
 			continue
 		}
@@ -235,7 +322,7 @@ func TestStrangerWithTheServerName(t *testing.T) {
 
 func TestUnknownServerName(t *testing.T) {
 	ledger := startNode(t, "ledger")
-	for _, name := range []string{"", "t-00.00.mft", serverName(transferID(1), protocol.Nonce{1})} {
+	for _, name := range []string{"", "t-00.00.mft", dataconn.ServerName(transferID(1), protocol.Nonce{1})} {
 		ctx, cancel := context.WithCancel(within(t))
 		failed := make(chan error, 1)
 		go func() {
@@ -256,7 +343,7 @@ func TestNobodyDials(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	out := make(chan error, 1)
 	go func() {
-		_, err := waits.OpenData(ctx, [32]byte{1})
+		_, err := waits.OpenData(ctx, [32]byte{1}, 1)
 		out <- err
 	}()
 	cancel()
@@ -267,7 +354,7 @@ func TestNobodyDials(t *testing.T) {
 	erp.cut()
 	wantCode(t, "OpenData", next(t, "OpenData", waiting).err, mft.CodeDisconnected)
 	until(t, func() bool { return !expects(ledger, waits) })
-	_, err := waits.OpenData(within(t), [32]byte{1})
+	_, err := waits.OpenData(within(t), [32]byte{1}, 1)
 	wantCode(t, "OpenData of a conversation that is over", err, mft.CodeDisconnected)
 	if expects(ledger, waits) {
 		t.Error("a conversation that is over is still expected")
@@ -281,7 +368,7 @@ func TestNobodyDialsInTime(t *testing.T) {
 		c := newConversation(&control{link: l, peer: "erp"}, transferID(1), "")
 		c.opening.Store(&protocol.Envelope{})
 		began := time.Now()
-		_, err := c.OpenData(t.Context(), [32]byte{1})
+		_, err := c.OpenData(t.Context(), [32]byte{1}, 1)
 		wantCode(t, "OpenData", err, mft.CodeTimeout)
 		if waited := time.Since(began); waited != dialWithin {
 			t.Errorf("OpenData waited %v, want %v", waited, dialWithin)
@@ -329,7 +416,7 @@ func TestAbortEndsTheWait(t *testing.T) {
 		erp, ledger := pair(t)
 		dials, waits := converse(t, erp, ledger, transferID(1))
 		dialling := openData(t, dials, waits.DataKey())
-		until(t, func() bool { return ledger.data.Asked(serverName(waits.transfer, waits.Opening().Nonce)) })
+		until(t, func() bool { return ledger.data.Asked(dataconn.ServerName(waits.transfer, waits.Opening().Nonce)) })
 		abort(t, waits, mft.CodeNoSpace, "full")
 		wantCode(t, "OpenData", next(t, "OpenData", dialling).err, mft.CodeNoSpace)
 	})
@@ -354,7 +441,7 @@ func TestAbort(t *testing.T) {
 			send(t, b, protocol.KindAbort, string(tt.body))
 			receive(t, a, protocol.KindDecision, "first")
 			receiveCode(t, a, tt.want)
-			_, err := a.OpenData(within(t), [32]byte{1})
+			_, err := a.OpenData(within(t), [32]byte{1}, 1)
 			wantCode(t, "OpenData", err, tt.want)
 			// The connection and its other conversations go on.
 			send(t, otherAtLedger, protocol.KindDecision, "yes")

@@ -85,7 +85,7 @@ func (l *Link) exchangeHello(ctx context.Context, conn net.Conn, peer mft.AgentN
 			fmt.Errorf("it speaks versions %v, this agent %v", hello.Versions, versions()))
 		// Whether the peer learns of it makes no difference here.
 		_ = protocol.WriteControl(conn, protocol.ControlBye,
-			protocol.AppendBye(nil, &protocol.Bye{Code: mft.CodeVersion, Detail: err.Error()}))
+			protocol.AppendFailure(nil, &protocol.Failure{Code: mft.CodeVersion, Detail: err.Error()}))
 		return hello, err
 	}
 	if !first {
@@ -116,7 +116,7 @@ func readHello(conn net.Conn) (protocol.Hello, error) {
 	case protocol.ControlHello:
 		return protocol.ParseHello(payload)
 	case protocol.ControlBye:
-		bye, err := protocol.ParseBye(payload)
+		bye, err := protocol.ParseFailure(payload)
 		if err != nil {
 			return protocol.Hello{}, err
 		}
@@ -128,12 +128,12 @@ func readHello(conn net.Conn) (protocol.Hello, error) {
 func (l *Link) newControl(
 	conn net.Conn, own *tls.Certificate, who *caller, hello protocol.Hello, remote string, dialled bool,
 ) (*control, error) {
-	keyID, err := ownKeyID(own)
+	keyID, err := transport.KeyID(own)
 	if err != nil {
 		return nil, err
 	}
 	c := &control{
-		link: l, peer: who.name, pin: who.pin, keyID: keyID,
+		link: l, secure: conn, peer: who.name, pin: who.pin, keyID: keyID,
 		dialled: dialled, remote: remote, software: hello.Software, since: l.c.Now(),
 		conversations: map[attempt]*Conversation{},
 	}

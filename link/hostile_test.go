@@ -83,7 +83,7 @@ func (r *rogue) heard(t *testing.T) (protocol.ControlKind, []byte) {
 func (r *rogue) wantBye(t *testing.T, want mft.Code) {
 	t.Helper()
 	kind, payload := r.heard(t)
-	bye, err := protocol.ParseBye(payload)
+	bye, err := protocol.ParseFailure(payload)
 	if kind != protocol.ControlBye || err != nil || bye.Code != want {
 		t.Errorf("the answer is %v %q (%v), want a bye with %s", kind, payload, err, want)
 	}
@@ -438,8 +438,8 @@ func TestDiallerIsToldOfTheVersion(t *testing.T) {
 		if _, _, err := protocol.ReadControl(secure); err != nil {
 			return err
 		}
-		bye := protocol.Bye{Code: mft.CodeVersion, Detail: "too old"}
-		return protocol.WriteControl(secure, protocol.ControlBye, protocol.AppendBye(nil, &bye))
+		bye := protocol.Failure{Code: mft.CodeVersion, Detail: "too old"}
+		return protocol.WriteControl(secure, protocol.ControlBye, protocol.AppendFailure(nil, &bye))
 	})
 	_, err := erp.Open(within(t), "ledger", transferID(1), "")
 	wantCode(t, "Open", err, mft.CodeVersion)

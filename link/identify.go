@@ -2,7 +2,6 @@ package link
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 
 	"mft.dev/mft"
@@ -41,14 +40,4 @@ func (l *Link) controlTLS(own *tls.Certificate, expect mft.AgentName) (*tls.Conf
 		}
 		return nil
 	}), who
-}
-
-// ownKeyID returns the id of the key of a certificate that this agent shows.
-func ownKeyID(own *tls.Certificate) ([16]byte, error) {
-	leaf, err := x509.ParseCertificate(own.Certificate[0])
-	if err != nil {
-		return [16]byte{}, fmt.Errorf("reading this agent's certificate: %w", err)
-	}
-	pin, err := identity.PinOf(leaf.PublicKey)
-	return pin.KeyID(), err
 }

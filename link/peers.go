@@ -82,9 +82,22 @@ func (l *Link) connected(peer mft.AgentName) *control {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if p := l.peers[peer]; p != nil && len(p.up) > 0 {
-		return p.up[len(p.up)-1]
+		return choose(p.up)
 	}
 	return nil
+}
+
+// choose picks the newest, which is the least likely to be dead without
+// anybody having noticed. If both ends dialled at once it is the one that this
+// end dialled: it can then connect for data while its offer is on the way.
+func choose(up []*control) *control {
+	newest := up[len(up)-1]
+	for _, c := range up {
+		if c.dialled && newest.since.Sub(c.since) < dialWithin {
+			return c
+		}
+	}
+	return newest
 }
 
 // connect returns a connection to a peer and dials if there is none. Those

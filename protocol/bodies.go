@@ -59,7 +59,7 @@ func AppendDecision(b []byte, d *mft.Decision) []byte {
 	b = wire.AppendSize(b, int64(min(max(d.RetryIn, 0), MaxRetryIn)))
 	b = append(b, d.DataKey[:]...)
 	b = wire.AppendSize(b, int64(d.Streams))
-	return wire.AppendBasis(b, &d.Basis)
+	return wire.AppendFlag(wire.AppendBasis(b, &d.Basis), d.Zstd)
 }
 
 // ParseDecision reads what AppendDecision wrote. Streams may be zero: a
@@ -70,20 +70,21 @@ func ParseDecision(body []byte) (mft.Decision, error) {
 	d.RetryIn = time.Duration(c.Uint("retry in", uint64(MaxRetryIn)))
 	c.Fixed("data key", d.DataKey[:])
 	d.Streams = int(c.Uint("streams", MaxStreams))
-	d.Basis = c.Basis()
+	d.Basis, d.Zstd = c.Basis(), c.Flag("zstd")
 	return wire.Done(&c, d)
 }
 
 // AppendRequest appends the body of a request.
 func AppendRequest(b []byte, r *mft.Request) []byte {
-	return wire.AppendCompare(wire.AppendOverwrite(wire.AppendBytes(b, r.Path), r.Overwrite), r.Compare)
+	b = wire.AppendOverwrite(wire.AppendBytes(b, r.Path), r.Overwrite)
+	return wire.AppendCompress(wire.AppendCompare(b, r.Compare), r.Compress)
 }
 
 // ParseRequest reads what AppendRequest wrote. Path is not empty; whether it
 // may be used is for the allow list to say.
 func ParseRequest(body []byte) (mft.Request, error) {
 	c := wire.Read("read request", body)
-	r := mft.Request{Path: c.Path("path"), Overwrite: c.Overwrite(), Compare: c.Compare()}
+	r := mft.Request{Path: c.Path("path"), Overwrite: c.Overwrite(), Compare: c.Compare(), Compress: c.Compress()}
 	if r.Path == "" {
 		c.FailWith(mft.CodeBadPath, fmt.Errorf("path: empty"))
 	}

@@ -39,9 +39,9 @@ func TestEnvelopeOpensItsBody(t *testing.T) {
 			mft.Decision{Transfer: e.Transfer, Code: mft.CodeBusy, RetryIn: time.Minute},
 		},
 		"request": {
-			KindRequest, AppendRequest(nil, &mft.Request{Path: "/srv/out/*.csv", Overwrite: mft.OverwriteNever, Compare: mft.CompareNone}),
+			KindRequest, AppendRequest(nil, &mft.Request{Path: "/srv/out/*.csv", Overwrite: mft.OverwriteNever, Compare: mft.CompareNone, Compress: mft.CompressAlways}),
 			func() (any, error) { return e.Request() },
-			mft.Request{Transfer: e.Transfer, Requester: "erp", Source: "ledger", Path: "/srv/out/*.csv", Overwrite: mft.OverwriteNever, Compare: mft.CompareNone},
+			mft.Request{Transfer: e.Transfer, Requester: "erp", Source: "ledger", Path: "/srv/out/*.csv", Overwrite: mft.OverwriteNever, Compare: mft.CompareNone, Compress: mft.CompressAlways},
 		},
 		"seal": {
 			KindSeal, AppendSeal(nil, &mft.Seal{Failed: 2, Manifest: mft.Digest{1}}), func() (any, error) { return e.Seal() },
@@ -102,8 +102,9 @@ func TestBodiesRefuse(t *testing.T) {
 		"offer: streams below zero":     {parseOffer, offer(func(o *mft.Offer) { o.Streams = -1 }), mft.CodeProtocol, "streams:"},
 		"offer: flag of 2":              {parseOffer, append([]byte{1, '/', 2}, make([]byte, 50)...), mft.CodeProtocol, "single:"},
 		"offer: policy of 4":            {parseOffer, append([]byte{1, '/', 0, 0, 4}, make([]byte, 50)...), mft.CodeProtocol, "overwrite:"},
-		"request: empty path":           {parseRequest, []byte{0, 1, 0}, mft.CodeBadPath, "path:"},
-		"request: NUL in path":          {parseRequest, []byte{2, '/', 0, 1, 0}, mft.CodeBadPath, "path:"},
+		"request: empty path":           {parseRequest, []byte{0, 1, 0, 0}, mft.CodeBadPath, "path:"},
+		"request: NUL in path":          {parseRequest, []byte{2, '/', 0, 1, 0, 0}, mft.CodeBadPath, "path:"},
+		"request: policy of 3":          {parseRequest, []byte{1, '/', 1, 0, 3}, mft.CodeProtocol, "compress:"},
 		"decision: small letters":       {parseDecision, append([]byte("\x02ok\x00\x00"), make([]byte, 33)...), mft.CodeProtocol, "code:"},
 		"decision: empty code":          {parseDecision, append([]byte("\x00\x00\x00"), make([]byte, 33)...), mft.CodeProtocol, "code:"},
 		"decision: long code":           {parseDecision, append([]byte("\x21"), make([]byte, 80)...), mft.CodeProtocol, "code:"},

@@ -22,7 +22,7 @@ const (
 	// ControlPing asks for a ControlPong with the same payload.
 	ControlPing
 	ControlPong
-	// ControlBye is the last frame of either end: a Bye.
+	// ControlBye is the last frame of either end, and says why: AppendFailure.
 	ControlBye
 	// ControlJoin and ControlJoined pair two agents by an invitation; their
 	// payload is that of package identity.
@@ -168,20 +168,4 @@ func ChooseVersion(a, b []uint8) (uint8, bool) {
 		}
 	}
 	return best, found
-}
-
-// A Bye says why an agent closes a control connection.
-type Bye struct {
-	Code   mft.Code
-	Detail string
-}
-
-// AppendBye appends the payload of a ControlBye.
-func AppendBye(b []byte, x *Bye) []byte { return wire.AppendReason(b, x.Code, x.Detail) }
-
-// ParseBye reads what AppendBye wrote.
-func ParseBye(p []byte) (Bye, error) {
-	c := wire.Read("read bye", p)
-	x := Bye{Code: c.Code(), Detail: c.Detail()}
-	return wire.Done(&c, x)
 }

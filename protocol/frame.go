@@ -29,6 +29,7 @@ const (
 	FrameWalked   FrameKind = 13 // empty: every listing has been sent
 	FrameAsk      FrameKind = 14 // patch.AppendAsk: the fine marks of a range of an old version are asked for
 	FrameCopy     FrameKind = 15 // patch.AppendCopy: content from the old version at the current position
+	FrameZstd     FrameKind = 16 // zframe.Encoder: another frame, compressed
 	FrameRefs     FrameKind = 18 // relay.AppendSmall, repeated: in a parcel only
 	FrameRef      FrameKind = 19 // relay.AppendRef: in a parcel only
 )
@@ -67,6 +68,7 @@ var frameShapes = [...]wire.Shape{
 	FrameWalked:    wire.Sized("walked", 0, 0),
 	FrameAsk:       wire.Sized("ask", 3, 64),
 	FrameCopy:      wire.Sized("copy", 2, 64),
+	FrameZstd:      wire.Sized("zstd", 3, MaxFrame),
 	FrameRefs:      wire.Sized("refs", 0, MaxFrame),
 	FrameRef:       wire.Sized("ref", 2, 64),
 	FrameWant:      wire.Sized("want", 0, MaxFrame),
@@ -78,6 +80,9 @@ var frameShapes = [...]wire.Shape{
 	FrameAlive:     wire.Sized("alive", 0, 0),
 	FrameFail:      wire.Sized("fail", 1, 4<<10),
 }
+
+// Fits checks, with CodeProtocol, that a frame may have a payload of n bytes.
+func (k FrameKind) Fits(n int) error { return wire.Fits(frameShapes[:], "read frame", uint8(k), n) }
 
 // String returns the kind's name in lower case.
 func (k FrameKind) String() string { return wire.ShapeName(frameShapes[:], uint8(k)) }
@@ -186,9 +191,8 @@ func (r *FrameReader) Next() (FrameKind, int, error) {
 		return 0, 0, r.fail(err)
 	}
 	kind, n := parseHeader(h)
-	if err := wire.Fits(frameShapes[:], "read frame", kind, n); err != nil {
-		r.err = err
-		return 0, 0, err
+	if r.err = FrameKind(kind).Fits(n); r.err != nil {
+		return 0, 0, r.err
 	}
 	if _, err := r.r.Discard(headerSize); err != nil {
 		return 0, 0, r.fail(err)
@@ -250,7 +254,8 @@ func (r *FrameReader) Read(p []byte) (int, error) {
 	return 0, r.fail(err)
 }
 
-// A Failure ends an attempt: the payload of a FrameFail, the body of an Abort.
+// A Failure ends an attempt or a connection: the payload of a FrameFail or a
+// ControlBye, the body of an Abort.
 type Failure struct {
 	Code   mft.Code
 	Detail string

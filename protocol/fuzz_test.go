@@ -53,7 +53,6 @@ func FuzzSeal(f *testing.F)      { fuzzCodec(f, "Seal") }
 func FuzzReceipt(f *testing.F)   { fuzzCodec(f, "Receipt") }
 func FuzzCancel(f *testing.F)    { fuzzCodec(f, "Cancel") }
 func FuzzHello(f *testing.F)     { fuzzCodec(f, "Hello") }
-func FuzzBye(f *testing.F)       { fuzzCodec(f, "Bye") }
 func FuzzItems(f *testing.F)     { fuzzCodec(f, "Items") }
 func FuzzScanned(f *testing.F)   { fuzzCodec(f, "Scanned") }
 func FuzzFileStart(f *testing.F) { fuzzCodec(f, "FileStart") }

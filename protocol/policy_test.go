@@ -16,6 +16,10 @@ func drawCompare(t *rapid.T) mft.Compare {
 	return rapid.SampledFrom([]mft.Compare{mft.CompareNone, mft.CompareQuick, mft.CompareContent}).Draw(t, "compare")
 }
 
+func drawCompress(t *rapid.T) mft.Compress {
+	return rapid.SampledFrom([]mft.Compress{mft.CompressNever, mft.CompressAuto, mft.CompressAlways}).Draw(t, "compress")
+}
+
 func drawMirror(t *rapid.T) mft.Mirror {
 	if !drawFlag(t) {
 		return mft.Mirror{}

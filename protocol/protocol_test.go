@@ -101,7 +101,7 @@ func codecs() []codec {
 		codecOf("Offer", drawOffer, AppendOffer, ParseOffer),
 		codecOf("Decision", drawDecision, AppendDecision, ParseDecision),
 		codecOf("Request", func(t *rapid.T) mft.Request {
-			return mft.Request{Path: drawPath(t), Overwrite: drawOverwrite(t), Compare: drawCompare(t)}
+			return mft.Request{Path: drawPath(t), Overwrite: drawOverwrite(t), Compare: drawCompare(t), Compress: drawCompress(t)}
 		}, AppendRequest, ParseRequest),
 		codecOf("Seal", func(t *rapid.T) mft.Seal {
 			return mft.Seal{Sent: drawCount(t), Failed: drawSize(t), Whole: drawFlag(t), Manifest: drawDigest(t)}
@@ -114,7 +114,6 @@ func codecs() []codec {
 		}, AppendReceipt, ParseReceipt),
 		codecOf("Cancel", func(t *rapid.T) Cancel { return Cancel{Code: drawCode(t), Detail: drawDetail(t)} }, AppendCancel, ParseCancel),
 		codecOf("Hello", drawHello, AppendHello, ParseHello),
-		codecOf("Bye", func(t *rapid.T) Bye { return Bye{drawCode(t), drawDetail(t)} }, AppendBye, ParseBye),
 		codecOf("Items", drawItemsFrame, func(b []byte, f *itemsFrame) []byte { return AppendItems(b, f.first, f.items) }, parseItemsFrame),
 		codecOf("Scanned", drawCount, AppendScanned, ParseScanned),
 		codecOf("FileStart", func(t *rapid.T) FileStart { return FileStart{drawIndex(t), drawSize(t)} }, AppendFileStart, ParseFileStart),
@@ -282,7 +281,7 @@ func drawDecision(t *rapid.T) mft.Decision {
 		Code: drawCode(t), Detail: drawDetail(t),
 		RetryIn: time.Duration(rapid.Int64Range(0, int64(MaxRetryIn)).Draw(t, "retry in")),
 		DataKey: drawDigest(t), Streams: rapid.IntRange(0, MaxStreams).Draw(t, "streams"),
-		Basis: drawBasis(t),
+		Basis: drawBasis(t), Zstd: drawFlag(t),
 	}
 }
 

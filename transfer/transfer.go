@@ -49,9 +49,29 @@ type Conversation interface {
 	// DataKey is the fingerprint of the certificate that this end's data
 	// connections show.
 	DataKey() [32]byte
+	// Streams is how many data connections this end would have if it sends, 1
+	// to MaxStreams.
+	Streams() int
 	// OpenData returns a connection to the peer that showed the certificate
-	// with fingerprint peerKey.
-	OpenData(ctx context.Context, peerKey [32]byte) (net.Conn, error)
+	// with fingerprint peerKey. Of several streams, which both ends have agreed
+	// on, it makes one. ctx must last as long as it is used.
+	OpenData(ctx context.Context, peerKey [32]byte, streams int) (net.Conn, error)
+}
+
+// MaxStreams is the most data connections of an attempt.
+const MaxStreams = 8
+
+// AcceptStreams decides how many data connections a receiver agrees to when the
+// sender would have some: as many, but no more than MaxStreams.
+func AcceptStreams(wanted int) int { return min(max(wanted, 1), MaxStreams) }
+
+// AgreedStreams checks the receiver's number against what was offered. The
+// error has code mft.CodeProtocol.
+func AgreedStreams(wanted, agreed int) (int, error) {
+	if agreed < 1 || agreed > wanted {
+		return 0, Nonsense("%d data connections were agreed to, %d were offered", agreed, wanted)
+	}
+	return agreed, nil
 }
 
 // Limits that both ends hold to. They bound memory, not the size of a

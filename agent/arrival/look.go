@@ -207,6 +207,7 @@ func (l *looking) place() error {
 			return err
 		}
 		t.Channel, t.Destination, t.Compare = l.Channel.Name, asDirectory(to.Path), l.Channel.Compare
+		t.Compress = l.Channel.Compress
 		for _, f := range ready {
 			t.Sources = append(t.Sources, filepath.Join(l.root.Path(), filepath.FromSlash(f.path)))
 		}

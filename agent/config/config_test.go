@@ -65,13 +65,13 @@ func TestFull(t *testing.T) {
 				To:        []mft.Endpoint{{Agent: "ledger", Path: "/srv/in"}, {Agent: "branch", Path: `C:\in`}},
 				When:      []mft.Trigger{{Kind: mft.TriggerArrival, Stable: 500 * time.Millisecond, Rescan: time.Minute}},
 				Select:    mft.Selection{Include: []string{"*.csv"}, Exclude: []string{"*.tmp"}},
-				Overwrite: mft.OverwriteVersion, Compare: mft.CompareQuick,
+				Overwrite: mft.OverwriteVersion, Compare: mft.CompareQuick, Compress: mft.CompressAuto,
 			},
 			{
 				Name: "by-hand", From: mft.Endpoint{Agent: "erp", Path: "/srv/hand"},
 				To:        []mft.Endpoint{{Agent: "ledger", Path: "/srv/in"}},
 				When:      []mft.Trigger{{Kind: mft.TriggerManual}},
-				Overwrite: mft.OverwriteNever, Compare: mft.CompareQuick,
+				Overwrite: mft.OverwriteNever, Compare: mft.CompareQuick, Compress: mft.CompressNever,
 			},
 		},
 		Notes: []string{"channel by-hand fires only by hand, and this version has no command for that yet; use mft copy"},
@@ -96,14 +96,14 @@ func TestWhatTheFileLeavesOut(t *testing.T) {
 			c.Channels = []mft.Channel{{
 				Name: "c", From: mft.Endpoint{Agent: "host", Path: "/a"}, To: []mft.Endpoint{{Agent: "b", Path: "/b"}},
 				When:      []mft.Trigger{{Kind: mft.TriggerArrival, Stable: 2 * time.Second, Rescan: 30 * time.Second}},
-				Overwrite: mft.OverwriteReplace, Compare: mft.CompareQuick,
+				Overwrite: mft.OverwriteReplace, Compare: mft.CompareQuick, Compress: mft.CompressAuto,
 			}}
 		}},
 		{"a channel of another agent", "channels: [{name: c, from: {agent: a, path: /a}, to: [{agent: host, path: /b}], when: {arrival: }}]", func(c *Config) {
 			c.Channels = []mft.Channel{{
 				Name: "c", From: mft.Endpoint{Agent: "a", Path: "/a"}, To: []mft.Endpoint{{Agent: "host", Path: "/b"}},
 				When:      []mft.Trigger{{Kind: mft.TriggerArrival, Stable: 2 * time.Second, Rescan: 30 * time.Second}},
-				Overwrite: mft.OverwriteReplace, Compare: mft.CompareQuick,
+				Overwrite: mft.OverwriteReplace, Compare: mft.CompareQuick, Compress: mft.CompressAuto,
 			}}
 			c.Notes = []string{"channel c starts at agent a; agent host does not start it"}
 		}},

@@ -58,6 +58,7 @@ type channelEntry struct {
 	Select    selectEntry     `yaml:"select" doc:"Which files move. Default: all."`
 	Overwrite overwrite       `yaml:"overwrite" doc:"What happens to a file of that name at the destination: true or replace, false or never, version. Default: true."`
 	Compare   compare         `yaml:"compare" doc:"How a file is recognised that is there already: quick, by size and time; content; or none, which sends everything. Default: quick."`
+	Compress  compress        `yaml:"compress" doc:"When what moves travels compressed: auto, when that is faster; always; or never. Default: auto."`
 
 	Markers strict.NotYet `yaml:"markers"`
 	RunAs   strict.NotYet `yaml:"run_as"`

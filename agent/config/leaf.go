@@ -272,32 +272,6 @@ func ParseOverwrite(s string) (mft.Overwrite, error) {
 		errors.New("want true (replace), false (never) or version"))
 }
 
-// compare is a way to compare, by its name.
-type compare mft.Compare
-
-func (v *compare) ReadText(s string) error {
-	way, err := ParseCompare(s)
-	if err != nil {
-		return cause(err)
-	}
-	*v = compare(way)
-	return nil
-}
-
-func (*compare) Schema() map[string]any {
-	return map[string]any{"enum": []any{mft.CompareQuick, mft.CompareContent, mft.CompareNone}}
-}
-
-// ParseCompare reads a way to compare by its name. The error is an *mft.Error
-// of code mft.CodeUsage.
-func ParseCompare(s string) (mft.Compare, error) {
-	switch way := mft.Compare(strings.ToLower(s)); way {
-	case mft.CompareQuick, mft.CompareContent, mft.CompareNone:
-		return way, nil
-	}
-	return "", mft.Fail(mft.CodeUsage, "read way to compare", s, errors.New("want quick, content or none"))
-}
-
 // ParseMaxDelete reads how much a mirror may remove: a number of files, a
 // percentage of what is at the destination, or both with a comma. What is left
 // out has no limit. The error is an *mft.Error of code mft.CodeUsage.

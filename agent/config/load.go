@@ -184,9 +184,11 @@ func (e *channelEntry) channel(d *strict.Decoder) mft.Channel {
 		Select:    e.Select.selection(),
 		Overwrite: mft.OverwriteReplace,
 		Compare:   mft.CompareQuick,
+		Compress:  mft.CompressAuto,
 	}
 	set(&c.Overwrite, mft.Overwrite(e.Overwrite))
 	set(&c.Compare, mft.Compare(e.Compare))
+	set(&c.Compress, mft.Compress(e.Compress))
 	for _, to := range e.To {
 		if to.Agent == e.From.Agent && to.Agent != "" {
 			d.Mistake(to.Line, to.Key+".agent", "the files are on this agent already; a channel leads to another one")

@@ -70,6 +70,7 @@ func TestMistakes(t *testing.T) {
 		{"when nothing", "channels: [{name: c, from: {agent: b, path: /a}, to: [{agent: x, path: /b}], when: {}}]", []string{"channels[0].when: say arrival"}},
 		{"stable", "channels: [{name: c, from: {agent: b, path: /a}, to: [{agent: x, path: /b}], when: {arrival: {stable: 5}}}]", []string{"when.arrival.stable: want a time from 10ms to 24h"}},
 		{"rescan", "channels: [{name: c, from: {agent: b, path: /a}, to: [{agent: x, path: /b}], when: {arrival: {rescan: 1ms}}}]", []string{"when.arrival.rescan: want a time from 1s to 24h"}},
+		{"compress", "channels: [{" + goodChannel + ", compress: gzip}]", []string{"channels[0].compress: want auto, always or never"}},
 		{"overwrite", "channels: [{" + goodChannel + ", overwrite: maybe}]", []string{"channels[0].overwrite: want true (replace), false (never) or version"}},
 		{"glob", "channels: [{" + goodChannel + ", select: {include: ['[']}}]", []string{"channels[0].select.include[0]: "}},
 		{"azure version", "version: 2\nconfig: {agent: {name: a}}", []string{"line 1: version: want 1"}},

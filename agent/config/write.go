@@ -60,6 +60,7 @@ type documentChannel struct {
 	} `yaml:"select,omitempty" json:"select"`
 	Overwrite mft.Overwrite `yaml:"overwrite,omitempty" json:"overwrite,omitempty"`
 	Compare   mft.Compare   `yaml:"compare,omitempty" json:"compare,omitempty"`
+	Compress  mft.Compress  `yaml:"compress,omitempty" json:"compress,omitempty"`
 }
 
 type documentEndpoint struct {
@@ -99,7 +100,8 @@ func (c *Config) document() document {
 
 func documentOf(ch mft.Channel) documentChannel {
 	d := documentChannel{
-		Name: ch.Name, From: documentEndpoint(ch.From), Overwrite: ch.Overwrite, Compare: ch.Compare, When: make(map[string]any),
+		Name: ch.Name, From: documentEndpoint(ch.From), Overwrite: ch.Overwrite, Compare: ch.Compare,
+		Compress: ch.Compress, When: make(map[string]any),
 	}
 	for _, to := range ch.To {
 		d.To = append(d.To, documentEndpoint(to))

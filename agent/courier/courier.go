@@ -353,8 +353,11 @@ func (v Conversation) Receive(context.Context) (*protocol.Envelope, error) {
 // DataKey is that of nobody.
 func (Conversation) DataKey() [32]byte { return [32]byte{} }
 
+// Streams is one: everything passes between two goroutines.
+func (Conversation) Streams() int { return 1 }
+
 // OpenData fails: content comes in a parcel.
-func (v Conversation) OpenData(context.Context, [32]byte) (net.Conn, error) {
+func (v Conversation) OpenData(context.Context, [32]byte, int) (net.Conn, error) {
 	return nil, mft.Fail(mft.CodeInternal, "connect to", string(v.Opening.Sender), errors.New("a letter opens no connection"))
 }
 

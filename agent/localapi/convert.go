@@ -13,7 +13,7 @@ func transferOf(t mft.Transfer) Transfer {
 	return Transfer{
 		ID: t.ID, Role: t.Role, Peer: t.Peer, Channel: t.Channel, State: t.State, Reason: problemOfReason(t.Reason),
 		Sources: sources, Destination: t.Destination, Overwrite: t.Overwrite, Requested: t.Requested,
-		Compare: t.Compare, Mirror: mirrorOf(t.Mirror), Unchanged: Count(t.Unchanged), Removed: t.Removed,
+		Compare: t.Compare, Compress: t.Compress, Mirror: mirrorOf(t.Mirror), Unchanged: Count(t.Unchanged), Removed: t.Removed,
 		Totals: Count(t.Totals), Moved: Count(t.Moved), Created: t.Created, Updated: t.Updated, Attempts: t.Attempts,
 	}
 }

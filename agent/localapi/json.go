@@ -66,6 +66,7 @@ type destinationJSON struct {
 	Overwrite mft.Overwrite  `json:"overwrite,omitempty"`
 	Transfer  mft.TransferID `json:"transfer,omitzero"`
 	Compare   mft.Compare    `json:"compare,omitempty"`
+	Compress  mft.Compress   `json:"compress,omitempty"`
 	Mirror    *Mirror        `json:"mirror,omitempty"`
 }
 
@@ -89,7 +90,7 @@ func (o CopyOrder) MarshalJSON() ([]byte, error) {
 	j := copyOrderJSON{Sources: opaques(o.Sources)}
 	for _, d := range o.Destinations {
 		j.Destinations = append(j.Destinations, destinationJSON{
-			d.Agent, opaque(d.Path), d.Overwrite, d.Transfer, d.Compare, mirrorOf(d.Mirror),
+			d.Agent, opaque(d.Path), d.Overwrite, d.Transfer, d.Compare, d.Compress, mirrorOf(d.Mirror),
 		})
 	}
 	return json.Marshal(j)
@@ -104,7 +105,7 @@ func (o *CopyOrder) UnmarshalJSON(b []byte) error {
 	*o = CopyOrder{Sources: strs(j.Sources)}
 	for _, d := range j.Destinations {
 		o.Destinations = append(o.Destinations, Destination{
-			d.Agent, string(d.Path), d.Overwrite, d.Transfer, d.Compare, d.Mirror.order(),
+			d.Agent, string(d.Path), d.Overwrite, d.Transfer, d.Compare, d.Compress, d.Mirror.order(),
 		})
 	}
 	return nil
@@ -117,11 +118,12 @@ type requestOrderJSON struct {
 	Overwrite mft.Overwrite  `json:"overwrite,omitempty"`
 	Transfer  mft.TransferID `json:"transfer,omitzero"`
 	Compare   mft.Compare    `json:"compare,omitempty"`
+	Compress  mft.Compress   `json:"compress,omitempty"`
 }
 
 // MarshalJSON implements json.Marshaler.
 func (o RequestOrder) MarshalJSON() ([]byte, error) {
-	return json.Marshal(requestOrderJSON{o.Agent, opaque(o.Path), opaque(o.Into), o.Overwrite, o.Transfer, o.Compare})
+	return json.Marshal(requestOrderJSON{o.Agent, opaque(o.Path), opaque(o.Into), o.Overwrite, o.Transfer, o.Compare, o.Compress})
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -130,7 +132,7 @@ func (o *RequestOrder) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &j); err != nil {
 		return err
 	}
-	*o = RequestOrder{j.Agent, string(j.Path), string(j.Into), j.Overwrite, j.Transfer, j.Compare}
+	*o = RequestOrder{j.Agent, string(j.Path), string(j.Into), j.Overwrite, j.Transfer, j.Compare, j.Compress}
 	return nil
 }
 

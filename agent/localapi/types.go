@@ -24,8 +24,9 @@ type Destination struct {
 	// Transfer is the id that the transfer gets, a UUID of version 7; zero for
 	// a new one. See order.Book for an id that is in use.
 	Transfer mft.TransferID
-	// Compare is empty for the default, mft.CompareQuick.
-	Compare mft.Compare
+	// Compare and Compress are empty for mft.CompareQuick and mft.CompressAuto.
+	Compare  mft.Compare
+	Compress mft.Compress
 	// Mirror needs exactly one source, a directory.
 	Mirror mft.Mirror
 }
@@ -46,9 +47,10 @@ type RequestOrder struct {
 	Into  string // absolute on this host; see mft.Offer.Destination
 	// Overwrite is empty for the default, mft.OverwriteReplace.
 	Overwrite mft.Overwrite
-	// Transfer and Compare are as for a Destination.
+	// Transfer, Compare and Compress are as for a Destination.
 	Transfer mft.TransferID
 	Compare  mft.Compare
+	Compress mft.Compress
 }
 
 // A Filter selects transfers. Zero fields select everything.
@@ -72,6 +74,7 @@ type Transfer struct {
 	Destination string         `json:"destination"`
 	Overwrite   mft.Overwrite  `json:"overwrite"`
 	Compare     mft.Compare    `json:"compare,omitempty"`
+	Compress    mft.Compress   `json:"compress,omitempty"`
 	Mirror      *Mirror        `json:"mirror,omitempty"`
 	Requested   bool           `json:"requested"`
 	Totals      Count          `json:"totals"`

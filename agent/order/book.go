@@ -21,8 +21,10 @@ type Destination struct {
 	Overwrite mft.Overwrite
 	// Transfer is the id that the transfer gets; zero for a new one.
 	Transfer mft.TransferID
-	// Compare may be empty, which is mft.CompareQuick.
-	Compare mft.Compare
+	// Compare may be empty, which is mft.CompareQuick, and Compress, which is
+	// mft.CompressAuto.
+	Compare  mft.Compare
+	Compress mft.Compress
 	// Mirror needs exactly one source, a directory.
 	Mirror mft.Mirror
 }
@@ -43,8 +45,9 @@ type Request struct {
 	Overwrite mft.Overwrite
 	// Transfer is the id that the transfer gets; zero for a new one.
 	Transfer mft.TransferID
-	// Compare may be empty, which is mft.CompareQuick.
-	Compare mft.Compare
+	// Compare and Compress are as for a Destination.
+	Compare  mft.Compare
+	Compress mft.Compress
 }
 
 // A Book makes transfers of orders. Every field must be set. Its methods may
@@ -101,6 +104,9 @@ func (b *Book) Copy(ctx context.Context, list []string, to []Destination) ([]Pla
 		}
 		if e.err == nil {
 			e.row.Compare, e.err = comparing(d.Compare)
+		}
+		if e.err == nil {
+			e.row.Compress, e.err = compressing(d.Compress)
 		}
 		e.row.Sources, e.row.Destination, e.row.Mirror = list, d.Path, d.Mirror
 	}
@@ -168,6 +174,9 @@ func (b *Book) Request(ctx context.Context, r Request) (mft.TransferID, error) {
 	if row.Compare, err = comparing(r.Compare); err != nil {
 		return mft.TransferID{}, err
 	}
+	if row.Compress, err = compressing(r.Compress); err != nil {
+		return mft.TransferID{}, err
+	}
 	row.Sources, row.Destination, row.Requested = []string{r.Path}, r.Into, true
 	entries := []entry{{row: row}}
 	if err := b.enter(ctx, entries, func() error { return nil }); err != nil {
@@ -184,7 +193,7 @@ func (b *Book) Retry(ctx context.Context, old mft.Transfer) (mft.TransferID, err
 		return mft.TransferID{}, err
 	}
 	row.Channel, row.Sources, row.Destination, row.Requested = old.Channel, old.Sources, old.Destination, old.Requested
-	row.Compare, row.Mirror = old.Compare, old.Mirror
+	row.Compare, row.Compress, row.Mirror = old.Compare, old.Compress, old.Mirror
 	return row.ID, b.write(ctx, []entry{{row: row}}, "retry of "+old.ID.String())
 }
 

@@ -210,6 +210,8 @@ func TestDifference(t *testing.T) {
 		{"several sources", func(t *mft.Transfer) { t.Sources = []string{"/a", "/b"} }, "its sources are others"},
 		{"a destination", func(t *mft.Transfer) { t.Destination = "/in" }, `its destination is "/in", not "/in/"`},
 		{"a policy", func(t *mft.Transfer) { t.Overwrite = mft.OverwriteNever }, `its overwrite policy is "never", not "replace"`},
+		{"the default in words", func(t *mft.Transfer) { t.Compress = mft.CompressAuto }, ""},
+		{"another way to compress", func(t *mft.Transfer) { t.Compress = mft.CompressNever }, `its way to compress is "never", not ""`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			changed := row

@@ -1,6 +1,7 @@
 package order
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -50,6 +51,8 @@ func Difference(row, want mft.Transfer) string {
 		return is("overwrite policy", row.Overwrite, want.Overwrite)
 	case row.Compare != want.Compare:
 		return is("way to compare", row.Compare, want.Compare)
+	case cmp.Or(row.Compress, mft.CompressAuto) != cmp.Or(want.Compress, mft.CompressAuto):
+		return is("way to compress", row.Compress, want.Compress)
 	case row.Mirror != want.Mirror:
 		return "it mirrors otherwise"
 	}

@@ -42,7 +42,8 @@ func New(id mft.TransferID, role mft.Role, peer mft.AgentName, o mft.Overwrite, 
 		return mft.Transfer{}, err
 	}
 	return mft.Transfer{
-		ID: id, Role: role, Peer: peer, State: mft.StatePlanned, Overwrite: o, Compare: mft.CompareQuick, Created: now, Updated: now,
+		ID: id, Role: role, Peer: peer, State: mft.StatePlanned, Overwrite: o, Compare: mft.CompareQuick, Compress: mft.CompressAuto,
+		Created: now, Updated: now,
 	}, nil
 }
 
@@ -56,6 +57,18 @@ func comparing(c mft.Compare) (mft.Compare, error) {
 		return c, nil
 	}
 	return "", mft.Fail(mft.CodeUsage, "read way to compare", string(c), errors.New("it is quick, content or none"))
+}
+
+// compressing returns when to compress; an empty one is mft.CompressAuto.
+// Errors: mft.CodeUsage.
+func compressing(c mft.Compress) (mft.Compress, error) {
+	switch c {
+	case "":
+		return mft.CompressAuto, nil
+	case mft.CompressAuto, mft.CompressAlways, mft.CompressNever:
+		return c, nil
+	}
+	return "", mft.Fail(mft.CodeUsage, "read when to compress", string(c), errors.New("it is auto, always or never"))
 }
 
 // CheckLocal refuses what cannot be an absolute path of this host, with code

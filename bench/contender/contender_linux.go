@@ -132,7 +132,7 @@ func Open(ctx context.Context, o Options, takers []string) (f *Field, err error)
 			return f, fmt.Errorf("starting sshd: %w", err)
 		}
 	}
-	if slices.Contains(takers, "rsyncd") {
+	if slices.Contains(takers, "rsyncd") || slices.Contains(takers, "rsyncd-z") {
 		if err := f.openRsyncd(ctx, arrived); err != nil {
 			return f, fmt.Errorf("starting the rsync daemon: %w", err)
 		}

@@ -24,7 +24,9 @@ type rsyncd struct {
 func (f *Field) openRsyncd(ctx context.Context, arrived string) error {
 	program, err := exec.LookPath("rsync")
 	if err != nil {
-		f.contenders = append(f.contenders, &Contender{Name: "rsyncd", Missing: "rsync is not installed"})
+		for _, name := range []string{"rsyncd", "rsyncd-z"} {
+			f.contenders = append(f.contenders, &Contender{Name: name, Missing: "rsync is not installed"})
+		}
 		return nil
 	}
 	port, err := freePort(ctx, f.Receiver)
@@ -52,21 +54,23 @@ func (f *Field) openRsyncd(ctx context.Context, arrived string) error {
 		return err
 	}
 	f.rsyncd = r
-	f.contenders = append(f.contenders, &Contender{
-		Name:    "rsyncd",
-		Root:    arrived,
-		daemons: []meter.Daemon{{Side: meter.Receiver, PID: r.cmd.Process.Pid, Forks: true}},
-		run:     r.run,
-	})
+	for _, way := range []struct{ name, flags string }{{"rsyncd", "-a"}, {"rsyncd-z", "-az"}} {
+		f.contenders = append(f.contenders, &Contender{
+			Name:    way.name,
+			Root:    arrived,
+			daemons: []meter.Daemon{{Side: meter.Receiver, PID: r.cmd.Process.Pid, Forks: true}},
+			run:     func(ctx context.Context, lap *meter.Lap, t Trip) error { return r.run(ctx, lap, t, way.flags) },
+		})
+	}
 	return nil
 }
 
-func (r *rsyncd) run(ctx context.Context, lap *meter.Lap, t Trip) error {
+func (r *rsyncd) run(ctx context.Context, lap *meter.Lap, t Trip, flags string) error {
 	into, err := filepath.Rel(r.root, t.Into)
 	if err != nil {
 		return err
 	}
-	argv := []string{"rsync", "-a"}
+	argv := []string{"rsync", flags}
 	if t.Mirror {
 		argv = append(argv, "--delete")
 	}

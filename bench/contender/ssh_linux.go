@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"mft.dev/mft/bench/contender/meter"
@@ -29,7 +30,7 @@ type sshd struct {
 
 // openSSH adds everybody who moves files through sshd.
 func (f *Field) openSSH(ctx context.Context, root string) error {
-	names := []string{"rsync+ssh", "scp", "sftp", "tar+ssh", "rclone"}
+	names := []string{"rsync+ssh", "rsync-z+ssh", "scp", "sftp", "tar+ssh", "rclone"}
 	server, err := firstOf("sshd", "/usr/sbin/sshd")
 	if err != nil {
 		for _, name := range names {
@@ -43,6 +44,7 @@ func (f *Field) openSSH(ctx context.Context, root string) error {
 	f.sshd.root = root
 	f.contenders = append(f.contenders,
 		f.sshd.contender("rsync+ssh", "rsync", f.sshd.rsync),
+		f.sshd.contender("rsync-z+ssh", "rsync", f.sshd.rsyncZ),
 		f.sshd.contender("scp", "scp", f.sshd.scp),
 		f.sshd.contender("sftp", "sftp", f.sshd.sftp),
 		f.sshd.contender("tar+ssh", "tar", f.sshd.tar),
@@ -132,6 +134,11 @@ func (s *sshd) rsync(t Trip) (argv []string, input string) {
 		argv = append(argv, "--delete")
 	}
 	return append(argv, t.Source, s.host+":"+t.Into+"/"), ""
+}
+
+func (s *sshd) rsyncZ(t Trip) (argv []string, input string) {
+	argv, input = s.rsync(t)
+	return slices.Insert(argv, 1, "-z"), input
 }
 
 func (s *sshd) scp(t Trip) (argv []string, input string) {

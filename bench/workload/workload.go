@@ -161,7 +161,10 @@ func distant() []Workload {
 		}
 		all[i].Takers, all[i].Fresh, all[i].Far, all[i].Since = syncing(other), true, true, content.Epoch()
 	}
-	return all
+	return append(all, Workload{
+		Key: "h2", Title: "far away: 1 GiB of text", Fresh: true, Far: true, Since: content.Epoch(),
+		Takers: syncing("rsync-z+ssh", "rsyncd-z"), make: file(gib, content.Text),
+	})
 }
 
 func small() content.Shape { return content.Shape{Files: 50_000, Dirs: 500, Size: 4096} }

@@ -13,7 +13,7 @@ import (
 // A copyOrder is what the flags of mft copy say.
 type copyOrder struct {
 	agent, path, overwrite string
-	compare                string
+	way                    argument.WayFlags
 	mirror                 argument.MirrorFlags
 	fileName               string // azure-mft's --fileName
 	list                   string // destinations file
@@ -65,7 +65,7 @@ agent is chosen by --agent-config or MFT_CONFIG, and by --config where
 	f.StringVar(&o.agent, "dest-agent", "", "`NAME` of the agent to send to")
 	f.StringVar(&o.path, "dest-path", "", "`PATH` on its host, absolute")
 	argument.OverwriteFlag(f, &o.overwrite)
-	argument.CompareFlag(f, &o.compare)
+	o.way.Add(f)
 	o.mirror.Add(f)
 	f.StringVar(&o.list, "config", "", "destinations `FILE`, for several agents")
 	f.StringVar(&o.agentConfig, "agent-config", "", "configuration `FILE` of the agent")
@@ -122,7 +122,7 @@ func (s *shell) copyOrder(args []string, o copyOrder) (localapi.CopyOrder, error
 		return order, err
 	}
 	to := localapi.Destination{Overwrite: overwrite, Transfer: o.id}
-	if to.Compare, err = config.ParseCompare(o.compare); err != nil {
+	if to.Compare, to.Compress, err = o.way.Way(); err != nil {
 		return order, err
 	}
 	if to.Mirror, err = o.mirror.Mirror(); err != nil {

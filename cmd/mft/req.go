@@ -13,7 +13,7 @@ import (
 // A reqOrder is what the flags of mft req say.
 type reqOrder struct {
 	agent, path, overwrite string
-	compare                string
+	way                    argument.WayFlags
 	id                     mft.TransferID
 	detach                 bool
 }
@@ -40,7 +40,7 @@ With --id a command can be repeated and is still one order; see mft copy.`,
 	f.StringVar(&o.agent, "source-agent", "", "`NAME` of the agent to ask")
 	f.StringVar(&o.path, "source-path", "", "`PATH` on its host, absolute")
 	argument.OverwriteFlag(f, &o.overwrite)
-	argument.CompareFlag(f, &o.compare)
+	o.way.Add(f)
 	argument.IDFlag(f, &o.id)
 	f.BoolVar(&o.detach, "detach", false, "print the transfer id and return")
 	argument.Spellings(f, map[string]string{"sourceAgent": "source-agent", "sourcePath": "source-path"})
@@ -72,7 +72,7 @@ func (s *shell) req(c *cobra.Command, dest string, o reqOrder) error {
 		return err
 	}
 	order := localapi.RequestOrder{Agent: name, Path: o.path, Into: into, Overwrite: overwrite, Transfer: o.id}
-	if order.Compare, err = config.ParseCompare(o.compare); err != nil {
+	if order.Compare, order.Compress, err = o.way.Way(); err != nil {
 		return err
 	}
 	id, err := client.Request(c.Context(), order)

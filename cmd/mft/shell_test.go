@@ -6,9 +6,11 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/pflag"
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/cmd/mft/argument"
 	"mft.dev/mft/cmd/mft/exit"
 )
 
@@ -27,7 +29,7 @@ func idOf(t *testing.T, text string) mft.TransferID {
 // among them.
 func TestCopyOrder(t *testing.T) {
 	to := func(o mft.Overwrite) []localapi.Destination {
-		return []localapi.Destination{{Agent: "ledger", Path: "/srv/in/", Overwrite: o, Compare: mft.CompareQuick}}
+		return []localapi.Destination{{Agent: "ledger", Path: "/srv/in/", Overwrite: o, Compare: mft.CompareQuick, Compress: mft.CompressAuto}}
 	}
 	tests := []struct {
 		name string
@@ -40,16 +42,20 @@ func TestCopyOrder(t *testing.T) {
 		{"azure-mft's code", []string{"--fileName", "/a.csv", "--destinationAgent", "ledger", "--destinationFileName", "/srv/in/"}, localapi.CopyOrder{Sources: []string{"/a.csv"}, Destinations: to(mft.OverwriteReplace)}, ""},
 		{"overwrite after a space", []string{"a", "--overwrite", "version", "--dest-agent", "ledger", "--dest-path", "/srv/in/"}, localapi.CopyOrder{Sources: []string{"/home/u/a"}, Destinations: to(mft.OverwriteVersion)}, ""},
 		{"several, a name that looks like a flag", []string{"--dest-agent", "ledger", "--dest-path", "/srv/in/", "--", "b", "-rf"}, localapi.CopyOrder{Sources: []string{"/home/u/b", "/home/u/-rf"}, Destinations: to(mft.OverwriteReplace)}, ""},
-		{"destination is not touched", []string{"a", "--dest-agent", "ledger", "--dest-path", "/srv/./in/../x"}, localapi.CopyOrder{Sources: []string{"/home/u/a"}, Destinations: []localapi.Destination{{Agent: "ledger", Path: "/srv/./in/../x", Overwrite: mft.OverwriteReplace, Compare: mft.CompareQuick}}}, ""},
-		{"destination on Windows", []string{"a", "--dest-agent", "ledger", "--dest-path", `C:\in`}, localapi.CopyOrder{Sources: []string{"/home/u/a"}, Destinations: []localapi.Destination{{Agent: "ledger", Path: `C:\in`, Overwrite: mft.OverwriteReplace, Compare: mft.CompareQuick}}}, ""},
+		{"destination is not touched", []string{"a", "--dest-agent", "ledger", "--dest-path", "/srv/./in/../x"}, localapi.CopyOrder{Sources: []string{"/home/u/a"}, Destinations: []localapi.Destination{{Agent: "ledger", Path: "/srv/./in/../x", Overwrite: mft.OverwriteReplace, Compare: mft.CompareQuick, Compress: mft.CompressAuto}}}, ""},
+		{"destination on Windows", []string{"a", "--dest-agent", "ledger", "--dest-path", `C:\in`}, localapi.CopyOrder{Sources: []string{"/home/u/a"}, Destinations: []localapi.Destination{{Agent: "ledger", Path: `C:\in`, Overwrite: mft.OverwriteReplace, Compare: mft.CompareQuick, Compress: mft.CompressAuto}}}, ""},
 		{"destinations file", []string{"a", "--config", "testdata/destinations.yaml"}, localapi.CopyOrder{Sources: []string{"/home/u/a"}, Destinations: []localapi.Destination{
-			{Agent: "ledger", Path: "/srv/in/", Overwrite: mft.OverwriteReplace, Compare: mft.CompareQuick}, {Agent: "branch", Path: "/srv/in/report.csv", Overwrite: mft.OverwriteNever, Compare: mft.CompareQuick},
+			{Agent: "ledger", Path: "/srv/in/", Overwrite: mft.OverwriteReplace, Compare: mft.CompareQuick, Compress: mft.CompressAuto}, {Agent: "branch", Path: "/srv/in/report.csv", Overwrite: mft.OverwriteNever, Compare: mft.CompareQuick, Compress: mft.CompressAuto},
 		}}, ""},
 		{"destinations file, overwrite where it does not say", []string{"a", "--config=testdata/destinations.yaml", "--overwrite=version"}, localapi.CopyOrder{Sources: []string{"/home/u/a"}, Destinations: []localapi.Destination{
-			{Agent: "ledger", Path: "/srv/in/", Overwrite: mft.OverwriteVersion, Compare: mft.CompareQuick}, {Agent: "branch", Path: "/srv/in/report.csv", Overwrite: mft.OverwriteNever, Compare: mft.CompareQuick},
+			{Agent: "ledger", Path: "/srv/in/", Overwrite: mft.OverwriteVersion, Compare: mft.CompareQuick, Compress: mft.CompressAuto}, {Agent: "branch", Path: "/srv/in/report.csv", Overwrite: mft.OverwriteNever, Compare: mft.CompareQuick, Compress: mft.CompressAuto},
 		}}, ""},
+		{"compress", []string{"a", "--dest-agent", "ledger", "--dest-path", "/in", "--compress", "never"}, localapi.CopyOrder{Sources: []string{"/home/u/a"}, Destinations: []localapi.Destination{
+			{Agent: "ledger", Path: "/in", Overwrite: mft.OverwriteReplace, Compare: mft.CompareQuick, Compress: mft.CompressNever},
+		}}, ""},
+		{"compress otherwise", []string{"a", "--dest-agent", "ledger", "--dest-path", "/in", "--compress=gzip"}, localapi.CopyOrder{}, mft.CodeUsage},
 		{"an id", []string{"a", "--id", anID, "--dest-agent", "ledger", "--dest-path", "/in"}, localapi.CopyOrder{Sources: []string{"/home/u/a"}, Destinations: []localapi.Destination{
-			{Agent: "ledger", Path: "/in", Overwrite: mft.OverwriteReplace, Transfer: idOf(t, anID), Compare: mft.CompareQuick},
+			{Agent: "ledger", Path: "/in", Overwrite: mft.OverwriteReplace, Transfer: idOf(t, anID), Compare: mft.CompareQuick, Compress: mft.CompressAuto},
 		}}, ""},
 		{"an id for several", []string{"a", "--id", anID, "--config", "testdata/destinations.yaml"}, localapi.CopyOrder{}, mft.CodeUsage},
 		{"an id that is none", []string{"a", "--id", "1", "--dest-agent", "ledger", "--dest-path", "/in"}, localapi.CopyOrder{}, mft.CodeUsage},
@@ -98,15 +104,17 @@ func parseCopy(t *testing.T, args []string) (localapi.CopyOrder, error) {
 // TestConfigOfCopy: --config names destinations, except beside --dest-agent,
 // where it names the configuration as everywhere else.
 func TestConfigOfCopy(t *testing.T) {
+	var way argument.WayFlags
+	way.Add(pflag.NewFlagSet("copy", pflag.ContinueOnError)) // the defaults
 	tests := []struct {
 		name string
 		o    copyOrder
 		want string
 	}{
-		{"destinations", copyOrder{overwrite: "true", compare: "quick", list: "testdata/destinations.yaml"}, ""},
-		{"destinations and configuration", copyOrder{overwrite: "true", compare: "quick", list: "testdata/destinations.yaml", agentConfig: "mft.yaml"}, "mft.yaml"},
-		{"configuration", copyOrder{overwrite: "true", compare: "quick", list: "mft.yaml", agent: "a", path: "/in"}, "mft.yaml"},
-		{"configuration by its own flag", copyOrder{overwrite: "true", compare: "quick", agentConfig: "mft.yaml", agent: "a", path: "/in"}, "mft.yaml"},
+		{"destinations", copyOrder{overwrite: "true", way: way, list: "testdata/destinations.yaml"}, ""},
+		{"destinations and configuration", copyOrder{overwrite: "true", way: way, list: "testdata/destinations.yaml", agentConfig: "mft.yaml"}, "mft.yaml"},
+		{"configuration", copyOrder{overwrite: "true", way: way, list: "mft.yaml", agent: "a", path: "/in"}, "mft.yaml"},
+		{"configuration by its own flag", copyOrder{overwrite: "true", way: way, agentConfig: "mft.yaml", agent: "a", path: "/in"}, "mft.yaml"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

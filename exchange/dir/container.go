@@ -143,7 +143,7 @@ func (c *call) measure(ctx context.Context, staged *confine.Dir, name string, bl
 	var beyond []string
 	found := 0
 	smallest, largest := int64(maxBlock+1), int64(0) // of all but the last
-	err = staged.List(func(entry []byte, id confine.Identity, _ []byte) error {
+	err = staged.List(func(entry []byte, id *confine.Identity, _ []byte) error {
 		var block int
 		switch n, err := fmt.Sscanf(string(entry), "%05d", &block); {
 		case err != nil || n != 1 || blockName(block) != string(entry) || block >= blocks || !id.IsRegular():
@@ -299,10 +299,10 @@ func (k keys) Publish(ctx context.Context, id string, statement []byte) error {
 func thin(d *confine.Dir, but string) error {
 	for {
 		n, oldest, first := 0, "", confine.Identity{}
-		err := d.List(func(name []byte, id confine.Identity, _ []byte) error {
+		err := d.List(func(name []byte, id *confine.Identity, _ []byte) error {
 			if s := string(name); strings.HasPrefix(s, statementPrefix) && s != but {
 				if n++; n == 1 || id.MTime < first.MTime {
-					oldest, first = s, id
+					oldest, first = s, *id
 				}
 			}
 			return nil

@@ -57,8 +57,11 @@ func (i *Incoming) Receive(ctx context.Context) (*protocol.Envelope, error) {
 // DataKey is that of nobody: nothing is encrypted between two goroutines.
 func (*Incoming) DataKey() [32]byte { return [32]byte{} }
 
+// Streams is one: everything passes between two goroutines.
+func (*Incoming) Streams() int { return 1 }
+
 // OpenData returns a connection to what replays the parcel.
-func (i *Incoming) OpenData(ctx context.Context, _ [32]byte) (net.Conn, error) {
+func (i *Incoming) OpenData(ctx context.Context, _ [32]byte, _ int) (net.Conn, error) {
 	a := &i.Available
 	p := replay.Parcel{
 		Form:   parcel.Form{Transfer: a.Offer.Transfer, Key: a.Key, Part: a.Part},

@@ -160,12 +160,15 @@ func (o *Outgoing) Receive(ctx context.Context) (*protocol.Envelope, error) {
 }
 
 // OpenData returns a connection to the recorder.
-func (o *Outgoing) OpenData(ctx context.Context, _ [32]byte) (net.Conn, error) {
+func (o *Outgoing) OpenData(ctx context.Context, _ [32]byte, _ int) (net.Conn, error) {
 	return o.open(ctx, o.Recorder.Run), nil
 }
 
 // DataKey is that of nobody: nothing is encrypted between two goroutines.
 func (*Outgoing) DataKey() [32]byte { return [32]byte{} }
+
+// Streams is one: everything passes between two goroutines.
+func (*Outgoing) Streams() int { return 1 }
 
 // A line is the data connection of a conversation, to a stand-in on this host.
 type line struct {

@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 
 	"mft.dev/mft"
+	"mft.dev/mft/link/path"
 )
 
 // bulk is how much goes to or comes from the network in one system call. See
@@ -48,6 +49,9 @@ type Raw struct {
 // Under returns a connection to do a TLS handshake over. It holds no memory of
 // its own until New: many connections never get beyond the handshake.
 func Under(conn net.Conn) *Raw { return &Raw{Conn: conn} }
+
+// NetConn returns the connection below.
+func (r *Raw) NetConn() net.Conn { return r.Conn }
 
 // grow gives the connection its buffers.
 func (r *Raw) grow() {
@@ -130,6 +134,7 @@ type Stream struct {
 	raw      *Raw
 	peer     string
 	writing  atomic.Int32
+	tally    atomic.Pointer[path.Tally]
 }
 
 // New makes a stream of a TLS connection over raw whose handshake is done.
@@ -137,9 +142,12 @@ type Stream struct {
 // control that stands loss best.
 func New(secure *tls.Conn, raw *Raw, peer string) *Stream {
 	raw.grow()
-	suit(raw.Conn)
+	path.Suit(raw.Conn)
 	return &Stream{Conn: secure, raw: raw, peer: peer}
 }
+
+// Account has what the stream has lost counted when it is closed.
+func (s *Stream) Account(t *path.Tally) { s.tally.Store(t) }
 
 // Write returns when all of p has been handed to the network. An error has
 // code mft.CodeDisconnected or mft.CodeTimeout.
@@ -185,6 +193,9 @@ func (s *Stream) Flush() error {
 
 // Close closes the stream. A Write that is under way is broken off.
 func (s *Stream) Close() error {
+	if t := s.tally.Swap(nil); t != nil {
+		t.Add(s.raw.Conn)
+	}
 	if s.writing.Load() > 0 {
 		// The goodbye of TLS would wait behind what is being written.
 		return s.raw.Conn.Close()

@@ -9,6 +9,7 @@ package transport
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -156,4 +157,14 @@ func Dismiss(conn net.Conn) {
 		return
 	}
 	_, _ = io.CopyN(io.Discard, conn, 64<<10)
+}
+
+// KeyID returns the id of the key of a certificate that this agent shows.
+func KeyID(own *tls.Certificate) ([16]byte, error) {
+	leaf, err := x509.ParseCertificate(own.Certificate[0])
+	if err != nil {
+		return [16]byte{}, fmt.Errorf("reading this agent's certificate: %w", err)
+	}
+	pin, err := identity.PinOf(leaf.PublicKey)
+	return pin.KeyID(), err
 }

@@ -49,7 +49,7 @@ type Conn struct {
 
 	mu    sync.Mutex
 	cause error         // why it is over
-	bye   *protocol.Bye // what the peer is told then
+	bye   *protocol.Failure // what the peer is told then
 }
 
 // A frame is on its way out. The outcome of writing it goes to written, which
@@ -98,7 +98,7 @@ func (c *Conn) End(cause error) {
 	}
 	c.cause = cause
 	if !errors.Is(cause, ErrPeerLeft) {
-		c.bye = &protocol.Bye{Code: mft.CodeOf(cause), Detail: cause.Error()}
+		c.bye = &protocol.Failure{Code: mft.CodeOf(cause), Detail: cause.Error()}
 	}
 	close(c.done)
 	c.mu.Unlock()
@@ -180,7 +180,7 @@ func (c *Conn) sayBye() {
 	bye := c.bye
 	c.mu.Unlock()
 	if bye != nil && c.conn.SetWriteDeadline(time.Now().Add(byeWithin)) == nil {
-		_ = protocol.WriteControl(c.conn, protocol.ControlBye, protocol.AppendBye(nil, bye))
+		_ = protocol.WriteControl(c.conn, protocol.ControlBye, protocol.AppendFailure(nil, bye))
 	}
 }
 
@@ -216,7 +216,7 @@ func (c *Conn) read(receive func([]byte) error) error {
 }
 
 func readBye(payload []byte) error {
-	bye, err := protocol.ParseBye(payload)
+	bye, err := protocol.ParseFailure(payload)
 	if err != nil {
 		return err
 	}

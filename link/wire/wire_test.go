@@ -42,7 +42,7 @@ func TestTheFirstCauseCounts(t *testing.T) {
 		c.End(first)
 		c.End(errors.New("second"))
 		kind, payload := frameOf(t, far)
-		bye, err := protocol.ParseBye(payload)
+		bye, err := protocol.ParseFailure(payload)
 		if kind != protocol.ControlBye || err != nil || bye.Code != mft.CodeBusy {
 			t.Errorf("the last frame is %v %+v (%v), want a bye with %s", kind, bye, err, mft.CodeBusy)
 		}
@@ -61,7 +61,7 @@ func TestNobodyIsToldWhenThePeerLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, far, wait := serve(t, nil)
 		if err := protocol.WriteControl(far, protocol.ControlBye,
-			protocol.AppendBye(nil, &protocol.Bye{Code: mft.CodeMaintenance, Detail: "good night"})); err != nil {
+			protocol.AppendFailure(nil, &protocol.Failure{Code: mft.CodeMaintenance, Detail: "good night"})); err != nil {
 			t.Fatal(err)
 		}
 		if _, _, err := protocol.ReadControl(far); err == nil {

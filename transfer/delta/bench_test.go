@@ -39,7 +39,8 @@ func BenchmarkRoll(b *testing.B) {
 	const log = 16
 	key, content, other := testKey(), noise(1, 16<<20), noise(2, 16<<20)
 	var x index
-	x.build(key.AppendMarks(nil, 512, other), 1<<15)
+	x.open(1 << 15)
+	x.extend(key.AppendMarks(nil, 512, other), 1<<15)
 	var s sum
 	s.write(content[:1<<log])
 	b.SetBytes(int64(len(content) - 1<<log))

@@ -162,8 +162,12 @@ type Piece struct {
 	New, Old Range
 }
 
-// A Joiner makes as few pieces of as many as possible: it joins copies that are
-// neighbours in both versions, and literals. The zero Joiner is ready.
+// maxJoined is the size in bytes from which a copy is not joined with the next:
+// work on it is to begin while the next is still looked for.
+const maxJoined = 4 << 20
+
+// A Joiner makes few pieces of many: it joins copies that are neighbours in
+// both versions, up to some MiB, and literals. The zero Joiner is ready.
 type Joiner struct{ last Piece }
 
 // Join takes the next piece, and returns one that is complete; its New.Length
@@ -172,7 +176,7 @@ func (j *Joiner) Join(p Piece) Piece {
 	l := &j.last
 	if l.New.Length > 0 && l.Kind == p.Kind && l.New.End() == p.New.Offset {
 		switch {
-		case p.Kind == Copy && l.Old.End() == p.Old.Offset:
+		case p.Kind == Copy && l.Old.End() == p.Old.Offset && l.New.Length < maxJoined:
 			l.Old.Length += p.Old.Length
 			l.New.Length += p.New.Length
 			return Piece{}

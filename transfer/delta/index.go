@@ -10,6 +10,7 @@ const maxProbes = 32
 type index struct {
 	filter filter
 	slots  []uint32 // number of a block and 1 more, or 0
+	blocks int      // that are in it: the first ones
 }
 
 // filterLog makes a filter of 1 MiB, which stays in the processor's second
@@ -48,17 +49,22 @@ func (f *filter) clear() {
 	f.few = f.few[:0]
 }
 
-// build makes x the index of the first blocks of which marks tell.
-func (x *index) build(marks []byte, blocks int) {
+// open makes x an empty index with room for so many blocks.
+func (x *index) open(blocks int) {
 	x.filter.clear()
 	n := 2 << bits.Len(uint(blocks))
 	if cap(x.slots) < n {
 		x.slots = make([]uint32, n)
 	}
-	x.slots = x.slots[:n]
+	x.slots, x.blocks = x.slots[:n], 0
 	clear(x.slots)
-	for i := range blocks {
-		x.insert(marks, i)
+}
+
+// extend adds the blocks of which marks tell and that are not in x yet, up to
+// the first so many.
+func (x *index) extend(marks []byte, blocks int) {
+	for ; x.blocks < blocks; x.blocks++ {
+		x.insert(marks, x.blocks)
 	}
 }
 

@@ -103,19 +103,42 @@ func slowSum(p []byte) (s sum) {
 	return s
 }
 
+// TestSum compares all ways to a sum, from any beginning and in two parts.
+func TestSum(t *testing.T) {
+	ways := map[string]func(*sum, []byte){"write": (*sum).write, "writePlain": (*sum).writePlain}
+	rapid.Check(t, func(t *rapid.T) {
+		p := noise(rapid.Byte().Draw(t, "content"), rapid.IntRange(0, 5_000).Draw(t, "length"))
+		if rapid.Bool().Draw(t, "ones") {
+			p = bytes.Repeat([]byte{0xff}, len(p))
+		}
+		p = p[min(len(p), rapid.IntRange(0, 40).Draw(t, "skip")):]
+		cut := rapid.IntRange(0, len(p)).Draw(t, "cut")
+		for name, write := range ways {
+			var s sum
+			write(&s, p[:cut])
+			write(&s, p[cut:])
+			if want := slowSum(p); s != want {
+				t.Fatalf("%s of %d and %d bytes: %v, want %v", name, cut, len(p)-cut, s, want)
+			}
+		}
+	})
+}
+
 func TestSumOfLargest(t *testing.T) {
 	p := bytes.Repeat([]byte{0xff}, 8<<20)
-	var s sum
+	want := slowSum(p)
+	var s, plain sum
 	s.write(p)
-	if want := slowSum(p); s != want {
-		t.Errorf("sum of 8 MiB of 0xff = %v, want %v", s, want)
+	plain.writePlain(p)
+	if s != want || plain != want {
+		t.Errorf("sum of 8 MiB of 0xff = %v, and %v without vectors, want %v", s, plain, want)
 	}
 }
 
 func TestRoll(t *testing.T) {
 	p := slices.Concat(bytes.Repeat([]byte{0xff}, 5000), noise(1, 5000))
 	none := &index{}
-	none.build(nil, 0)
+	none.open(0)
 	for _, log := range []uint{0, 1, 7, 11} {
 		n := 1 << log
 		var s sum

@@ -24,9 +24,10 @@ type Matcher struct {
 	log      uint   // a block has 1<<log bytes
 	marks    []byte // those that were waited for
 	indexed  bool
-	coarse   bool // gaps may be yielded
-	patience int  // blocks to look ahead before searching
-	weary    bool // searching costs more than it can give
+	haste    int64 // bytes that may still be lost to a search without all marks
+	coarse   bool  // gaps may be yielded
+	patience int   // blocks to look ahead before searching
+	weary    bool  // searching costs more than it can give
 	join     Joiner
 	yield    func(Piece, error) bool
 }
@@ -42,8 +43,9 @@ var errStop = errors.New("the caller wants no more pieces")
 // meets, are yielded as an error, and then nothing else. A file that is shorter
 // than size is io.ErrUnexpectedEOF.
 //
-// While content stands where it stood, pieces come as the marks do. Before it
-// searches for content that moved, Match waits for all marks.
+// While content stands where it stood, or moved by a little, pieces come as the
+// marks do. Before it searches for content that came from far, Match waits for
+// all marks.
 func (m *Matcher) Match(ctx context.Context, sig *Signature, r io.ReaderAt, size int64) iter.Seq2[Piece, error] {
 	return func(yield func(Piece, error) bool) {
 		m.begin(sig, r, Range{0, size}, FineSize(sig.block) > 0, yield)
@@ -72,7 +74,10 @@ func (m *Matcher) begin(sig *Signature, r io.ReaderAt, want Range, coarse bool, 
 	m.sig, m.new, m.coarse, m.yield = sig, want, coarse, yield
 	m.log = uint(bits.TrailingZeros(uint(sig.block)))
 	m.marks, m.indexed, m.weary, m.join = nil, false, false, Joiner{}
-	m.patience = m.maxPatience()
+	m.patience, m.haste = m.maxPatience(), 0
+	if coarse {
+		m.haste = haste << m.log
+	}
 	m.win.open(r, want.End(), sig.block)
 }
 
@@ -86,11 +91,15 @@ func (m *Matcher) finish(err error) {
 	m.yield, m.win.r, m.sig, m.marks, m.fine.marks = nil, nil, nil, nil, nil
 }
 
+// finePatience is how many fine blocks are looked ahead: an edit of 4 KiB,
+// wherever it begins, is then not searched byte by byte.
+const finePatience = 3
+
 // maxPatience is as many blocks as a gap may have, so that what lies between
 // a block that differs and the next that does not is always looked at finely.
 func (m *Matcher) maxPatience() int {
 	if !m.coarse {
-		return 1
+		return finePatience
 	}
 	return int(maxGap(m.sig.block) / int64(m.sig.block))
 }
@@ -179,7 +188,7 @@ func (m *Matcher) resume(ctx context.Context, pos, old int64) (place, error) {
 		}
 	}
 	m.patience = max(m.patience/2, 1)
-	return m.search(ctx, pos)
+	return m.search(ctx, pos, old)
 }
 
 // missing passes on what was not found between two places: at the end of one,

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 
 	"mft.dev/mft"
 )
@@ -85,6 +86,55 @@ func TestWhileArriving(t *testing.T) {
 	}
 	if want := []Kind{Copy, Gap, Copy}; !slices.Equal(kinds, want) || !sig.Complete() {
 		t.Errorf("Match while marks arrive: %v, want %v", kinds, want)
+	}
+}
+
+// TestMovedWhileArriving: what moved by a little is found with the marks that
+// are near, what came from far with all of them, and copies are passed on
+// before the end of the file.
+func TestMovedWhileArriving(t *testing.T) {
+	const block = 16 << 10
+	old := noise(1, 3*near*block)
+	far := old[2*near*block : (2*near+haste+2)*block]
+	for name, tc := range map[string]struct {
+		new         []byte
+		first, then []Kind // before all marks have come, and with them
+	}{
+		"inserted": {splice(old, 5*block+7, 5*block+7, noise(2, 99_999)), []Kind{Copy, Gap, Copy}, []Kind{Copy}},
+		"removed":  {splice(old, 5*block+7, 300*block+9, nil), []Kind{Copy, Gap, Copy}, []Kind{Copy}},
+		"from far": {splice(old, 5*block, 5*block, far), nil, []Kind{Copy, Copy, Copy}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				sig, key := newSignature(Range{0, int64(len(old))}, block), testKey()
+				marks := key.AppendMarks(nil, block, old)
+				some := 2 * near * MarkSize
+				if err := sig.Add(marks[:some]); err != nil {
+					t.Fatal(err)
+				}
+				var kinds []Kind
+				go func() {
+					for p, err := range NewMatcher(key).Match(context.Background(), sig, bytes.NewReader(tc.new), int64(len(tc.new))) {
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						if n := len(kinds); n == 0 || kinds[n-1] != Copy || p.Kind != Copy || p.New.Length != maxJoined {
+							kinds = append(kinds, p.Kind)
+						}
+					}
+				}()
+				synctest.Wait()
+				first := kinds
+				if err := sig.Add(marks[some:]); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				if then := kinds[len(first):]; !slices.Equal(first, tc.first) || !slices.Equal(then, tc.then) {
+					t.Errorf("Match: %v without all marks and %v with them, want %v and %v", first, then, tc.first, tc.then)
+				}
+			})
+		})
 	}
 }
 

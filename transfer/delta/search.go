@@ -20,6 +20,16 @@ const (
 	spentRate   = 4
 )
 
+// A search need not wait for all marks. What stands at one place of a file
+// whose beginning grew or shrank stood not far from there: with the marks up to
+// so many blocks beyond, near is looked at first. What came from farther away is
+// not seen by that, and travels if something is found behind it, so there is an
+// end to it: a file may lose haste blocks in this way.
+const (
+	near  = 512
+	haste = 64
+)
+
 // A hunt is one search.
 type hunt struct {
 	from           int64
@@ -27,8 +37,9 @@ type hunt struct {
 }
 
 // search returns the first place at pos or behind that begins with any whole
-// block of the old version, or the end of the new one.
-func (m *Matcher) search(ctx context.Context, pos int64) (place, error) {
+// block of the old version, or the end of the new one. The versions were equal
+// up to pos and old.
+func (m *Matcher) search(ctx context.Context, pos, old int64) (place, error) {
 	nowhere := place{new: m.new.End()}
 	blocks := int(m.sig.old.Length >> m.log)
 	last := m.new.End() - int64(m.sig.block)
@@ -36,13 +47,16 @@ func (m *Matcher) search(ctx context.Context, pos int64) (place, error) {
 		return nowhere, nil
 	}
 	if !m.indexed {
-		if _, err := m.mark(ctx, m.sig.size/MarkSize-1); err != nil {
-			return place{}, err
-		}
-		m.index.build(m.marks, blocks)
+		m.index.open(blocks)
 		m.indexed = true
 	}
 	h := hunt{from: pos}
+	if x, err := m.nearby(ctx, &h, old, last); err != nil || x.length > 0 {
+		return x, err
+	}
+	if err := m.know(ctx, blocks); err != nil {
+		return place{}, err
+	}
 	stretch := int64(eager) << m.log
 	for pos <= last && !m.weary {
 		to := min(pos+stretch, last)
@@ -57,6 +71,33 @@ func (m *Matcher) search(ctx context.Context, pos int64) (place, error) {
 		pos = to + 1 + leap<<m.log
 	}
 	return nowhere, nil
+}
+
+// nearby searches with the marks that are known soon, as far as the file has
+// haste left.
+func (m *Matcher) nearby(ctx context.Context, h *hunt, old, last int64) (place, error) {
+	known := int((old-m.sig.old.Offset)>>m.log) + near
+	if m.haste <= 0 || max(known, m.index.blocks) >= int(m.sig.old.Length>>m.log) {
+		return place{}, nil
+	}
+	if err := m.know(ctx, known); err != nil {
+		return place{}, err
+	}
+	x, err := m.scan(ctx, h, h.from, min(h.from+m.haste, last))
+	if x.length > 0 {
+		m.haste -= x.new - h.from
+	}
+	return x, err
+}
+
+// know has the first so many blocks in the index, once their marks have
+// arrived.
+func (m *Matcher) know(ctx context.Context, blocks int) error {
+	if _, err := m.mark(ctx, blocks-1); err != nil {
+		return err
+	}
+	m.index.extend(m.marks, blocks)
+	return nil
 }
 
 // scan looks for a block of the old version at all offsets from pos to last.

@@ -16,10 +16,10 @@ const sumShift = 24
 // mixed spreads the sum over 64 bits, of which the upper ones are the best.
 func (s sum) mixed() uint64 { return (s.b + s.a<<33) * mixer }
 
-// write adds content. The inner loop adds up 8 bytes at a time in two words of
+// writePlain adds content on any processor. The inner loop adds up 8 bytes at a time in two words of
 // 4 lanes each, of which it turns out after 128 bytes what they mean: byte j
 // of word t stands with 128-8t-j in b.
-func (s *sum) write(p []byte) {
+func (s *sum) writePlain(p []byte) {
 	const (
 		lanes  = 0x00ff00ff00ff00ff
 		pairs  = 0x0000ffff0000ffff

@@ -214,6 +214,8 @@ func FuzzReceive(f *testing.F) {
 		frame(protocol.FrameAsk, patch.AppendAsk(nil, &patch.Ask{Range: patch.Range{Length: 5}})).
 		frame(protocol.FrameCopy, patch.AppendCopy(nil, &patch.Range{Length: 1 << 20})).
 		frame(protocol.FrameFileEnd, protocol.AppendFileEnd(nil, &protocol.FileEnd{Size: 1 << 20})).Bytes())
+	f.Add(false, new(stream).zstd(f, protocol.FrameItems, protocol.AppendItems(nil, 0, []mft.Item{file("a", 7)})).
+		zstd(f, protocol.FramePack, protocol.AppendPackEntry(nil, 0, protocol.HashOf(content), content)).frame(protocol.FrameEnd, nil).Bytes())
 	for _, s := range mirrors() {
 		f.Add(true, s.Bytes())
 	}

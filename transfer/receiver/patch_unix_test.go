@@ -100,13 +100,21 @@ func TestManyDeltas(t *testing.T) {
 	}
 }
 
-// copies returns the range of a COPY frame, if b is one.
+// copies returns the range of the first COPY frame, if b is whole frames and
+// has one.
 func copies(b []byte) (patch.Range, bool) {
-	if len(b) < 4 || protocol.FrameKind(b[0]) != protocol.FrameCopy || int(binary.BigEndian.Uint32(b)&0xffffff) != len(b)-4 {
-		return patch.Range{}, false
+	for len(b) >= 4 {
+		kind, n := protocol.FrameKind(b[0]), int(binary.BigEndian.Uint32(b)&0xffffff)
+		if n > len(b)-4 {
+			break
+		}
+		if kind == protocol.FrameCopy {
+			r, err := patch.ParseCopy(b[4 : 4+n])
+			return r, err == nil
+		}
+		b = b[4+n:]
 	}
-	r, err := patch.ParseCopy(b[4:])
-	return r, err == nil
+	return patch.Range{}, false
 }
 
 // onCopy calls f before the first COPY frame of the sender is written.

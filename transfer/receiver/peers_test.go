@@ -69,7 +69,9 @@ func (c *conversation) Receive(ctx context.Context) (*protocol.Envelope, error) 
 
 func (c *conversation) DataKey() [32]byte { return [32]byte{} }
 
-func (c *conversation) OpenData(ctx context.Context, _ [32]byte) (net.Conn, error) {
+func (c *conversation) Streams() int { return 1 }
+
+func (c *conversation) OpenData(ctx context.Context, _ [32]byte, _ int) (net.Conn, error) {
 	if c.dial != nil {
 		mine, theirs, err := c.dial()
 		if err != nil {
@@ -135,6 +137,7 @@ type fixture struct {
 	undialed string                   // the end whose data connection cannot be dialled
 	sources  []string                 // as an operator types them; default the contents of src
 	lastTry  bool
+	compress mft.Compress
 	sent     transfer.Meter
 	received transfer.Meter
 
@@ -256,7 +259,7 @@ func (f *fixture) attempt(ctx context.Context) result {
 		}
 	})
 	both.Go(func() {
-		res.sent, res.signed, res.sendErr = sender.Run(ctx, a, sender.Outgoing{Offer: f.offer, Sources: sources, LastTry: f.lastTry, Meter: &f.sent, Note: f.note})
+		res.sent, res.signed, res.sendErr = sender.Run(ctx, a, sender.Outgoing{Offer: f.offer, Sources: sources, LastTry: f.lastTry, Compress: f.compress, Meter: &f.sent, Note: f.note})
 		if res.sendErr != nil {
 			cut()
 		}

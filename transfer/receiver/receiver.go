@@ -75,10 +75,12 @@ func run(ctx context.Context, conv transfer.Conversation, in Incoming, step stag
 
 // attempt takes the sender's offer up, to the end.
 func (r *receiver) attempt(ctx context.Context, conv transfer.Conversation) (mft.Receipt, error) {
-	if err := reply.Decide(ctx, conv, mft.Decision{Code: mft.CodeOK, DataKey: conv.DataKey(), Streams: 1, Basis: r.place.Basis()}); err != nil {
+	streams := transfer.AcceptStreams(r.in.Offer.Streams)
+	yes := mft.Decision{Code: mft.CodeOK, DataKey: conv.DataKey(), Streams: streams, Basis: r.place.Basis(), Zstd: true}
+	if err := reply.Decide(ctx, conv, yes); err != nil {
 		return mft.Receipt{}, err
 	}
-	conn, err := conv.OpenData(ctx, r.in.Offer.DataKey)
+	conn, err := conv.OpenData(ctx, r.in.Offer.DataKey, streams)
 	if err != nil {
 		return mft.Receipt{}, fmt.Errorf("opening the data connection: %w", err)
 	}
@@ -191,7 +193,7 @@ func (r *receiver) close() {
 // converse takes part in the data connection until everything is committed.
 func (r *receiver) converse(ctx context.Context, conv transfer.Conversation, conn net.Conn) (mft.Receipt, error) {
 	r.line = wire.New(conn)
-	r.shelf = rebuild.New(r.line.Write)
+	r.shelf = rebuild.New(r.line)
 	defer r.shelf.Close()
 	g, gctx := errgroup.WithContext(ctx)
 	woken := make(chan struct{})

@@ -54,7 +54,9 @@ func (p *peer) Receive(ctx context.Context) (*protocol.Envelope, error) {
 
 func (p *peer) DataKey() [32]byte { return [32]byte{} }
 
-func (p *peer) OpenData(context.Context, [32]byte) (net.Conn, error) { return p.data, nil }
+func (p *peer) Streams() int { return 1 }
+
+func (p *peer) OpenData(context.Context, [32]byte, int) (net.Conn, error) { return p.data, nil }
 
 // runAgainst has Run send the contents of dir to a receiver that writes raw on
 // the data connection, and reads whatever comes.
@@ -135,6 +137,7 @@ func TestHostileReceiver(t *testing.T) {
 		{"commits without end", append(want(send), committed(0, 1<<40)...), mft.CodeProtocol},
 		{"fails what is not there", itemFail(9), mft.CodeProtocol},
 		{"speaks like a sender", frame(protocol.FrameEnd, nil), mft.CodeProtocol},
+		{"compresses", frame(protocol.FrameZstd, []byte("\x20\x03 zstd")), mft.CodeProtocol},
 		{"speaks nonsense", []byte("HTTP/1.1 400 Bad Request\r\n\r\n"), mft.CodeProtocol},
 		{"sends marks of nothing and ends", frame(protocol.FrameMarks, patch.AppendMarks(nil, &patch.Marks{Index: 3})), mft.CodeDisconnected},
 		{"answers what was not asked", frame(protocol.FrameFine, nil), mft.CodeProtocol},
@@ -150,7 +153,7 @@ func TestHostileReceiver(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, basis := range []mft.Basis{{}, {Present: true, Listings: true}} {
-				_, err := runAgainst(t, dir, &peer{decision: mft.Decision{Code: mft.CodeOK, Basis: basis}}, tt.raw)
+				_, err := runAgainst(t, dir, &peer{decision: mft.Decision{Code: mft.CodeOK, Streams: 1, Basis: basis}}, tt.raw)
 				if got := mft.CodeOf(err); got != tt.code {
 					t.Errorf("with basis %+v: Run = %v, want %v", basis, err, tt.code)
 				}
@@ -186,7 +189,7 @@ func FuzzRun(f *testing.F) {
 	f.Add(want(protocol.Want{First: 0, Count: 2, Verdict: protocol.Same}))
 	f.Add(frame(protocol.FrameFail, protocol.AppendFailure(nil, &protocol.Failure{Code: "X"})))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		_, err := runAgainst(t, dir, &peer{decision: mft.Decision{Code: mft.CodeOK}}, raw)
+		_, err := runAgainst(t, dir, &peer{decision: mft.Decision{Code: mft.CodeOK, Streams: 1}}, raw)
 		if err == nil || errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Run = %v, want an error at once: there was no receipt", err)
 		}

@@ -17,9 +17,13 @@ type patchLine struct {
 	sent int64
 }
 
-func (l *patchLine) Write(kind protocol.FrameKind, parts ...[]byte) error {
-	return l.s.write(kind, parts...)
+func (l *patchLine) Gather(kind protocol.FrameKind, payload []byte) error {
+	return l.s.line(func() error {
+		return l.s.small.Gather(func() error { return l.s.frames.WriteFrame(kind, payload) })
+	})
 }
+
+func (l *patchLine) Flush() error { return l.s.line(l.s.small.Flush) }
 
 func (l *patchLine) Moved(n int64) {
 	l.sent += n

@@ -12,12 +12,14 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"mft.dev/mft"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/compress"
 	"mft.dev/mft/transfer/scan"
 	"mft.dev/mft/transfer/sender/patch"
 	"mft.dev/mft/transfer/sender/walk"
@@ -32,8 +34,10 @@ type Outgoing struct {
 	// LastTry makes files that never stop changing fail for good instead of
 	// failing the attempt with CodeChanged.
 	LastTry bool
-	Meter   *transfer.Meter // required
-	Note    transfer.Note   // required
+	// Compress is when to, if the receiver understands it; empty is auto.
+	Compress mft.Compress
+	Meter    *transfer.Meter // required
+	Note     transfer.Note   // required
 }
 
 // Limits of the sending end. They bound memory and latency.
@@ -72,11 +76,18 @@ func attempt(ctx context.Context, conv transfer.Conversation, out Outgoing) (r m
 	if decision.Code == mft.CodeDelivered {
 		return awaitReceipt(ctx, conv, out.Offer.Transfer)
 	}
-	conn, err := conv.OpenData(ctx, decision.DataKey)
+	streams, err := transfer.AgreedStreams(out.Offer.Streams, decision.Streams)
+	if err != nil {
+		return r, nil, err
+	}
+	conn, err := conv.OpenData(ctx, decision.DataKey, streams)
 	if err != nil {
 		return r, nil, fmt.Errorf("opening the data connection: %w", err)
 	}
 	defer conn.Close()
+	if !decision.Zstd {
+		out.Compress = mft.CompressNever
+	}
 	s := newSender(out, conn)
 	s.basis = decision.Basis
 	if r, signed, err = s.run(ctx, conv); err != nil {
@@ -93,7 +104,7 @@ func attempt(ctx context.Context, conv transfer.Conversation, out Outgoing) (r m
 // CodeDelivered.
 func offer(ctx context.Context, conv transfer.Conversation, o *mft.Offer) (mft.Decision, error) {
 	o.DataKey = conv.DataKey()
-	o.Streams = 1
+	o.Streams = conv.Streams()
 	if err := conv.Send(ctx, protocol.KindOffer, protocol.AppendOffer(nil, o)); err != nil {
 		return mft.Decision{}, fmt.Errorf("sending the offer: %w", err)
 	}
@@ -128,8 +139,9 @@ type sender struct {
 	out  Outgoing
 	conn net.Conn
 
-	writing sync.Mutex // one frame at a time
-	frames  *protocol.FrameWriter
+	writing sync.Mutex         // one frame at a time
+	small   *transfer.Gatherer // before conn
+	frames  *compress.Writer
 
 	list  *list
 	asks  *walk.Asks
@@ -145,8 +157,10 @@ type sender struct {
 }
 
 func newSender(out Outgoing, conn net.Conn) *sender {
+	small := transfer.NewGatherer(transfer.Writer{Conn: conn})
 	s := &sender{
-		out: out, conn: conn, frames: protocol.NewFrameWriter(transfer.Writer{Conn: conn}), list: newList(), book: patch.NewBook(),
+		out: out, conn: conn, small: small, frames: compress.NewWriter(small, out.Compress, time.Now),
+		list: newList(), book: patch.NewBook(),
 		sealed: make(chan struct{}), receipt: make(chan struct{}),
 	}
 	s.asks = walk.NewAsks(s.list.compared)
@@ -220,9 +234,14 @@ func (s *sender) agree(r mft.Receipt) error {
 
 // write sends one frame of the concatenated parts.
 func (s *sender) write(kind protocol.FrameKind, parts ...[]byte) error {
+	return s.line(func() error { return s.frames.WriteFrame(kind, parts...) })
+}
+
+// line gives out the data connection to one goroutine at a time.
+func (s *sender) line(write func() error) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	if err := s.frames.WriteFrame(kind, parts...); err != nil {
+	if err := write(); err != nil {
 		return transfer.Disconnected("write to", err)
 	}
 	return nil

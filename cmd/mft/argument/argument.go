@@ -56,9 +56,23 @@ func OverwriteFlag(f *pflag.FlagSet, value *string) {
 	f.StringVar(value, "overwrite", "true", "replace files that are there: `true|false|version`; version keeps the old one as NAME.~N~")
 }
 
-// CompareFlag adds --compare.
-func CompareFlag(f *pflag.FlagSet, value *string) {
-	f.StringVar(value, "compare", "quick", "recognise files that are there already by `quick|content|none`: size and time, reading both, or not at all")
+// WayFlags are what a command line says about how files travel.
+type WayFlags struct{ compare, compress string }
+
+// Add adds --compare and --compress.
+func (w *WayFlags) Add(f *pflag.FlagSet) {
+	f.StringVar(&w.compare, "compare", "quick", "recognise files that are there already by `quick|content|none`: size and time, reading both, or not at all")
+	f.StringVar(&w.compress, "compress", "auto", "compress what travels: `auto|always|never`; auto when that is faster")
+}
+
+// Way returns what was said. Errors: mft.CodeUsage.
+func (w *WayFlags) Way() (mft.Compare, mft.Compress, error) {
+	compare, err := config.ParseCompare(w.compare)
+	if err != nil {
+		return "", "", err
+	}
+	compress, err := config.ParseCompress(w.compress)
+	return compare, compress, err
 }
 
 // MirrorFlags are what a command line says about removing.

@@ -28,7 +28,7 @@ func sampleTransfer() localapi.Transfer {
 		Reason:  &localapi.Problem{Code: mft.CodeNoSpace, Detail: "reserve space in \"/srv/in\"", Remedy: mft.CodeNoSpace.Remedy()},
 		Sources: []string{"/srv/out/a\nb.csv", "/srv/out/c.csv"}, Destination: "/srv/in/", Overwrite: mft.OverwriteReplace,
 		Totals: localapi.Count{Items: 2, Bytes: 3 << 20}, Moved: localapi.Count{Items: 1, Bytes: 1 << 20},
-		Compare: mft.CompareQuick, Mirror: &localapi.Mirror{MaxFiles: 1000, MaxPercent: 50}, Unchanged: localapi.Count{Items: 7, Bytes: 8}, Removed: 9,
+		Compare: mft.CompareQuick, Compress: mft.CompressNever, Mirror: &localapi.Mirror{MaxFiles: 1000, MaxPercent: 50}, Unchanged: localapi.Count{Items: 7, Bytes: 8}, Removed: 9,
 		Created: noon, Updated: noon.Add(time.Minute), Attempts: 3,
 	}
 }

@@ -83,6 +83,9 @@ func Transfer(w io.Writer, detail localapi.TransferDetail) {
 		if row.Compare != "" {
 			line("compare", "%s", row.Compare)
 		}
+		if row.Compress != "" {
+			line("compress", "%s", row.Compress)
+		}
 		if row.Mirror != nil {
 			line("mirror", "%s", limits(*row.Mirror))
 		}

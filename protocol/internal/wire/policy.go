@@ -55,6 +55,29 @@ func (r *Reader) Compare() mft.Compare {
 	return compares[v]
 }
 
+// compressions are the ways to compress by their number on the wire.
+var compressions = [...]mft.Compress{mft.CompressNever, mft.CompressAuto, mft.CompressAlways}
+
+// AppendCompress appends what Compress reads; never for what it does not know.
+func AppendCompress(b []byte, v mft.Compress) []byte {
+	for i, known := range compressions {
+		if known == v {
+			return append(b, uint8(i))
+		}
+	}
+	return append(b, 0)
+}
+
+// Compress reads when to compress.
+func (r *Reader) Compress() mft.Compress {
+	v := r.U8("compress")
+	if int(v) >= len(compressions) {
+		r.Fail("compress", "%d is no way to", v)
+		return ""
+	}
+	return compressions[v]
+}
+
 // MaxPercent is the largest share that a mirror may name.
 const MaxPercent = 100
 

@@ -26,6 +26,7 @@ import (
 	"slices"
 
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/protocol/zframe"
 	"mft.dev/mft/transfer"
 )
 
@@ -49,7 +50,7 @@ type Frame struct {
 
 // An Intake is between the goroutine in Run and the one that calls Next.
 type Intake struct {
-	frames *protocol.FrameReader
+	frames *zframe.Reader
 	taken  chan *Frame // in order
 	free   chan *Frame // with their memory
 	resume chan struct{}
@@ -60,7 +61,7 @@ type Intake struct {
 }
 
 // New returns an intake of frames, which nothing else may read from then on.
-func New(frames *protocol.FrameReader) *Intake {
+func New(frames *zframe.Reader) *Intake {
 	in := &Intake{
 		frames: frames, resume: make(chan struct{}, 1),
 		taken: make(chan *Frame, Ahead), free: make(chan *Frame, Ahead+1),

@@ -14,6 +14,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/protocol/zframe"
 )
 
 // writer writes frames into memory.
@@ -55,7 +56,7 @@ func packOf(from, n uint64, wrong ...uint64) (payload []byte) {
 func start(t testing.TB, r io.Reader) (*Intake, context.Context) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	in := New(protocol.NewFrameReader(r))
+	in := New(zframe.NewReader(protocol.NewFrameReader(r)))
 	var running sync.WaitGroup
 	running.Go(func() { in.Run(ctx) })
 	t.Cleanup(func() {
@@ -109,7 +110,7 @@ func TestNextIsInOrder(t *testing.T) {
 		if err := w.frames.WriteFrame(protocol.FrameEnd); err != nil {
 			t.Fatal(err)
 		}
-		i := New(protocol.NewFrameReader(&w.Buffer))
+		i := New(zframe.NewReader(protocol.NewFrameReader(&w.Buffer)))
 		var running sync.WaitGroup
 		running.Go(func() { i.Run(context.Background()) })
 		defer running.Wait()
@@ -220,7 +221,7 @@ func TestAheadIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		c := &counter{}
-		in := New(protocol.NewFrameReader(c))
+		in := New(zframe.NewReader(protocol.NewFrameReader(c)))
 		var running sync.WaitGroup
 		running.Go(func() { in.Run(ctx) })
 		for n := range 5 {

@@ -56,7 +56,7 @@ func (b *Landing) sum() mft.Digest {
 // finish gives the file its length, which a hole at its end did not, and its
 // attributes.
 func (b *Landing) finish() error {
-	if b.wrote < b.Item.Size {
+	if b.out.wrote < b.Item.Size {
 		if err := b.file.Truncate(b.Item.Size); err != nil {
 			return mft.Fail(confine.CodeFor(err), "write", b.Final, err)
 		}

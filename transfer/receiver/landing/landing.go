@@ -48,11 +48,13 @@ type Order struct {
 }
 
 // A Landing takes the content of one big file. The goroutine that reads the
-// connection puts steps into a channel; another hashes and writes, so that
-// decrypting and hashing overlap.
+// connection puts steps into a channel; another hashes, and reads what is
+// copied; a third one writes. Each waits for the next only, and the last for the
+// disk.
 type Landing struct {
 	Order
 	file  *staging.File // nil when the item cannot be delivered: content is only hashed
+	out   *output       // to file, and nil without one
 	fault error         // why it cannot be delivered
 	held  bool          // the file at the destination is what would come
 
@@ -62,12 +64,12 @@ type Landing struct {
 	err   error         // why, when it failed; read after ended
 
 	// Owned by the goroutine until it ended.
-	broken             bool // a flush failed: what is in the file cannot be trusted
-	patched            bool // something was copied
-	copied             []byte
-	hash               transfer.Hash
-	pos, wrote, synced int64
-	verified, saved    int64 // end of the last good CHECK, of the last durable one
+	broken  bool        // a flush failed: what is in the file cannot be trusted
+	patched bool        // something was copied
+	copies  chan []byte // buffers for that
+	hash    transfer.Hash
+	pos     int64
+	saved   int64 // end of the last good CHECK that is durable
 }
 
 type step struct {
@@ -94,6 +96,9 @@ func Begin(ctx context.Context, order Order, offset int64) (*Landing, error) {
 	for range cap(b.pool) {
 		b.pool <- make([]byte, transfer.Chunk)
 	}
+	if b.file != nil {
+		b.out = write(b.file, b.Final, b.pos)
+	}
 	go b.run(ctx)
 	return b, nil
 }
@@ -101,7 +106,7 @@ func Begin(ctx context.Context, order Order, offset int64) (*Landing, error) {
 // open prepares the temporary file: anew, or where the resume point said.
 func (b *Landing) open(ctx context.Context, offset int64) error {
 	if b.There && offset == b.Item.Size {
-		b.held, b.pos, b.wrote = true, offset, offset
+		b.held, b.pos = true, offset
 		return nil
 	}
 	if offset != 0 && b.Kept {
@@ -138,7 +143,7 @@ func (b *Landing) goOn(ctx context.Context, offset int64, open func() (*staging.
 	if err := b.hash.WriteFrom(ctx, b.file.File, offset); err != nil {
 		return err
 	}
-	b.pos, b.wrote, b.synced, b.verified, b.saved = offset, offset, offset, offset, offset
+	b.pos, b.saved = offset, offset
 	b.Moved(offset)
 	return nil
 }
@@ -207,9 +212,6 @@ func (b *Landing) run(ctx context.Context) {
 		if b.err = b.take(ctx, s); b.err != nil {
 			return
 		}
-		if s.content != nil {
-			b.pool <- s.content[:cap(s.content)]
-		}
 	}
 }
 
@@ -223,79 +225,98 @@ func (b *Landing) take(ctx context.Context, s step) error {
 		if b.hash.Sum() != s.digest {
 			return Corrupt(b.Item.Path)
 		}
-		b.verified = b.pos
-		if b.verified-b.saved >= savePartialEvery {
-			return b.save(ctx)
-		}
-		return nil
+		return b.checked(ctx)
 	case s.hole > 0:
 		b.pos += n
 		return b.hash.WriteZeros(ctx, s.hole)
 	case s.old.Length > 0:
 		return b.copy(ctx, s.old)
 	}
-	return b.write(s.content)
+	return b.write(ctx, s.content, b.pool)
 }
 
-// write takes content that is in memory.
-func (b *Landing) write(content []byte) error {
+// write takes content that is in memory, in a buffer that goes home afterwards.
+func (b *Landing) write(ctx context.Context, content []byte, home chan<- []byte) error {
 	b.hash.Write(content)
-	if b.file != nil {
-		if _, err := b.file.WriteAt(content, b.pos); err != nil {
-			return mft.Fail(confine.CodeFor(err), "write", b.Final, err)
-		}
-		b.wrote = b.pos + int64(len(content))
-	}
+	at := b.pos
 	b.pos += int64(len(content))
-	if b.file != nil && b.wrote-b.synced >= writebackEvery {
-		confine.StartWriteback(b.file.File, b.synced, b.wrote-b.synced)
-		b.synced = b.wrote
+	if b.out == nil {
+		home <- content[:cap(content)]
+		return nil
 	}
-	return nil
+	return b.out.put(ctx, chunk{at: at, content: content, home: home})
 }
 
-// copy takes content that is in the old version.
+// copy takes content that is in the old version. What is written is what was
+// hashed: it is read once.
 func (b *Landing) copy(ctx context.Context, r delta.Range) error {
-	b.patched = true
-	if b.copied == nil {
-		b.copied = make([]byte, transfer.Chunk)
+	if !b.patched {
+		b.patched = true
+		b.copies = make(chan []byte, outputAhead+1)
+		for range cap(b.copies) {
+			b.copies <- make([]byte, transfer.Chunk)
+		}
 	}
 	for r.Length > 0 {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		p := b.copied[:min(r.Length, transfer.Chunk)]
+		p := <-b.copies // the output gives all back
+		p = p[:min(r.Length, transfer.Chunk)]
 		if _, err := b.Old.ReadAt(p, r.Offset); err != nil {
 			return mft.Fail(mft.CodeCorrupt, "copy from the old version of", b.Item.Path, fmt.Errorf("it changed meanwhile: %w", err))
 		}
-		if err := b.write(p); err != nil {
+		n := int64(len(p))
+		if err := b.write(ctx, p, b.copies); err != nil {
 			return err
 		}
-		b.Moved(int64(len(p)))
-		r.Offset, r.Length = r.Offset+int64(len(p)), r.Length-int64(len(p))
+		b.Moved(n)
+		r.Offset, r.Length = r.Offset+n, r.Length-n
 	}
 	return nil
 }
 
-// save makes what has been verified durable, and then the resume point.
-func (b *Landing) save(ctx context.Context) error {
-	if b.file == nil || b.verified <= b.saved {
+// checked takes note of a good CHECK, and makes it a resume point when much has
+// come since the last one.
+func (b *Landing) checked(ctx context.Context) error {
+	if b.out == nil {
 		return nil
 	}
-	err := b.Area.SavePartial(ctx, b.file, b.Key, b.verified)
+	if err := b.out.put(ctx, chunk{at: b.pos, good: true}); err != nil || b.pos-b.saved < savePartialEvery {
+		return err
+	}
+	if err := b.out.wait(ctx); err != nil {
+		return err
+	}
+	return b.save(ctx)
+}
+
+// save makes what has been verified durable, and then the resume point. The
+// output must rest.
+func (b *Landing) save(ctx context.Context) error {
+	if b.out == nil || b.out.verified <= b.saved {
+		return nil
+	}
+	err := b.Area.SavePartial(ctx, b.file, b.Key, b.out.verified)
 	switch {
 	case err == nil:
-		b.saved = b.verified
+		b.saved = b.out.verified
 	case mft.CodeOf(err) != mft.CodeJournal:
 		b.broken = true
 	}
 	return err
 }
 
-// stop ends the goroutine and returns why it failed, if it did.
+// stop ends the goroutines and returns why they failed, if they did.
 func (b *Landing) stop() error {
 	close(b.steps)
 	<-b.ended
+	if b.out == nil {
+		return b.err
+	}
+	if err := b.out.stop(); b.err == nil {
+		b.err = err
+	}
 	return b.err
 }
 

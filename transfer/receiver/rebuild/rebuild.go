@@ -2,7 +2,7 @@
 // travel as deltas: it sends their marks, answers what the sender asks about
 // them, and gives out what is to be copied.
 //
-//	shelf := rebuild.New(write)
+//	shelf := rebuild.New(line)
 //	go shelf.Run(ctx)
 //	seed := shelf.Put(index, file, size) // for the verdict Delta
 //	shelf.Release()                      // that has been sent
@@ -44,7 +44,7 @@ func Worth(old, size int64) bool {
 // readSize is how much of an old version is read at a time, unless a block is
 // larger; flushMarks how many bytes of marks are worth a frame.
 const (
-	readSize   = 1 << 20
+	readSize   = 256 << 10
 	flushMarks = 1 << 10
 )
 
@@ -61,11 +61,18 @@ type Old struct {
 // ReadAt reads what stands there now, like [os.File.ReadAt].
 func (v *Old) ReadAt(p []byte, at int64) (int, error) { return v.file.ReadAt(p, at) }
 
+// A Line takes frames to the sender, who must read whatever happens: see
+// docs/design/002-speed.md. Gather may keep one back until the next Write.
+type Line interface {
+	Write(kind protocol.FrameKind, payload []byte) error
+	Gather(kind protocol.FrameKind, payload []byte) error
+}
+
 // A Shelf holds the old versions of the files that are coming as deltas. Its
 // methods may be called by several goroutines, but for Run, which is one of
 // its own.
 type Shelf struct {
-	write func(protocol.FrameKind, []byte) error
+	line Line
 
 	mu     sync.Mutex
 	open   map[uint64]*Old
@@ -82,10 +89,9 @@ type Shelf struct {
 	frame  []byte
 }
 
-// New returns an empty shelf. write sends a frame to the sender, who must read
-// whatever happens: see docs/design/002-speed.md.
-func New(write func(protocol.FrameKind, []byte) error) *Shelf {
-	return &Shelf{write: write, open: make(map[uint64]*Old), wake: make(chan struct{}, 1)}
+// New returns an empty shelf.
+func New(line Line) *Shelf {
+	return &Shelf{line: line, open: make(map[uint64]*Old), wake: make(chan struct{}, 1)}
 }
 
 // Room reports whether there is room for one more.
@@ -241,8 +247,12 @@ func (s *Shelf) answer(v *Old, r delta.Range) error {
 	s.frame = frame
 	s.mu.Lock()
 	s.asks = s.asks[1:]
+	more := len(s.asks) > 0
 	s.mu.Unlock()
-	return s.write(protocol.FrameFine, frame)
+	if more { // the next answer follows at once
+		return s.line.Gather(protocol.FrameFine, frame)
+	}
+	return s.line.Write(protocol.FrameFine, frame)
 }
 
 // mark sends the next frame of marks of v.
@@ -263,7 +273,7 @@ func (s *Shelf) mark(v *Old) error {
 		s.drop()
 		s.mu.Unlock()
 	}
-	return s.write(protocol.FrameMarks, s.frame)
+	return s.line.Write(protocol.FrameMarks, s.frame)
 }
 
 func (s *Shelf) room(n int) []byte {

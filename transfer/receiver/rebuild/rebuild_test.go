@@ -24,14 +24,34 @@ type told struct {
 	mu    sync.Mutex
 	marks map[uint64][]byte
 	fine  [][]byte
+	kept  []func() error // gathered
 	more  chan struct{}
 }
 
 func newTold() *told { return &told{marks: map[uint64][]byte{}, more: make(chan struct{}, 1000)} }
 
-func (w *told) write(kind protocol.FrameKind, payload []byte) error {
+func (w *told) Gather(kind protocol.FrameKind, payload []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	payload = bytes.Clone(payload)
+	w.kept = append(w.kept, func() error { return w.take(kind, payload) })
+	return nil
+}
+
+// Write is told what was gathered first, which nobody sees before.
+func (w *told) Write(kind protocol.FrameKind, payload []byte) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, take := range w.kept {
+		if err := take(); err != nil {
+			return err
+		}
+	}
+	w.kept = nil
+	return w.take(kind, payload)
+}
+
+func (w *told) take(kind protocol.FrameKind, payload []byte) error {
 	if kind == protocol.FrameFine {
 		w.fine = append(w.fine, bytes.Clone(payload))
 	} else {
@@ -78,7 +98,7 @@ func open(t *testing.T, content []byte) *os.File {
 
 // running returns a shelf that runs until the end of the test.
 func running(t *testing.T, w *told) *Shelf {
-	s := New(w.write)
+	s := New(w)
 	ctx, cancel := context.WithCancel(t.Context())
 	var run sync.WaitGroup
 	run.Go(func() {
@@ -160,7 +180,7 @@ func TestUnreadable(t *testing.T) {
 
 func TestAskIsBounded(t *testing.T) {
 	const size = 64 << 20
-	s := New(newTold().write) // nobody answers
+	s := New(newTold()) // nobody answers
 	defer s.Close()
 	s.Put(1, open(t, nil), size)
 	ask := patch.Ask{Index: 1, Range: patch.Range{Length: 1}}
@@ -181,7 +201,7 @@ func TestAskIsBounded(t *testing.T) {
 }
 
 func TestRoom(t *testing.T) {
-	s := New(newTold().write)
+	s := New(newTold())
 	defer s.Close()
 	for i := range uint64(protocol.DeltaWindow) {
 		if !s.Room() {
@@ -200,7 +220,7 @@ func TestRoom(t *testing.T) {
 
 func TestRunEndsWithItsConnection(t *testing.T) {
 	broken := errors.New("broken pipe")
-	s := New(func(protocol.FrameKind, []byte) error { return broken })
+	s := New(brokenLine{broken})
 	defer s.Close()
 	s.Put(1, open(t, content(2<<20)), 2<<20)
 	s.Release()
@@ -228,3 +248,9 @@ func TestWorth(t *testing.T) {
 		}
 	}
 }
+
+// brokenLine takes nothing.
+type brokenLine struct{ err error }
+
+func (l brokenLine) Write(protocol.FrameKind, []byte) error  { return l.err }
+func (l brokenLine) Gather(protocol.FrameKind, []byte) error { return l.err }

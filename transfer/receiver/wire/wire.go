@@ -14,6 +14,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/protocol/zframe"
 	"mft.dev/mft/transfer"
 )
 
@@ -23,6 +24,7 @@ type Line struct {
 	conn    net.Conn
 	reads   *transfer.Reader // of conn
 	writing sync.Mutex
+	small   *transfer.Gatherer // before conn
 	frames  *protocol.FrameWriter
 
 	mu      sync.Mutex
@@ -31,11 +33,13 @@ type Line struct {
 
 // New returns the line over conn, which stays the caller's.
 func New(conn net.Conn) *Line {
-	return &Line{conn: conn, reads: transfer.NewReader(conn), frames: protocol.NewFrameWriter(conn)}
+	small := transfer.NewGatherer(conn)
+	return &Line{conn: conn, reads: transfer.NewReader(conn), small: small, frames: protocol.NewFrameWriter(small)}
 }
 
-// Frames returns a reader of the sender's frames. There is to be one.
-func (l *Line) Frames() *protocol.FrameReader { return protocol.NewFrameReader(l.reads) }
+// Frames returns a reader of the sender's frames, compressed or not. There is to
+// be one.
+func (l *Line) Frames() *zframe.Reader { return zframe.NewReader(protocol.NewFrameReader(l.reads)) }
 
 // Stop has reads and writes end. The connection is left open to tell the
 // sender why.
@@ -73,6 +77,17 @@ func (l *Line) Tell(cause error) {
 
 // Write sends one frame. The error has code mft.CodeDisconnected.
 func (l *Line) Write(kind protocol.FrameKind, payload []byte) error {
+	return l.send(func() error { return l.frames.WriteFrame(kind, payload) })
+}
+
+// Gather is like Write, but may keep the frame back until the next Write.
+func (l *Line) Gather(kind protocol.FrameKind, payload []byte) error {
+	return l.send(func() error {
+		return l.small.Gather(func() error { return l.frames.WriteFrame(kind, payload) })
+	})
+}
+
+func (l *Line) send(write func() error) error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
 	l.mu.Lock()
@@ -84,7 +99,7 @@ func (l *Line) Write(kind protocol.FrameKind, payload []byte) error {
 	if err := l.conn.SetWriteDeadline(time.Now().Add(transfer.WriteTimeout)); err != nil {
 		return transfer.Disconnected("write to", err)
 	}
-	if err := l.frames.WriteFrame(kind, payload); err != nil {
+	if err := write(); err != nil {
 		return transfer.Disconnected("write to", err)
 	}
 	return nil

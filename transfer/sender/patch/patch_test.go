@@ -104,6 +104,7 @@ type receiver struct {
 	key    *delta.Key
 	old    []byte
 	answer func(marks []byte) []byte
+	kept   [][]byte // questions that were gathered
 	got    []byte
 	data   int
 	moved  int64
@@ -112,10 +113,31 @@ type receiver struct {
 
 func (r *receiver) Moved(n int64) { r.moved += n }
 
-func (r *receiver) Write(kind protocol.FrameKind, parts ...[]byte) error {
+// Gather keeps questions back until Flush: whoever waits for the answer must
+// have called it.
+func (r *receiver) Gather(kind protocol.FrameKind, payload []byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	payload := bytes.Join(parts, nil)
+	if kind == protocol.FrameAsk {
+		r.kept = append(r.kept, bytes.Clone(payload))
+		return nil
+	}
+	return r.take(kind, payload)
+}
+
+func (r *receiver) Flush() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, payload := range r.kept {
+		if err := r.take(protocol.FrameAsk, payload); err != nil {
+			return err
+		}
+	}
+	r.kept = nil
+	return nil
+}
+
+func (r *receiver) take(kind protocol.FrameKind, payload []byte) error {
 	was := len(r.got)
 	switch kind {
 	case protocol.FrameAsk:

@@ -19,8 +19,10 @@ import (
 
 // A Line is what a file is sent on.
 type Line interface {
-	// Write sends one frame. Two goroutines call it.
-	Write(kind protocol.FrameKind, parts ...[]byte) error
+	// Gather sends one frame, at once or when Flush is called. Two goroutines
+	// call both.
+	Gather(kind protocol.FrameKind, payload []byte) error
+	Flush() error
 	// Moved is told of content that the receiver has been told how to make.
 	Moved(n int64)
 }
@@ -43,9 +45,12 @@ type File struct {
 // Limits.
 const (
 	piecesAhead = 256     // found and not yet sent
-	checksAhead = 1 << 10 // hashed and not yet sent: 16 GiB of content
 	fineAhead   = 1 << 20 // bytes of fine marks that were asked for and not yet used
 	fineLeast   = fineAhead / protocol.AskWindow
+
+	// asksGathered is how many questions go to the connection together while
+	// the writer has something to do.
+	asksGathered = 8
 )
 
 // A found piece is one of the coarse matcher, with the answer about it if it is
@@ -56,18 +61,20 @@ type foundPiece struct {
 	cost   int64 // of fineAhead
 }
 
-// A sending is one file under way. Three goroutines read the file: one hashes
-// it; one finds pieces and asks about gaps; one resolves gaps and writes. Each
-// is ahead of the next.
+// A sending is one file under way. One goroutine reads the file, hashes what it
+// reads, finds pieces and asks about gaps. Another, behind it, resolves gaps and
+// writes, for which it reads what is not copied again.
 type sending struct {
 	*Patch
 	file File
 	line Line
 	key  *delta.Key
 
-	checks chan mft.Digest // of the content up to each multiple of CheckEvery
-	found  chan foundPiece
-	fine   *semaphore.Weighted
+	hashed hashed // what there is of the file
+
+	gathered int // questions, since the last flush
+	found    chan foundPiece
+	fine     *semaphore.Weighted
 }
 
 // Send sends the content of f from its offset on, with CHECK frames, and
@@ -76,11 +83,10 @@ type sending struct {
 func (p *Patch) Send(ctx context.Context, f File, line Line) (mft.Digest, error) {
 	s := &sending{
 		Patch: p, file: f, line: line, key: delta.NewKey(p.seed),
-		checks: make(chan mft.Digest, min(f.Size/protocol.CheckEvery+1, checksAhead)),
+		hashed: hashed{file: f, at: f.Offset, checks: newDigests()},
 		found:  make(chan foundPiece, piecesAhead), fine: semaphore.NewWeighted(fineAhead),
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.hash(ctx) })
 	g.Go(func() error { return s.match(ctx) })
 	g.Go(func() error {
 		w := &writer{sending: s, pos: f.Offset, buf: make([]byte, transfer.Chunk)}
@@ -105,43 +111,6 @@ func (s *sending) failed(err error) error {
 	return mft.Fail(confine.CodeFor(err), "read", s.file.Path, err)
 }
 
-// hash reads the file once, and passes on the digests that CHECK frames need.
-func (s *sending) hash(ctx context.Context) error {
-	buf := make([]byte, transfer.Chunk)
-	for x, err := range confine.Extents(s.file.File, s.file.Size) {
-		if err != nil {
-			return err
-		}
-		for at := max(x.Offset, s.file.Offset); at < x.Offset+x.Length; {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			n := min(x.Offset+x.Length, nextCheck(at)) - at
-			if x.Hole {
-				err = s.file.Hash.WriteZeros(ctx, n)
-			} else {
-				n = min(n, int64(len(buf)))
-				if err = readFull(s.file, buf[:n], at); err == nil {
-					s.file.Hash.Write(buf[:n])
-				}
-			}
-			if err != nil {
-				return err
-			}
-			at += n
-			if at%protocol.CheckEvery != 0 {
-				continue
-			}
-			select {
-			case s.checks <- s.file.Hash.Sum():
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-	}
-	return nil
-}
-
 // nextCheck returns where the CHECK behind a position stands.
 func nextCheck(at int64) int64 { return at - at%protocol.CheckEvery + protocol.CheckEvery }
 
@@ -157,11 +126,18 @@ func readFull(r io.ReaderAt, p []byte, at int64) error {
 }
 
 // match finds what of the file is in the old version, and asks about what may
-// be.
+// be. All of the file is hashed when it returns.
 func (s *sending) match(ctx context.Context) error {
+	if err := s.find(ctx); err != nil {
+		return err
+	}
+	return s.hashed.reach(ctx, s.file.Size)
+}
+
+func (s *sending) find(ctx context.Context) error {
 	defer close(s.found)
 	size := delta.FineSize(delta.BlockSize(s.old.Size()))
-	for q, err := range delta.NewMatcher(s.key).Match(ctx, s.old, s.file, s.file.Size) {
+	for q, err := range delta.NewMatcher(s.key).Match(ctx, s.old, s.hashed.reader(ctx), s.file.Size) {
 		if err != nil {
 			return err
 		}
@@ -196,5 +172,12 @@ func (s *sending) ask(ctx context.Context, p *foundPiece, size int) error {
 		return nil
 	}
 	a := patch.Ask{Index: s.index, Range: patch.Range(p.Old)}
-	return s.line.Write(protocol.FrameAsk, patch.AppendAsk(nil, &a))
+	if err := s.line.Gather(protocol.FrameAsk, patch.AppendAsk(nil, &a)); err != nil {
+		return err
+	}
+	if s.gathered++; s.gathered < asksGathered {
+		return nil // the writer flushes before it waits for the answer
+	}
+	s.gathered = 0
+	return s.line.Flush()
 }

@@ -26,7 +26,14 @@ func (w *writer) run(ctx context.Context) error {
 	w.next, stop = iter.Pull2(confine.Extents(w.file.File, w.file.Size))
 	defer stop()
 	fine := delta.NewMatcher(w.key)
-	for p := range w.found {
+	for {
+		p, ok, err := next(ctx, w, w.found)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			break
+		}
 		if p.answer == nil {
 			if err := w.add(ctx, p.Piece); err != nil {
 				return err
@@ -40,17 +47,37 @@ func (w *writer) run(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return w.emit(ctx, w.join.Flush())
+	if err := w.emit(ctx, w.join.Flush()); err != nil {
+		return err
+	}
+	return w.line.Flush()
+}
+
+// next takes what comes next out of a channel. What was gathered is sent before
+// it is waited for: the other end may have to read that first.
+func next[T any](ctx context.Context, w *writer, c <-chan T) (x T, ok bool, err error) {
+	select {
+	case x, ok = <-c:
+		return x, ok, nil
+	default:
+	}
+	if err := w.line.Flush(); err != nil {
+		return x, false, err
+	}
+	select {
+	case x, ok = <-c:
+		return x, ok, nil
+	case <-ctx.Done():
+		return x, false, ctx.Err()
+	}
 }
 
 // refine resolves a gap with the answer about it, which is waited for.
 func (w *writer) refine(ctx context.Context, fine *delta.Matcher, p foundPiece) error {
 	defer w.fine.Release(p.cost)
-	var marks []byte
-	select {
-	case marks = <-p.answer:
-	case <-ctx.Done():
-		return ctx.Err()
+	marks, _, err := next(ctx, w, p.answer)
+	if err != nil {
+		return err
 	}
 	if len(marks) == 0 {
 		return w.add(ctx, delta.Piece{Kind: delta.Literal, New: p.New})
@@ -87,13 +114,13 @@ func (w *writer) emit(ctx context.Context, p delta.Piece) error {
 		n := min(p.New.Length, x.Offset+x.Length-w.pos, nextCheck(w.pos)-w.pos)
 		switch {
 		case x.Hole:
-			err = w.line.Write(protocol.FrameHole, protocol.AppendHole(nil, n))
+			err = w.line.Gather(protocol.FrameHole, protocol.AppendHole(nil, n))
 		case p.Kind == delta.Copy:
-			err = w.line.Write(protocol.FrameCopy, patch.AppendCopy(nil, &patch.Range{Offset: p.Old.Offset, Length: n}))
+			err = w.line.Gather(protocol.FrameCopy, patch.AppendCopy(nil, &patch.Range{Offset: p.Old.Offset, Length: n}))
 		default:
 			n = min(n, int64(len(w.buf)))
 			if err = readFull(w.file, w.buf[:n], w.pos); err == nil {
-				err = w.line.Write(protocol.FrameData, w.buf[:n])
+				err = w.line.Gather(protocol.FrameData, w.buf[:n])
 			}
 		}
 		if err != nil {
@@ -135,13 +162,15 @@ func (w *writer) check(ctx context.Context) error {
 	if w.pos%protocol.CheckEvery != 0 {
 		return nil
 	}
-	select {
-	case d := <-w.checks:
-		if err := w.file.Unchanged(); err != nil {
+	d, ok := w.hashed.checks.take()
+	for !ok {
+		if _, _, err := next(ctx, w, w.hashed.checks.more); err != nil {
 			return err
 		}
-		return w.line.Write(protocol.FrameCheck, protocol.AppendCheck(nil, d))
-	case <-ctx.Done():
-		return ctx.Err()
+		d, ok = w.hashed.checks.take()
 	}
+	if err := w.file.Unchanged(); err != nil {
+		return err
+	}
+	return w.line.Gather(protocol.FrameCheck, protocol.AppendCheck(nil, d))
 }

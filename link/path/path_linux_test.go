@@ -1,23 +1,12 @@
-package stream
+package path
 
 import (
 	"net"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
-
-func TestIsFar(t *testing.T) {
-	for rtt, want := range map[time.Duration]bool{
-		0: false, 80 * time.Microsecond: false, 4900 * time.Microsecond: false, farAway: true, 50 * time.Millisecond: true,
-	} {
-		if got := isFar(rtt); got != want {
-			t.Errorf("isFar(%v) = %v, want %v", rtt, got, want)
-		}
-	}
-}
 
 // TestSuitLeavesNearPathsAlone: on loopback the choice of the host stands.
 func TestSuitLeavesNearPathsAlone(t *testing.T) {
@@ -53,7 +42,7 @@ func TestSuitLeavesNearPathsAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := congestion()
-	suit(conn)
+	Suit(conn)
 	if after := congestion(); after != before {
 		t.Errorf("the congestion control of a near path went from %q to %q, want it left alone", before, after)
 	}
