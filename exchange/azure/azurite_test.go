@@ -149,7 +149,7 @@ func open(t *testing.T, c account.Config) *Storage {
 	return openWith(t, c, nil, nil)
 }
 
-func openWith(t *testing.T, c account.Config, token azcore.TokenCredential, transport *http.Transport) *Storage {
+func openWith(t *testing.T, c account.Config, token azcore.TokenCredential, transport http.RoundTripper) *Storage {
 	t.Helper()
 	retry := quick
 	a, err := account.Open(c, account.Parts{Token: token, Transport: transport, Retry: &retry})

@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -120,42 +119,37 @@ func (o objects) Grant(ctx context.Context, name string, life time.Duration) (ex
 }
 
 // Remove implements exchange.Container. A blob that is only staged cannot be
-// deleted, so it is made one of no blocks first, which drops those that are staged.
+// deleted, so it is made one of no blocks first, which drops those that are
+// staged. It is looked for first, for the emulator would delete the name of it
+// and keep the blocks.
 func (o objects) Remove(ctx context.Context, name string) error {
 	if err := exchange.CheckName(name); err != nil {
 		return err
 	}
-	gone, err := o.delete(ctx, name)
-	if gone || err != nil {
-		return err
-	}
-	staged := false
-	err = o.list(ctx, name, func(found exchange.Object) bool {
-		staged = found.Name == name
+	var found *exchange.Object
+	err := o.list(ctx, name, func(first exchange.Object) bool {
+		if first.Name == name {
+			found = &first
+		}
 		return false // the first in order is the shortest
 	})
-	if err != nil || !staged {
+	if err != nil || found == nil {
 		return err
 	}
-	_, err = o.own().NewBlockBlobClient(name).CommitBlockList(ctx, nil, &blockblob.CommitBlockListOptions{
-		Metadata: map[string]*string{ownerKey: o.owner()}, AccessConditions: noneYet(),
-	})
-	if failed := account.Failure(ctx, "remove object", name, err); failed != nil && mft.CodeOf(failed) != mft.CodeExists {
-		return failed
+	if !found.Published {
+		_, err = o.own().NewBlockBlobClient(name).CommitBlockList(ctx, nil, &blockblob.CommitBlockListOptions{
+			Metadata: map[string]*string{ownerKey: o.owner()}, AccessConditions: noneYet(),
+		})
+		if failed := account.Failure(ctx, "remove object", name, err); failed != nil && mft.CodeOf(failed) != mft.CodeExists {
+			return failed
+		}
 	}
-	_, err = o.delete(ctx, name)
-	return err
-}
-
-// delete deletes what is published, with snapshots that others made of it. It
-// returns false when there is nothing.
-func (o objects) delete(ctx context.Context, name string) (bool, error) {
-	with := blob.DeleteSnapshotsOptionTypeInclude
-	_, err := o.own().NewBlobClient(name).Delete(ctx, &blob.DeleteOptions{DeleteSnapshots: &with})
-	if account.Status(err) == http.StatusNotFound && !account.Answered(err, "ContainerNotFound") {
-		return false, nil
+	with := blob.DeleteSnapshotsOptionTypeInclude // others may have made some
+	_, err = o.own().NewBlobClient(name).Delete(ctx, &blob.DeleteOptions{DeleteSnapshots: &with})
+	if account.Answered(err, "BlobNotFound") {
+		return nil
 	}
-	return err == nil, account.Failure(ctx, "remove object", name, err)
+	return account.Failure(ctx, "remove object", name, err)
 }
 
 // List implements exchange.Container. What is in the container and cannot be

@@ -59,16 +59,16 @@ type Account struct {
 	// Granted uses nothing but the grant that the context has, see WithGrant.
 	Granted *service.Client
 
-	place     place
-	sign      signer
-	retry     policy.RetryOptions
-	transport *http.Transport
+	place  place
+	sign   signer
+	retry  policy.RetryOptions
+	client *http.Client
 }
 
 // Parts takes the place of what Open makes itself. It is for tests.
 type Parts struct {
 	Token     azcore.TokenCredential
-	Transport *http.Transport
+	Transport http.RoundTripper
 	Retry     *policy.RetryOptions
 }
 
@@ -90,11 +90,11 @@ func Open(c Config, p Parts) (*Account, error) {
 		return nil, misfit("open storage", where.blob.Host,
 			fmt.Errorf("with an Entra credential the host must begin with the name of the account, %q: grants are signed for that", c.Account))
 	}
-	a := &Account{Config: c, place: where, transport: p.Transport}
-	if a.transport == nil {
-		a.transport = newTransport()
+	if p.Transport == nil {
+		p.Transport = newTransport()
 	}
-	options := clientOptions(a.transport, p.Retry)
+	a := &Account{Config: c, place: where, client: newClient(p.Transport)}
+	options := clientOptions(a.client, p.Retry)
 	a.retry = options.Retry
 	if err := a.connect(kind, p.Token, options); err != nil {
 		a.Close()
@@ -104,7 +104,7 @@ func Open(c Config, p Parts) (*Account, error) {
 }
 
 // Close lets go of idle connections.
-func (a *Account) Close() { a.transport.CloseIdleConnections() }
+func (a *Account) Close() { a.client.CloseIdleConnections() }
 
 // Plain reports whether the storage is without TLS, as only the emulator may be.
 func (a *Account) Plain() bool { return a.place.plain() }

@@ -44,18 +44,23 @@ func newTransport() *http.Transport {
 	}
 }
 
+// newClient makes a client that follows no redirects: one could lead a
+// credential elsewhere.
+func newClient(transport http.RoundTripper) *http.Client {
+	return &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
 // clientOptions are those of every client: few retries, for the caller has a
 // schedule of its own, and nothing about this host in the user agent.
-func clientOptions(transport *http.Transport, retry *policy.RetryOptions) policy.ClientOptions {
+func clientOptions(client *http.Client, retry *policy.RetryOptions) policy.ClientOptions {
 	if retry == nil {
 		retry = &policy.RetryOptions{MaxRetries: 2, RetryDelay: 400 * time.Millisecond, MaxRetryDelay: 4 * time.Second, TryTimeout: tryTimeout}
 	}
 	return policy.ClientOptions{
-		Transport: bounded{&http.Client{
-			Transport: transport,
-			// A redirect could lead a credential elsewhere.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		}},
+		Transport: bounded{client},
 		Retry:     *retry,
 		Telemetry: policy.TelemetryOptions{ApplicationID: "mft"},
 	}

@@ -56,7 +56,7 @@ func (m *module) storage() {
 	m.resource(onContainer, own, own)
 	m.resource(onContainer, keysContainer, "")
 	m.resource(onQueue, own, own)
-	for _, p := range m.wanted.Peers {
+	for _, p := range m.wanted.peers() {
 		m.existing(onQueue, string(p))
 	}
 }

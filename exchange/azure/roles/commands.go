@@ -23,7 +23,8 @@ func (w Wanted) Commands() (string, error) {
 	line("# A new assignment takes some minutes to have an effect.")
 	line("set -eu")
 	line(`principal="%s"`, principal)
-	line("account=/subscriptions/%s/resourceGroups/%s/providers/Microsoft.Storage/storageAccounts/%s", w.Subscription, quoteName(w.ResourceGroup), w.Account)
+	line("group=/subscriptions/%s/resourceGroups/%s", w.Subscription, quoteName(w.ResourceGroup))
+	line(`account="$group/providers/Microsoft.Storage/storageAccounts/%s"`, w.Account)
 	line("")
 	line("# The containers and the queue. Making the queue needs a role of its own for who runs this.")
 	for _, c := range []string{string(w.Agent), keysContainer} {
@@ -38,7 +39,7 @@ func (w Wanted) Commands() (string, error) {
 	line("")
 	line("# A role that writes blobs and cannot touch their container; one for all agents.")
 	line(`if [ -z "$(az role definition list --name '%s' --scope "$account" --query '[].name' --output tsv)" ]; then`, w.publisherName())
-	line(`  az role definition create --role-definition "{\"Name\": \"%s\", \"Description\": \"%s\", \"Actions\": [], \"DataActions\": [%s], \"AssignableScopes\": [\"$account\"]}"`,
+	line(`  az role definition create --role-definition "{\"Name\": \"%s\", \"Description\": \"%s\", \"Actions\": [], \"DataActions\": [%s], \"AssignableScopes\": [\"$group\"]}"`,
 		w.publisherName(), publisherText, quoted(publisherActions, `\"`, ", "))
 	line("fi")
 	for _, a := range w.assignments() {

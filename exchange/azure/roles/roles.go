@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"mft.dev/mft"
@@ -69,7 +70,7 @@ func (w Wanted) assignments() []assignment {
 	out := []assignment{
 		{"Take, renew and remove the letters to this agent.", queueContributor, onQueue, own, ""},
 	}
-	for _, p := range w.Peers {
+	for _, p := range w.peers() {
 		out = append(out, assignment{fmt.Sprintf("Put letters to %s, and see none of them.", p), queueSender, onQueue, string(p), ""})
 	}
 	return append(out,
@@ -78,6 +79,17 @@ func (w Wanted) assignments() []assignment {
 		assignment{"Read everybody's statements of their keys.", blobReader, onContainer, keysContainer, ""},
 		assignment{"Publish this agent's own statements, and those of nobody else.", keyPublisher, onContainer, keysContainer, condition(own)},
 	)
+}
+
+// peers returns each of the others once.
+func (w Wanted) peers() []mft.AgentName {
+	var out []mft.AgentName
+	for _, p := range w.Peers {
+		if p != w.Agent && !slices.Contains(out, p) {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // condition lets writing and deleting through below a directory only.
