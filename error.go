@@ -49,6 +49,7 @@ const (
 	// Conditions of the network and the peer.
 	CodeUnreachable  Code = "UNREACHABLE"
 	CodeDisconnected Code = "DISCONNECTED"
+	CodeRelayed      Code = "RELAYED"
 	CodeUnknownPeer  Code = "UNKNOWN_PEER"
 	CodeUntrusted    Code = "UNTRUSTED_KEY"
 	CodeProtocol     Code = "PROTOCOL"
@@ -115,6 +116,7 @@ var meanings = [...]meaning{
 
 	{CodeUnreachable, "the peer cannot be reached", "check address, firewall and that `mft run` is up on the peer; it is tried again", true},
 	{CodeDisconnected, "the connection broke", "nothing: the transfer resumes where it was", true},
+	{CodeRelayed, "it lies in the exchange and waits for the peer", "nothing: it goes on when the peer's agent takes it from there; if it never does, see that it runs with the same exchange (`mft status` there)", true},
 	{CodeUnknownPeer, "no peer of that name is known here", "pair the hosts with `mft invite` and `mft join`; `mft peer list` shows the known ones", false},
 	{CodeUntrusted, "the peer showed a key that is not pinned", "if the peer was reinstalled, remove it and pair again; else treat it as an attack", false},
 	{CodeProtocol, "the peer sent something that makes no sense here", "check that both ends run a supported version (`mft version`); report it if they do", false},

@@ -17,6 +17,7 @@ import (
 	"mft.dev/mft/agent/admission"
 	"mft.dev/mft/agent/arrival"
 	"mft.dev/mft/agent/config"
+	"mft.dev/mft/agent/courier"
 	"mft.dev/mft/agent/notice"
 	"mft.dev/mft/agent/order"
 	"mft.dev/mft/agent/pairing"
@@ -24,6 +25,7 @@ import (
 	"mft.dev/mft/agent/trail"
 	"mft.dev/mft/agent/turn"
 	"mft.dev/mft/agent/upkeep"
+	"mft.dev/mft/exchange"
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/link"
@@ -38,6 +40,9 @@ type Options struct {
 	Version string
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
+	// Exchange is what peers are reached through that cannot be reached directly;
+	// nil for none.
+	Exchange *exchange.Exchange
 	// Listener takes the place of one on Config.Agent.Listen; Run closes it.
 	Listener net.Listener
 }
@@ -57,6 +62,7 @@ type Agent struct {
 	book     order.Book
 	link     *link.Link
 	notices  *notice.Notices
+	courier  *courier.Courier // nil without an exchange
 	channels map[string]*arrival.Watcher
 
 	turns *turn.Turns
@@ -109,6 +115,11 @@ func New(o Options) (*Agent, error) {
 	a.book = order.Book{Journal: a.journal, Trail: a.trail, Now: a.now, Knows: a.Knows, Queue: a.enqueue}
 	a.link = a.Use(link.Config{Software: "mft/" + a.version, NextSequence: a.nextSequence, Handle: a.handle})
 	a.notices = notice.New(notice.Config{Journal: a.journal, Trail: a.trail, Link: a.link, Log: a.log})
+	if o.Exchange != nil {
+		if err := a.openCourier(*o.Exchange); err != nil {
+			return nil, errors.Join(err, a.journal.Close())
+		}
+	}
 	for _, ch := range c.Channels {
 		if when, ok := arrival.Trigger(ch, c.Agent.Name); ok {
 			a.channels[ch.Name] = arrival.New(arrival.Config{
@@ -137,6 +148,10 @@ func (a *Agent) Close() error { return a.journal.Close() }
 
 // Name returns the name of the agent.
 func (a *Agent) Name() mft.AgentName { return a.cfg.Agent.Name }
+
+// Quiet gets a value when a transfer or an order about one has ended and there is
+// no other: a time to tidy up. It is for one reader.
+func (a *Agent) Quiet() <-chan struct{} { return a.turns.Quiet() }
 
 // Config returns what the agent was made from. The caller must not change it.
 func (a *Agent) Config() *config.Config { return a.cfg }
@@ -172,6 +187,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	start(a.trail.Run)
 	start(a.Pairing.Run)
 	start(a.notices.Run)
+	if a.courier != nil {
+		start(a.courier.Run)
+	}
 	start(upkeep.Keeper{Journal: a.journal, Log: a.log, Now: a.now}.Run)
 	for _, ch := range a.channels {
 		start(ch.Run)

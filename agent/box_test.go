@@ -20,6 +20,7 @@ import (
 	"mft.dev/mft/agent/config"
 	"mft.dev/mft/agent/order"
 	"mft.dev/mft/agent/pairing"
+	"mft.dev/mft/exchange"
 	"mft.dev/mft/journal"
 )
 
@@ -38,6 +39,7 @@ type host struct {
 	agent    *agent.Agent
 	stopping context.CancelFunc
 	ended    chan error
+	exchange *exchange.Exchange // nil for none
 }
 
 // newHost makes a host whose agent does not run yet.
@@ -86,7 +88,7 @@ func newAgent(h *host) (*agent.Agent, error) {
 	if os.Getenv("MFT_TEST_LOG") != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})).With("agent", h.conf.Agent.Name)
 	}
-	return agent.New(agent.Options{Config: h.conf, Version: "test", Log: log})
+	return agent.New(agent.Options{Config: h.conf, Version: "test", Log: log, Exchange: h.exchange})
 }
 
 // stop ends the agent; a second call does nothing.

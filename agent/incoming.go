@@ -29,7 +29,10 @@ func (a *Agent) handle(ctx context.Context, conv *link.Conversation) {
 	var err error
 	switch e.Kind {
 	case protocol.KindOffer:
-		err = a.offeredBy(ctx, conv, e)
+		var o mft.Offer
+		if o, err = e.Offer(); err == nil {
+			err = a.offeredBy(ctx, conv, o, e)
+		}
 	case protocol.KindRequest:
 		err = a.requestedBy(ctx, conv, e)
 	case protocol.KindCancel:
@@ -67,11 +70,7 @@ func (a *Agent) witness(ctx context.Context, e *protocol.Envelope) error {
 }
 
 // offeredBy answers an offer and receives the transfer.
-func (a *Agent) offeredBy(ctx context.Context, conv transfer.Conversation, e *protocol.Envelope) error {
-	o, err := e.Offer()
-	if err != nil {
-		return err
-	}
+func (a *Agent) offeredBy(ctx context.Context, conv transfer.Conversation, o mft.Offer, e *protocol.Envelope) error {
 	// A newer attempt takes the place of an older one.
 	if !a.door.Enter(o.Sender, a.turns.Holder(o.Transfer) != nil) {
 		return a.answer(ctx, conv, mft.Decision{Code: mft.CodeBusy, RetryIn: admission.BusyDelay})

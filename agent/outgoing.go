@@ -33,11 +33,14 @@ func (a *Agent) send(at *attempt, t mft.Transfer) (mft.Receipt, *protocol.Envelo
 	}
 	defer src.Close()
 	conv, err := a.link.Open(at.Context, t.Peer, t.ID, t.Channel)
-	if err != nil {
+	relayed := err != nil && a.relays(err)
+	switch {
+	case err == nil:
+		defer conv.Close()
+		at.reached = true
+	case !relayed:
 		return mft.Receipt{}, nil, err
 	}
-	defer conv.Close()
-	at.reached = true
 	announced, err := src.Announced(at.Context)
 	if err != nil {
 		return mft.Receipt{}, nil, err
@@ -51,8 +54,18 @@ func (a *Agent) send(at *attempt, t mft.Transfer) (mft.Receipt, *protocol.Envelo
 	if t.Requested {
 		offer.Destination = ""
 	}
+	var way transfer.Conversation = conv
+	if relayed {
+		out, err := a.courier.Outgoing(at.Context, t, offer)
+		if err != nil {
+			return mft.Receipt{}, nil, err
+		}
+		defer out.Recorder.Close()
+		defer out.Close()
+		way = out
+	}
 	told := &trail.Conversation{
-		Conversation: conv, Trail: a.trail, ID: t.ID, Quiet: at.entry.Waiting != "" && at.entry.Tries > 0,
+		Conversation: way, Trail: a.trail, ID: t.ID, Quiet: at.entry.Waiting != "" && at.entry.Tries > 0,
 	}
 	return sender.Run(at.Context, told, sender.Outgoing{
 		Offer: offer, Sources: src.Sources, Meter: &at.meter, LastTry: at.entry.Tries >= lastTry,
@@ -103,6 +116,7 @@ func (a *Agent) concludeSend(at *attempt, t mft.Transfer, receipt mft.Receipt, s
 		return
 	}
 	a.again(at, t, queue.Verdict{State: mft.StateDone})
+	a.clear(at.Context, t.ID)
 }
 
 // askTimeout is how long a peer may take to answer a request; askAgain how
@@ -117,16 +131,19 @@ const (
 func (a *Agent) ask(at *attempt, t mft.Transfer) error {
 	ctx, cancel := context.WithTimeout(at.Context, askTimeout)
 	defer cancel()
+	if at.entry.Waiting == "" && at.entry.Tries == 0 {
+		a.trail.NoteOf(at.ID)(mft.EventRequested, "", strings.Join(t.Sources, " "))
+	}
+	r := mft.Request{Path: t.Sources[0], Overwrite: t.Overwrite, Compare: t.Compare}
 	conv, err := a.link.Open(ctx, t.Peer, t.ID, "")
+	if err != nil && a.relays(err) {
+		return a.courier.Ask(ctx, t, r)
+	}
 	if err != nil {
 		return err
 	}
 	defer conv.Close()
 	at.reached = true
-	if at.entry.Waiting == "" && at.entry.Tries == 0 {
-		a.trail.NoteOf(at.ID)(mft.EventRequested, "", strings.Join(t.Sources, " "))
-	}
-	r := mft.Request{Path: t.Sources[0], Overwrite: t.Overwrite, Compare: t.Compare}
 	if err := conv.Send(ctx, protocol.KindRequest, protocol.AppendRequest(nil, &r)); err != nil {
 		return fmt.Errorf("sending the request: %w", err)
 	}

@@ -32,7 +32,8 @@ type lane struct {
 	*contender.Contender
 	dest string // the directory that shall hold the item
 	row  result.Row
-	peak [2]int64 // by side, of what could be looked at only in the first round
+	// By side, of what could be looked at only in the first round.
+	peak, private [2]int64
 }
 
 // run measures one workload.
@@ -206,6 +207,7 @@ func (l *lane) fail(ctx context.Context, when string, err error) error {
 func (l *lane) note(r meter.Reading, flushed time.Duration, round int) {
 	for side := range l.peak {
 		l.peak[side] = max(l.peak[side], r.Loads[side].Peak)
+		l.private[side] = max(l.private[side], r.Loads[side].Private)
 	}
 	if round == 0 {
 		return
@@ -215,5 +217,6 @@ func (l *lane) note(r meter.Reading, flushed time.Duration, round int) {
 		Wall: r.Wall.Seconds(), Flush: flushed.Seconds(),
 		SenderCPU: from.CPU.Seconds(), ReceiverCPU: to.CPU.Seconds(),
 		SenderPeak: l.peak[meter.Sender], ReceiverPeak: l.peak[meter.Receiver], Wire: r.Wire,
+		SenderPrivate: l.private[meter.Sender], ReceiverPrivate: l.private[meter.Receiver],
 	})
 }

@@ -97,11 +97,13 @@ type Grant struct {
 type Container interface {
 	// Stage keeps one block of an object that is not published yet. Blocks have
 	// numbers from 0; all but the last are of one size. Staging a number again
-	// replaces it. What is published already does not change.
+	// replaces it. What is published does not change any more: then CodeExists, or
+	// no error where the storage does not look.
 	Stage(ctx context.Context, name string, block int, content []byte) error
 	// Publish makes the object of blocks 0 to blocks-1, which are all staged, at
 	// once and for good. Publishing again with the same number is no error. When
-	// one is missing it fails, and what is staged stays staged.
+	// one is missing it fails, and what is staged stays staged. CodeExists when it is
+	// published with another number.
 	Publish(ctx context.Context, name string, blocks int) error
 	// Grant lets others read a published object, for at most MaxGrant. Several
 	// grants may be good at once.

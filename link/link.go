@@ -42,6 +42,9 @@ type Config struct {
 	// Rotated is told of each peer that showed a new key, for which the
 	// pinned one vouched; may be nil.
 	Rotated func(peer mft.AgentName, pin identity.Pin)
+	// Changed is told that Peers returns something else than before, and must
+	// neither wait nor call the link; may be nil.
+	Changed func()
 	// Log is for what no caller learns of otherwise; nil discards it.
 	Log *slog.Logger
 	// Now is the clock for envelopes and trust; nil is time.Now.
@@ -72,6 +75,9 @@ func New(c Config) *Link {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Changed == nil {
+		c.Changed = func() {}
 	}
 	return &Link{
 		c:       c,

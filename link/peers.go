@@ -47,6 +47,7 @@ func (l *Link) add(c *control) {
 	}
 	p.up = append(p.up, c)
 	p.failure = nil
+	l.c.Changed()
 	var surplus *control
 	if len(p.up) > maxConnections {
 		surplus = p.up[0]
@@ -68,6 +69,7 @@ func (l *Link) forget(c *control, cause error) {
 		return
 	}
 	p.up = slices.Delete(p.up, at, at+1)
+	defer l.c.Changed()
 	if len(p.up) == 0 {
 		p.changed = l.c.Now()
 		p.failure = mft.Fail(mft.CodeDisconnected, "keep connection to peer", string(c.peer), cause)

@@ -1,9 +1,8 @@
 package protocol
 
 import (
-	"github.com/zeebo/blake3"
-
 	"mft.dev/mft"
+	"mft.dev/mft/internal/blake3"
 	"mft.dev/mft/protocol/internal/wire"
 )
 
@@ -89,10 +88,12 @@ const PackOverhead = 9 + 3 + 32
 // AppendPackEntry appends one whole file of at most MaxSmall bytes to the
 // payload of a FramePack.
 func AppendPackEntry(b []byte, index uint64, digest mft.Digest, content []byte) []byte {
-	b = wire.AppendUint(b, index)
-	b = wire.AppendUint(b, uint64(len(content)))
-	b = append(b, digest[:]...)
-	return append(b, content...)
+	return append(append(AppendPackStart(b, index, len(content)), digest[:]...), content...)
+}
+
+// AppendPackStart appends what of an entry is before digest and content.
+func AppendPackStart(b []byte, index uint64, size int) []byte {
+	return wire.AppendUint(wire.AppendUint(b, index), uint64(size))
 }
 
 // WalkPack calls f for every entry of the payload of a FramePack, in order,
@@ -118,4 +119,4 @@ func WalkPack(p []byte, f func(index uint64, digest mft.Digest, content []byte) 
 }
 
 // HashOf returns the digest of content.
-func HashOf(content []byte) mft.Digest { return blake3.Sum256(content) }
+func HashOf(content []byte) mft.Digest { return blake3.Sum(content) }

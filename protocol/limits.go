@@ -46,8 +46,7 @@ const (
 	// MaxFrame is the largest payload of a data frame in bytes: a mebibyte of
 	// content and room for what describes it.
 	MaxFrame = MaxData + 64<<10
-	// MaxData is the largest payload of a DATA frame, and what a sender aims
-	// at with a PACK frame, in bytes.
+	// MaxData is the largest payload of a DATA frame in bytes.
 	MaxData = 1 << 20
 	// MaxSmall is the largest file in bytes that may travel in a PACK frame.
 	MaxSmall = 256 << 10

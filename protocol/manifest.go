@@ -1,9 +1,8 @@
 package protocol
 
 import (
-	"github.com/zeebo/blake3"
-
 	"mft.dev/mft"
+	"mft.dev/mft/internal/blake3"
 	"mft.dev/mft/protocol/internal/wire"
 )
 
@@ -24,7 +23,7 @@ func KeyOf(it *mft.Item) Key {
 	case mft.ItemSymlink:
 		b = wire.AppendBytes(b, it.Target)
 	}
-	sum := blake3.Sum256(b)
+	sum := blake3.Sum(b)
 	return Key(sum[:16])
 }
 
@@ -89,16 +88,14 @@ func (m *Manifest) Add(it *mft.Item, o Outcome, d mft.Digest) {
 func (m *Manifest) write(p []byte) { _, _ = m.h.Write(p) }
 
 // Sum returns the hash over what was added so far. Adding may go on.
-func (m *Manifest) Sum() (d mft.Digest) {
-	m.h.Sum(d[:0])
+func (m *Manifest) Sum() mft.Digest {
 	if !m.directories {
-		return d
+		return m.h.Sum()
 	}
 	h := blake3.New()
 	for _, part := range []*blake3.Hasher{m.h, m.listings, m.listed} {
-		part.Sum(d[:0])
+		d := part.Sum()
 		_, _ = h.Write(d[:])
 	}
-	h.Sum(d[:0])
-	return d
+	return h.Sum()
 }

@@ -7,9 +7,8 @@ import (
 	"io"
 	"os"
 
-	"github.com/zeebo/blake3"
-
 	"mft.dev/mft"
+	"mft.dev/mft/internal/blake3"
 	"mft.dev/mft/internal/confine"
 )
 
@@ -27,11 +26,7 @@ func (h Hash) Write(b []byte) (int, error) { return h.h.Write(b) }
 func (h Hash) Reset() { h.h.Reset() }
 
 // Sum returns the digest of what was written.
-func (h Hash) Sum() mft.Digest {
-	var d mft.Digest
-	h.h.Sum(d[:0])
-	return d
-}
+func (h Hash) Sum() mft.Digest { return h.h.Sum() }
 
 // WriteZeros adds n zero bytes, as which a hole counts.
 func (h Hash) WriteZeros(ctx context.Context, n int64) error {

@@ -48,6 +48,7 @@ type Pairing struct {
 	trust   *identity.Trust
 	invites *identity.Invites
 	link    *link.Link
+	changed chan struct{} // has a value when the link's peers are to be looked at
 
 	mu      sync.Mutex      // guards what follows
 	life    context.Context //nolint:containedctx // that of Run while it runs
@@ -59,7 +60,7 @@ type Pairing struct {
 // Errors: those of identity.LoadOrCreate and identity.OpenTrust, and
 // mft.CodeConfig for a pin that cannot be read.
 func Open(c Config) (*Pairing, error) {
-	p := &Pairing{c: c, keepers: map[mft.AgentName]context.CancelFunc{}}
+	p := &Pairing{c: c, changed: make(chan struct{}, 1), keepers: map[mft.AgentName]context.CancelFunc{}}
 	conf := c.Config
 	keysDir := conf.Agent.KeysDir
 	if keysDir == "" {
@@ -89,11 +90,17 @@ func Open(c Config) (*Pairing, error) {
 }
 
 // Use gives the Pairing its link: one made from c, whose Name, Keys, Trust,
-// Invites, Address, Joined, Rotated, Log and Now it fills in. It returns the
-// link.
+// Invites, Address, Joined, Rotated, Changed, Log and Now it fills in. It returns
+// the link.
 func (p *Pairing) Use(c link.Config) *link.Link {
 	c.Name, c.Keys, c.Trust, c.Invites = p.c.Config.Agent.Name, p.keys, p.trust, p.invites
 	c.Address, c.Joined, c.Rotated, c.Log, c.Now = p.Address(), p.joined, p.rotated, p.c.Log, p.c.Now
+	c.Changed = func() {
+		select {
+		case p.changed <- struct{}{}:
+		default: // somebody is about to look
+		}
+	}
 	p.link = link.New(c)
 	return p.link
 }
@@ -124,9 +131,6 @@ func (p *Pairing) reachable() string {
 	return net.JoinHostPort(host, port)
 }
 
-// observeEvery is how often the state of connections is looked at.
-const observeEvery = 200 * time.Millisecond
-
 // Run keeps a connection to every peer up and tells when one comes or goes,
 // until ctx ends.
 func (p *Pairing) Run(ctx context.Context) {
@@ -143,10 +147,9 @@ func (p *Pairing) Run(ctx context.Context) {
 	p.hands.Wait()
 }
 
+// observe looks at the connections whenever one has come or gone.
 func (p *Pairing) observe(ctx context.Context) {
 	up := map[mft.AgentName]time.Time{}
-	tick := time.NewTicker(observeEvery)
-	defer tick.Stop()
 	for {
 		for _, l := range p.link.Peers() {
 			since, was := up[l.Name]
@@ -164,7 +167,7 @@ func (p *Pairing) observe(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-p.changed:
 		}
 	}
 }

@@ -79,6 +79,10 @@ func (p *Pairing) Peer(name mft.AgentName) (Peer, error) {
 	return Peer{}, mft.Fail(mft.CodeUnknownPeer, "look up peer", string(name), nil)
 }
 
+// Identity returns the keys of this agent and whom it trusts, for what signs and
+// verifies besides the link.
+func (p *Pairing) Identity() (*identity.Keys, *identity.Trust) { return p.keys, p.trust }
+
 // Keys returns the agent's own signing keys, the current one first.
 func (p *Pairing) Keys() []identity.KeyInfo {
 	var out []identity.KeyInfo

@@ -27,6 +27,10 @@ const (
 // waits before it asks again, unless it was told.
 const pausedDelay = 5 * time.Second
 
+// relayedDelay is how long a transfer waits that is with the exchange, unless the
+// peer answers or can be reached again.
+const relayedDelay = time.Hour
+
 // A Verdict says what follows an attempt.
 type Verdict struct {
 	State  mft.State // empty: somebody else has seen to the row
@@ -58,6 +62,8 @@ func Decide(err, cause error, tries int, spread float64) Verdict {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		v.Reason.Code = mft.CodeDisconnected
 		v.Delay = delay(tries, spread)
+	case code == mft.CodeRelayed:
+		v.Delay = relayedDelay
 	case code.Retryable():
 		v.Delay = delay(tries, spread)
 		v.PeerWide = code == mft.CodeUnreachable

@@ -19,12 +19,19 @@ import (
 // Turns are the turns of an agent's transfers. Methods may be called
 // concurrently.
 type Turns struct {
-	mu   sync.Mutex // guards held
-	held map[mft.TransferID]*Turn
+	quiet chan struct{}
+	mu    sync.Mutex // guards held
+	held  map[mft.TransferID]*Turn
 }
 
 // New returns turns that nobody has.
-func New() *Turns { return &Turns{held: map[mft.TransferID]*Turn{}} }
+func New() *Turns {
+	return &Turns{quiet: make(chan struct{}, 1), held: map[mft.TransferID]*Turn{}}
+}
+
+// Quiet gets a value when a turn has ended and nobody has one, unless there is
+// still one in it.
+func (t *Turns) Quiet() <-chan struct{} { return t.quiet }
 
 // A Turn is one holder's turn with one transfer.
 type Turn struct {
@@ -80,6 +87,12 @@ func (t *Turns) Holder(id mft.TransferID) any {
 func (n *Turn) End() {
 	n.turns.mu.Lock()
 	delete(n.turns.held, n.ID)
+	if len(n.turns.held) == 0 {
+		select {
+		case n.turns.quiet <- struct{}{}:
+		default:
+		}
+	}
 	n.turns.mu.Unlock()
 	n.cancel(nil)
 	close(n.done)

@@ -96,3 +96,32 @@ func TestOneAtATime(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// TestQuiet: it is quiet when the last of several turns has ended.
+func TestQuiet(t *testing.T) {
+	turns := New()
+	quiet := func() bool {
+		select {
+		case <-turns.Quiet():
+			return true
+		default:
+			return false
+		}
+	}
+	for round := range 2 {
+		one, err := turns.Take(t.Context(), mft.TransferID{1}, t, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		two, err := turns.Take(t.Context(), mft.TransferID{2}, t, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if one.End(); quiet() {
+			t.Errorf("round %d: it is quiet while somebody has a turn", round)
+		}
+		if two.End(); !quiet() || quiet() {
+			t.Errorf("round %d: it is not quiet once after the last turn", round)
+		}
+	}
+}

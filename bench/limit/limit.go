@@ -25,7 +25,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/zeebo/blake3"
+	"mft.dev/mft/internal/blake3"
 )
 
 const chunk = 1 << 20
@@ -95,18 +95,16 @@ func Send(ctx context.Context, address, pin, path string) error {
 
 // Digest computes the BLAKE3 digest of a file.
 func Digest(path string) ([32]byte, error) {
-	var sum [32]byte
 	f, err := os.Open(path)
 	if err != nil {
-		return sum, err
+		return [32]byte{}, err
 	}
 	defer f.Close()
 	h := blake3.New()
 	if err := move(h, f); err != nil {
-		return sum, err
+		return [32]byte{}, err
 	}
-	h.Sum(sum[:0])
-	return sum, nil
+	return h.Sum(), nil
 }
 
 // move copies in large pieces, also where io.Copy would know another way.

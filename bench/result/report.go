@@ -23,6 +23,10 @@ type Sample struct {
 	// process of an end, in bytes.
 	SenderPeak   int64 `json:"sender_peak_bytes"`
 	ReceiverPeak int64 `json:"receiver_peak_bytes"`
+	// SenderPrivate and ReceiverPrivate are the same without pages of files,
+	// such as those of the program; 0 where nobody looked.
+	SenderPrivate   int64 `json:"sender_private_bytes,omitempty"`
+	ReceiverPrivate int64 `json:"receiver_private_bytes,omitempty"`
 	// Wire is what crossed the network, headers included, in bytes; -1 where
 	// nobody could count it.
 	Wire int64 `json:"wire_bytes"`
@@ -147,13 +151,15 @@ func (r *Report) Add(other *Report) error {
 // peaks. The row must have samples.
 func (row Row) Median() Sample {
 	return Sample{
-		Wall:         median(row.Samples, func(s Sample) float64 { return s.Wall }),
-		Flush:        median(row.Samples, func(s Sample) float64 { return s.Flush }),
-		SenderCPU:    median(row.Samples, func(s Sample) float64 { return s.SenderCPU }),
-		ReceiverCPU:  median(row.Samples, func(s Sample) float64 { return s.ReceiverCPU }),
-		SenderPeak:   greatest(row.Samples, func(s Sample) int64 { return s.SenderPeak }),
-		ReceiverPeak: greatest(row.Samples, func(s Sample) int64 { return s.ReceiverPeak }),
-		Wire:         int64(median(row.Samples, func(s Sample) float64 { return float64(s.Wire) })),
+		Wall:            median(row.Samples, func(s Sample) float64 { return s.Wall }),
+		Flush:           median(row.Samples, func(s Sample) float64 { return s.Flush }),
+		SenderCPU:       median(row.Samples, func(s Sample) float64 { return s.SenderCPU }),
+		ReceiverCPU:     median(row.Samples, func(s Sample) float64 { return s.ReceiverCPU }),
+		SenderPeak:      greatest(row.Samples, func(s Sample) int64 { return s.SenderPeak }),
+		ReceiverPeak:    greatest(row.Samples, func(s Sample) int64 { return s.ReceiverPeak }),
+		SenderPrivate:   greatest(row.Samples, func(s Sample) int64 { return s.SenderPrivate }),
+		ReceiverPrivate: greatest(row.Samples, func(s Sample) int64 { return s.ReceiverPrivate }),
+		Wire:            int64(median(row.Samples, func(s Sample) float64 { return float64(s.Wire) })),
 	}
 }
 

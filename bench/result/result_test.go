@@ -16,7 +16,8 @@ func ran(workload, contender string, walls ...float64) Row {
 	row := Row{Workload: workload, Contender: contender, Medium: RAM}
 	for _, w := range walls {
 		row.Samples = append(row.Samples, Sample{
-			Wall: w, SenderCPU: w, ReceiverCPU: w / 2, SenderPeak: int64(w * (1 << 20)), ReceiverPeak: 1 << 20, Wire: int64(w * 100),
+			Wall: w, SenderCPU: w, ReceiverCPU: w / 2, SenderPeak: int64(w * (1 << 20)), ReceiverPeak: 1 << 20,
+			SenderPrivate: int64(w * (1 << 19)), ReceiverPrivate: 1 << 18, Wire: int64(w * 100),
 		})
 	}
 	return row
@@ -59,6 +60,9 @@ func TestMedian(t *testing.T) {
 			}
 			if got.SenderPeak != most {
 				t.Errorf("Median().SenderPeak = %v, want the greatest, %v", got.SenderPeak, most)
+			}
+			if got.SenderPrivate != most/2 || got.ReceiverPrivate != 1<<18 {
+				t.Errorf("the private memory is %v and %v, want %v and %v", got.SenderPrivate, got.ReceiverPrivate, most/2, 1<<18)
 			}
 		})
 	}

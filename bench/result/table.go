@@ -9,7 +9,7 @@ import (
 
 // columns are the heads of the table.
 func columns() []string {
-	return []string{"", "seconds", "rate", "mft is", "CPU s (both ends)", "peak MiB", "MiB on the wire"}
+	return []string{"", "seconds", "rate", "mft is", "CPU s (both ends)", "peak MiB", "private MiB", "MiB on the wire"}
 }
 
 // label is the name of a contender, or of a limit in parentheses.
@@ -26,7 +26,7 @@ func (r *Report) cells(w Workload, row Row) []string {
 	cells := []string{
 		row.label(), seconds(row, m), rate(w, m), r.against(w, row, m),
 		fmt.Sprintf("%.2f + %.2f", m.SenderCPU, m.ReceiverCPU),
-		fmt.Sprintf("%.0f + %.0f", mebi(m.SenderPeak), mebi(m.ReceiverPeak)),
+		fmt.Sprintf("%.0f + %.0f", mebi(m.SenderPeak), mebi(m.ReceiverPeak)), private(m),
 	}
 	if m.Wire < 0 {
 		return append(cells, "–")
@@ -40,6 +40,14 @@ func seconds(row Row, m Sample) string {
 		return fmt.Sprintf("%.2f", m.Wall)
 	}
 	return fmt.Sprintf("%.2f (then flushed %.2f)", m.Wall, m.Flush)
+}
+
+// private is what of the memory is no page of a file.
+func private(m Sample) string {
+	if m.SenderPrivate == 0 && m.ReceiverPrivate == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.0f + %.0f", mebi(m.SenderPrivate), mebi(m.ReceiverPrivate))
 }
 
 func mebi(n int64) float64 { return float64(n) / (1 << 20) }

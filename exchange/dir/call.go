@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path"
 	"time"
 
@@ -104,11 +105,8 @@ func write(temp, to *confine.Dir, name string, content []byte) error {
 	}
 	if err == nil {
 		err = temp.Rename(part, to, name, confine.RenameReplace)
-		if missing(err) {
-			// A network file system may have done it and lost the answer.
-			if _, e := to.Identity(name); e == nil {
-				err = nil
-			}
+		if missing(err) && isAt(f, to, name) {
+			err = nil // a network file system did it, and lost the answer
 		}
 	}
 	if err != nil {
@@ -117,6 +115,17 @@ func write(temp, to *confine.Dir, name string, content []byte) error {
 	// Closed last: it is flushed again where the directory cannot be.
 	err = flush(to, func() error { return confine.Flush(f) })
 	return errors.Join(err, f.Close())
+}
+
+// isAt reports whether name in d is the file f.
+func isAt(f *os.File, d *confine.Dir, name string) bool {
+	fi, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	a := confine.Stamp(fi)
+	b, err := d.Identity(name)
+	return err == nil && a.Dev == b.Dev && a.Inode == b.Inode
 }
 
 // readable lets others read a file that they can find.

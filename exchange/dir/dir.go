@@ -36,6 +36,13 @@
 // one that kept the way from grant to object can read on until the object is
 // removed.
 //
+// On Linux a directory can be gone through that may not be listed. On other systems
+// it cannot: an agent there that runs as another user meets CodeNotAllowed until
+// the operator lets its group list queue and objects of the others.
+//
+// A server of Windows does not move what is open: there, an object that is being
+// read can only be removed afterwards.
+//
 // Calls obey their context between system calls. On a mount that waits for its
 // server for ever (NFS "hard") a call may do so too.
 package dir
@@ -120,41 +127,44 @@ const (
 // Setup makes the directories of an agent in the folder at path, which must be
 // there: this user then owns them. What is there already is left as it is, so
 // an operator may narrow modes to a group. Guarded says that the modes are such
-// that other users can only do what they may.
+// that users who are in no such group can only do what they may.
 func Setup(ctx context.Context, path string, agent mft.AgentName) (guarded bool, err error) {
 	f, err := newFolder(Config{Path: path, Agent: agent})
 	if err != nil {
 		return false, err
 	}
-	guarded = true
+	guarded = modesCount
 	err = f.use(ctx, "set up exchange folder", func(c *call) error {
 		for _, d := range []struct {
-			name string
+			rel  string
 			mode uint32
-			shut uint32 // bits of a mode that lets others do too much
+			shut uint32 // what others may not do there
 		}{
-			{"", 0o711, 0o022},
-			{queueDir, 0o1733, 0o044},
-			{objectsDir, 0o711, 0o066},
-			{keysDir, 0o755, 0o022},
-			{temporaryDir, 0o700, 0o077},
+			{c.own(), 0o711, 0o002},
+			{c.own(queueDir), 0o1733, 0o004},
+			{c.own(objectsDir), 0o711, 0o006},
+			{c.own(keysDir), 0o755, 0o002},
+			{c.own(temporaryDir), 0o700, 0o007},
+			{".", 0, 0},
 		} {
-			dir, err := c.make(c.own(d.name), d.mode)
+			if d.mode != 0 {
+				if _, err := c.make(d.rel, d.mode); err != nil {
+					return err
+				}
+			}
+			fi, err := c.root.Lstat(d.rel)
 			if err != nil {
 				return err
 			}
-			fi, err := dir.Stat()
-			if err != nil {
-				return err
-			}
+			const sticky = 0o1000 // in it nobody moves away what belongs to another
 			perm := confine.Stamp(fi).Perm()
-			if perm&d.shut&0o007 != 0 || d.name == queueDir && perm&0o1000 == 0 && perm&0o022 != 0 {
+			if perm&d.shut != 0 || perm&0o002 != 0 && perm&sticky == 0 {
 				guarded = false
 			}
 		}
 		return nil
 	})
-	return guarded && err == nil && modesCount, err
+	return guarded && err == nil, err
 }
 
 // use calls do with the folder open, and gives what fails the codes that

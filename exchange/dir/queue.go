@@ -69,7 +69,9 @@ func (q queue) takeNow(ctx context.Context, most int, lease time.Duration) (out 
 		if err != nil {
 			return err
 		}
-		for len(out) == 0 {
+		// Another may be faster each time, or a network file system show names that
+		// are no more: so it looks again, but not for ever.
+		for round := 0; len(out) == 0 && round < 4; round++ {
 			found, err := c.oldest(ctx, d, most)
 			if err != nil || len(found) == 0 {
 				return err
@@ -89,7 +91,6 @@ func (q queue) takeNow(ctx context.Context, most int, lease time.Duration) (out 
 					out = append(out, *l)
 				}
 			}
-			// Another may have been faster each time: look again.
 			if err := ctx.Err(); err != nil && len(out) == 0 {
 				return err
 			}

@@ -72,14 +72,14 @@ func publishedForGood(s *suite) {
 	s.ok(s.A.Container.Publish(s.ctx, "good", 3), "Publish again")
 	s.ok(s.A.Container.Publish(s.ctx, "good", 3), "Publish for the third time")
 
-	// Whatever is tried now may fail or not, but changes nothing.
-	_ = s.A.Container.Stage(s.ctx, "good", 0, content(2, s.block()))
+	// Whatever is tried now changes nothing.
+	if err := s.A.Container.Stage(s.ctx, "good", 0, content(2, s.block())); err != nil {
+		s.fails(err, only(mft.CodeExists), "Stage of what is published")
+	}
 	s.holds(s.B.Reader, ref, whole)
 	_ = s.A.Container.Publish(s.ctx, "good", 3)
 	s.holds(s.B.Reader, ref, whole)
-	if err := s.A.Container.Publish(s.ctx, "good", 1); err == nil {
-		s.Error("Publish with another number of blocks: no error")
-	}
+	s.fails(s.A.Container.Publish(s.ctx, "good", 1), only(mft.CodeExists), "Publish with another number of blocks")
 	s.holds(s.B.Reader, ref, whole)
 	s.holds(s.B.Reader, s.grant(s.A, "good"), whole)
 	if o := s.list(s.A)["good"]; !o.Published || o.Size != int64(len(whole)) {

@@ -67,7 +67,7 @@ func statementSizes(s *suite) {
 func manyStatements(s *suite) {
 	const n = exchange.MaxStatements + 3
 	for i := range n {
-		s.ok(s.A.Keys.Publish(s.ctx, fmt.Sprintf("key-%d", i), fmt.Appendf(nil, "statement %d", i)), "Publish")
+		s.ok(s.A.Keys.Publish(s.ctx, fmt.Sprintf("key-%03d", i), fmt.Appendf(nil, "statement %d", i)), "Publish")
 	}
 	list, err := s.B.Keys.Statements(s.ctx, s.NameA)
 	s.ok(err, "Statements")

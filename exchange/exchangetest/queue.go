@@ -2,10 +2,10 @@ package exchangetest
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mft.dev/mft"
@@ -223,9 +223,9 @@ func noQueue(s *suite) {
 // others still put.
 func severalTake(s *suite) {
 	const putters, each = 3, 8
-	var group sync.WaitGroup
+	var group, putting sync.WaitGroup
 	for i := range putters {
-		group.Go(func() {
+		putting.Go(func() {
 			for k := range each {
 				if err := s.A.Queue.Put(s.ctx, s.NameB, fmt.Appendf(nil, "%d/%d", i, k)); err != nil {
 					s.Errorf("Put: %v", err)
@@ -235,27 +235,33 @@ func severalTake(s *suite) {
 	}
 	var mu sync.Mutex
 	taken := map[string]int{}
-	all, enough := context.WithCancel(s.ctx)
-	defer enough()
+	var put atomic.Bool
+	group.Go(func() {
+		putting.Wait()
+		put.Store(true)
+	})
 	for _, x := range []exchange.Exchange{s.B, s.Twin, s.B} {
 		group.Go(func() {
-			for range 200 {
+			// A storage may be slow to show what was put last.
+			for tries, all := 0, false; tries < 20 && !all; {
+				if put.Load() {
+					tries++
+				}
 				letters, err := x.Queue.Take(s.ctx, 3, long)
 				if err != nil {
 					s.Errorf("Take: %v", err)
+					return
 				}
+				mu.Lock()
 				for _, l := range letters {
-					mu.Lock()
-					if taken[string(l.Body)]++; len(taken) == putters*each {
-						enough()
-					}
-					mu.Unlock()
+					taken[string(l.Body)]++
+				}
+				all = len(taken) == putters*each
+				mu.Unlock()
+				for _, l := range letters {
 					if err := x.Queue.Remove(s.ctx, &l); err != nil {
 						s.Errorf("Remove: %v", err)
 					}
-				}
-				if all.Err() != nil {
-					return
 				}
 			}
 		})

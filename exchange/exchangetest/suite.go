@@ -1,9 +1,13 @@
 // Package exchangetest proves that an adapter does what package exchange asks
-// of it, and shows what happens to those who ask more of it.
+// of it: [Run] is one suite for all, with a test for each sentence of the
+// contract.
 //
-// [Run] is the suite for adapters: one test for each sentence of the contract.
-// [Faulty] wraps an exchange and does to it every harm that storage with
-// delivery at least once may do, the same harm for the same seed.
+//	func TestConformance(t *testing.T) {
+//		exchangetest.Run(t, func(t *testing.T) exchangetest.Bench { … })
+//	}
+//
+// It asks for no more than the contract; what storage may do to those who ask
+// for more, the package faulty does.
 package exchangetest
 
 import (

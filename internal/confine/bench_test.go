@@ -106,8 +106,8 @@ func BenchmarkList(b *testing.B) {
 		list func(seen func(Identity)) error
 	}{
 		{"at once", func(seen func(Identity)) error {
-			return d.List(func(_ []byte, id Identity, _ []byte) error {
-				seen(id)
+			return d.List(func(_ []byte, id *Identity, _ []byte) error {
+				seen(*id)
 				return nil
 			})
 		}},

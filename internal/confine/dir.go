@@ -21,7 +21,7 @@ import (
 type Dir struct {
 	root    *Root
 	node    beneath.Node
-	private bool // see Private
+	private *filesys.Made // not nil after Private
 }
 
 // Rel returns the path of the directory below its root, "" for the root.
@@ -37,7 +37,11 @@ func (d *Dir) Dir(name string) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Dir{root: d.root, node: node, private: d.private}, nil
+	below := &Dir{root: d.root, node: node}
+	if d.private != nil {
+		below.private = new(filesys.Made)
+	}
+	return below, nil
 }
 
 // Create makes a file, mode 0600, for reading and writing. It fails with

@@ -105,7 +105,7 @@ func TestNothingEscapesARace(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return d.List(func(name []byte, _ Identity, _ []byte) error {
+			return d.List(func(name []byte, _ *Identity, _ []byte) error {
 				if string(name) == "a" {
 					t.Error("List listed the directory outside")
 				}

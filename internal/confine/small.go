@@ -2,21 +2,40 @@ package confine
 
 import (
 	"mft.dev/mft/internal/confine/beneath"
+	"mft.dev/mft/internal/confine/filesys"
 )
 
+// A Visit is told of one thing in a directory: its name, what it is now, and the
+// target if it is a symbolic link. All of it is only lent: it must not be
+// changed, nor kept when the call returns.
+type Visit func(name []byte, id *Identity, target []byte) error
+
 // List calls f for everything in the directory, except "." and "..", in no
-// order: its name, what it is now, and the target if it is a symbolic link.
-// It stops at the first error of f, which it returns as it is. Name and
-// target are only lent: f must not change them, nor keep them when it returns.
-// f may use the directory meanwhile.
+// order. It stops at the first error of f, which it returns as it is. f may use
+// the directory meanwhile.
 //
 // What has vanished by the time that it is looked at is passed over. What is
 // created or removed meanwhile may be seen or not. When the directory itself
 // has been removed, or something in it cannot be looked at, the listing is not
 // whole and List fails, with CodeNotFound or what the reason is.
-func (d *Dir) List(f func(name []byte, id Identity, target []byte) error) error {
+func (d *Dir) List(f Visit) error {
+	return d.root.list(d.node.Rel, f, func(v beneath.Visit) error { return d.root.tree.List(d.node, v) })
+}
+
+// List is Dir.List for what is the directory rel by now, at less cost where
+// nothing else is to be done with it.
+func (r *Root) List(rel string, f Visit) error {
+	rel, err := beneath.CheckPath(rel)
+	if err != nil {
+		return fail("list", r.join(rel), err)
+	}
+	return r.list(rel, f, func(v beneath.Visit) error { return r.tree.ListPath(rel, v) })
+}
+
+// list calls f for what through finds in the directory rel.
+func (r *Root) list(rel string, f Visit, through func(beneath.Visit) error) error {
 	var stopped error
-	err := d.root.tree.List(d.node, func(name []byte, id Identity, target []byte) bool {
+	err := through(func(name []byte, id *Identity, target []byte) bool {
 		stopped = f(name, id, target)
 		return stopped == nil
 	})
@@ -24,7 +43,7 @@ func (d *Dir) List(f func(name []byte, id Identity, target []byte) error) error 
 	case stopped != nil:
 		return stopped
 	case err != nil:
-		return fail("list", d.path(), err)
+		return fail("list", r.join(rel), err)
 	}
 	return nil
 }
@@ -77,9 +96,10 @@ func (d *Dir) WriteSmall(name string, content []byte, a Attributes) error {
 // Private returns the same directory for a caller who knows that nobody else
 // may reach what is in it, because it or one above it is closed to others.
 // WriteSmall then makes files with their final permissions at once, instead of
-// 0600 until all is set. What Dir returns for what is below is private too.
+// 0600 until all is set, and believes that the next one turns out like the one
+// before. What Dir returns for what is below is private too.
 func (d *Dir) Private() *Dir {
 	out := *d
-	out.private = true
+	out.private = new(filesys.Made)
 	return &out
 }

@@ -29,8 +29,8 @@ func hostile() []string {
 func listed(t *testing.T, d *Dir) []string {
 	t.Helper()
 	var names []string
-	err := d.List(func(name []byte, id Identity, target []byte) error {
-		if want, err := d.Identity(string(name)); err != nil || id != want {
+	err := d.List(func(name []byte, id *Identity, target []byte) error {
+		if want, err := d.Identity(string(name)); err != nil || *id != want {
 			t.Errorf("List says that %q is %+v, Identity %+v (%v)", name, id, want, err)
 		}
 		want := ""
@@ -50,6 +50,14 @@ func listed(t *testing.T, d *Dir) []string {
 		t.Errorf("List: %v", err)
 	}
 	slices.Sort(names)
+	var again []string
+	err = d.root.List(d.Rel(), func(name []byte, _ *Identity, _ []byte) error {
+		again = append(again, string(name))
+		return nil
+	})
+	if slices.Sort(again); err != nil || !slices.Equal(again, names) {
+		t.Errorf("List of the path gives %q, %v, want %q", again, err, names)
+	}
 	return names
 }
 
@@ -68,6 +76,15 @@ func TestList(t *testing.T) {
 			}
 			if got, want := listed(t, d), []string{"dir", "file", "link", "long", "out"}; !slices.Equal(got, want) {
 				t.Errorf("List gave %q, want %q", got, want)
+			}
+			for path, want := range map[string]mft.Code{
+				"k/file": mft.CodeWrongType, "k/link": mft.CodeSymlink, "k/out": mft.CodeSymlink, "k/out/secret": mft.CodeSymlink,
+				"k/..": mft.CodeBadPath, "k/none": mft.CodeNotFound,
+			} {
+				wantCode(t, "List of "+path, y.List(path, func([]byte, *Identity, []byte) error {
+					t.Errorf("something is listed in %q", path)
+					return nil
+				}), want)
 			}
 			y.untouched(t)
 		})
@@ -129,7 +146,7 @@ func TestListStops(t *testing.T) {
 	}
 	stop := errors.New("enough")
 	calls := 0
-	err = d.List(func([]byte, Identity, []byte) error {
+	err = d.List(func([]byte, *Identity, []byte) error {
 		calls++
 		return stop
 	})
@@ -139,7 +156,7 @@ func TestListStops(t *testing.T) {
 	if err := y.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.List(func([]byte, Identity, []byte) error { return nil }); !errors.Is(err, os.ErrClosed) {
+	if err := d.List(func([]byte, *Identity, []byte) error { return nil }); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("List after Close: %v, want %v", err, os.ErrClosed)
 	}
 }
@@ -158,9 +175,9 @@ func TestListWithin(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			n := 0
-			err := d.List(func(outer []byte, _ Identity, _ []byte) error {
+			err := d.List(func(outer []byte, _ *Identity, _ []byte) error {
 				name := string(outer)
-				err := d.List(func([]byte, Identity, []byte) error {
+				err := d.List(func([]byte, *Identity, []byte) error {
 					n++
 					return nil
 				})
@@ -176,7 +193,7 @@ func TestListWithin(t *testing.T) {
 	}
 	wg.Wait()
 	// What is removed while it is listed does not end the listing.
-	if err := d.List(func(name []byte, _ Identity, _ []byte) error { return d.Remove(string(name)) }); err != nil {
+	if err := d.List(func(name []byte, _ *Identity, _ []byte) error { return d.Remove(string(name)) }); err != nil {
 		t.Errorf("List with Remove: %v", err)
 	}
 	if got := listed(t, d); len(got) != 0 {
@@ -211,7 +228,7 @@ func TestListOfWhatVanishes(t *testing.T) {
 				t.Fatal(err)
 			}
 			n := 0
-			err = d.List(func([]byte, Identity, []byte) error {
+			err = d.List(func([]byte, *Identity, []byte) error {
 				if n++; n == 1 {
 					return tt.change(y)
 				}
@@ -231,7 +248,7 @@ func TestListOfWhatVanishes(t *testing.T) {
 	if err := os.RemoveAll(y.at("a")); err != nil {
 		t.Fatal(err)
 	}
-	wantCode(t, "List", d.List(func([]byte, Identity, []byte) error { return nil }), mft.CodeNotFound)
+	wantCode(t, "List", d.List(func([]byte, *Identity, []byte) error { return nil }), mft.CodeNotFound)
 }
 
 func TestReadSmall(t *testing.T) {
@@ -357,12 +374,12 @@ func TestWriteSmall(t *testing.T) {
 
 func TestPrivateIsInherited(t *testing.T) {
 	y := newYard(t, Open)
-	if d, err := y.top(t).Private().Dir("a"); err != nil || !d.private || d.Rel() != "a" {
+	if d, err := y.top(t).Private().Dir("a"); err != nil || d.private == nil || d.Rel() != "a" {
 		t.Errorf("Dir of a private directory is %+v (%v)", d, err)
 	}
 	top := y.top(t)
 	top.Private()
-	if d, err := top.Dir("a"); err != nil || d.private {
+	if d, err := top.Dir("a"); err != nil || d.private != nil {
 		t.Errorf("Dir of a directory that is not private is %+v (%v)", d, err)
 	}
 }
@@ -397,7 +414,7 @@ func TestSmallTakesNoMemory(t *testing.T) {
 			}
 			return d.Remove("new") // one for its name
 		}},
-		{"List of 500", 10, func() error { return d.List(func([]byte, Identity, []byte) error { return nil }) }},
+		{"List of 500", 10, func() error { return d.List(func([]byte, *Identity, []byte) error { return nil }) }},
 	} {
 		if err := tt.call(); err != nil {
 			t.Fatalf("%s: %v", tt.name, err)

@@ -5,14 +5,23 @@
 // beyond its bound. It is not safe for concurrent use.
 package ring
 
-// A Ring is a run of values. The zero value is an empty ring without room; see
-// [New].
+import "slices"
+
+// A Ring is a run of values, held in pieces: one that has been left by its
+// values is used again for the next ones. See [New].
 type Ring[T any] struct {
-	bound uint64
-	slots []T
-	first uint64 // number of the oldest value
-	next  uint64 // number that the next push gets
+	bound  uint64
+	pieces []*piece[T] // the first has value number first
+	spare  []*piece[T]
+	first  uint64 // number of the oldest value
+	next   uint64 // number that the next push gets
 }
+
+// pieceLen is how many values a piece has, in which those stand whose numbers
+// divided by it are the same.
+const pieceLen = 128
+
+type piece[T any] [pieceLen]T
 
 // New returns an empty ring for at most bound values.
 func New[T any](bound int) *Ring[T] { return &Ring[T]{bound: uint64(bound)} }
@@ -30,35 +39,38 @@ func (r *Ring[T]) Next() uint64 { return r.next }
 // Push adds a value and returns its number. It panics when there is no room:
 // the caller looks first.
 func (r *Ring[T]) Push(v T) uint64 {
-	n := r.next - r.first
-	if n == r.bound {
+	if r.Room() == 0 {
 		panic("ring: push without room")
 	}
-	if n == uint64(len(r.slots)) {
+	if r.next/pieceLen-r.first/pieceLen == uint64(len(r.pieces)) {
 		r.grow()
 	}
-	r.slots[r.next%uint64(len(r.slots))] = v
+	*r.slot(r.next) = v
 	r.next++
 	return r.next - 1
 }
 
-// grow doubles the ring, so that few values cost little.
+// grow adds a piece.
 func (r *Ring[T]) grow() {
-	size := max(16, 2*len(r.slots))
-	slots := make([]T, size)
-	for i := r.first; i < r.next; i++ {
-		slots[i%uint64(size)] = r.slots[i%uint64(len(r.slots))]
+	if n := len(r.spare); n > 0 {
+		r.pieces, r.spare = append(r.pieces, r.spare[n-1]), r.spare[:n-1]
+		return
 	}
-	r.slots = slots
+	r.pieces = append(r.pieces, new(piece[T]))
 }
 
-// At returns the value of number i, to be read or changed until the next Push,
-// or nil when it is not in the ring: never pushed, or gone.
+// slot returns the place of value i, for which there is a piece.
+func (r *Ring[T]) slot(i uint64) *T {
+	return &r.pieces[i/pieceLen-r.first/pieceLen][i%pieceLen]
+}
+
+// At returns the value of number i, to be read or changed until it is let go, or
+// nil when it is not in the ring: never pushed, or gone.
 func (r *Ring[T]) At(i uint64) *T {
 	if i < r.first || i >= r.next {
 		return nil
 	}
-	return &r.slots[i%uint64(len(r.slots))]
+	return r.slot(i)
 }
 
 // PopWhile lets the oldest values go for as long as f says so.
@@ -71,5 +83,9 @@ func (r *Ring[T]) PopWhile(f func(*T) bool) {
 		}
 		*slot = zero
 		r.first++
+		if r.first%pieceLen == 0 {
+			r.spare = append(r.spare, r.pieces[0])
+			r.pieces = slices.Delete(r.pieces, 0, 1)
+		}
 	}
 }

@@ -8,22 +8,22 @@ import (
 
 func TestRingIsAQueueByNumber(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		bound := rapid.IntRange(1, 100).Draw(t, "bound")
+		bound := rapid.IntRange(1, 3*pieceLen).Draw(t, "bound")
 		r := New[int](bound)
 		var model []int // values in the ring
 		first := 0
-		for _, push := range rapid.SliceOfN(rapid.Bool(), 0, 400).Draw(t, "pushes") {
-			if push && r.Room() > 0 {
+		for _, run := range rapid.SliceOfN(rapid.IntRange(-2*pieceLen, 2*pieceLen), 0, 20).Draw(t, "runs") {
+			for ; run > 0 && r.Room() > 0; run-- {
 				v := first + len(model)
 				if got := r.Push(v * 3); got != uint64(v) {
 					t.Fatalf("Push = %d, want %d", got, v)
 				}
 				model = append(model, v*3)
-			} else if len(model) > 0 {
-				n := 0
-				r.PopWhile(func(*int) bool { n++; return n == 1 })
-				model, first = model[1:], first+1
 			}
+			gone := min(len(model), -min(run, 0))
+			n := 0
+			r.PopWhile(func(*int) bool { n++; return n <= gone })
+			model, first = model[gone:], first+gone
 			if got, want := r.Room(), uint64(bound-len(model)); got != want {
 				t.Fatalf("Room = %d, want %d", got, want)
 			}

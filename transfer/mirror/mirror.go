@@ -103,7 +103,7 @@ func (m *Mirror) Listed(ctx context.Context, l *listing.Listed, next uint64) err
 		return unlessAbsent(err)
 	}
 	device := confine.Stamp(fi).Dev
-	return dir.List(func(name []byte, id confine.Identity, _ []byte) error {
+	return dir.List(func(name []byte, id *confine.Identity, _ []byte) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -199,7 +199,7 @@ func countIn(ctx context.Context, dir *confine.Dir) (files, entries int64, err e
 	}
 	device := confine.Stamp(fi).Dev
 	var below []string
-	err = dir.List(func(name []byte, id confine.Identity, _ []byte) error {
+	err = dir.List(func(name []byte, id *confine.Identity, _ []byte) error {
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)

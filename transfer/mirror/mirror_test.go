@@ -19,6 +19,8 @@ type destination struct {
 	dir     string
 	root    *confine.Root
 	journal *journal.Journal
+	// between is called when it is planned what to remove, and nothing is removed.
+	between func()
 }
 
 var theTransfer = mft.TransferID{1}
@@ -69,7 +71,12 @@ func (d *destination) finish(l listing.Listed, seal mft.Seal) Rest {
 		Transfer: theTransfer, Journal: d.journal, Limits: mft.Mirror{On: true, MaxFiles: -1, MaxPercent: -1},
 		Note:   func(mft.EventKind, mft.Code, string) {},
 		Failed: func(err error) { d.t.Errorf("not removed: %v", err) },
-		Step:   func(_ string, do func() error) error { return do() },
+		Step: func(_ string, do func() error) error {
+			if d.between != nil {
+				d.between()
+			}
+			return do()
+		},
 	}, &seal)
 }
 

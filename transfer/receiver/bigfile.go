@@ -37,7 +37,7 @@ func (r *receiver) landBig(ctx context.Context, start protocol.FileStart) error 
 	if err != nil {
 		return err
 	}
-	r.big = &bigFile{l, it}
+	r.big = &bigFile{l, *it}
 	return nil
 }
 
@@ -93,7 +93,7 @@ func (r *receiver) landEnd(ctx context.Context, end protocol.FileEnd) error {
 	f, err := b.Finish(ctx)
 	switch {
 	case err == nil:
-		r.stageFile(b.Index, &b.it, b.Key, f)
+		r.stageFile(b.Index, &b.it, f)
 	case staging.ItemLevel(err):
 		return r.giveUp(b.Index, b.it.item.Path, err)
 	}
@@ -102,27 +102,28 @@ func (r *receiver) landEnd(ctx context.Context, end protocol.FileEnd) error {
 
 // landFail takes note of an item that the sender cannot send after all.
 func (r *receiver) landFail(ctx context.Context, fail protocol.ItemFail) error {
-	var it item
+	var it mft.Item
 	if b := r.big; b != nil && b.Index == fail.Index {
 		r.big = nil
 		if err := b.Fail(ctx); err != nil {
 			return err
 		}
-		it = b.it
+		it = b.it.item
 	} else {
-		var err error
-		if it, err = r.due(fail.Index); err != nil {
+		due, err := r.due(fail.Index)
+		if err != nil {
 			return err
 		}
+		it = due.item
 	}
 	if fail.Again {
 		r.decide(fail.Index, protocol.Superseded, mft.Digest{})
-		r.in.Meter.Found(-1, -it.item.Size)
+		r.in.Meter.Found(-1, -it.Size)
 		return r.nextDelta(fail.Index)
 	}
 	r.decide(fail.Index, protocol.Failed, mft.Digest{})
 	r.failures.Add(fail.Code, fail.Detail)
-	r.in.Note(mft.EventItem, fail.Code, fmt.Sprintf("%q was not sent: %s", it.item.Path, fail.Detail))
+	r.in.Note(mft.EventItem, fail.Code, fmt.Sprintf("%q was not sent: %s", it.Path, fail.Detail))
 	return r.nextDelta(fail.Index)
 }
 

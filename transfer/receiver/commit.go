@@ -140,7 +140,7 @@ func (r *receiver) receipt(seal *mft.Seal, last []staging.Item) mft.Receipt {
 	for i := range last {
 		if !r.kept(last[i].Index) {
 			received.Items++
-			received.Bytes += last[i].Entry.Size
+			received.Bytes += last[i].Size
 		}
 	}
 	return outcome.Receipt(mft.Receipt{
@@ -169,7 +169,7 @@ func (r *receiver) tellCommitted(good []staging.Item, bad []staging.Refusal) err
 		if !r.kept(it.Index) {
 			moved++
 			r.delivered.Items++
-			r.delivered.Bytes += it.Entry.Size
+			r.delivered.Bytes += it.Size
 		}
 		committed.Add(it.Index)
 	}

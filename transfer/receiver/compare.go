@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"mft.dev/mft"
-	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/protocol/listing"
 	"mft.dev/mft/transfer"
@@ -57,7 +56,8 @@ func (r *receiver) recognise(ctx context.Context, index uint64, slot *item) (w p
 		slot.decided, slot.settled, slot.outcome = true, true, protocol.Unchanged
 		return protocol.Want{Verdict: protocol.Same}, true, nil
 	case resident.Content:
-		slot.there, slot.digest, slot.wanted = &found, found.Digest, true
+		there := found // on the heap only here
+		slot.there, slot.digest, slot.wanted = &there, found.Digest, true
 		return protocol.Want{Verdict: protocol.Resume, Offset: slot.item.Size, Digest: found.Digest}, true, nil
 	case resident.SetDir:
 		r.area.Had(slot.final, &slot.item)
@@ -66,7 +66,7 @@ func (r *receiver) recognise(ctx context.Context, index uint64, slot *item) (w p
 		if found.Item.Type == 0 && r.holdItem(index, slot) {
 			return protocol.Want{Verdict: reply.HeldBack}, true, nil
 		}
-		noteOld(slot, &found)
+		noteOld(slot, found)
 	}
 	return w, false, nil
 }
@@ -94,6 +94,6 @@ func (r *receiver) keep(index uint64, it *item) error {
 	r.items.At(index).found = true
 	r.mu.Unlock()
 	r.countSame(1, it.item.Size)
-	r.stage(staging.Item{Index: index, Entry: journal.Entry{Type: it.item.Type}})
+	r.stage(staging.Item{Index: index})
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/protocol/listing"
 	"mft.dev/mft/protocol/patch"
 	"mft.dev/mft/transfer/staging"
 )
@@ -148,8 +149,55 @@ func TestHostileSender(t *testing.T) {
 	}
 }
 
+// mirrors are conversations about a destination of which oldTree is all.
+func mirrors() []*stream {
+	gone := mft.Item{Path: "sub", Type: mft.ItemDir, Mode: 0o755}
+	listed := func(s *stream, l listing.Listed) *stream {
+		return s.frame(protocol.FrameListed, listing.AppendListed(nil, &l))
+	}
+	listings := func(all ...listing.Listing) (payload []byte) {
+		for i := range all {
+			payload = listing.Append(payload, &all[i])
+		}
+		return payload
+	}
+	top := listing.Listing{Entries: 2, Bytes: 1 << 20, Digest: [16]byte{1}}
+	whole := listing.Listed{Count: 2, Whole: true}
+	scanned := protocol.AppendScanned(nil, &protocol.Scanned{Items: 2})
+	// "patched" was renamed, and everything in sub is gone.
+	renamed := listed(new(stream).frame(protocol.FrameListings, listings(top)).items(0, gone, file("moved", 1<<20)), whole).
+		frame(protocol.FrameWalked, nil).frame(protocol.FrameListings, listings(listing.Listing{Path: "sub", Digest: [16]byte{2}})).
+		frame(protocol.FrameScanned, scanned).frame(protocol.FrameEnd, nil)
+	// "sub" was renamed, as far as its listing can be known here.
+	below := listing.Listing{Path: "other", Entries: 1, Bytes: 3, Digest: [16]byte{3}}
+	directory := listed(new(stream).frame(protocol.FrameListings, listings(top, below)).
+		items(0, file("patched", 1<<20), mft.Item{Path: "other", Type: mft.ItemDir, Mode: 0o755}), whole).
+		frame(protocol.FrameWalked, nil).frame(protocol.FrameScanned, scanned).frame(protocol.FrameEnd, nil)
+	// Nothing is left, or so it is said; some of it twice, out of turn, or elsewhere.
+	nothing := listed(new(stream), listing.Listed{Whole: true}).frame(protocol.FrameWalked, nil).
+		frame(protocol.FrameScanned, protocol.AppendScanned(nil, &protocol.Scanned{})).frame(protocol.FrameEnd, nil)
+	twice := listed(listed(new(stream).items(0, file("patched", 1<<20)), listing.Listed{Count: 1, Whole: true}), listing.Listed{Count: 1, Whole: true, Kept: []string{"sub"}})
+	early := listed(new(stream), listing.Listed{First: 7, Count: 7, Whole: true})
+	outside := listed(new(stream), listing.Listed{Path: "../outside", Whole: true}).frame(protocol.FrameWalked, nil)
+	return []*stream{renamed, directory, nothing, twice, early, outside}
+}
+
+// oldTree is what a destination has before somebody hostile comes.
+func (f *fixture) oldTree() {
+	f.t.Helper()
+	f.old("patched", make([]byte, 1<<20))
+	if err := os.MkdirAll(filepath.Join(f.dst, "sub"), 0o755); err != nil {
+		f.t.Fatal(err)
+	}
+	f.old("sub/x", []byte("old"))
+	if err := os.Chtimes(filepath.Join(f.dst, "patched"), time.Time{}, time.Unix(0, 0)); err != nil { // as file has it
+		f.t.Fatal(err)
+	}
+}
+
 // FuzzReceive: whatever a peer writes on a data connection, the receiver ends
-// with an error and nothing appears outside of the landing.
+// with an error, nothing appears outside of the landing, and nothing is to be
+// removed, since nobody has sealed what is in the source.
 func FuzzReceive(f *testing.F) {
 	content := []byte("content")
 	good := new(stream).items(0, file("a", int64(len(content))), mft.Item{Path: "d", Type: mft.ItemDir, Mode: 0o755},
@@ -159,25 +207,32 @@ func FuzzReceive(f *testing.F) {
 		frame(protocol.FrameData, content).
 		frame(protocol.FrameFileEnd, protocol.AppendFileEnd(nil, &protocol.FileEnd{Size: 7, Digest: protocol.HashOf(content)})).
 		frame(protocol.FrameEnd, nil)
-	f.Add(good.Bytes())
-	f.Add(new(stream).frame(protocol.FrameFail, protocol.AppendFailure(nil, &protocol.Failure{Code: "X"})).Bytes())
-	f.Add(new(stream).items(0, file("patched", 1<<20)).
+	f.Add(false, good.Bytes())
+	f.Add(false, new(stream).frame(protocol.FrameFail, protocol.AppendFailure(nil, &protocol.Failure{Code: "X"})).Bytes())
+	f.Add(false, new(stream).items(0, file("patched", 1<<20)).
 		frame(protocol.FrameFile, protocol.AppendFileStart(nil, &protocol.FileStart{})).
 		frame(protocol.FrameAsk, patch.AppendAsk(nil, &patch.Ask{Range: patch.Range{Length: 5}})).
 		frame(protocol.FrameCopy, patch.AppendCopy(nil, &patch.Range{Length: 1 << 20})).
 		frame(protocol.FrameFileEnd, protocol.AppendFileEnd(nil, &protocol.FileEnd{Size: 1 << 20})).Bytes())
+	for _, s := range mirrors() {
+		f.Add(true, s.Bytes())
+	}
 	fx := newFixture(f)
 	outside := filepath.Join(filepath.Dir(fx.dst), "outside")
-	f.Fuzz(func(t *testing.T, raw []byte) {
+	f.Fuzz(func(t *testing.T, mirrored bool, raw []byte) {
 		fx.t = t
 		fx.again()
 		fx.offer.Transfer = fx.id
-		fx.old("patched", make([]byte, 1<<20))
+		fx.offer.Mirror = mft.Mirror{On: mirrored, MaxFiles: -1, MaxPercent: -1}
+		fx.oldTree()
 		if err := receiveRaw(t, fx, raw); err == nil || errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Receive = %v, want an error at once: what came was not sealed", err)
 		}
 		if _, err := os.Lstat(outside); err == nil {
 			t.Error("something appeared outside")
+		}
+		if plan, removed, err := fx.journal.Removals(t.Context(), fx.id); len(plan) > 0 || removed > 0 || err != nil {
+			t.Errorf("%+v is to be removed, and %d entries were: %v", plan, removed, err)
 		}
 		if err := fx.journal.Update(t.Context(), func(tx *journal.Tx) error {
 			return tx.SetState(fx.id, mft.StateFailed, mft.Reason{Code: mft.CodeProtocol}, time.Now())

@@ -14,17 +14,18 @@ import (
 
 // noteOld remembers what stands at the place of a file, if that may help to
 // make the file.
-func noteOld(slot *item, found *resident.Found) {
+func noteOld(slot *item, found resident.Found) {
 	if slot.item.Type == mft.ItemFile && found.Item.Type == mft.ItemFile && rebuild.Worth(found.Item.Size, slot.item.Size) {
-		slot.old = found
+		old := found
+		slot.old = &old
 	}
 }
 
 // contentOf says how the content of a file is to come: from the beginning, from
 // where an earlier attempt left it, or as a delta, from the one or the other.
-func (r *receiver) contentOf(ctx context.Context, index uint64, slot *item, key protocol.Key) protocol.Want {
-	w := r.resumePoint(ctx, slot, key)
-	if slot.old == nil || slot.kept || landing.Whole(r.area, key) {
+func (r *receiver) contentOf(ctx context.Context, index uint64, slot *item) protocol.Want {
+	w := r.resumePoint(ctx, slot)
+	if slot.old == nil || slot.kept || landing.Whole(r.area, protocol.KeyOf(&slot.item)) {
 		return w
 	}
 	w.First, w.Count = index, 1

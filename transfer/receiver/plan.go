@@ -53,13 +53,13 @@ func (r *receiver) plan(ctx context.Context, first uint64, items []mft.Item) err
 // concerns the item alone is a refusal. What has no content has been made, and is
 // returned to be staged.
 func (r *receiver) verdict(ctx context.Context, index uint64, it *mft.Item) (w protocol.Want, made *staging.Item, err error) {
-	slot := item{item: *it}
 	final, err := r.area.Final(index, it)
 	if err != nil {
 		return w, nil, err
 	}
-	slot.final = final
-	digest, ok := r.known.Digest(protocol.KeyOf(it))
+	slot := &r.slot
+	*slot = item{item: *it, final: final}
+	digest, ok := r.known.Digest(it)
 	if r.area.WasDelivered(final, it, digest) || ok {
 		slot.decided, slot.settled = true, true
 		slot.digest = digest
@@ -71,7 +71,7 @@ func (r *receiver) verdict(ctx context.Context, index uint64, it *mft.Item) (w p
 		r.area.Had(final, it)
 		return w, nil, nil
 	}
-	if w, made, err = r.judge(ctx, index, &slot); err != nil {
+	if w, made, err = r.judge(ctx, index, slot); err != nil {
 		return w, nil, err
 	}
 	r.push(slot, 0)
@@ -80,7 +80,7 @@ func (r *receiver) verdict(ctx context.Context, index uint64, it *mft.Item) (w p
 
 // judge is consider, with the refusal of what cannot be.
 func (r *receiver) judge(ctx context.Context, index uint64, slot *item) (protocol.Want, *staging.Item, error) {
-	w, made, err := r.consider(ctx, index, slot, protocol.KeyOf(&slot.item))
+	w, made, err := r.consider(ctx, index, slot)
 	if err == nil || !staging.ItemLevel(err) {
 		return w, made, err
 	}
@@ -92,7 +92,7 @@ func (r *receiver) judge(ctx context.Context, index uint64, slot *item) (protoco
 
 // consider decides on an item that this transfer has not delivered before. What
 // has no content is made, and returned to be staged.
-func (r *receiver) consider(ctx context.Context, index uint64, slot *item, key protocol.Key) (protocol.Want, *staging.Item, error) {
+func (r *receiver) consider(ctx context.Context, index uint64, slot *item) (protocol.Want, *staging.Item, error) {
 	if w, done, err := r.recognise(ctx, index, slot); done || err != nil {
 		return w, nil, err
 	}
@@ -107,41 +107,44 @@ func (r *receiver) consider(ctx context.Context, index uint64, slot *item, key p
 		if err != nil {
 			return wanted, nil, err
 		}
-		e := journal.Entry{Key: key, Final: slot.final, Type: it.Type, Overwrite: r.in.Offer.Overwrite}
-		return wanted, &staging.Item{Index: index, Made: made, Entry: e}, nil
+		staged := &staging.Item{Index: index}
+		if made {
+			staged.Entry = r.entryOf(slot, "")
+		}
+		return wanted, staged, nil
 	case mft.ItemSymlink:
 		slot.decided = true
 		if err := r.area.MayTake(slot.final, r.in.Offer.Overwrite); err != nil {
 			return wanted, nil, err
 		}
-		temp, err := r.area.Link(ctx, slot.final, key, it)
+		temp, err := r.area.Link(ctx, slot.final, it)
 		if err != nil {
 			return wanted, nil, err
 		}
-		e := r.entryOf(slot, key, temp)
-		if r.area.Aside(slot.final) {
-			e.Temp = ""
+		staged := &staging.Item{Index: index}
+		if !r.area.Aside(slot.final) {
+			staged.Entry = r.entryOf(slot, temp)
 		}
-		return wanted, &staging.Item{Index: index, Made: e.Temp != "", Entry: e}, nil
+		return wanted, staged, nil
 	default:
 		if err := r.area.MayTake(slot.final, r.in.Offer.Overwrite); err != nil {
 			return wanted, nil, err
 		}
 		slot.wanted = true
-		return r.contentOf(ctx, index, slot, key), nil, nil
+		return r.contentOf(ctx, index, slot), nil, nil
 	}
 }
 
-func (r *receiver) entryOf(slot *item, key protocol.Key, temp string) journal.Entry {
-	return journal.Entry{
-		Key: key, Temp: temp, Final: slot.final, Digest: slot.digest,
+func (r *receiver) entryOf(slot *item, temp string) *journal.Entry {
+	return &journal.Entry{
+		Key: protocol.KeyOf(&slot.item), Temp: temp, Final: slot.final, Digest: slot.digest,
 		Size: slot.item.Size, Type: slot.item.Type, Overwrite: r.in.Offer.Overwrite,
 	}
 }
 
 // resumePoint offers to go on where an earlier attempt left a file.
-func (r *receiver) resumePoint(ctx context.Context, slot *item, key protocol.Key) protocol.Want {
-	offset, digest, whole := r.area.ResumePoint(ctx, slot.final, &slot.item, key)
+func (r *receiver) resumePoint(ctx context.Context, slot *item) protocol.Want {
+	offset, digest, whole := r.area.ResumePoint(ctx, slot.final, &slot.item)
 	if offset == 0 {
 		return protocol.Want{Verdict: protocol.Send}
 	}
@@ -152,10 +155,10 @@ func (r *receiver) resumePoint(ctx context.Context, slot *item, key protocol.Key
 }
 
 // push puts an item into the window. size counts for what was had before.
-func (r *receiver) push(slot item, had int64) {
+func (r *receiver) push(slot *item, had int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.items.Push(slot)
+	r.items.Push(*slot)
 	r.in.Meter.Found(1, slot.item.Size)
 	if slot.settled && slot.outcome == protocol.Delivered {
 		r.delivered.Items++
@@ -185,16 +188,18 @@ func (r *receiver) advance() {
 	r.items.PopWhile(func(it *item) bool { return it.hashed && it.settled })
 }
 
-// due returns an item whose content is due, and marks it as no longer due.
-func (r *receiver) due(index uint64) (item, error) {
+// due returns an item whose content is due, and marks it as no longer due. It
+// stays where it is until it has been settled, which waits for the caller, and
+// what was announced of it is not changed.
+func (r *receiver) due(index uint64) (*item, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	it := r.items.At(index)
 	if it == nil || !it.wanted {
-		return item{}, transfer.Nonsense("content of item %d, which is not due", index)
+		return nil, transfer.Nonsense("content of item %d, which is not due", index)
 	}
 	it.wanted = false
-	return *it, nil
+	return it, nil
 }
 
 // decide fixes what an item contributes to the manifest.

@@ -13,7 +13,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"sync"
 
@@ -25,6 +24,7 @@ import (
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/mirror"
+	"mft.dev/mft/transfer/receiver/intake"
 	"mft.dev/mft/transfer/receiver/known"
 	"mft.dev/mft/transfer/receiver/rebuild"
 	"mft.dev/mft/transfer/receiver/reply"
@@ -113,12 +113,13 @@ type item struct {
 }
 
 // receiver is the state of one attempt at receiving. One goroutine reads the
-// data connection and owns what it lands; another commits. They share the
-// window and the pending batch.
+// data connection ahead, see package intake; another owns what it lands; a
+// third commits. The last two share the window and the pending batch.
 type receiver struct {
 	in    Incoming
 	area  *staging.Area
 	known *known.Set
+	slot  item // that the next verdict is on
 
 	line     *wire.Line
 	verdicts reply.Verdicts
@@ -212,10 +213,15 @@ func (r *receiver) converse(ctx context.Context, conv transfer.Conversation, con
 	})
 	g.Go(func() error { return r.shelf.Run(alive) })
 	g.Go(func() error { return r.awaitSeal(gctx, conv) })
+	frames := intake.New(r.line.Frames())
+	g.Go(func() error {
+		frames.Run(gctx)
+		return nil
+	})
 	g.Go(func() error {
 		defer close(left)
 		defer r.abandonBig()
-		if err := r.land(gctx); err != nil {
+		if err := r.land(gctx, frames); err != nil {
 			return transfer.Cause(gctx, err)
 		}
 		close(landed)
@@ -256,24 +262,20 @@ func (r *receiver) awaitSeal(ctx context.Context, conv transfer.Conversation) er
 	return nil
 }
 
-// land reads the data connection until the sender has sent everything.
-func (r *receiver) land(ctx context.Context) error {
-	frames := r.line.Frames()
+// land takes what the sender sends until it has sent everything.
+func (r *receiver) land(ctx context.Context, in *intake.Intake) error {
 	moving := false
 	for {
-		kind, size, err := frames.Next()
+		f, err := in.Next(ctx, r.big != nil)
 		if err != nil {
-			if errors.Is(err, io.EOF) {
-				err = errors.New("the peer closed it")
-			}
-			return transfer.Disconnected("read from", err)
+			return err
 		}
-		switch kind {
+		switch f.Kind {
 		case protocol.FrameData:
 			if r.big == nil {
 				return transfer.Nonsense("content came outside of a file")
 			}
-			if err := r.big.Data(ctx, frames, size); err != nil {
+			if err := r.big.Data(ctx, in.Content(), f.Size); err != nil {
 				return err
 			}
 			continue
@@ -282,22 +284,18 @@ func (r *receiver) land(ctx context.Context) error {
 				moving = true
 				r.in.Note(mft.EventMoving, mft.CodeOK, "")
 			}
-		}
-		payload, err := frames.Payload()
-		if err != nil {
-			return transfer.Disconnected("read from", err)
-		}
-		if kind == protocol.FrameEnd && len(payload) == 0 {
+		case protocol.FrameEnd:
 			return r.checkComplete()
 		}
-		if err := r.hear(ctx, kind, payload); err != nil {
+		if err := r.hear(ctx, f); err != nil {
 			return err
 		}
 	}
 }
 
-func (r *receiver) hear(ctx context.Context, kind protocol.FrameKind, payload []byte) error {
-	switch kind {
+func (r *receiver) hear(ctx context.Context, f *intake.Frame) error {
+	payload := f.Payload
+	switch f.Kind {
 	case protocol.FrameAlive:
 		return nil
 	case protocol.FrameItems:
@@ -307,11 +305,9 @@ func (r *receiver) hear(ctx context.Context, kind protocol.FrameKind, payload []
 		}
 		return r.plan(ctx, first, items)
 	case protocol.FrameListings, protocol.FrameListed, protocol.FrameWalked, protocol.FrameScanned:
-		return r.hearTree(ctx, kind, payload)
+		return r.hearTree(ctx, f.Kind, payload)
 	case protocol.FramePack:
-		return protocol.WalkPack(payload, func(i uint64, d mft.Digest, content []byte) error {
-			return r.landSmall(ctx, i, d, content)
-		})
+		return r.landPack(ctx, f.Files)
 	case protocol.FrameFile:
 		start, err := protocol.ParseFileStart(payload)
 		if err != nil {
@@ -319,7 +315,7 @@ func (r *receiver) hear(ctx context.Context, kind protocol.FrameKind, payload []
 		}
 		return r.landBig(ctx, start)
 	case protocol.FrameHole, protocol.FrameCopy, protocol.FrameCheck, protocol.FrameFileEnd:
-		return r.hearBig(ctx, kind, payload)
+		return r.hearBig(ctx, f.Kind, payload)
 	case protocol.FrameAsk:
 		return r.hearAsk(payload)
 	case protocol.FrameFileFail:
@@ -335,7 +331,7 @@ func (r *receiver) hear(ctx context.Context, kind protocol.FrameKind, payload []
 		}
 		return mft.Fail(f.Code, "transfer", "", fmt.Errorf("the sender stopped: %s", f.Detail))
 	}
-	return transfer.Nonsense("a frame of kind %d does not come from a sender", kind)
+	return transfer.Nonsense("a frame of kind %d does not come from a sender", f.Kind)
 }
 
 // checkComplete makes sure that END came when nothing is due any more.

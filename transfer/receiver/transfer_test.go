@@ -202,13 +202,15 @@ func (c cutter) Write(b []byte) (int, error) {
 
 func TestResumesAfterEveryCut(t *testing.T) {
 	f := newFixture(t)
-	f.write("big", randomBytes(7, 300<<20), 0o644)
+	// There is a check every 16 MiB: each attempt gets beyond one or two.
+	const size, cut = 96 << 20, 24 << 20
+	f.write("big", randomBytes(7, size), 0o644)
 	f.write("z small", []byte("small"), 0o600)
 	var left atomic.Int64
 	var written atomic.Int64
 	f.wrap = func(c net.Conn) net.Conn { return cutter{counter{c, &written}, &left} }
 	attempts := 0
-	for left.Store(40 << 20); ; left.Store(70 << 20) {
+	for left.Store(cut); ; left.Store(cut) {
 		attempts++
 		res := f.attempt(t.Context())
 		if res.sendErr == nil {
@@ -226,8 +228,8 @@ func TestResumesAfterEveryCut(t *testing.T) {
 		t.Errorf("it took %d attempts: the cuts did not happen", attempts)
 	}
 	// Each cut may repeat at most what came after the last check.
-	if most := int64(300<<20) + int64(attempts)*((16<<20)+4<<20); written.Load() > most {
-		t.Errorf("%d bytes were written for 300 MiB in %d attempts, want at most %d", written.Load(), attempts, most)
+	if most := int64(size) + int64(attempts)*((16<<20)+4<<20); written.Load() > most {
+		t.Errorf("%d bytes were written for 96 MiB in %d attempts, want at most %d", written.Load(), attempts, most)
 	}
 }
 
@@ -244,10 +246,10 @@ func (c counter) Write(b []byte) (int, error) {
 
 func TestResumeDoesNotTrustWhatLies(t *testing.T) {
 	f := newFixture(t)
-	f.write("big", randomBytes(8, 100<<20), 0o644)
+	f.write("big", randomBytes(8, 32<<20), 0o644)
 	var left atomic.Int64
 	f.wrap = func(c net.Conn) net.Conn { return cutter{c, &left} }
-	left.Store(60 << 20)
+	left.Store(24 << 20)
 	if res := f.attempt(t.Context()); res.sendErr == nil {
 		t.Fatal("the cut did not happen")
 	}

@@ -7,10 +7,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/zeebo/blake3"
-
 	"mft.dev/mft"
+	"mft.dev/mft/internal/blake3"
 	"mft.dev/mft/internal/confine"
+	"mft.dev/mft/internal/siphash"
 )
 
 // A Listing is what is directly in one directory, told in few words, so that
@@ -35,9 +35,9 @@ type Listing struct {
 // keeps its buffers and the names of owners, so use one for many directories,
 // but only for one at a time.
 type Lister struct {
-	// Salt enters the digest of every entry. A sum of digests is easily made
-	// to fit by somebody who may make files and knows how they are hashed:
-	// take a value that is random for each attempt and told to nobody before.
+	// Salt makes the key of the digests. Who knows it can make two entries
+	// that have one digest: take a value that is random for each attempt, and
+	// tell it to the other host only.
 	Salt [16]byte
 	// Modes are the permission bits that count, of 07777.
 	Modes uint32
@@ -50,38 +50,57 @@ type Lister struct {
 	Dirs bool
 
 	known owners
+	owned encodedOwner
 	entry []byte // the encoding of the last entry
 	names []byte // of the directories found, one after the other
 	ends  []int  // where in names each of them ends
 }
 
-// List lists the directory d, which as an item has the given path, "" for a
-// directory without a name, and lies so many directories deep below what is the
-// top for [SafeLink].
+// An encodedOwner is what an owner and a group add to an entry.
+type encodedOwner struct {
+	uid, gid uint32
+	encoding []byte // empty for nobody
+}
+
+// keyLabel makes the key of the digests from the salt. Let the label change with
+// what a listing is made of: hosts of two versions then find nothing to be the
+// same, and compare item by item.
+const keyLabel = "mft listing 2\x00"
+
+// List lists the directory rel below root, which as an item has the given path,
+// "" for a directory without a name, and lies so many directories deep below
+// what is the top for [SafeLink].
 //
 // Of an entry counts: name and type; size, mode and time of modification of a
 // file; mode and time of a directory, if Dirs is set; target of a link; and the
 // owner. Staging directories and what vanishes are passed over. The digest is
-// the sum over the entries, modulo 2^64 in each lane, of the first 16 bytes of
-// the BLAKE3 digest of Salt and of what [Lister.encode] makes of the entry. It
-// needs no order, so that a huge directory is neither sorted nor held in
-// memory; only the names of directories are.
+// the sum over the entries, modulo 2^64 in each lane, of what package siphash
+// makes of [Lister.encode] of the entry, with the first 16 bytes of BLAKE3 of
+// keyLabel and Salt for a key. It needs no order, so that a huge directory is
+// neither sorted nor held in memory; only the names of directories are.
 //
-// It fails as [confine.Dir.List] does, and with CodeCancelled when ctx is
+// That is sound because SipHash with a key that nobody knows is as good as a
+// random function, and the names in a directory differ, so that no two entries
+// do not: of two different directories, whoever may have made the files, the
+// sums are then two numbers of 128 bits that are drawn anew with each salt.
+//
+// It fails as [confine.Root.List] does, and with CodeCancelled when ctx is
 // done.
-func (l *Lister) List(ctx context.Context, d *confine.Dir, path string, depth int) (Listing, error) {
+func (l *Lister) List(ctx context.Context, root *confine.Root, rel, path string, depth int) (Listing, error) {
 	var out Listing
 	var low, high uint64
 	l.names, l.ends = l.names[:0], l.ends[:0]
-	err := d.List(func(name []byte, id confine.Identity, target []byte) error {
-		if ctx.Err() != nil {
+	room := maxPath - after(path)
+	key := l.key()
+	err := root.List(rel, func(name []byte, id *confine.Identity, target []byte) error {
+		if out.Items%64 == 0 && ctx.Err() != nil {
 			return mft.Fail(mft.CodeCancelled, "list", path, context.Cause(ctx))
 		}
 		if name[0] == '.' && IsStaging(string(name)) {
 			return nil
 		}
-		kind := kindOf(&id)
-		if kind == 0 || kind == mft.ItemSymlink && !staysBelow(target, depth) || after(path)+len(name) > maxPath {
+		kind := kindOf(id)
+		if kind == 0 || kind == mft.ItemSymlink && !staysBelow(target, depth) || len(name) > room {
 			out.Unfit++
 			return nil
 		}
@@ -93,10 +112,10 @@ func (l *Lister) List(ctx context.Context, d *confine.Dir, path string, depth in
 			l.names = append(l.names, name...)
 			l.ends = append(l.ends, len(l.names))
 		}
-		l.entry = l.encode(append(l.entry[:0], l.Salt[:]...), kind, name, &id, target)
-		sum := blake3.Sum256(l.entry)
-		low += binary.LittleEndian.Uint64(sum[:])
-		high += binary.LittleEndian.Uint64(sum[8:])
+		l.entry = l.encode(l.entry[:0], kind, name, id, target)
+		a, b := key.Sum(l.entry)
+		low += a
+		high += b
 		return nil
 	})
 	if err != nil {
@@ -106,6 +125,14 @@ func (l *Lister) List(ctx context.Context, d *confine.Dir, path string, depth in
 	binary.LittleEndian.PutUint64(out.Digest[8:], high)
 	out.Dirs = l.dirs()
 	return out, nil
+}
+
+// key makes the key of the digests.
+func (l *Lister) key() siphash.Key {
+	var in [len(keyLabel) + len(l.Salt)]byte
+	copy(in[copy(in[:], keyLabel):], l.Salt[:])
+	sum := blake3.Sum(in[:])
+	return siphash.New((*[16]byte)(sum[:16]))
 }
 
 // kindOf returns the type of item that something is, 0 for what does not
@@ -123,11 +150,10 @@ func kindOf(id *confine.Identity) mft.ItemType {
 }
 
 // encode appends what counts of an entry: type u8; unless it is a link, or a
-// directory while Dirs is not set, mode uvarint and time zigzag; of a file the
-// size, of a link the target; if they count, owner and group; and the name, to
-// the end. A target and a known
-// owner are a uvarint length and bytes, an unknown owner is the length 0 and a
-// uvarint number. No two entries have the same encoding.
+// directory while Dirs is not set, mode u16 and time i64; of a file the size
+// u64, of a link the target; if they count, owner and group; and the name, to
+// the end. Numbers are little-endian. A target is a length u16 and bytes, an
+// owner as appendOwner has it. No two entries have the same encoding.
 func (l *Lister) encode(b []byte, kind mft.ItemType, name []byte, id *confine.Identity, target []byte) []byte {
 	modes, owned := l.Modes, l.Owners
 	if kind == mft.ItemDir {
@@ -136,28 +162,34 @@ func (l *Lister) encode(b []byte, kind mft.ItemType, name []byte, id *confine.Id
 	}
 	b = append(b, byte(kind))
 	if kind == mft.ItemFile || kind == mft.ItemDir && l.Dirs {
-		b = binary.AppendUvarint(b, uint64(id.Perm()&modes))
-		b = binary.AppendVarint(b, id.MTime)
+		b = binary.LittleEndian.AppendUint16(b, uint16(id.Perm()&modes))
+		b = binary.LittleEndian.AppendUint64(b, uint64(id.MTime))
 	}
 	switch kind {
 	case mft.ItemFile:
-		b = binary.AppendUvarint(b, uint64(id.Size))
+		b = binary.LittleEndian.AppendUint64(b, uint64(id.Size))
 	case mft.ItemSymlink:
-		b = binary.AppendUvarint(b, uint64(len(target)))
+		b = binary.LittleEndian.AppendUint16(b, uint16(len(target))) // at most maxTarget
 		b = append(b, target...)
 	}
 	if owned {
-		user, group := l.known.names(id.UID, id.GID)
-		b = appendOwner(b, user, id.UID)
-		b = appendOwner(b, group, id.GID)
+		// Most often it is the same as before.
+		if o := &l.owned; len(o.encoding) == 0 || o.uid != id.UID || o.gid != id.GID {
+			user, group := l.known.names(id.UID, id.GID)
+			o.uid, o.gid = id.UID, id.GID
+			o.encoding = appendOwner(appendOwner(o.encoding[:0], user, id.UID), group, id.GID)
+		}
+		b = append(b, l.owned.encoding...)
 	}
 	return append(b, name...)
 }
 
+// appendOwner appends the length of the name as uvarint and the name, or 0 and
+// the number u32 of who has none.
 func appendOwner(b []byte, name string, number uint32) []byte {
 	b = binary.AppendUvarint(b, uint64(len(name)))
 	if name == "" {
-		return binary.AppendUvarint(b, uint64(number))
+		return binary.LittleEndian.AppendUint32(b, number)
 	}
 	return append(b, name...)
 }
@@ -180,7 +212,7 @@ func (l *Lister) dirs() []string {
 // a source whose items have no directory in common. The whole of it must be in
 // the source: of a source with a pattern that is what the pattern matches and
 // what is below. It fails with CodeBadPath for a directory that is not in the
-// source, and as Dir of the root and l.List do.
+// source, and as l.List does.
 func (s *Source) List(ctx context.Context, l *Lister, path string) (Listing, error) {
 	sub, ok := s.whole(path)
 	if !ok {
@@ -190,15 +222,11 @@ func (s *Source) List(ctx context.Context, l *Lister, path string) (Listing, err
 	if sub != "" {
 		rel = joinPath(rel, sub)
 	}
-	dir, err := s.Root.Dir(rel)
-	if err != nil {
-		return Listing{}, err
-	}
 	depth := 0
 	if sub != "" {
 		depth = strings.Count(sub, "/") + 1
 	}
-	return l.List(ctx, dir, path, depth)
+	return l.List(ctx, s.Root, rel, path, depth)
 }
 
 // whole returns the path below the top of the tree of the directory that is the

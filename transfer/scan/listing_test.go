@@ -20,6 +20,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/internal/confine"
+	"mft.dev/mft/internal/siphash"
 	"mft.dev/mft/transfer/scan"
 )
 
@@ -34,7 +35,7 @@ func list(t testing.TB, l *scan.Lister, path string) scan.Listing {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	out, err := l.List(t.Context(), must(root.Dir("")), "", 0)
+	out, err := l.List(t.Context(), root, "", "", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,19 +85,21 @@ func slowly(t testing.TB, l *scan.Lister, path string) scan.Listing {
 		t.Fatal(err)
 	}
 	var out scan.Listing
+	salted := blake3.Sum256(append([]byte("mft listing 2\x00"), l.Salt[:]...))
+	key := siphash.New((*[16]byte)(salted[:]))
 	for _, e := range entries {
 		fi, err := e.Info()
 		if err != nil {
 			t.Fatal(err)
 		}
 		id := confine.Stamp(fi)
-		kind, rest := uint64(0), []byte(nil)
-		mode := uint64(id.Mode & 0o7777 & l.Modes)
+		kind, rest := byte(0), []byte(nil)
+		mode := uint16(id.Mode & 0o7777 & l.Modes)
 		switch {
 		case strings.HasPrefix(e.Name(), ".mft-") && strings.HasSuffix(e.Name(), ".part"):
 			continue
 		case fi.Mode().IsRegular():
-			kind, rest = 1, binary.AppendUvarint(nil, uint64(fi.Size()))
+			kind, rest = 1, binary.LittleEndian.AppendUint64(nil, uint64(fi.Size()))
 			out.Bytes += fi.Size()
 		case fi.IsDir():
 			kind = 2
@@ -110,7 +113,7 @@ func slowly(t testing.TB, l *scan.Lister, path string) scan.Listing {
 				out.Unfit++
 				continue
 			}
-			kind, rest = 3, append(binary.AppendUvarint(nil, uint64(len(target))), target...)
+			kind, rest = 3, append(binary.LittleEndian.AppendUint16(nil, uint16(len(target))), target...)
 		default:
 			out.Unfit++
 			continue
@@ -119,19 +122,19 @@ func slowly(t testing.TB, l *scan.Lister, path string) scan.Listing {
 		if kind == 2 {
 			mode &^= 0o2000
 		}
-		entry := slices.Concat(l.Salt[:], binary.AppendUvarint(nil, kind))
+		entry := []byte{kind}
 		if kind == 1 || kind == 2 && l.Dirs {
-			entry = binary.AppendVarint(binary.AppendUvarint(entry, mode), id.MTime)
+			entry = binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint16(entry, mode), uint64(id.MTime))
 		}
 		entry = append(entry, rest...)
 		if l.Owners && (kind != 2 || l.Dirs) {
 			entry = appendOwner(entry, e.Name(), path, id.UID, func(it mft.Item) string { return it.Owner }, t)
 			entry = appendOwner(entry, e.Name(), path, id.GID, func(it mft.Item) string { return it.Group }, t)
 		}
-		digest := blake3.Sum256(append(entry, e.Name()...))
-		for _, lane := range []int{0, 8} {
-			sum := binary.LittleEndian.Uint64(out.Digest[lane:]) + binary.LittleEndian.Uint64(digest[lane:])
-			binary.LittleEndian.PutUint64(out.Digest[lane:], sum)
+		low, high := key.Sum(append(entry, e.Name()...))
+		for lane, digest := range []uint64{low, high} {
+			sum := binary.LittleEndian.Uint64(out.Digest[8*lane:]) + digest
+			binary.LittleEndian.PutUint64(out.Digest[8*lane:], sum)
 		}
 	}
 	return out
@@ -149,7 +152,7 @@ func appendOwner(b []byte, name, dir string, number uint32, of func(mft.Item) st
 	}
 	b = binary.AppendUvarint(b, uint64(len(owner)))
 	if owner == "" {
-		return binary.AppendUvarint(b, uint64(number))
+		return binary.LittleEndian.AppendUint32(b, number)
 	}
 	return append(b, owner...)
 }
@@ -437,7 +440,7 @@ func TestListingOfACopy(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	here, err := all().List(t.Context(), must(root.Dir("elsewhere/d")), "d", 1)
+	here, err := all().List(t.Context(), root, "elsewhere/d", "d", 1)
 	if err != nil || here.Digest != sent.Digest || here.Count != sent.Count || !slices.Equal(here.Dirs, sent.Dirs) {
 		t.Errorf("a copy is %+v (%v), want %+v", here, err, sent)
 	}
@@ -451,16 +454,15 @@ func TestListingFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	d := must(root.Dir("d"))
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("enough"))
-	if got, err := all().List(ctx, d, "d", 1); mft.CodeOf(err) != mft.CodeCancelled || got.Items != 0 {
+	if got, err := all().List(ctx, root, "d", "d", 1); mft.CodeOf(err) != mft.CodeCancelled || got.Items != 0 {
 		t.Errorf("List after cancelling: %+v, %v", got, err)
 	}
 	if err := os.RemoveAll(filepath.Join(dir, "d")); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := all().List(t.Context(), d, "d", 1); mft.CodeOf(err) != mft.CodeNotFound || got.Items != 0 {
+	if got, err := all().List(t.Context(), root, "d", "d", 1); mft.CodeOf(err) != mft.CodeNotFound || got.Items != 0 {
 		t.Errorf("List of what was removed: %+v, %v", got, err)
 	}
 }
@@ -476,7 +478,7 @@ func TestListingOfLongPaths(t *testing.T) {
 	}
 	defer root.Close()
 	for size, want := range map[int]int64{4090: 2, 4091: 1, 4092: 0} {
-		got, err := all().List(t.Context(), must(root.Dir("")), strings.Repeat("p", size), 1)
+		got, err := all().List(t.Context(), root, "", strings.Repeat("p", size), 1)
 		if err != nil || got.Items != want || got.Unfit != 2-want {
 			t.Errorf("below a path of %d bytes: %+v, %v, want %d items", size, got, err, want)
 		}

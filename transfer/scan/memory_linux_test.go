@@ -23,9 +23,9 @@ func TestListingTakesNoMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer root.Close()
-		l, d := all(), must(root.Dir(""))
+		l := all()
 		return testing.AllocsPerRun(10, func() {
-			if got, err := l.List(t.Context(), d, "", 0); err != nil || got.Items != int64(files) {
+			if got, err := l.List(t.Context(), root, "", "", 0); err != nil || got.Items != int64(files) {
 				t.Fatalf("%+v, %v", got, err)
 			}
 		})

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"mft.dev/mft"
+	"mft.dev/mft/internal/blake3"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
 )
@@ -105,55 +107,79 @@ func (s *sender) cannotSend(i uint64, it item, cause error) error {
 	return nil
 }
 
-// A packer collects whole small files into PACK frames.
+// A packer collects whole small files into PACK frames. Content is read to
+// where it leaves from, and its digest, before it, is filled in when all of the
+// frame is hashed.
 type packer struct {
-	s       *sender
-	frame   []byte
-	content []byte
-	packed  []packedItem
+	s        *sender
+	frame    []byte
+	packed   []packedItem
+	contents [][]byte // of packed, in frame
+	digests  [][32]byte
 }
 
 type packedItem struct {
-	index  uint64
-	digest mft.Digest
-	size   int64
+	index uint64
+	size  int64
+	at    int        // of its digest in the frame
+	known mft.Digest // of content that the peer has, and is not sent
 }
 
+// packRoom is the largest frame: one file more than packTarget.
+const packRoom = packTarget + protocol.PackOverhead + transfer.SmallMax
+
 func (p *packer) add(i uint64, it item, w *protocol.Want) error {
-	size := int(it.entry.Item.Size)
-	if cap(p.content) < size {
-		p.content = make([]byte, transfer.SmallMax)
+	if p.frame == nil {
+		p.frame = make([]byte, 0, packRoom)
 	}
-	content, id, err := it.source.ReadItem(it.entry, p.content[:size])
+	size := int(it.entry.Item.Size)
+	start := len(protocol.AppendPackStart(p.frame, i, size)) + len(mft.Digest{})
+	content, id, err := it.source.ReadItem(it.entry, p.frame[start:start+size:start+size])
 	if err != nil {
 		return err
 	}
-	if id != it.entry.Identity {
+	if id != it.entry.Identity || len(content) != size {
 		return errChanged
 	}
-	digest := protocol.HashOf(content)
-	if w.Verdict == protocol.Resume && w.Digest == digest && w.Offset == int64(size) {
-		content = nil // the peer has it
+	packed := packedItem{index: i, size: int64(size)}
+	if w.Verdict == protocol.Resume && w.Offset == packed.size && w.Digest == protocol.HashOf(content) {
+		packed.known, content = w.Digest, nil
+		start = len(protocol.AppendPackStart(p.frame, i, 0)) + len(mft.Digest{})
 	}
-	p.frame = protocol.AppendPackEntry(p.frame, i, digest, content)
-	p.packed = append(p.packed, packedItem{i, digest, int64(size)})
+	packed.at = start - len(mft.Digest{})
+	p.frame = p.frame[:start+len(content)]
+	p.packed, p.contents = append(p.packed, packed), append(p.contents, content)
 	if len(p.frame) >= packTarget {
 		return p.flush()
 	}
 	return nil
 }
 
+// seal fills the digests in.
+func (p *packer) seal() {
+	p.digests = slices.Grow(p.digests[:0], len(p.packed))[:len(p.packed)]
+	blake3.SumAll(p.digests, p.contents)
+	for n := range p.packed {
+		it := &p.packed[n]
+		if it.known != (mft.Digest{}) {
+			p.digests[n] = it.known
+		}
+		copy(p.frame[it.at:], p.digests[n][:])
+	}
+}
+
 func (p *packer) flush() error {
 	if len(p.packed) == 0 {
 		return nil
 	}
+	p.seal()
 	if err := p.s.write(protocol.FramePack, p.frame); err != nil {
 		return err
 	}
-	for _, it := range p.packed {
-		p.s.list.done(it.index, protocol.Delivered, it.digest)
+	for n, it := range p.packed {
+		p.s.list.done(it.index, protocol.Delivered, p.digests[n])
 		p.s.out.Meter.Moved(0, it.size)
 	}
-	p.frame, p.packed = p.frame[:0], p.packed[:0]
+	p.frame, p.packed, p.contents = p.frame[:0], p.packed[:0], p.contents[:0]
 	return nil
 }

@@ -40,7 +40,7 @@ type Outgoing struct {
 const (
 	itemsPerFrame = 512       // in one ITEMS frame
 	itemBytes     = 256 << 10 // of their encoding
-	packTarget    = 512 << 10 // a PACK is sent when it has grown to this
+	packTarget    = 256 << 10 // a PACK is sent when it has grown to this
 	checkEvery    = 16 << 20  // content between two CHECK frames
 	changedTries  = 5         // how often a changing file is read in one attempt
 )

@@ -52,6 +52,7 @@ type Area struct {
 	abroad  map[uint64]*confine.Dir // those on other devices
 	crossed atomic.Bool             // abroad is not empty
 	targets map[string]*target
+	recent  recent
 	owners  *owner.Map
 	made    []madeDir // directories of this transfer, parents first
 	asides  *aside.Set
@@ -63,6 +64,12 @@ type target struct {
 	dir    *confine.Dir
 	device uint64
 	gid    int // group that its entries inherit, or -1
+}
+
+// recent is the directory of what is built aside into which the last item went.
+type recent struct {
+	final  string // the name that it will have
+	target *target
 }
 
 // Open finishes what an earlier attempt had PREPARED, makes the directory that

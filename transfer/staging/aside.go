@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path"
+	"strings"
 
 	"mft.dev/mft"
 	"mft.dev/mft/internal/confine"
@@ -40,6 +41,21 @@ func (a *Area) place(final string) string {
 		return d.Place(final)
 	}
 	return final
+}
+
+// inside returns the directory of what is built aside that final goes into, and
+// its name there. Items come directory by directory.
+func (a *Area) inside(d *aside.Dir, final string) (*target, string, error) {
+	slash := strings.LastIndexByte(final, '/')
+	if a.recent.target != nil && slash >= len(d.Final) && final[:slash] == a.recent.final {
+		return a.recent.target, final[slash+1:], nil
+	}
+	place := d.Place(final)
+	t, err := a.target(dirOf(place))
+	if err == nil && slash >= len(d.Final) {
+		a.recent = recent{final[:slash], t}
+	}
+	return t, path.Base(place), err
 }
 
 // mayAside reports whether the missing directory final, inside dir, can be

@@ -24,11 +24,21 @@ const (
 type Item struct {
 	// Index is the caller's.
 	Index uint64
-	// Made is false for a directory that was there already.
-	Made bool
+	// Size is that of its content in bytes.
+	Size int64
 	// File is the temporary file, still open, if there is one.
-	File  *os.File
-	Entry journal.Entry
+	File *os.File
+	// Entry is what the journal is told; nil for what was there already, or is
+	// published with the directory above it.
+	Entry *journal.Entry
+}
+
+// temp is the temporary name, empty if there is none.
+func (it *Item) temp() string {
+	if it.Entry == nil {
+		return ""
+	}
+	return it.Entry.Temp
 }
 
 func (it *Item) close() {
@@ -52,7 +62,7 @@ func (a *Area) Add(b *Batch, it Item) {
 	if len(b.items) == 0 {
 		b.since = time.Now()
 	}
-	b.bytes += it.Entry.Size
+	b.bytes += it.Size
 	b.items = append(b.items, it)
 	if it.File == nil {
 		return

@@ -72,7 +72,7 @@ func (a *Area) Commit(ctx context.Context, b *Batch, ending Ending) (good []Item
 	if err := a.Step("flush", func() error { return a.flushAll(b, len(asides) > 0) }); err != nil {
 		for i := range b.items {
 			b.items[i].close()
-			if temp := b.items[i].Entry.Temp; temp != "" {
+			if temp := b.items[i].temp(); temp != "" {
 				a.remove(temp)
 			}
 		}
@@ -144,19 +144,24 @@ func (a *Area) prepare(ctx context.Context, entries []journal.Entry) (n int64, e
 
 // publish renames every item of a batch to its final name.
 func (a *Area) publish(b *Batch) (good []Item, bad []Refusal, err error) {
-	for _, it := range b.items {
-		if it.Entry.Temp == "" {
-			good = append(good, it)
-			continue
+	good = b.items
+	for i := range b.items {
+		it := &b.items[i]
+		if temp := it.temp(); temp != "" {
+			err := a.Step("rename", func() error { return publish.Entry(a.root, it.Entry) })
+			if err != nil && (!ItemLevel(err) || !publish.StillThere(a.root, temp)) {
+				return nil, nil, err
+			}
+			if err != nil {
+				if len(bad) == 0 {
+					good = b.items[:i:i] // what is good from here on is copied
+				}
+				bad = append(bad, Refusal{*it, err})
+				continue
+			}
 		}
-		err := a.Step("rename", func() error { return publish.Entry(a.root, &it.Entry) })
-		switch {
-		case err == nil:
-			good = append(good, it)
-		case ItemLevel(err) && publish.StillThere(a.root, it.Entry.Temp):
-			bad = append(bad, Refusal{it, err})
-		default:
-			return nil, nil, err
+		if len(bad) > 0 {
+			good = append(good, *it)
 		}
 	}
 	return good, bad, nil
@@ -207,10 +212,10 @@ func (a *Area) end(ctx context.Context, c commitment, more func(*journal.Tx) err
 
 // entriesOf returns what the journal has to know of items.
 func entriesOf(items []Item) []journal.Entry {
-	entries := make([]journal.Entry, 0, len(items))
+	var entries []journal.Entry
 	for i := range items {
-		if items[i].Made {
-			entries = append(entries, items[i].Entry)
+		if items[i].Entry != nil {
+			entries = append(entries, *items[i].Entry)
 		}
 	}
 	return entries

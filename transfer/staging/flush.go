@@ -15,7 +15,7 @@ func (a *Area) atHome(temp string) bool { return dirOf(temp) == a.home.Rel() }
 
 // release closes a staged file that flushing the landing will cover.
 func (a *Area) release(it *Item) {
-	if it.File != nil && a.atHome(it.Entry.Temp) {
+	if it.File != nil && a.atHome(it.temp()) {
 		it.close()
 	}
 }
@@ -27,12 +27,12 @@ func (a *Area) flush(b *Batch, whole bool) error {
 	if b.files > fewFiles || whole {
 		switch err := a.land.SyncFS(); {
 		case err == nil:
-			return a.flushFiles(b, func(it *Item) bool { return it.Entry.Temp != "" && !a.atHome(it.Entry.Temp) })
+			return a.flushFiles(b, func(it *Item) bool { return it.temp() != "" && !a.atHome(it.temp()) })
 		case !errors.Is(err, errors.ErrUnsupported):
 			return err
 		}
 	}
-	return a.flushFiles(b, func(it *Item) bool { return it.Entry.Temp != "" })
+	return a.flushFiles(b, func(it *Item) bool { return it.temp() != "" })
 }
 
 // flushFiles flushes the chosen items one by one, and their staging

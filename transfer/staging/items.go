@@ -285,8 +285,8 @@ func (a *Area) remove(temp string) {
 
 // Link makes a symlink under a temporary name and returns that; of one that is
 // built aside it is the name for good.
-func (a *Area) Link(ctx context.Context, final string, key protocol.Key, it *mft.Item) (string, error) {
-	s, name, t, err := a.slot(ctx, final, key)
+func (a *Area) Link(ctx context.Context, final string, it *mft.Item) (string, error) {
+	s, name, t, err := a.slot(ctx, final, it)
 	if err != nil {
 		return "", err
 	}
@@ -307,23 +307,23 @@ func (a *Area) Link(ctx context.Context, final string, key protocol.Key, it *mft
 
 // slot returns where something is made that needs one call or two: under a
 // temporary name, or, if it is built aside, at its place.
-func (a *Area) slot(ctx context.Context, final string, key protocol.Key) (*confine.Dir, string, *target, error) {
+func (a *Area) slot(ctx context.Context, final string, it *mft.Item) (*confine.Dir, string, *target, error) {
 	if d := a.asides.Holder(final); d != nil {
-		place := d.Place(final)
-		t, err := a.target(dirOf(place))
+		t, name, err := a.inside(d, final)
 		if err != nil {
 			return nil, "", nil, err
 		}
-		return t.dir, path.Base(place), t, nil
+		return t.dir, name, t, nil
 	}
 	s, t, err := a.stagingFor(ctx, dirOf(final))
+	key := protocol.KeyOf(it)
 	return s, hex.EncodeToString(key[:]), t, err
 }
 
 // Small makes a whole small file with its attributes. One that is built aside
 // is at its place then, and closed.
-func (a *Area) Small(ctx context.Context, final string, key protocol.Key, it *mft.Item, content []byte) (*File, error) {
-	s, name, t, err := a.slot(ctx, final, key)
+func (a *Area) Small(ctx context.Context, final string, it *mft.Item, content []byte) (*File, error) {
+	s, name, t, err := a.slot(ctx, final, it)
 	if err != nil {
 		return nil, err
 	}
@@ -341,7 +341,7 @@ func (a *Area) Small(ctx context.Context, final string, key protocol.Key, it *mf
 	}
 	if err != nil {
 		f.Close()
-		a.Drop(ctx, f.Temp, key, false)
+		a.Drop(ctx, f.Temp, protocol.KeyOf(it), false)
 		return nil, err
 	}
 	return f, nil

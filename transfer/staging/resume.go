@@ -20,13 +20,16 @@ func (a *Area) Partial(key protocol.Key) (journal.Partial, bool) {
 // of what is there now: the length of a file proves nothing. 0 is nothing that
 // can be used. whole says that it is a file of a directory that is built
 // aside, see Reuse; else it is for Resume.
-func (a *Area) ResumePoint(ctx context.Context, final string, it *mft.Item, key protocol.Key) (n int64, d mft.Digest, whole bool) {
+func (a *Area) ResumePoint(ctx context.Context, final string, it *mft.Item) (n int64, d mft.Digest, whole bool) {
 	f := a.Kept(final, it)
 	if whole = f != nil; whole {
 		n = it.Size
 	} else {
-		part, ok := a.Partial(key)
-		if !ok || it.Size <= transfer.SmallMax || part.Offset <= 0 || part.Offset > it.Size {
+		if len(a.parts) == 0 || it.Size <= transfer.SmallMax {
+			return 0, d, false
+		}
+		part, ok := a.Partial(protocol.KeyOf(it))
+		if !ok || part.Offset <= 0 || part.Offset > it.Size {
 			return 0, d, false
 		}
 		temp, err := a.Resume(ctx, final, part)

@@ -37,6 +37,10 @@ type Load struct {
 	// Peak is the most resident memory of any one process of that end, in
 	// bytes; 0 where this lap did not look.
 	Peak int64
+	// Private is the most memory that is of no file, and so not its program, of
+	// any one process of that end; it too is sampled, also that of daemons, and 0
+	// where this lap did not look.
+	Private int64
 }
 
 // A Reading is what a lap cost.
@@ -56,7 +60,7 @@ type Wire func() (int64, error)
 type Lap struct {
 	daemons []Daemon
 	wire    Wire
-	look    bool // at the memory of processes that live only as long as the lap
+	look    bool // at the memory of all processes, again and again
 
 	begun  time.Time
 	cpu    []time.Duration // of the daemons, before
@@ -70,8 +74,9 @@ type Lap struct {
 	clients map[int]Side
 }
 
-// Begin starts the clock. With look the memory of children and clients is
-// sampled meanwhile, which costs time: such a lap is not for timing.
+// Begin starts the clock. With look the memory of children and clients, and the
+// private memory of all, is sampled meanwhile, which costs time: such a lap is
+// not for timing.
 func Begin(daemons []Daemon, wire Wire, look bool) (*Lap, error) {
 	l := &Lap{daemons: daemons, wire: wire, look: look, stop: make(chan struct{}), clients: map[int]Side{}}
 	for _, d := range daemons {
@@ -200,26 +205,28 @@ func settle(ctx context.Context, d Daemon) error {
 	}
 }
 
-// lookOn samples the memory of all processes that live only now.
+// lookOn samples the memory of all processes.
 func (l *Lap) lookOn() {
 	again := time.NewTicker(2 * time.Millisecond)
 	defer again.Stop()
-	for {
-		select {
-		case <-l.stop:
-			return
-		case <-again.C:
-		}
+	for { // at least once, however short the lap is
 		l.mu.Lock()
 		clients := maps.Clone(l.clients)
 		l.mu.Unlock()
 		for _, d := range l.daemons {
 			if d.Forks {
 				l.see(d.Side, descendants(d.PID))
+			} else {
+				l.see(d.Side, []int{d.PID})
 			}
 		}
 		for _, pid := range slices.Collect(maps.Keys(clients)) {
 			l.see(clients[pid], append(descendants(pid), pid))
+		}
+		select {
+		case <-l.stop:
+			return
+		case <-again.C:
 		}
 	}
 }
@@ -231,8 +238,13 @@ func (l *Lap) see(side Side, pids []int) {
 		if err != nil {
 			continue
 		}
+		private, err := Private(pid)
+		if err != nil {
+			continue
+		}
 		l.mu.Lock()
 		l.loads[side].Peak = max(l.loads[side].Peak, peak)
+		l.loads[side].Private = max(l.loads[side].Private, private)
 		l.mu.Unlock()
 	}
 }

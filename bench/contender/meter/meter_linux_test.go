@@ -81,6 +81,9 @@ func TestLap(t *testing.T) {
 	if reading.Loads[Receiver].Peak <= 0 {
 		t.Error("the daemon has no peak memory")
 	}
+	if load := reading.Loads[Receiver]; load.Private <= 0 || load.Private > load.Peak {
+		t.Errorf("of the %d bytes of the daemon %d are its own", load.Peak, load.Private)
+	}
 }
 
 func TestRunObeysItsContext(t *testing.T) {

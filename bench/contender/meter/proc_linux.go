@@ -79,6 +79,10 @@ func resetPeak(pid int) error {
 // Peak is the most resident memory that a process has had, in bytes.
 func Peak(pid int) (int64, error) { return statusLine(pid, "VmHWM:") }
 
+// Private is the memory that a process has resident now and that is of no file,
+// in bytes: what nobody else can share and the kernel cannot drop.
+func Private(pid int) (int64, error) { return statusLine(pid, "RssAnon:") }
+
 // Resident is the resident memory of a process, in bytes.
 func Resident(pid int) (int64, error) { return statusLine(pid, "VmRSS:") }
 

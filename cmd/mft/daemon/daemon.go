@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 	"time"
@@ -63,6 +64,13 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
 		}
 		return nil
 	})
+	g.Go(func() error {
+		giveBack(alive, a.Quiet(), func() {
+			runtime.GC() // what is in pools goes at the second time
+			debug.FreeOSMemory()
+		})
+		return nil
+	})
 	if err := g.Wait(); ctx.Err() == nil || !errors.Is(err, context.Canceled) {
 		return err
 	}
@@ -94,6 +102,28 @@ func (o Options) boundMemory() {
 	}
 	if o.Env("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(160 << 20)
+	}
+}
+
+// restAfter is how long nothing ends before memory is given back: for a
+// channel that moves one file after the other it would be taken again at once.
+const restAfter = time.Second
+
+// giveBack frees what the start and then transfers have left, once it has been
+// quiet for a while. The runtime would return it to the system within minutes
+// only.
+func giveBack(ctx context.Context, quiet <-chan struct{}, free func()) {
+	rest := time.NewTimer(restAfter)
+	defer rest.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-quiet:
+			rest.Reset(restAfter)
+		case <-rest.C:
+			free()
+		}
 	}
 }
 

@@ -10,7 +10,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -36,6 +39,38 @@ func options(env map[string]string) Options {
 		Version: "1", Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Env: func(name string) string { return env[name] },
 	}
+}
+
+// TestGiveBack: memory is given back once when it has become quiet, and not while
+// one transfer ends after the other.
+func TestGiveBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		quiet := make(chan struct{})
+		var freed atomic.Int32
+		var wg sync.WaitGroup
+		wg.Go(func() { giveBack(ctx, quiet, func() { freed.Add(1) }) })
+		want := func(n int32, after time.Duration, what string) {
+			t.Helper()
+			time.Sleep(after)
+			synctest.Wait()
+			if got := freed.Load(); got != n {
+				t.Errorf("%s memory was given back %d times, want %d", what, got, n)
+			}
+		}
+		want(0, restAfter/2, "at the start")
+		want(1, time.Hour, "before any transfer")
+		for range 3 {
+			quiet <- struct{}{}
+			want(1, restAfter/2, "between transfers")
+		}
+		want(2, restAfter, "afterwards")
+		want(2, time.Hour, "long afterwards")
+		quiet <- struct{}{}
+		want(3, restAfter, "after another transfer")
+		cancel()
+		wg.Wait()
+	})
 }
 
 // TestRunTellsTheServiceManager holds Run to sd_notify(3).

@@ -150,8 +150,9 @@ func (h Handle) ReadSmall(name string, buf []byte) (int, filesys.Identity, error
 }
 
 // WriteSmall makes the file name and gives it content and attributes.
-// Private says that nobody else can open it meanwhile.
-func (h Handle) WriteSmall(name string, content []byte, a filesys.Attributes, private bool) error {
+// Private is not nil if nobody else can open it meanwhile, and is that of the
+// directory.
+func (h Handle) WriteSmall(name string, content []byte, a filesys.Attributes, private *filesys.Made) error {
 	return entries.WriteSmall(h.fd, name, content, a, private)
 }
 

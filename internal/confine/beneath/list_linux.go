@@ -18,14 +18,20 @@ type listing struct {
 	ends []int  // where in all each of them ends
 }
 
-// list opens a directory for listing.
+// list opens the directory n for listing.
 func (t *Tree) list(n Node) (*listing, error) {
+	return t.listBy(func(l *listing) error {
+		return t.Use(n, func(h Handle) error { return l.Open(h.fd) })
+	})
+}
+
+// listBy opens a directory for listing by open.
+func (t *Tree) listBy(open func(*listing) error) (*listing, error) {
 	l, ok := t.listings.Get().(*listing)
 	if !ok {
 		l = new(listing)
 	}
-	err := t.Use(n, func(h Handle) error { return l.Open(h.fd) })
-	if err != nil {
+	if err := open(l); err != nil {
 		t.listings.Put(l)
 		return nil, err
 	}
@@ -38,13 +44,43 @@ func (t *Tree) endList(l *listing) {
 	t.listings.Put(l)
 }
 
-// List calls f for everything in the directory n until it returns false: with
-// the name, what it is, and the target of a link, which are lent.
-func (t *Tree) List(n Node, f func(name []byte, id filesys.Identity, target []byte) bool) error {
+// A Visit is called for everything in a directory until it returns false: with
+// the name, what it is, and the target of a link. All of it is lent.
+type Visit func(name []byte, id *filesys.Identity, target []byte) bool
+
+// List calls f for everything in the directory n.
+func (t *Tree) List(n Node, f Visit) error {
 	l, err := t.list(n)
 	if err != nil {
 		return err
 	}
+	return t.visit(l, f)
+}
+
+// ListPath is List for what is the directory rel now. It is opened for that
+// only: going through a large tree, what is kept open for others stays.
+func (t *Tree) ListPath(rel string, f Visit) error {
+	l, err := t.listBy(func(l *listing) error {
+		base, err := t.root()
+		if err != nil {
+			return err
+		}
+		defer t.release(base)
+		if rel == "" {
+			return l.Open(base.fd)
+		}
+		fd, err := t.openat(base.fd, rel, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC)
+		l.Take(fd)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return t.visit(l, f)
+}
+
+// visit is List for an open listing, which it ends.
+func (t *Tree) visit(l *listing, f Visit) error {
 	defer t.endList(l)
 	for {
 		name, err := l.Next()

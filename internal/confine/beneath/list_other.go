@@ -12,9 +12,21 @@ import (
 	"mft.dev/mft/internal/confine/filesys"
 )
 
-// List calls f for everything in the directory n until it returns false: with
-// the name, what it is, and the target of a link, which are lent.
-func (t *Tree) List(n Node, f func(name []byte, id filesys.Identity, target []byte) bool) error {
+// A Visit is called for everything in a directory until it returns false: with
+// the name, what it is, and the target of a link. All of it is lent.
+type Visit func(name []byte, id *filesys.Identity, target []byte) bool
+
+// ListPath is List for what is the directory rel now.
+func (t *Tree) ListPath(rel string, f Visit) error {
+	n, err := t.Find(rel)
+	if err != nil {
+		return err
+	}
+	return t.List(n, f)
+}
+
+// List calls f for everything in the directory n.
+func (t *Tree) List(n Node, f Visit) error {
 	names, err := t.Names(n)
 	if err != nil {
 		return err
@@ -32,7 +44,7 @@ func (t *Tree) List(n Node, f func(name []byte, id filesys.Identity, target []by
 				}
 			case err != nil:
 				return fmt.Errorf("%q: %w", name, err)
-			case !f([]byte(name), id, []byte(target)):
+			case !f([]byte(name), &id, []byte(target)):
 				return nil
 			}
 		}

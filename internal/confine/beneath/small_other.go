@@ -29,7 +29,7 @@ func (h Handle) ReadSmall(name string, buf []byte) (int, filesys.Identity, error
 }
 
 // WriteSmall makes the file name and gives it content and attributes.
-func (h Handle) WriteSmall(name string, content []byte, a filesys.Attributes, _ bool) error {
+func (h Handle) WriteSmall(name string, content []byte, a filesys.Attributes, _ *filesys.Made) error {
 	f, err := h.Create(name, "")
 	if filesys.IsBadName(err) {
 		return filesys.RefuseName()

@@ -17,6 +17,7 @@ type Listing struct {
 	name    []byte // the last one, with the zero byte that ends it
 	entries []byte // what of buf comes after it
 	st      unix.Stat_t
+	id      filesys.Identity
 	target  [unix.PathMax]byte
 	// buf has room for a thousand names and more, so that few calls are
 	// needed.
@@ -26,13 +27,17 @@ type Listing struct {
 // Open opens a directory for listing. It is opened a second time, since a
 // descriptor has one position and may be used by several at once, and since
 // some file systems show through an old one what was there when it was opened.
-func (l *Listing) Open(dirfd int) (err error) {
-	l.entries = nil
-	l.fd, err = Open(dirfd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+func (l *Listing) Open(dirfd int) error {
+	fd, err := Open(dirfd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	l.Take(fd)
 	return err
 }
 
-// Close closes what Open opened.
+// Take is Open for the descriptor of a directory that was opened for this
+// listing only.
+func (l *Listing) Take(fd int) { l.fd, l.entries = fd, nil }
+
+// Close closes what Open opened, or Take took.
 func (l *Listing) Close() { _ = unix.Close(l.fd) }
 
 // Next returns the next name but "." and "..", nil after the last. It is valid
@@ -78,11 +83,11 @@ func errListing() error {
 	return filesys.Refuse(mft.CodeIO, "the file system returned what is no name")
 }
 
-// Look looks at what Next returned: what it is, and the target of a link, which
-// is valid until the next call. What has vanished is ENOENT.
-func (l *Listing) Look() (id filesys.Identity, target []byte, err error) {
+// Look looks at what Next returned: what it is, and the target of a link. Both
+// are valid until the next call. What has vanished is ENOENT.
+func (l *Listing) Look() (id *filesys.Identity, target []byte, err error) {
 	if err := stat(l.fd, &l.name[0], &l.st); err != nil {
-		return filesys.Identity{}, nil, err
+		return nil, nil, err
 	}
 	if l.st.Mode&unix.S_IFMT == unix.S_IFLNK {
 		n, err := readlink(l.fd, &l.name[0], l.target[:])
@@ -90,9 +95,10 @@ func (l *Listing) Look() (id filesys.Identity, target []byte, err error) {
 			err = unix.ENOENT // in this instant it was replaced
 		}
 		if err != nil {
-			return filesys.Identity{}, nil, err
+			return nil, nil, err
 		}
 		target = l.target[:n]
 	}
-	return filesys.StampOf(&l.st), target, nil
+	l.id = filesys.StampOf(&l.st)
+	return &l.id, target, nil
 }

@@ -101,7 +101,7 @@ func TestLengths(t *testing.T) {
 	for size := 1; size <= maxName; size++ {
 		name := strings.Repeat("n", size)
 		target := strings.Repeat("t", size)
-		if err := WriteSmall(dirfd, name, []byte(target), filesys.Attributes{Mode: 0o644, UID: -1, GID: -1}, true); err != nil {
+		if err := WriteSmall(dirfd, name, []byte(target), filesys.Attributes{Mode: 0o644, UID: -1, GID: -1}, new(filesys.Made)); err != nil {
 			t.Fatal(err)
 		}
 		buf := make([]byte, unix.PathMax)

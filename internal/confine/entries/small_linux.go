@@ -49,10 +49,11 @@ func readSmall(fd int, buf []byte) (int, filesys.Identity, error) {
 }
 
 // WriteSmall makes the file name and gives it content and attributes.
-// Private says that nobody else can open it meanwhile.
-func WriteSmall(dirfd int, name string, content []byte, a filesys.Attributes, private bool) error {
+// Private is not nil if nobody else can open it meanwhile, and is that of the
+// directory.
+func WriteSmall(dirfd int, name string, content []byte, a filesys.Attributes, private *filesys.Made) error {
 	mode := uint32(0o600)
-	if private {
+	if private != nil {
 		// Its owner can write it from the first moment: some file systems
 		// look at that again.
 		mode |= a.Mode & 0o777
@@ -65,7 +66,7 @@ func WriteSmall(dirfd int, name string, content []byte, a filesys.Attributes, pr
 		return err
 	}
 	if err = writeAll(fd, content); err == nil {
-		err = filesys.SetNew(fd, mode, a)
+		err = filesys.SetNew(fd, mode, a, private)
 	}
 	// File systems of a network may say only now that there is no space.
 	if closeErr := unix.Close(fd); err == nil {

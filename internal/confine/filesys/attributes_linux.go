@@ -30,16 +30,22 @@ func SetByDescriptor(fd int, a Attributes) error {
 // made, none of them beyond 0777, and leaves out what is so already. The umask
 // or an access list of the directory may have kept some back, and the directory
 // may have given it a group: the kernel is asked when it could matter.
-func SetNew(fd int, made uint32, a Attributes) error {
+// Known, which may be nil, is of the same directory and the same made.
+func SetNew(fd int, made uint32, a Attributes, known *Made) error {
 	want := a.Mode & 0o7777
 	chown, chmod := a.ChangesOwner(), want != made
-	if chown || !chmod {
+	if known.has(a) {
+		chown, chmod = false, false
+	} else if chown || !chmod {
 		var st unix.Stat_t
 		if err := Retry(func() error { return unix.Fstat(fd, &st) }); err != nil {
 			return err
 		}
 		chown = a.UID != -1 && uint32(a.UID) != st.Uid || a.GID != -1 && uint32(a.GID) != st.Gid
 		chmod = want != st.Mode&0o7777
+		if !chown && !chmod {
+			known.learn(a)
+		}
 	}
 	if chown {
 		if err := Retry(func() error { return unix.Fchown(fd, a.UID, a.GID) }); err != nil {
@@ -53,6 +59,22 @@ func SetNew(fd int, made uint32, a Attributes) error {
 		}
 	}
 	return futimens(fd, a.Times())
+}
+
+// has reports whether a file that is made for a has its mode and owner.
+func (m *Made) has(a Attributes) bool {
+	if m == nil {
+		return false
+	}
+	last := m.last.Load()
+	return last != nil && last.Mode == a.Mode && last.UID == a.UID && last.GID == a.GID
+}
+
+// learn notes that one had.
+func (m *Made) learn(a Attributes) {
+	if m != nil {
+		m.last.Store(&a)
+	}
 }
 
 // futimens is utimensat without a path, which is how Linux spells the function

@@ -36,7 +36,11 @@ func Load(ctx context.Context, j *journal.Journal, id mft.TransferID) (*Set, err
 func (k *Set) Len() int { return len(k.items) }
 
 // Digest returns that of an item that was delivered, and whether it was.
-func (k *Set) Digest(key protocol.Key) (mft.Digest, bool) {
+func (k *Set) Digest(it *mft.Item) (mft.Digest, bool) {
+	if len(k.items) == 0 {
+		return mft.Digest{}, false
+	}
+	key := protocol.KeyOf(it)
 	i, ok := slices.BinarySearchFunc(k.items, key, func(it item, key protocol.Key) int {
 		return bytes.Compare(it.key[:], key[:])
 	})

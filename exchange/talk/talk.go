@@ -1,0 +1,228 @@
+// Package talk holds the two ends of a conversation whose ends are never awake
+// at the same time: [Outgoing] stands for the receiver at the sender,
+// [Incoming] for the sender at the receiver. Each is a transfer.Conversation, so
+// that packages sender and receiver know nothing of exchanges.
+//
+// What a peer has to hear goes out as a letter; what it has said before comes
+// from its caller, who takes letters in and keeps them. When the next word is the
+// peer's, a conversation ends with [Parked]: the attempt is over, and its caller
+// makes another when a letter comes.
+package talk
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+
+	"mft.dev/mft"
+	"mft.dev/mft/exchange"
+	"mft.dev/mft/exchange/record"
+	"mft.dev/mft/protocol"
+	"mft.dev/mft/protocol/relay"
+)
+
+// Parked is the error of an attempt that has done what can be done until the
+// peer answers.
+type Parked struct {
+	// For says what is waited for: protocol.KindDecision or KindReceipt.
+	For protocol.Kind
+}
+
+// Error says what is waited for.
+func (p *Parked) Error() string { return p.Unwrap().Error() }
+
+// Unwrap gives the code mft.CodeRelayed to mft.CodeOf.
+func (p *Parked) Unwrap() error {
+	why := "the offer lies in the exchange; the peer has not answered yet"
+	if p.For == protocol.KindReceipt {
+		why = "everything lies in the exchange; the peer has not taken it yet"
+	}
+	return &mft.Error{Code: mft.CodeRelayed, Op: "send", Err: errors.New(why)}
+}
+
+// A Post signs a message of the transfer, seals it, and puts it into the peer's
+// queue.
+type Post func(ctx context.Context, kind protocol.Kind, body []byte) error
+
+// An Outgoing is the sender's conversation. It is for one attempt. Close must be
+// called.
+type Outgoing struct {
+	// Offer is what was offered, complete.
+	Offer    mft.Offer
+	Recorder *record.Recorder
+	// Grant lets the peer read an object.
+	Grant func(ctx context.Context, object string) (exchange.Grant, error)
+	Post  Post
+	// Decision and Receipt are what the peer has said to this transfer, nil
+	// while it has not.
+	Decision, Receipt *protocol.Envelope
+	// Told says that the peer need not be told again what it was told last, and
+	// Regrant that it could not use its grant of the parcel any more.
+	Told, Regrant bool
+
+	line
+	mu     sync.Mutex
+	heard  int
+	posted chan struct{} // the peer has been told of the parcel
+}
+
+// Begin readies o, whose fields are set.
+func (o *Outgoing) Begin() { o.posted = make(chan struct{}) }
+
+// Send posts what the peer has not heard yet.
+func (o *Outgoing) Send(ctx context.Context, kind protocol.Kind, body []byte) error {
+	switch kind {
+	case protocol.KindOffer:
+		return o.offer(ctx, body)
+	case protocol.KindSeal:
+		seal, err := protocol.ParseSeal(body)
+		if err != nil {
+			return err
+		}
+		if err := o.wait(); err != nil {
+			return err
+		}
+		p, err := o.Recorder.Publish(ctx, seal)
+		if err != nil {
+			return err
+		}
+		if err := o.announce(ctx, p); err != nil {
+			return err
+		}
+		close(o.posted)
+	}
+	return nil // an abort: the peer waits for nothing
+}
+
+// offer makes the offer if the peer is to hear one, or tells it again of the
+// parcel that it was offered.
+func (o *Outgoing) offer(ctx context.Context, body []byte) error {
+	p, published := o.Recorder.Published()
+	switch {
+	case o.Receipt != nil:
+		return nil
+	case published && (o.Regrant || !o.Told):
+		return o.announce(ctx, p)
+	case published || o.Decision != nil || o.Told:
+		return nil
+	}
+	return o.Post(ctx, protocol.KindOffer, body)
+}
+
+// announce tells the peer that a parcel is available, for the time of a grant.
+func (o *Outgoing) announce(ctx context.Context, p record.Published) error {
+	g, err := o.Grant(ctx, p.Object)
+	if err != nil {
+		return err
+	}
+	a := relay.Available{
+		Offer: o.Offer, Seal: p.Seal, Object: p.Object, Ref: g.Ref, Key: p.Form.Key,
+		Part: p.Form.Part, Parts: p.Extent.Parts, Size: p.Extent.Size, Manifest: p.Manifest,
+	}
+	a.Offer.Streams = 1
+	return o.Post(ctx, protocol.KindAvailable, relay.AppendAvailable(nil, &a))
+}
+
+// Receive returns what the peer has said, in its order, and then *Parked.
+func (o *Outgoing) Receive(ctx context.Context) (*protocol.Envelope, error) {
+	o.mu.Lock()
+	o.heard++
+	first := o.heard == 1
+	o.mu.Unlock()
+	switch {
+	case first && o.Receipt != nil:
+		d := mft.Decision{Code: mft.CodeDelivered}
+		return &protocol.Envelope{Kind: protocol.KindDecision, Transfer: o.Offer.Transfer, Body: protocol.AppendDecision(nil, &d)}, nil
+	case o.Receipt != nil:
+		return o.Receipt, nil
+	case first:
+		if _, published := o.Recorder.Published(); published {
+			return nil, &Parked{protocol.KindReceipt}
+		}
+		if o.Decision == nil {
+			return nil, &Parked{protocol.KindDecision}
+		}
+		return o.Decision, nil
+	}
+	// The sender listens for the receipt while it sends.
+	if err := o.wait(); err != nil {
+		return nil, err
+	}
+	select {
+	case <-o.posted:
+		return nil, &Parked{protocol.KindReceipt}
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// OpenData returns a connection to the recorder.
+func (o *Outgoing) OpenData(ctx context.Context, _ [32]byte) (net.Conn, error) {
+	return o.open(ctx, o.Recorder.Run), nil
+}
+
+// DataKey is that of nobody: nothing is encrypted between two goroutines.
+func (*Outgoing) DataKey() [32]byte { return [32]byte{} }
+
+// A line is the data connection of a conversation, to a stand-in on this host.
+type line struct {
+	opened bool
+	ended  chan struct{}
+	err    error // of the stand-in; read after ended
+}
+
+// open starts the stand-in and returns the connection to it.
+func (l *line) open(ctx context.Context, run func(context.Context, net.Conn) error) net.Conn {
+	here, there := net.Pipe()
+	l.opened, l.ended = true, make(chan struct{})
+	go func() {
+		defer close(l.ended)
+		l.err = run(ctx, there)
+	}()
+	return &connection{here, l}
+}
+
+// A connection is one to a stand-in. Where it breaks off, it says why.
+type connection struct {
+	net.Conn
+	line *line
+}
+
+// Read reads, with the error of the stand-in when that ended with one.
+func (c *connection) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	return n, c.line.because(err, io.EOF)
+}
+
+// Write writes, with the error of the stand-in when that ended with one.
+func (c *connection) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	return n, c.line.because(err, io.ErrClosedPipe)
+}
+
+// because returns why the stand-in closed its end, which err looks like when it
+// is closed.
+func (l *line) because(err, closed error) error {
+	if !errors.Is(err, closed) {
+		return err
+	}
+	if cause := l.wait(); cause != nil {
+		return cause
+	}
+	return err
+}
+
+// wait waits for the end of the stand-in, and returns its error.
+func (l *line) wait() error {
+	if !l.opened {
+		return nil
+	}
+	<-l.ended
+	return l.err
+}
+
+// Close waits for the stand-in, whose context has ended or whose connection is
+// closed.
+func (l *line) Close() { _ = l.wait() }
