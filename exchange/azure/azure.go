@@ -13,6 +13,7 @@
 package azure
 
 import (
+	"math"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
@@ -27,8 +28,8 @@ const (
 	// ownerKey is the metadata that says whose a container or queue is.
 	ownerKey = "agent"
 
-	maxBlock  = 4000 << 20 // of Put Block
-	maxBlocks = 50_000     // of Put Block List
+	maxBlock  = min(4000<<20, math.MaxInt) // of Put Block, where an int holds it
+	maxBlocks = 50_000                     // of Put Block List
 )
 
 // Storage is one storage account as one agent sees it. Its methods may be
