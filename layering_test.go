@@ -132,7 +132,16 @@ var house = map[string]houseRule{
 	"link/transport":  {layerMechanism, []string{".", "identity"}},
 	"link/wire":       {layerMechanism, []string{".", "protocol"}},
 
-	"exchange":                     {layerMechanism, []string{"."}},
+	"exchange": {layerMechanism, []string{"."}},
+	"exchange/azure": {layerMechanism, []string{
+		".", "exchange", "exchange/azure/account", "github.com/Azure/azure-sdk-for-go/sdk/azcore",
+		"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob", "github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue",
+	}},
+	"exchange/azure/account": {layerMechanism, []string{
+		".", "github.com/Azure/azure-sdk-for-go/sdk/azcore", "github.com/Azure/azure-sdk-for-go/sdk/azidentity",
+		"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob", "github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue",
+	}},
+	"exchange/azure/roles":         {layerMechanism, []string{"."}},
 	"exchange/dir":                 {layerMechanism, []string{".", "exchange", "internal/confine"}},
 	"exchange/exchangetest":        {layerMechanism, []string{".", "exchange"}},
 	"exchange/exchangetest/faulty": {layerMechanism, []string{".", "exchange"}},
@@ -238,6 +247,7 @@ var sideways = map[string]string{
 	"agent/localapi -> agent/pairing":                      "peers are shown as pairing describes them",
 	"identity -> protocol":                                 "a signature covers an envelope as protocol lays it out, and nothing else is ever signed",
 
+	"exchange/azure -> exchange":                             "an adapter does what package exchange declares",
 	"exchange/dir -> exchange":                               "an adapter does what package exchange declares",
 	"exchange/exchangetest -> exchange":                      "the suite holds adapters to what package exchange declares",
 	"exchange/exchangetest/faulty -> exchange":               "the double has the face of what it wraps",

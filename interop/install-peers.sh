@@ -15,6 +15,7 @@ wanted=(
   "gcc gcc"
   "mkfs.ext4 e2fsprogs"
   "losetup mount"
+  "npm npm"
 )
 
 PATH=$PATH:/usr/sbin:/sbin
@@ -57,6 +58,27 @@ if [ "${#missing[@]}" -gt 0 ]; then
   echo "install-peers: installed ${missing[*]}"
 else
   echo "install-peers: everything is here"
+fi
+
+# Azurite, the emulator of Azure Storage, is a program for Node.js and no
+# package of the system. It is kept out of the repository.
+azurite_version=3.35.0
+azurite_home=${AZURITE_HOME:-/opt/azurite}
+if ! command -v azurite >/dev/null; then
+  if [ "$(id -u)" != 0 ]; then
+    echo "install-peers: missing azurite; run this as root" >&2
+    exit 1
+  fi
+  log=$(mktemp)
+  mkdir -p "$azurite_home"
+  if ! npm install --prefix "$azurite_home" --no-audit --no-fund --ignore-scripts "azurite@$azurite_version" >"$log" 2>&1 </dev/null; then
+    tail -n 40 "$log" >&2
+    echo "install-peers: could not install azurite $azurite_version" >&2
+    exit 1
+  fi
+  rm -f "$log"
+  ln -sf "$azurite_home/node_modules/.bin/azurite" /usr/local/bin/azurite
+  echo "install-peers: installed azurite $azurite_version"
 fi
 
 # sshd refuses to start without its privilege separation directory.
