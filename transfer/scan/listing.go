@@ -87,17 +87,26 @@ const keyLabel = "mft listing 2\x00"
 // It fails as [confine.Root.List] does, and with CodeCancelled when ctx is
 // done.
 func (l *Lister) List(ctx context.Context, root *confine.Root, rel, path string, depth int) (Listing, error) {
+	return l.list(ctx, path, depth, nil, func(v confine.Visit) error { return root.List(rel, v) })
+}
+
+// list is List for a directory that through lists. What is seen is added to
+// look, unless that is nil.
+func (l *Lister) list(ctx context.Context, path string, depth int, look *Look, through func(confine.Visit) error) (Listing, error) {
 	var out Listing
 	var low, high uint64
 	l.names, l.ends = l.names[:0], l.ends[:0]
 	room := maxPath - after(path)
 	key := l.key()
-	err := root.List(rel, func(name []byte, id *confine.Identity, target []byte) error {
+	err := through(func(name []byte, id *confine.Identity, target []byte) error {
 		if out.Items%64 == 0 && ctx.Err() != nil {
 			return mft.Fail(mft.CodeCancelled, "list", path, context.Cause(ctx))
 		}
 		if name[0] == '.' && IsStaging(string(name)) {
 			return nil
+		}
+		if look != nil && look.Whole() {
+			_ = look.Add(name, id, target) // Whole tells
 		}
 		kind := kindOf(id)
 		if kind == 0 || kind == mft.ItemSymlink && !staysBelow(target, depth) || len(name) > room {
@@ -214,6 +223,12 @@ func (l *Lister) dirs() []string {
 // what is below. It fails with CodeBadPath for a directory that is not in the
 // source, and as l.List does.
 func (s *Source) List(ctx context.Context, l *Lister, path string) (Listing, error) {
+	return s.ListInto(ctx, l, path, nil, false)
+}
+
+// ListInto is List, and adds what is seen to look, which is empty or nil, as far
+// as there is room. watched has look.Folder set, before the directory is listed.
+func (s *Source) ListInto(ctx context.Context, l *Lister, path string, look *Look, watched bool) (Listing, error) {
 	sub, ok := s.whole(path)
 	if !ok {
 		return Listing{}, mft.Fail(mft.CodeBadPath, "list", path, errors.New("it is not a directory of this source"))
@@ -226,7 +241,15 @@ func (s *Source) List(ctx context.Context, l *Lister, path string) (Listing, err
 	if sub != "" {
 		depth = strings.Count(sub, "/") + 1
 	}
-	return l.List(ctx, s.Root, rel, path, depth)
+	through := func(v confine.Visit) error { return s.Root.List(rel, v) }
+	if look != nil && watched {
+		dir, err := s.Root.Dir(rel)
+		if err != nil {
+			return Listing{}, err
+		}
+		through = func(v confine.Visit) error { return look.through(dir, v) }
+	}
+	return l.list(ctx, path, depth, look, through)
 }
 
 // whole returns the path below the top of the tree of the directory that is the

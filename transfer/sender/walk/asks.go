@@ -19,6 +19,7 @@ type ask struct {
 	unfit    bool     // something in it does not travel
 	answered bool
 	answer   listing.Answer
+	seen     *scan.Look // what is in it, if that is kept; the walker's
 	// Those of the walker: it has done what the answer asks for, and the
 	// receiver had nothing at all there.
 	served, fresh bool
