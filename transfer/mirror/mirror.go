@@ -27,6 +27,7 @@ import (
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol/listing"
 	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/look"
 	"mft.dev/mft/transfer/scan"
 )
 
@@ -83,7 +84,7 @@ func (m *Mirror) There(entries int64) { m.total += entries }
 // was seen already; next is the index that the next item gets. Nothing there,
 // and something else than a directory, is no error. Errors: mft.CodeProtocol, and
 // those of confine.
-func (m *Mirror) Listed(ctx context.Context, l *listing.Listed, next uint64, seen *scan.Look) error {
+func (m *Mirror) Listed(ctx context.Context, l *listing.Listed, next uint64, seen *look.Look) error {
 	delete(m.held.open, l.Path)
 	from := l.First - m.first
 	if len(m.names) == 0 {

@@ -4,7 +4,7 @@ import (
 	"path"
 
 	"mft.dev/mft/internal/confine"
-	"mft.dev/mft/transfer/scan"
+	"mft.dev/mft/transfer/look"
 )
 
 // mostLooks is how many bytes of looks are kept, about 20,000 entries.
@@ -19,24 +19,24 @@ type looks struct {
 	dir  string // where items go
 	off  bool
 
-	kept  map[string]*scan.Look // by path below root
+	kept  map[string]*look.Look // by path below root
 	order []string              // of kept, the oldest first
 	size  int                   // of kept, in bytes
-	spare *scan.Look            // memory that nobody uses
+	spare *look.Look            // memory that nobody uses
 
 	in    string     // the directory that is gone through
-	now   *scan.Look // what was seen of it, nil for nothing
+	now   *look.Look // what was seen of it, nil for nothing
 	asked int        // how many items of it came
 }
 
 func newLooks(root *confine.Root, dir string) looks {
-	return looks{root: root, dir: dir, kept: make(map[string]*scan.Look)}
+	return looks{root: root, dir: dir, kept: make(map[string]*look.Look)}
 }
 
 // take returns an empty look.
-func (l *looks) take() *scan.Look {
+func (l *looks) take() *look.Look {
 	if l.spare == nil {
-		l.spare = new(scan.Look)
+		l.spare = new(look.Look)
 	}
 	l.spare.Reset()
 	return l.spare
@@ -44,7 +44,7 @@ func (l *looks) take() *scan.Look {
 
 // keep keeps what was seen of the directory of that path, which take returned.
 // What is oldest makes room.
-func (l *looks) keep(itemPath string, seen *scan.Look) {
+func (l *looks) keep(itemPath string, seen *look.Look) {
 	rel := l.below(itemPath)
 	if l.off || !seen.Whole() || !seen.Watch(l.root, rel) {
 		return
@@ -71,7 +71,7 @@ func (l *looks) below(itemPath string) string {
 }
 
 // forget drops what is kept of a directory, and returns it.
-func (l *looks) forget(rel string) *scan.Look {
+func (l *looks) forget(rel string) *look.Look {
 	seen := l.kept[rel]
 	if seen == nil {
 		return nil
@@ -96,7 +96,7 @@ func (l *looks) at(rel, name string) (id confine.Identity, target string, ok boo
 	// The items of a directory that differs come all of them: when there is a
 	// second one, one look at all is less than one at each.
 	if l.asked++; l.now == nil && l.asked == 2 {
-		if seen := new(scan.Look); seen.LookAt(l.root, rel) == nil {
+		if seen := new(look.Look); seen.LookAt(l.root, rel) == nil {
 			l.now = seen
 		}
 	}
@@ -125,7 +125,7 @@ func (l *looks) drop() {
 
 // Seen returns what was seen of the directory of that path while its items came,
 // nil for nothing. It is forgotten with that.
-func (p *Place) Seen(itemPath string) *scan.Look {
+func (p *Place) Seen(itemPath string) *look.Look {
 	l := &p.looks
 	if l.off {
 		return nil

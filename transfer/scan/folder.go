@@ -7,6 +7,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/internal/confine"
+	"mft.dev/mft/transfer/look"
 )
 
 // A Folder is one directory of a source that is read by itself, see
@@ -49,7 +50,7 @@ func (s *Source) Stat(f Folder) (Entry, error) {
 // that no name was missed because somebody renamed files meanwhile. Other
 // errors say why the directory could not be read to its end: CodeNotFound,
 // CodeSymlink and so on.
-func (s *Source) In(ctx context.Context, f Folder, seen *Look, visit func(Entry, error) error) (settled bool, err error) {
+func (s *Source) In(ctx context.Context, f Folder, seen *look.Look, visit func(Entry, error) error) (settled bool, err error) {
 	dir, err := s.Root.Dir(f.at.rel())
 	if err != nil {
 		return false, err
@@ -60,15 +61,21 @@ func (s *Source) In(ctx context.Context, f Folder, seen *Look, visit func(Entry,
 		}
 		return visit(e, err)
 	}
-	if !seen.Whole() || !seen.current(dir) {
+	if !seen.Whole() || !seen.Current(dir) {
 		seen.Reset()
 		// What is too large, or has something in it that cannot be looked at, is gone
 		// through name by name.
-		if seen.through(dir, seen.Add) != nil {
+		if seen.Through(dir, seen.Add) != nil {
 			return s.oneByOne(dir, f.at, told)
 		}
 	}
-	if err := s.entries(seen, f.at, told); err != nil {
+	err = seen.All(func(name []byte, id *confine.Identity, target []byte) error {
+		if name[0] == '.' && IsStaging(string(name)) {
+			return nil
+		}
+		return told(s.entry(f.at.child(string(name)), *id, string(target)))
+	})
+	if err != nil {
 		return false, err
 	}
 	fi, err := dir.Stat()
@@ -88,7 +95,7 @@ func (s *Source) oneByOne(dir *confine.Dir, at place, visit func(Entry, error) e
 		if IsStaging(name) {
 			return nil
 		}
-		e, err := s.look(dir, name, at.child(name))
+		e, err := s.describe(dir, name, at.child(name))
 		if mft.CodeOf(err) == mft.CodeNotFound {
 			return nil
 		}
@@ -104,8 +111,8 @@ func (s *Source) oneByOne(dir *confine.Dir, at place, visit func(Entry, error) e
 	return confine.Stamp(before) == confine.Stamp(after), nil
 }
 
-// look describes one thing in dir.
-func (s *Source) look(dir *confine.Dir, name string, at place) (Entry, error) {
+// describe describes one thing in dir.
+func (s *Source) describe(dir *confine.Dir, name string, at place) (Entry, error) {
 	bad := Entry{Item: mft.Item{Path: at.path()}, Rel: at.rel()}
 	id, err := dir.Identity(name)
 	if err != nil {
@@ -131,4 +138,14 @@ func travels(at place, kind mft.ItemType, target string) error {
 		return mft.Fail(mft.CodeNotRegular, "scan", at.path(), errors.New("it is a socket, device or named pipe"))
 	}
 	return nil
+}
+
+// entry makes an entry of what was found at a place, or says why it does not
+// travel.
+func (s *Source) entry(at place, id confine.Identity, target string) (Entry, error) {
+	kind := kindOf(&id)
+	if err := travels(at, kind, target); err != nil {
+		return Entry{Item: mft.Item{Path: at.path()}, Rel: at.rel()}, err
+	}
+	return Entry{Item: s.item(at, id, kind, target), Identity: id, Rel: at.rel()}, nil
 }

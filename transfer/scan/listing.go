@@ -11,6 +11,7 @@ import (
 	"mft.dev/mft/internal/blake3"
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/internal/siphash"
+	"mft.dev/mft/transfer/look"
 )
 
 // A Listing is what is directly in one directory, told in few words, so that
@@ -90,9 +91,9 @@ func (l *Lister) List(ctx context.Context, root *confine.Root, rel, path string,
 	return l.list(ctx, path, depth, nil, func(v confine.Visit) error { return root.List(rel, v) })
 }
 
-// list is List for a directory that through lists. What is seen is added to
-// look, unless that is nil.
-func (l *Lister) list(ctx context.Context, path string, depth int, look *Look, through func(confine.Visit) error) (Listing, error) {
+// list is List for a directory that through lists. What it sees is added to
+// seen, unless that is nil.
+func (l *Lister) list(ctx context.Context, path string, depth int, seen *look.Look, through func(confine.Visit) error) (Listing, error) {
 	var out Listing
 	var low, high uint64
 	l.names, l.ends = l.names[:0], l.ends[:0]
@@ -105,8 +106,8 @@ func (l *Lister) list(ctx context.Context, path string, depth int, look *Look, t
 		if name[0] == '.' && IsStaging(string(name)) {
 			return nil
 		}
-		if look != nil && look.Whole() {
-			_ = look.Add(name, id, target) // Whole tells
+		if seen != nil && seen.Whole() {
+			_ = seen.Add(name, id, target) // Whole tells
 		}
 		kind := kindOf(id)
 		if kind == 0 || kind == mft.ItemSymlink && !staysBelow(target, depth) || len(name) > room {
@@ -226,9 +227,9 @@ func (s *Source) List(ctx context.Context, l *Lister, path string) (Listing, err
 	return s.ListInto(ctx, l, path, nil, false)
 }
 
-// ListInto is List, and adds what is seen to look, which is empty or nil, as far
-// as there is room. watched has look.Folder set, before the directory is listed.
-func (s *Source) ListInto(ctx context.Context, l *Lister, path string, look *Look, watched bool) (Listing, error) {
+// ListInto is List, and adds what it sees to seen, which is empty or nil, as far
+// as there is room. watched has seen.Folder set, before the directory is listed.
+func (s *Source) ListInto(ctx context.Context, l *Lister, path string, seen *look.Look, watched bool) (Listing, error) {
 	sub, ok := s.whole(path)
 	if !ok {
 		return Listing{}, mft.Fail(mft.CodeBadPath, "list", path, errors.New("it is not a directory of this source"))
@@ -242,14 +243,14 @@ func (s *Source) ListInto(ctx context.Context, l *Lister, path string, look *Loo
 		depth = strings.Count(sub, "/") + 1
 	}
 	through := func(v confine.Visit) error { return s.Root.List(rel, v) }
-	if look != nil && watched {
+	if seen != nil && watched {
 		dir, err := s.Root.Dir(rel)
 		if err != nil {
 			return Listing{}, err
 		}
-		through = func(v confine.Visit) error { return look.through(dir, v) }
+		through = func(v confine.Visit) error { return seen.Through(dir, v) }
 	}
-	return l.list(ctx, path, depth, look, through)
+	return l.list(ctx, path, depth, seen, through)
 }
 
 // whole returns the path below the top of the tree of the directory that is the

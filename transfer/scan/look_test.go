@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mft.dev/mft/internal/confine"
+	"mft.dev/mft/transfer/look"
 )
 
 // TestInGoesByWhatWasSeen lists a directory with b and d in it, changes it, and
@@ -64,11 +65,11 @@ func TestInGoesByWhatWasSeen(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var look Look
-			if _, err := s.ListInto(t.Context(), &Lister{}, "", &look, true); err != nil {
+			var first look.Look
+			if _, err := s.ListInto(t.Context(), &Lister{}, "", &first, true); err != nil {
 				t.Fatal(err)
 			}
-			seen := look.Clone()
+			seen := first.Clone()
 			if err := c.change(top); err != nil {
 				t.Fatal(err)
 			}
@@ -92,32 +93,5 @@ func TestInGoesByWhatWasSeen(t *testing.T) {
 				t.Errorf("b has %d bytes, looked at anew: want %v", size, c.anew)
 			}
 		})
-	}
-}
-
-func TestLook(t *testing.T) {
-	var l Look
-	id := confine.Identity{Inode: 1}
-	for _, name := range []string{"c", "a", ".mft-x.part", "b"} {
-		if err := l.Add([]byte(name), &id, []byte("to-"+name)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, c := range []struct {
-		name string
-		want bool
-	}{{"a", true}, {"b", true}, {"b", false}, {"c", true}, {"a", false}, {"0", false}, {".mft-x.part", false}, {"d", false}} {
-		_, target, ok := l.Take(c.name)
-		if ok != c.want || ok && target != "to-"+c.name {
-			t.Errorf("Take(%q) = %q, %v, want %v", c.name, target, ok, c.want)
-		}
-	}
-	for range MaxLook - 3 {
-		if err := l.Add([]byte("x"), &id, nil); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if !l.Whole() || l.Add([]byte("y"), &id, nil) == nil || l.Whole() {
-		t.Error("a look takes more than it may")
 	}
 }

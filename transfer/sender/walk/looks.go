@@ -1,6 +1,6 @@
 package walk
 
-import "mft.dev/mft/transfer/scan"
+import "mft.dev/mft/transfer/look"
 
 // mostLooks is how many bytes of looks are kept, about 10,000 entries.
 const mostLooks = 1 << 20
@@ -9,11 +9,11 @@ const mostLooks = 1 << 20
 // be announced.
 type looks struct {
 	kept  int       // bytes
-	spare scan.Look // the memory of the next one, which nobody has
+	spare look.Look // the memory of the next one, which nobody has
 }
 
 // take returns an empty look to be filled, nil when there is no room for one.
-func (l *looks) take() *scan.Look {
+func (l *looks) take() *look.Look {
 	if l.kept >= mostLooks {
 		return nil
 	}
@@ -23,7 +23,7 @@ func (l *looks) take() *scan.Look {
 
 // keep returns a copy of what take returned, which stays until it is dropped;
 // nil if that is too much.
-func (l *looks) keep(seen *scan.Look) *scan.Look {
+func (l *looks) keep(seen *look.Look) *look.Look {
 	if !seen.Whole() {
 		return nil
 	}
@@ -36,7 +36,7 @@ func (l *looks) keep(seen *scan.Look) *scan.Look {
 }
 
 // drop lets go of what keep returned, which may be nil.
-func (l *looks) drop(seen *scan.Look) {
+func (l *looks) drop(seen *look.Look) {
 	if seen != nil {
 		l.kept -= seen.Size()
 	}

@@ -30,6 +30,7 @@ import (
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/protocol/listing"
 	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/look"
 	"mft.dev/mft/transfer/scan"
 )
 
@@ -155,7 +156,7 @@ func (w *walker) ask(ctx context.Context, f scan.Folder, top bool) error {
 			return err
 		}
 	}
-	var seen *scan.Look
+	var seen *look.Look
 	if w.pace.differs() {
 		seen = w.looks.take()
 	}

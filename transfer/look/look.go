@@ -1,20 +1,20 @@
-package scan
+// Package look keeps what was seen of a directory, for whoever needs to know the
+// same twice within a short time. It decides nothing.
+package look
 
 import (
 	"bytes"
 	"errors"
 	"slices"
 
-	"mft.dev/mft"
 	"mft.dev/mft/internal/confine"
 )
 
-// MaxLook is how many entries a [Look] has at most: those of a larger directory
+// Most is how many entries a [Look] has at most: those of a larger directory
 // are not kept.
-const MaxLook = 4096
+const Most = 4096
 
-// A Look is what was seen of one directory: everything in it but staging. It is
-// for whoever needs to know the same twice within a short time, and says
+// A Look is what was seen of one directory: everything in it. It says
 // nothing of what is there by now: who changes something on the strength of it
 // looks again. The zero value has nothing. It is not safe for concurrent use.
 type Look struct {
@@ -43,12 +43,9 @@ type seen struct {
 // Reset makes the look empty; its memory is used again.
 func (l *Look) Reset() { *l = Look{seen: l.seen[:0], text: l.text[:0]} }
 
-// Add adds what [confine.Dir.List] tells of. Staging is passed over.
+// Add adds what [confine.Dir.List] tells of.
 func (l *Look) Add(name []byte, id *confine.Identity, target []byte) error {
-	switch {
-	case name[0] == '.' && IsStaging(string(name)):
-		return nil
-	case len(l.seen) == MaxLook:
+	if len(l.seen) == Most {
 		l.large = true
 		return errLarge
 	}
@@ -109,9 +106,10 @@ func (l *Look) Take(name string) (id confine.Identity, target string, ok bool) {
 	return s.id, string(l.targetOf(s)), true
 }
 
-// All calls f for everything that was seen, taken or not, as
-// [confine.Dir.List] does.
+// All calls f for everything that was seen, taken or not, in the order of the
+// names, as [confine.Dir.List] does.
 func (l *Look) All(f confine.Visit) error {
+	l.sort()
 	for i := range l.seen {
 		s := &l.seen[i]
 		if err := f(l.nameOf(s), &s.id, l.targetOf(s)); err != nil {
@@ -129,11 +127,11 @@ func (l *Look) LookAt(root *confine.Root, rel string) error {
 	if err != nil {
 		return err
 	}
-	return l.through(dir, l.Add)
+	return l.Through(dir, l.Add)
 }
 
-// through lists a directory, of which visit has l take note.
-func (l *Look) through(dir *confine.Dir, visit confine.Visit) error {
+// Through lists a directory, of which visit has l take note.
+func (l *Look) Through(dir *confine.Dir, visit confine.Visit) error {
 	fi, err := dir.Stat()
 	if err != nil {
 		return err
@@ -162,34 +160,11 @@ func (l *Look) Watch(root *confine.Root, rel string) bool {
 // show.
 func (l *Look) Fresh(root *confine.Root, rel string) bool {
 	dir, err := root.Dir(rel)
-	return err == nil && l.current(dir)
+	return err == nil && l.Current(dir)
 }
 
-func (l *Look) current(dir *confine.Dir) bool {
+// Current is Fresh for a directory that is at hand.
+func (l *Look) Current(dir *confine.Dir) bool {
 	fi, err := dir.Stat()
 	return err == nil && confine.Stamp(fi) == l.Folder
-}
-
-// entries calls visit for what was seen, in the order of the names, as
-// [Source.In] does.
-func (s *Source) entries(l *Look, at place, visit func(Entry, error) error) error {
-	l.sort()
-	for i := range l.seen {
-		one := &l.seen[i]
-		child := at.child(string(l.nameOf(one)))
-		if err := visit(s.entry(child, one.id, string(l.targetOf(one)))); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// entry makes an entry of what was found at a place, or says why it does not
-// travel.
-func (s *Source) entry(at place, id confine.Identity, target string) (Entry, error) {
-	kind := kindOf(&id)
-	if err := travels(at, kind, target); err != nil {
-		return Entry{Item: mft.Item{Path: at.path()}, Rel: at.rel()}, err
-	}
-	return Entry{Item: s.item(at, id, kind, target), Identity: id, Rel: at.rel()}, nil
 }
