@@ -74,9 +74,10 @@ var house = map[string]houseRule{
 	"journal/database":   {layerRecords, []string{".", "internal/durable", "golang.org/x/sys", "modernc.org/sqlite"}},
 	"trigger":            {layerRecords, []string{".", "github.com/bmatcuk/doublestar"}},
 
-	"transfer": {layerMechanism, []string{".", "internal/blake3", "internal/confine", "journal", "protocol"}},
+	"transfer":      {layerMechanism, []string{".", "internal/blake3", "internal/confine", "journal", "protocol"}},
+	"transfer/look": {layerMechanism, []string{"internal/confine"}},
 	"transfer/scan": {layerMechanism, []string{
-		".", "internal/blake3", "internal/confine", "internal/siphash", "github.com/bmatcuk/doublestar",
+		".", "internal/blake3", "internal/confine", "internal/siphash", "transfer/look", "github.com/bmatcuk/doublestar",
 	}},
 	"transfer/delta": {layerMechanism, []string{".", "github.com/zeebo/blake3", "golang.org/x/sys"}},
 	"transfer/sender": {layerMechanism, []string{
@@ -88,13 +89,13 @@ var house = map[string]houseRule{
 		".", "internal/confine", "protocol", "protocol/patch", "transfer", "transfer/delta", "golang.org/x/sync",
 	}},
 	"transfer/sender/walk": {layerMechanism, []string{
-		".", "internal/ring", "protocol", "protocol/listing", "transfer", "transfer/scan",
+		".", "internal/ring", "protocol", "protocol/listing", "transfer", "transfer/look", "transfer/scan",
 	}},
 	"transfer/mirror": {layerMechanism, []string{
-		".", "internal/confine", "journal", "protocol", "protocol/listing", "transfer", "transfer/scan", "transfer/staging/publish",
+		".", "internal/confine", "journal", "protocol", "protocol/listing", "transfer", "transfer/look", "transfer/scan", "transfer/staging/publish",
 	}},
 	"transfer/resident": {layerMechanism, []string{
-		".", "internal/confine", "protocol", "protocol/listing", "transfer", "transfer/scan",
+		".", "internal/confine", "protocol", "protocol/listing", "transfer", "transfer/look", "transfer/scan",
 	}},
 	"transfer/receiver": {layerMechanism, []string{
 		".", "internal/confine", "internal/ring", "journal", "protocol", "protocol/listing", "protocol/patch", "transfer",
@@ -219,6 +220,10 @@ var sideways = map[string]string{
 	"transfer/mirror -> transfer/staging/publish":          "what is renamed instead of sent is on record as what is delivered",
 	"transfer/receiver/reply -> transfer":                  "the conversation has one home",
 	"transfer/receiver -> transfer/staging/publish":        "what was renamed is told from what was delivered",
+	"transfer/scan -> transfer/look":                       "what was seen is not looked at again",
+	"transfer/sender/walk -> transfer/look":                "what was seen is not looked at again",
+	"transfer/resident -> transfer/look":                   "what was seen is not looked at again",
+	"transfer/mirror -> transfer/look":                     "what was seen is not looked at again",
 	"transfer/mirror -> transfer/scan":                     "the names of staging have one home",
 	"transfer/resident -> transfer":                        "what breaks the protocol is called by one name",
 	"transfer/resident -> transfer/scan":                   "directories are the same if both ends list them alike",
