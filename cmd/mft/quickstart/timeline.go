@@ -23,6 +23,7 @@ type timeline struct {
 	held   []heldEvent
 	ended  []mft.TransferID // the oldest first
 	last   string           // the last line
+	way    string           // by which files travel
 }
 
 type heldEvent struct {
@@ -38,8 +39,14 @@ type track struct {
 	told  map[mft.EventKind]bool
 }
 
-func newTimeline() *timeline {
-	return &timeline{tracks: make(map[mft.TransferID]*track), last: "nothing"}
+// The ways by which files travel, in words.
+const (
+	byLink   = "over the direct link"
+	byFolder = "through the shared folder"
+)
+
+func newTimeline(way string) *timeline {
+	return &timeline{tracks: make(map[mft.TransferID]*track), last: "nothing", way: way}
 }
 
 // stages lists what is told, and who is behind it.
@@ -51,7 +58,7 @@ var stages = [...]struct {
 	{mft.EventStable, ""},
 	{mft.EventOffered, "to beta"},
 	{mft.EventAccepted, "by beta"},
-	{mft.EventMoving, "over the direct link"},
+	{mft.EventMoving, ""},
 	{mft.EventVerified, "by beta"},
 	{mft.EventDelivered, ""},
 	{mft.EventWaiting, ""},
@@ -126,7 +133,11 @@ func (t *timeline) line(e localapi.Event) string {
 		t.last += " " + progress.Plain(e.Detail)
 	}
 	says := tr.what()
-	if by := stages[stageOf(e.Kind)].by; by != "" {
+	by := stages[stageOf(e.Kind)].by
+	if e.Kind == mft.EventMoving {
+		by = t.way
+	}
+	if by != "" {
 		says += ", " + by
 	}
 	if !e.Code.OK() || (repeats && e.Detail != "") {
