@@ -54,6 +54,7 @@ func (s Shell) open() (*depot.Depot, error) {
 func (s Shell) setup() *cobra.Command {
 	var print, bicep bool
 	var w roles.Wanted
+	var peers []string
 	c := &cobra.Command{
 		Use:   "setup",
 		Short: "Make this agent's place in the storage, or print the rights that it needs",
@@ -64,13 +65,14 @@ Run it as the user of the agent.
 
 With --print-roles nothing is made: the command prints, for whoever administers
 the storage account, the role assignments that this agent needs and no more, as
-commands of az or with --bicep as a module.`,
+commands of az or with --bicep as a module. They are for the peers of the
+configuration; name others, known by pairing, with --peer.`,
 		Example: `  mft exchange setup
   mft exchange setup --print-roles --resource-group files --subscription 00000000-0000-0000-0000-000000000000`,
 		Args: argument.Takes(0, 0, ""),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if print || bicep {
-				return s.printRoles(w, bicep)
+				return s.printRoles(w, peers, bicep)
 			}
 			d, err := s.open()
 			if err != nil {
@@ -87,6 +89,7 @@ commands of az or with --bicep as a module.`,
 	f := c.Flags()
 	f.BoolVar(&print, "print-roles", false, "print the role assignments for Azure and make nothing")
 	f.BoolVar(&bicep, "bicep", false, "print them as a Bicep module")
+	f.StringSliceVar(&peers, "peer", nil, "`NAME` of a peer that the configuration does not have; may be repeated")
 	f.StringVar(&w.ResourceGroup, "resource-group", "", "`NAME` of the resource group of the storage account")
 	f.StringVar(&w.Subscription, "subscription", "", "`ID` of its subscription")
 	f.StringVar(&w.Principal, "principal", "", "object `ID` of the agent's identity; left out, a place is left for it")
@@ -102,7 +105,7 @@ func (s Shell) steps(steps []depot.Step) {
 }
 
 // printRoles needs no credential: whoever assigns roles is another person.
-func (s Shell) printRoles(w roles.Wanted, bicep bool) error {
+func (s Shell) printRoles(w roles.Wanted, peers []string, bicep bool) error {
 	cfg, err := s.Config()
 	if err != nil {
 		return err
@@ -112,6 +115,13 @@ func (s Shell) printRoles(w roles.Wanted, bicep bool) error {
 	}
 	w.Agent, w.Account = cfg.Agent.Name, string(cfg.Exchange.Azure.Account)
 	w.Peers = slices.Sorted(maps.Keys(cfg.Peers))
+	for _, text := range peers {
+		name, err := mft.ParseAgentName(text)
+		if err != nil {
+			return err
+		}
+		w.Peers = append(w.Peers, name)
+	}
 	text := ""
 	if bicep {
 		text, err = w.Bicep()
