@@ -190,7 +190,9 @@ var house = map[string]houseRule{
 		".", "agent/config", "cmd/mft/argument", "cmd/mft/depot", "cmd/mft/exit", "cmd/mft/progress", "cmd/mft/show",
 		"exchange/azure/roles", "github.com/spf13/cobra",
 	}},
-	"cmd/mft/doctor":   {layerCommand, []string{".", "agent/config", "agent/localapi", "cmd/mft/depot", "cmd/mft/progress", "internal/confine"}},
+	"cmd/mft/doctor": {layerCommand, []string{
+		".", "agent/config", "agent/config/storage", "agent/localapi", "cmd/mft/depot", "cmd/mft/progress", "internal/confine",
+	}},
 	"cmd/mft/exit":     {layerRecords, []string{".", "cmd/mft/progress"}},
 	"cmd/mft/follow":   {layerCommand, []string{".", "agent/localapi", "cmd/mft/exit", "cmd/mft/progress", "golang.org/x/sys"}},
 	"cmd/mft/progress": {layerPlumbing, []string{"."}},

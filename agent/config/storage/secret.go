@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -99,3 +101,32 @@ func (*Secret) ShortSchema() map[string]any { return nothing() }
 
 // nothing describes what nothing is.
 func nothing() map[string]any { return map[string]any{"not": map[string]any{}} }
+
+// Files returns the files of c that hold secrets.
+func (c *Credential) Files() []Path {
+	var out []Path
+	add := func(list ...*Secret) {
+		for _, s := range list {
+			if s != nil && s.File != "" {
+				out = append(out, s.File)
+			}
+		}
+	}
+	add(c.AccountKey)
+	if c.Certificate != nil {
+		out = append(out, c.Certificate.File)
+		add(c.Certificate.Password)
+	}
+	if c.ClientSecret != nil {
+		add(&c.ClientSecret.Secret)
+	}
+	if c.SAS != nil {
+		whole, _ := c.SAS.Whole()
+		add(&whole, c.SAS.Container, c.SAS.Queue, c.SAS.Keys)
+		for _, name := range slices.Sorted(maps.Keys(c.SAS.Peers)) {
+			s := c.SAS.Peers[name]
+			add(&s)
+		}
+	}
+	return out
+}

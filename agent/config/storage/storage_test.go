@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -47,5 +48,29 @@ func TestSecretRead(t *testing.T) {
 	}
 	if _, err := (Secret{File: Path(filepath.Join(dir, "none"))}).Read(env); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("Read of a file that is not there: %v, want os.ErrNotExist", err)
+	}
+}
+
+func TestFiles(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		by   Credential
+		want []Path
+	}{
+		{"no secret", Credential{ManagedIdentity: &ManagedIdentity{}}, nil},
+		{"variable", Credential{AccountKey: &Secret{Env: "K"}}, nil},
+		{"account key", Credential{AccountKey: &Secret{File: "/k"}}, []Path{"/k"}},
+		{"certificate", Credential{Certificate: &Certificate{File: "/c", Password: &Secret{File: "/p"}}}, []Path{"/c", "/p"}},
+		{"client secret", Credential{ClientSecret: &ClientSecret{Secret: Secret{File: "/s"}}}, []Path{"/s"}},
+		{"SAS of the account", Credential{SAS: &SAS{File: "/s"}}, []Path{"/s"}},
+		{
+			"SAS of each",
+			Credential{SAS: &SAS{Queue: &Secret{File: "/q"}, Peers: map[Name]Secret{"b": {File: "/b"}, "a": {File: "/a"}}}},
+			[]Path{"/q", "/a", "/b"},
+		},
+	} {
+		if got := tt.by.Files(); !slices.Equal(got, tt.want) {
+			t.Errorf("Files of %s: %q, want %q", tt.name, got, tt.want)
+		}
 	}
 }

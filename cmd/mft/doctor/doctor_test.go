@@ -94,6 +94,17 @@ func TestExamine(t *testing.T) {
 			grade: GradeBad, what: "exchange", says: "variable NONE is empty", remedy: "mft config check",
 		},
 		{
+			name: "secret of the exchange open to others", harm: func(p *Patient, _ *localapi.Status) {
+				file := filepath.Join(p.Config.Agent.DataDir, "secret")
+				os.WriteFile(file, nil, 0o600) // empty, so that nobody is asked with it
+				os.Chmod(file, 0o644)
+				p.Config.Exchange = &storage.Exchange{Azure: &storage.Azure{
+					Account: "exampleaccount", Credential: storage.Credential{AccountKey: &storage.Secret{File: storage.Path(file)}},
+				}}
+			},
+			grade: GradeBad, what: "exchange", says: "can be read by others (mode 0644)", remedy: "chmod 600", unix: true,
+		},
+		{
 			name: "data open to others", harm: func(p *Patient, _ *localapi.Status) { os.Chmod(p.Config.Agent.DataDir, 0o755) },
 			grade: GradeWarn, what: "data directory", says: "0755", remedy: "chmod 700", unix: true,
 		},
