@@ -19,21 +19,18 @@ func (s *show) breakLink(ctx context.Context, seen position) error {
 	each := *s
 	each.Once = true // watch returns after each file
 	addresses := [...]string{s.alpha.cfg.Agent.Listen, s.beta.cfg.Agent.Listen}
-	for _, act := range []struct {
-		before func(context.Context) error
-		way    string
-	}{
-		{func(context.Context) error { return nil }, byLink},
-		{s.part, byFolder},
-		{func(ctx context.Context) error { return s.rejoin(ctx, addresses) }, byLink},
+	for _, before := range []func(context.Context) error{
+		func(context.Context) error { return nil },
+		s.part,
+		func(ctx context.Context) error { return s.rejoin(ctx, addresses) },
 	} {
-		if err := act.before(ctx); err != nil {
+		if err := before(ctx); err != nil {
 			return err
 		}
 		if err := s.offer(); err != nil {
 			return err
 		}
-		if err := each.watch(ctx, seen, act.way); err != nil {
+		if err := each.watch(ctx, seen); err != nil {
 			return err
 		}
 		var err error
@@ -44,7 +41,7 @@ func (s *show) breakLink(ctx context.Context, seen position) error {
 	if s.Once {
 		return nil
 	}
-	return s.watch(ctx, seen, byLink)
+	return s.watch(ctx, seen)
 }
 
 // part takes the direct link away: both agents start again on ports of which

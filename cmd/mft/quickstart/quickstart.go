@@ -95,7 +95,7 @@ func (s *show) perform(ctx context.Context) error {
 	if err := s.offer(); err != nil {
 		return err
 	}
-	return s.watch(ctx, seen, byLink)
+	return s.watch(ctx, seen)
 }
 
 // offer puts a sample into the outbox and says so.

@@ -23,7 +23,6 @@ type timeline struct {
 	held   []heldEvent
 	ended  []mft.TransferID // the oldest first
 	last   string           // the last line
-	way    string           // by which files travel
 }
 
 type heldEvent struct {
@@ -39,14 +38,8 @@ type track struct {
 	told  map[mft.EventKind]bool
 }
 
-// The ways by which files travel, in words.
-const (
-	byLink   = "over the direct link"
-	byFolder = "through the shared folder"
-)
-
-func newTimeline(way string) *timeline {
-	return &timeline{tracks: make(map[mft.TransferID]*track), last: "nothing", way: way}
+func newTimeline() *timeline {
+	return &timeline{tracks: make(map[mft.TransferID]*track), last: "nothing"}
 }
 
 // stages lists what is told, and who is behind it.
@@ -135,7 +128,7 @@ func (t *timeline) line(e localapi.Event) string {
 	says := tr.what()
 	by := stages[stageOf(e.Kind)].by
 	if e.Kind == mft.EventMoving {
-		by = t.way
+		by = progress.Text(e.Detail) // the way
 	}
 	if by != "" {
 		says += ", " + by

@@ -49,7 +49,7 @@ func TestTimeline(t *testing.T) {
 				event(1, 0.52, mft.EventOffered, ""), event(1, 0.53, mft.EventAccepted, ""), event(1, 0.58, mft.EventVerified, ""),
 				event(1, 0.59, mft.EventDelivered, ""),
 				event(1, 0, mft.EventDetected, "a.csv"), event(1, 0.5, mft.EventStable, "a.csv"), event(1, 0.5, mft.EventPlanned, ""),
-				event(1, 0.51, mft.EventOffered, ""), event(1, 0.54, mft.EventAccepted, ""), event(1, 0.55, mft.EventMoving, ""),
+				event(1, 0.51, mft.EventOffered, ""), event(1, 0.54, mft.EventAccepted, ""), event(1, 0.55, mft.EventMoving, "over the direct link"),
 				event(1, 0.6, mft.EventDelivered, ""), event(1, 0.61, mft.EventDone, ""),
 			},
 			[]string{
@@ -92,7 +92,7 @@ func TestTimeline(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := tell(newTimeline(byLink), tt.events...); !slices.Equal(got, tt.want) {
+			if got := tell(newTimeline(), tt.events...); !slices.Equal(got, tt.want) {
 				t.Errorf("lines\n got %q\nwant %q", got, tt.want)
 			}
 		})
@@ -100,7 +100,7 @@ func TestTimeline(t *testing.T) {
 }
 
 func TestTimelineHoldsBack(t *testing.T) {
-	line := newTimeline(byLink)
+	line := newTimeline()
 	line.add(event(1, 0, mft.EventDetected, "a"), at(0))
 	if got := line.due(at(0).Add(settle - 1)); len(got) != 0 {
 		t.Errorf("due before the time to settle: %v", got)
@@ -114,7 +114,7 @@ func TestTimelineHoldsBack(t *testing.T) {
 }
 
 func TestTimelineForgets(t *testing.T) {
-	line := newTimeline(byLink)
+	line := newTimeline()
 	for i := range maxTracks + 10 {
 		e := event(0, 0, mft.EventDetected, "a")
 		id := mft.TransferID{byte(i >> 8), byte(i)}

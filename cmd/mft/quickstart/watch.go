@@ -19,14 +19,14 @@ import (
 var errEnough = errors.New("enough")
 
 // watch tells what happens from the position on, until ctx ends or, with
-// Once, a file was checked or failed. The way is what files travel by.
-func (s *show) watch(ctx context.Context, from position, way string) error {
+// Once, a file was checked or failed.
+func (s *show) watch(ctx context.Context, from position) error {
 	if s.Once {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, patience)
 		defer cancel()
 	}
-	line := newTimeline(way)
+	line := newTimeline()
 	outer := ctx
 	g, ctx := errgroup.WithContext(ctx)
 	events := make(chan localapi.Event)
