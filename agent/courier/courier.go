@@ -50,7 +50,7 @@ const (
 // letterLife is how long a letter is good for: a peer may be away for long.
 const letterLife = protocol.MaxLifetime
 
-// Config is what a courier needs; every field must be set.
+// Config is what a courier needs; every field but Delays must be set.
 type Config struct {
 	Exchange exchange.Exchange
 	// Dir is a directory of this agent alone; it is made if need be.
@@ -69,8 +69,10 @@ type Config struct {
 	UnderWay func(ctx context.Context, id mft.TransferID) (bool, error)
 	// PutAside is told of a letter that was put aside.
 	PutAside func(reason error)
-	Now      func() time.Time
-	Log      *slog.Logger
+	// Delays are those of the mailbox; the zero value is for production.
+	Delays mailbox.Delays
+	Now    func() time.Time
+	Log    *slog.Logger
 }
 
 // A Courier works for one agent over one exchange. Methods may be called
@@ -101,7 +103,8 @@ func New(c Config) (*Courier, error) {
 // Run publishes the key of this agent, takes letters and sweeps until ctx ends.
 func (c *Courier) Run(ctx context.Context) {
 	box := mailbox.Config{
-		Queue: c.c.Exchange.Queue, Handle: c.handle, Aside: c.putAside, Reached: c.reached, AtOnce: atOnce, Log: c.c.Log,
+		Queue: c.c.Exchange.Queue, Handle: c.handle, Aside: c.putAside, Reached: c.reached, AtOnce: atOnce,
+		Delays: c.c.Delays, Log: c.c.Log,
 	}
 	done := make(chan struct{})
 	go func() {
@@ -158,9 +161,13 @@ func (c *Courier) Outgoing(ctx context.Context, t mft.Transfer, offer mft.Offer)
 			return nil, err
 		}
 	}
+	told := said.told(c.c.Now())
+	if p, published := r.Published(); published {
+		told = told && said.announced(p.Object)
+	}
 	out := &talk.Outgoing{
 		Offer: offer, Recorder: r, Decision: said.decision, Receipt: said.receipt,
-		Told: said.told(c.c.Now()), Regrant: said.abort != nil,
+		Told: told, Regrant: said.abort != nil,
 		Grant: func(ctx context.Context, object string) (exchange.Grant, error) {
 			return c.c.Exchange.Container.Grant(ctx, object, exchange.MaxGrant)
 		},
@@ -179,7 +186,9 @@ func (c *Courier) heed(ctx context.Context, r *record.Recorder, abort *protocol.
 	if err != nil {
 		return err
 	}
-	if _, published := r.Published(); published && f.Code != mft.CodeExpired {
+	if _, published := r.Published(); published && f.Code == mft.CodeExpired {
+		return nil // it counts until another grant was posted
+	} else if published {
 		if err := r.Again(ctx); err != nil {
 			return err
 		}
@@ -213,7 +222,10 @@ func (c *Courier) Open(ctx context.Context, t mft.Transfer, kind protocol.Kind, 
 			return err
 		}
 	}
-	return c.put(ctx, e)
+	if err := c.put(ctx, e); err != nil || kind == protocol.KindCancel {
+		return err
+	}
+	return c.shelf.opened(t.ID)
 }
 
 // complete gives an envelope what this agent and this moment say, and signs it.

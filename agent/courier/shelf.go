@@ -16,6 +16,7 @@ import (
 	"mft.dev/mft/exchange"
 	"mft.dev/mft/internal/durable"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/protocol/relay"
 )
 
 // A shelf keeps what was said about each transfer: the last envelope with
@@ -49,6 +50,7 @@ var instanceForm = regexp.MustCompile(`^[a-z2-7]{12}$`)
 
 // The files of a transfer.
 const (
+	filePosting  = ".posting" // an opening that may not have been put yet
 	fileOpening  = ".opening"
 	fileDecision = ".decision"
 	fileReceipt  = ".receipt"
@@ -60,17 +62,26 @@ const asideDir = "aside"
 
 // said is what was said about a transfer.
 type said struct {
-	opening, decision, receipt, abort *protocol.Envelope
+	posting, opening, decision, receipt, abort *protocol.Envelope
 }
 
 func (s shelf) path(id mft.TransferID, file string) string {
 	return filepath.Join(s.dir, id.String()+file)
 }
 
-// open keeps an opening. Answers to an earlier one stay: they are of use until
-// others come.
+// open keeps an opening that is about to be put. Answers to an earlier one stay:
+// they are of use until others come.
 func (s shelf) open(e *protocol.Envelope) error {
-	return s.write(s.path(e.Transfer, fileOpening), e)
+	return s.write(s.path(e.Transfer, filePosting), e)
+}
+
+// opened notes that an opening was put. When that is lost the peer is told
+// again.
+func (s shelf) opened(id mft.TransferID) error {
+	if err := os.Rename(s.path(id, filePosting), s.path(id, fileOpening)); err != nil {
+		return mft.Fail(mft.CodeJournal, "keep", id.String()+fileOpening, err)
+	}
+	return nil
 }
 
 func (s shelf) write(path string, e *protocol.Envelope) error {
@@ -95,9 +106,16 @@ func (s shelf) read(path string) (*protocol.Envelope, error) {
 // answer keeps an answer if it fits what was opened last, and reports whether it
 // does. One that does not is late, or a copy of an old one.
 func (s shelf) answer(e *protocol.Envelope) (bool, error) {
-	opening, err := s.read(s.path(e.Transfer, fileOpening))
-	if err != nil || opening == nil || e.CheckAnswer(opening) != nil {
-		return false, err
+	fits := false
+	for _, file := range []string{filePosting, fileOpening} { // as one becomes the other
+		opening, err := s.read(s.path(e.Transfer, file))
+		if err != nil {
+			return false, err
+		}
+		fits = fits || opening != nil && e.CheckAnswer(opening) == nil
+	}
+	if !fits {
+		return false, nil
 	}
 	file, ok := map[protocol.Kind]string{
 		protocol.KindDecision: fileDecision, protocol.KindReceipt: fileReceipt, protocol.KindAbort: fileAbort,
@@ -114,14 +132,24 @@ const tellAgain = 24 * time.Hour
 
 // told reports whether the peer need not be told again.
 func (s *said) told(now time.Time) bool {
-	return s.opening != nil && now.Sub(s.opening.Issued) < tellAgain
+	return s.posting == nil && s.opening != nil && now.Sub(s.opening.Issued) < tellAgain
+}
+
+// announced reports whether what the peer was told last is that this object is
+// available.
+func (s *said) announced(object string) bool {
+	if s.opening == nil || s.opening.Kind != protocol.KindAvailable {
+		return false
+	}
+	a, err := relay.Of(s.opening)
+	return err == nil && a.Object == object
 }
 
 // load returns what was said about a transfer.
 func (s shelf) load(id mft.TransferID) (said, error) {
 	var out said
 	for file, to := range map[string]**protocol.Envelope{
-		fileOpening: &out.opening, fileDecision: &out.decision, fileReceipt: &out.receipt, fileAbort: &out.abort,
+		filePosting: &out.posting, fileOpening: &out.opening, fileDecision: &out.decision, fileReceipt: &out.receipt, fileAbort: &out.abort,
 	} {
 		e, err := s.read(s.path(id, file))
 		if err != nil {
@@ -129,13 +157,18 @@ func (s shelf) load(id mft.TransferID) (said, error) {
 		}
 		*to = e
 	}
+	// An abort is of one parcel with one grant: a copy of an old one says nothing
+	// of the next.
+	if out.abort != nil && (out.opening == nil || out.posting != nil || out.abort.CheckAnswer(out.opening) != nil) {
+		out.abort = nil
+	}
 	return out, nil
 }
 
 // forget removes some of the files of a transfer, all without a name.
 func (s shelf) forget(id mft.TransferID, files ...string) error {
 	if len(files) == 0 {
-		files = []string{fileDecision, fileReceipt, fileAbort, fileOpening}
+		files = []string{fileDecision, fileReceipt, fileAbort, filePosting, fileOpening}
 	}
 	for _, file := range files {
 		if err := os.Remove(s.path(id, file)); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -91,6 +91,10 @@ func (r *rig) listen(ctx context.Context, conn net.Conn) error {
 			if err := r.data(frames, size); err != nil {
 				return err
 			}
+			// Also within a file: its last check point counts as soon as it is staged.
+			if err := r.mark(); err != nil {
+				return err
+			}
 			continue
 		}
 		payload, err := frames.Payload()

@@ -229,6 +229,7 @@ func (r *Recorder) end() {
 		return
 	}
 	r.parcel.Close()
+	_ = r.mark() // else more is sent again
 	if !r.complete {
 		_ = r.pack.Close() // what it writes is thrown away
 	}

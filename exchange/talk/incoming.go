@@ -2,6 +2,7 @@ package talk
 
 import (
 	"context"
+	"errors"
 	"net"
 
 	"mft.dev/mft"
@@ -28,7 +29,8 @@ type Incoming struct {
 // Begin readies i, whose fields are set.
 func (i *Incoming) Begin() { i.seal = make(chan *protocol.Envelope, 1) }
 
-// Send posts a refusal or a receipt. That the parcel was accepted the sender
+// Send posts a refusal or a receipt; a refusal that will pass it returns, since
+// the letter about the parcel has to come again. That the parcel was accepted the sender
 // knows already, and that an attempt failed does not concern it.
 func (i *Incoming) Send(ctx context.Context, kind protocol.Kind, body []byte) error {
 	switch kind {
@@ -36,6 +38,10 @@ func (i *Incoming) Send(ctx context.Context, kind protocol.Kind, body []byte) er
 		d, err := protocol.ParseDecision(body)
 		if err != nil || d.Code.OK() || d.Code == mft.CodeDelivered {
 			return err
+		}
+		if d.Code.Retryable() {
+			// The letter comes again by itself; told of it, the sender could do nothing.
+			return mft.Fail(d.Code, "receive", i.Available.Offer.Transfer.String(), errors.New(d.Detail))
 		}
 		return i.Post(ctx, kind, body)
 	case protocol.KindReceipt:
@@ -66,7 +72,7 @@ func (i *Incoming) OpenData(ctx context.Context, _ [32]byte, _ int) (net.Conn, e
 	p := replay.Parcel{
 		Form:   parcel.Form{Transfer: a.Offer.Transfer, Key: a.Key, Part: a.Part},
 		Extent: parcel.Extent{Parts: a.Parts, Size: a.Size}, Manifest: a.Manifest, Seal: a.Seal, AtOnce: i.AtOnce,
-		Fetch: func(ctx context.Context, offset int64, p []byte) error { return i.Reader.Read(ctx, a.Ref, offset, p) },
+		Fetch: i.fetch,
 	}
 	return i.open(ctx, func(ctx context.Context, conn net.Conn) error {
 		return replay.Run(ctx, conn, p, func(seal mft.Seal) error {
@@ -74,4 +80,14 @@ func (i *Incoming) OpenData(ctx context.Context, _ [32]byte, _ int) (net.Conn, e
 			return nil
 		})
 	}), nil
+}
+
+// fetch reads a part of the object. One that is gone or shorter than the sender
+// said is no longer what it published: the sender can make it again.
+func (i *Incoming) fetch(ctx context.Context, offset int64, p []byte) error {
+	err := i.Reader.Read(ctx, i.Available.Ref, offset, p)
+	if mft.CodeOf(err) == mft.CodeNotFound {
+		return mft.Fail(mft.CodeCorrupt, "fetch", i.Available.Object, err)
+	}
+	return err
 }
