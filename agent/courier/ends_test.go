@@ -222,6 +222,7 @@ func (e *end) opened(ctx context.Context, v courier.Conversation) error {
 	case err != nil:
 		return err
 	case delivered:
+		e.delivered(ctx, v.Opening.Transfer)
 		return v.Answer(ctx, protocol.KindReceipt, protocol.AppendReceipt(nil, &receipt))
 	case v.Opening.Kind == protocol.KindAvailable:
 		return e.available(ctx, v)
@@ -258,6 +259,13 @@ func (e *end) available(ctx context.Context, v courier.Conversation) error {
 		return err
 	}
 	defer in.Close()
+	post := in.Post
+	in.Post = func(ctx context.Context, kind protocol.Kind, body []byte) error {
+		if kind == protocol.KindReceipt {
+			e.delivered(ctx, id)
+		}
+		return post(ctx, kind, body)
+	}
 	offer := in.Available.Offer
 	landing := journal.Landing{Root: filepath.Clean(offer.Destination)}
 	err = e.journal.Update(ctx, func(tx *journal.Tx) error {
@@ -285,9 +293,6 @@ func (e *end) available(ctx context.Context, v courier.Conversation) error {
 	_, err = receiver.Run(ctx, in, receiver.Incoming{
 		Offer: offer, Landing: landing, Journal: e.journal, Meter: new(transfer.Meter), Note: func(mft.EventKind, mft.Code, string) {},
 	})
-	if _, _, delivered, jerr := e.journal.Receipt(context.WithoutCancel(ctx), id); jerr == nil && delivered {
-		e.delivered(id, landing.Root)
-	}
 	if err != nil {
 		e.mu.Lock()
 		e.refused = append(e.refused, err)

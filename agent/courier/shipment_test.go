@@ -41,11 +41,16 @@ type landings struct {
 
 var landed = landings{at: map[string]map[string]os.FileInfo{}}
 
-// delivered notes what lies at a destination that has its receipt, once.
-func (e *end) delivered(_ mft.TransferID, root string) {
+// delivered notes what lies at a destination before its receipt is given, once.
+func (e *end) delivered(ctx context.Context, id mft.TransferID) {
+	l, _, err := e.journal.Landing(ctx, id)
+	if err != nil {
+		return // nor can the receipt be given
+	}
+	root := l.Root
 	landed.mu.Lock()
 	defer landed.mu.Unlock()
-	if landed.at[root] == nil {
+	if _, err := os.Stat(root); err == nil && landed.at[root] == nil {
 		landed.at[root] = infos(e.t, root)
 	}
 }

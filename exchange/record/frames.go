@@ -278,6 +278,9 @@ func (r *rig) small(payload []byte) error {
 		if err := r.ledger.whole(a.key, digest, r.parcel.Position(), relay.AppendRef(nil, s.Ref), nil); err != nil {
 			return err
 		}
+		if err := r.mark(); err != nil {
+			return err
+		}
 		refs = relay.AppendSmall(refs, &s)
 		taken = protocol.AppendRange(taken, &protocol.Range{First: index, Count: 1})
 		return nil
