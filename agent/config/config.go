@@ -58,6 +58,9 @@ type Peer struct {
 	// Pins are the keys that the peer may show, in the form that
 	// `mft key show` prints.
 	Pins []string
+	// Path is the way that transfers to and from it take, "" when the file
+	// does not say: then it is mft.PathAuto.
+	Path mft.Path
 }
 
 // A Destination is one line of a destinations file: where one copy goes.

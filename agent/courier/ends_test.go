@@ -109,6 +109,8 @@ func (e *end) live() {
 		},
 		Opened: e.opened, Answered: e.answered,
 		UnderWay: func(_ context.Context, id mft.TransferID) (bool, error) { return e.sending(id) != nil, nil },
+		Late:     func(context.Context, mft.AgentName, mft.TransferID) error { return nil },
+		Reached:  func() {},
 		PutAside: func(reason error) {
 			e.mu.Lock()
 			defer e.mu.Unlock()
@@ -198,19 +200,22 @@ func (e *end) attempt(ctx context.Context, s *shipment) (mft.Receipt, error) {
 	offer := mft.Offer{
 		Transfer: s.id, Sender: e.name, Recipient: s.to.name, Destination: s.dst + "/", Overwrite: s.overwrite, Compare: mft.CompareQuick, Streams: 1,
 	}
-	out, err := e.courier.Outgoing(ctx, mft.Transfer{ID: s.id, Peer: s.to.name}, offer)
+	out, err := e.courier.Outgoing(ctx, mft.Transfer{ID: s.id, Peer: s.to.name}, func(context.Context) (mft.Offer, error) { return offer, nil })
 	if err != nil {
 		return mft.Receipt{}, err
 	}
 	defer out.Recorder.Close()
 	defer out.Close()
+	if err := out.Waits(); err != nil {
+		return mft.Receipt{}, err
+	}
 	src, err := scan.Open(s.src + "/")
 	if err != nil {
 		return mft.Receipt{}, err
 	}
 	defer src.Close()
 	receipt, _, err := sender.Run(ctx, out, sender.Outgoing{
-		Offer: offer, Sources: []*scan.Source{src}, Meter: new(transfer.Meter), Note: func(mft.EventKind, mft.Code, string) {},
+		Offer: out.Offer, Sources: []*scan.Source{src}, Meter: new(transfer.Meter), Note: func(mft.EventKind, mft.Code, string) {},
 	})
 	return receipt, err
 }
@@ -221,11 +226,11 @@ func (e *end) opened(ctx context.Context, v courier.Conversation) error {
 	switch {
 	case err != nil:
 		return err
+	case v.Opening.Kind == protocol.KindAvailable:
+		return e.available(ctx, v)
 	case delivered:
 		e.delivered(ctx, v.Opening.Transfer)
 		return v.Answer(ctx, protocol.KindReceipt, protocol.AppendReceipt(nil, &receipt))
-	case v.Opening.Kind == protocol.KindAvailable:
-		return e.available(ctx, v)
 	}
 	d := mft.Decision{Code: mft.CodeOK}
 	return v.Answer(ctx, protocol.KindDecision, protocol.AppendDecision(nil, &d))
@@ -254,6 +259,13 @@ func (e *end) available(ctx context.Context, v courier.Conversation) error {
 		return mft.Fail(mft.CodeBusy, "receive", id.String(), nil)
 	}
 	defer release()
+	if receipt, _, delivered, err := e.journal.Receipt(ctx, id); err != nil || delivered {
+		if err == nil {
+			e.delivered(ctx, id)
+			err = v.Answer(ctx, protocol.KindReceipt, protocol.AppendReceipt(nil, &receipt))
+		}
+		return err
+	}
 	in, err := v.Incoming()
 	if err != nil {
 		return err
@@ -292,15 +304,17 @@ func (e *end) available(ctx context.Context, v courier.Conversation) error {
 	}
 	_, err = receiver.Run(ctx, in, receiver.Incoming{
 		Offer: offer, Landing: landing, Journal: e.journal, Meter: new(transfer.Meter), Note: func(mft.EventKind, mft.Code, string) {},
+		Whole: true,
 	})
 	if err != nil {
+		err = in.Because(err)
 		e.mu.Lock()
 		e.refused = append(e.refused, err)
 		e.mu.Unlock()
 	}
-	switch code := mft.CodeOf(err); code {
-	case mft.CodeExpired, mft.CodeCorrupt, mft.CodeNotFound, mft.CodeProtocol:
-		f := protocol.Failure{Code: code, Detail: mft.ReasonOf(err).Detail}
+	var useless *talk.Useless
+	if errors.As(err, &useless) {
+		f := protocol.Failure{Code: useless.Code, Detail: mft.ReasonOf(err).Detail}
 		return v.Answer(ctx, protocol.KindAbort, protocol.AppendFailure(nil, &f))
 	}
 	return err

@@ -72,7 +72,7 @@ func world(t *testing.T, seed uint64, n int) {
 	clean := map[*end]func(){}
 	for i, e := range ends {
 		good := e.exchange
-		d := faulty.New(good, faulty.Schedule{Seed: seed*2 + uint64(i), Odds: 8})
+		d := faulty.New(good, faulty.Schedule{Seed: seed*2 + uint64(i), Odds: 10})
 		doubles = append(doubles, d)
 		e.exchange = d.Exchange
 		clean[e] = func() { e.exchange = good }

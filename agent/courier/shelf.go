@@ -50,8 +50,8 @@ var instanceForm = regexp.MustCompile(`^[a-z2-7]{12}$`)
 
 // The files of a transfer.
 const (
-	filePosting  = ".posting" // an opening that may not have been put yet
 	fileOpening  = ".opening"
+	filePosted   = ".posted" // the opening, once it is in the peer's queue
 	fileDecision = ".decision"
 	fileReceipt  = ".receipt"
 	fileAbort    = ".abort"
@@ -62,26 +62,17 @@ const asideDir = "aside"
 
 // said is what was said about a transfer.
 type said struct {
-	posting, opening, decision, receipt, abort *protocol.Envelope
+	opening, posted, decision, receipt, abort *protocol.Envelope
 }
 
 func (s shelf) path(id mft.TransferID, file string) string {
 	return filepath.Join(s.dir, id.String()+file)
 }
 
-// open keeps an opening that is about to be put. Answers to an earlier one stay:
-// they are of use until others come.
+// open keeps an opening. Answers to an earlier one stay: they are of use until
+// others come.
 func (s shelf) open(e *protocol.Envelope) error {
-	return s.write(s.path(e.Transfer, filePosting), e)
-}
-
-// opened notes that an opening was put. When that is lost the peer is told
-// again.
-func (s shelf) opened(id mft.TransferID) error {
-	if err := os.Rename(s.path(id, filePosting), s.path(id, fileOpening)); err != nil {
-		return mft.Fail(mft.CodeJournal, "keep", id.String()+fileOpening, err)
-	}
-	return nil
+	return s.write(s.path(e.Transfer, fileOpening), e)
 }
 
 func (s shelf) write(path string, e *protocol.Envelope) error {
@@ -106,16 +97,9 @@ func (s shelf) read(path string) (*protocol.Envelope, error) {
 // answer keeps an answer if it fits what was opened last, and reports whether it
 // does. One that does not is late, or a copy of an old one.
 func (s shelf) answer(e *protocol.Envelope) (bool, error) {
-	fits := false
-	for _, file := range []string{filePosting, fileOpening} { // as one becomes the other
-		opening, err := s.read(s.path(e.Transfer, file))
-		if err != nil {
-			return false, err
-		}
-		fits = fits || opening != nil && e.CheckAnswer(opening) == nil
-	}
-	if !fits {
-		return false, nil
+	opening, err := s.read(s.path(e.Transfer, fileOpening))
+	if err != nil || opening == nil || e.CheckAnswer(opening) != nil {
+		return false, err
 	}
 	file, ok := map[protocol.Kind]string{
 		protocol.KindDecision: fileDecision, protocol.KindReceipt: fileReceipt, protocol.KindAbort: fileAbort,
@@ -126,30 +110,55 @@ func (s shelf) answer(e *protocol.Envelope) (bool, error) {
 	return true, s.write(s.path(e.Transfer, file), e)
 }
 
+// posted notes that an opening is in the peer's queue.
+func (s shelf) posted(e *protocol.Envelope) error {
+	return s.write(s.path(e.Transfer, filePosted), e)
+}
+
 // tellAgain is after how long a peer that has not answered is told again: a
 // queue can lose a letter.
 const tellAgain = 24 * time.Hour
 
-// told reports whether the peer need not be told again.
-func (s *said) told(now time.Time) bool {
-	return s.posting == nil && s.opening != nil && now.Sub(s.opening.Issued) < tellAgain
-}
-
-// announced reports whether what the peer was told last is that this object is
-// available.
-func (s *said) announced(object string) bool {
-	if s.opening == nil || s.opening.Kind != protocol.KindAvailable {
+// told reports whether the peer need not be told again of what is published, a
+// parcel by its object, or else of the offer.
+func (s *said) told(now time.Time, object string) bool {
+	if s.posted == nil || now.Sub(s.posted.Issued) >= tellAgain {
 		return false
 	}
-	a, err := relay.Of(s.opening)
+	if object == "" {
+		return true
+	}
+	a, err := relay.Of(s.posted)
 	return err == nil && a.Object == object
+}
+
+// offer returns what was offered, if anything was.
+func (s *said) offer() (mft.Offer, bool) {
+	if s.opening == nil {
+		return mft.Offer{}, false
+	}
+	if a, err := relay.Of(s.opening); err == nil {
+		return a.Offer, true
+	}
+	o, err := s.opening.Offer()
+	return o, err == nil
+}
+
+// expired reports whether the peer could not use its grant of the parcel that it
+// was told of last.
+func (s *said) expired() bool {
+	if s.abort == nil || s.opening == nil || s.abort.CheckAnswer(s.opening) != nil {
+		return false
+	}
+	f, err := protocol.ParseFailure(s.abort.Body)
+	return err == nil && f.Code == mft.CodeExpired
 }
 
 // load returns what was said about a transfer.
 func (s shelf) load(id mft.TransferID) (said, error) {
 	var out said
 	for file, to := range map[string]**protocol.Envelope{
-		filePosting: &out.posting, fileOpening: &out.opening, fileDecision: &out.decision, fileReceipt: &out.receipt, fileAbort: &out.abort,
+		fileOpening: &out.opening, filePosted: &out.posted, fileDecision: &out.decision, fileReceipt: &out.receipt, fileAbort: &out.abort,
 	} {
 		e, err := s.read(s.path(id, file))
 		if err != nil {
@@ -157,10 +166,8 @@ func (s shelf) load(id mft.TransferID) (said, error) {
 		}
 		*to = e
 	}
-	// An abort is of one parcel with one grant: a copy of an old one says nothing
-	// of the next.
-	if out.abort != nil && (out.opening == nil || out.posting != nil || out.abort.CheckAnswer(out.opening) != nil) {
-		out.abort = nil
+	if out.abort != nil && (out.opening == nil || out.abort.CheckAnswer(out.opening) != nil) {
+		out.abort = nil // a copy of an old one: it says nothing of the parcel that was announced since
 	}
 	return out, nil
 }
@@ -168,7 +175,7 @@ func (s shelf) load(id mft.TransferID) (said, error) {
 // forget removes some of the files of a transfer, all without a name.
 func (s shelf) forget(id mft.TransferID, files ...string) error {
 	if len(files) == 0 {
-		files = []string{fileDecision, fileReceipt, fileAbort, filePosting, fileOpening}
+		files = []string{filePosted, fileDecision, fileReceipt, fileAbort, fileOpening}
 	}
 	for _, file := range files {
 		if err := os.Remove(s.path(id, file)); err != nil && !errors.Is(err, fs.ErrNotExist) {

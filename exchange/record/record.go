@@ -119,6 +119,9 @@ func (r *Recorder) Published() (Published, bool) {
 	return p, true
 }
 
+// Generation counts the parcels that were begun, from 0.
+func (r *Recorder) Generation() uint32 { return r.ledger.head.generation }
+
 // Complete publishes what an earlier attempt has sealed and could not publish, or
 // not note that it did. When what was staged is gone it begins anew.
 func (r *Recorder) Complete(ctx context.Context) error {

@@ -2,7 +2,7 @@ package talk
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"net"
 
 	"mft.dev/mft"
@@ -29,25 +29,63 @@ type Incoming struct {
 // Begin readies i, whose fields are set.
 func (i *Incoming) Begin() { i.seal = make(chan *protocol.Envelope, 1) }
 
-// Send posts a refusal or a receipt; a refusal that will pass it returns, since
-// the letter about the parcel has to come again. That the parcel was accepted the sender
-// knows already, and that an attempt failed does not concern it.
-func (i *Incoming) Send(ctx context.Context, kind protocol.Kind, body []byte) error {
+// Say posts what of a receiver's words concerns a sender that listens now and
+// then: a receipt, and a decision that stands. That a transfer was delivered
+// before is in the receipt, and that an attempt failed is for the next one. A
+// refusal that may not last is not sent; the error is mft.CodeBusy, for the
+// letter that it would have answered to come again.
+func Say(ctx context.Context, post Post, kind protocol.Kind, body []byte) error {
 	switch kind {
 	case protocol.KindDecision:
 		d, err := protocol.ParseDecision(body)
-		if err != nil || d.Code.OK() || d.Code == mft.CodeDelivered {
+		switch {
+		case err != nil || d.Code == mft.CodeDelivered:
 			return err
+		case d.Code.Retryable() || d.Code == mft.CodePaused:
+			return mft.Fail(mft.CodeBusy, "answer", "a letter", fmt.Errorf("not now: %s: %s", d.Code, d.Detail))
 		}
-		if d.Code.Retryable() {
-			// The letter comes again by itself; told of it, the sender could do nothing.
-			return mft.Fail(d.Code, "receive", i.Available.Offer.Transfer.String(), errors.New(d.Detail))
-		}
-		return i.Post(ctx, kind, body)
+		return post(ctx, kind, body)
 	case protocol.KindReceipt:
-		return i.Post(ctx, kind, body)
+		return post(ctx, kind, body)
 	}
 	return nil
+}
+
+// Send is Say, but for that the parcel was accepted, which the sender knows.
+func (i *Incoming) Send(ctx context.Context, kind protocol.Kind, body []byte) error {
+	if d, err := protocol.ParseDecision(body); kind == protocol.KindDecision && err == nil && d.Code.OK() {
+		return nil
+	}
+	return Say(ctx, i.Post, kind, body)
+}
+
+// Useless is the error of an attempt that the parcel itself makes impossible:
+// its grant has ended, it is gone, or it is not what the sender said.
+type Useless struct {
+	// Code is what is wrong with it: mft.CodeExpired, CodeNotFound, CodeCorrupt
+	// or CodeProtocol.
+	Code mft.Code
+	Err  error
+}
+
+// Error says what is wrong.
+func (u *Useless) Error() string { return u.Unwrap().Error() }
+
+// Unwrap gives the code mft.CodeRelayed to mft.CodeOf: the transfer waits for
+// what the sender does about it.
+func (u *Useless) Unwrap() error {
+	return mft.Fail(mft.CodeRelayed, "take the parcel", "", fmt.Errorf("the sender is asked for another, for: %w", u.Err))
+}
+
+// Because returns why the receiver's attempt failed with err: *Useless if that
+// lies in the parcel. The attempt must be over.
+func (i *Incoming) Because(err error) error {
+	i.Close()
+	switch code := mft.CodeOf(i.err); code {
+	case mft.CodeExpired, mft.CodeNotFound, mft.CodeCorrupt, mft.CodeProtocol:
+		return &Useless{code, i.err}
+	}
+	return err
 }
 
 // Receive returns the seal, once everything has been sent.
@@ -72,7 +110,7 @@ func (i *Incoming) OpenData(ctx context.Context, _ [32]byte, _ int) (net.Conn, e
 	p := replay.Parcel{
 		Form:   parcel.Form{Transfer: a.Offer.Transfer, Key: a.Key, Part: a.Part},
 		Extent: parcel.Extent{Parts: a.Parts, Size: a.Size}, Manifest: a.Manifest, Seal: a.Seal, AtOnce: i.AtOnce,
-		Fetch: i.fetch,
+		Fetch: func(ctx context.Context, offset int64, p []byte) error { return i.Reader.Read(ctx, a.Ref, offset, p) },
 	}
 	return i.open(ctx, func(ctx context.Context, conn net.Conn) error {
 		return replay.Run(ctx, conn, p, func(seal mft.Seal) error {
@@ -80,14 +118,4 @@ func (i *Incoming) OpenData(ctx context.Context, _ [32]byte, _ int) (net.Conn, e
 			return nil
 		})
 	}), nil
-}
-
-// fetch reads a part of the object. One that is gone or shorter than the sender
-// said is no longer what it published: the sender can make it again.
-func (i *Incoming) fetch(ctx context.Context, offset int64, p []byte) error {
-	err := i.Reader.Read(ctx, i.Available.Ref, offset, p)
-	if mft.CodeOf(err) == mft.CodeNotFound {
-		return mft.Fail(mft.CodeCorrupt, "fetch", i.Available.Object, err)
-	}
-	return err
 }

@@ -36,13 +36,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // store is a container in memory, which fails when it is told to.
 type store struct {
-	mu             sync.Mutex
-	blocks         map[string]map[int][]byte
-	published      map[string][]byte
-	staged, read   int
-	failStage      int // the n-th from now fails, once
-	failRead       int
-	onStage        func() // called before each part is staged
+	mu           sync.Mutex
+	blocks       map[string]map[int][]byte
+	published    map[string][]byte
+	staged, read int
+	failStage    int // the n-th from now fails, once
+	failRead     int
+	onStage      func() // called before each part is staged
 }
 
 func (s *store) Stage(_ context.Context, name string, block int, content []byte) error {
