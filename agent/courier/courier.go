@@ -53,7 +53,7 @@ const generations = 5
 // letterLife is how long a letter is good for: a peer may be away for long.
 const letterLife = protocol.MaxLifetime
 
-// Config is what a courier needs; every field must be set.
+// Config is what a courier needs; every field but Delays must be set.
 type Config struct {
 	Exchange exchange.Exchange
 	// Dir is a directory of this agent alone; it is made if need be.
@@ -77,8 +77,10 @@ type Config struct {
 	PutAside func(reason error)
 	// Reached is told when the storage answers again.
 	Reached func()
-	Now     func() time.Time
-	Log     *slog.Logger
+	// Delays are those of the mailbox; the zero value is for production.
+	Delays mailbox.Delays
+	Now    func() time.Time
+	Log    *slog.Logger
 }
 
 // A Courier works for one agent over one exchange. Methods may be called
@@ -116,7 +118,8 @@ func New(c Config) (*Courier, error) {
 // Run publishes the key of this agent, takes letters and sweeps until ctx ends.
 func (c *Courier) Run(ctx context.Context) {
 	box := mailbox.Config{
-		Queue: c.c.Exchange.Queue, Handle: c.handle, Aside: c.putAside, Reached: c.reached, AtOnce: atOnce, Log: c.c.Log,
+		Queue: c.c.Exchange.Queue, Handle: c.handle, Aside: c.putAside, Reached: c.reached, AtOnce: atOnce,
+		Delays: c.c.Delays, Log: c.c.Log,
 	}
 	done := make(chan struct{})
 	go func() {

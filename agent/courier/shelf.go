@@ -166,6 +166,9 @@ func (s shelf) load(id mft.TransferID) (said, error) {
 		}
 		*to = e
 	}
+	if out.abort != nil && (out.opening == nil || out.abort.CheckAnswer(out.opening) != nil) {
+		out.abort = nil // a copy of an old one: it says nothing of the parcel that was announced since
+	}
 	return out, nil
 }
 

@@ -190,7 +190,7 @@ func (o *Outgoing) Receive(ctx context.Context) (*protocol.Envelope, error) {
 		if o.Decision == nil {
 			return nil, &Parked{protocol.KindDecision}
 		}
-		return o.Decision, nil
+		return onOneStream(o.Decision)
 	}
 	// The sender listens for the receipt while it sends.
 	if err := o.wait(); err != nil {
@@ -202,6 +202,19 @@ func (o *Outgoing) Receive(ctx context.Context) (*protocol.Envelope, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// onOneStream returns a decision for this conversation: how many data connections
+// there are between hosts, which is what the peer spoke of, does not concern it.
+func onOneStream(e *protocol.Envelope) (*protocol.Envelope, error) {
+	d, err := e.Decision()
+	if err != nil || !d.Code.OK() {
+		return e, err
+	}
+	d.Streams = 1
+	here := *e
+	here.Body = protocol.AppendDecision(nil, &d)
+	return &here, nil
 }
 
 // OpenData returns a connection to the recorder.
