@@ -190,7 +190,9 @@ func (o *Outgoing) Receive(ctx context.Context) (*protocol.Envelope, error) {
 		if o.Decision == nil {
 			return nil, &Parked{protocol.KindDecision}
 		}
-		return o.Decision, nil
+		// The peer agrees; how content comes is agreed with the recorder.
+		d := mft.Decision{Code: mft.CodeOK, Streams: 1}
+		return &protocol.Envelope{Kind: protocol.KindDecision, Transfer: o.Offer.Transfer, Body: protocol.AppendDecision(nil, &d)}, nil
 	}
 	// The sender listens for the receipt while it sends.
 	if err := o.wait(); err != nil {
