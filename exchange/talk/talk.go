@@ -211,7 +211,7 @@ func onOneStream(e *protocol.Envelope) (*protocol.Envelope, error) {
 	if err != nil || !d.Code.OK() {
 		return e, err
 	}
-	d.Streams = 1
+	d.Streams, d.Zstd = 1, false
 	here := *e
 	here.Body = protocol.AppendDecision(nil, &d)
 	return &here, nil
