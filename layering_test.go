@@ -74,9 +74,10 @@ var house = map[string]houseRule{
 	"journal/database":   {layerRecords, []string{".", "internal/durable", "golang.org/x/sys", "modernc.org/sqlite"}},
 	"trigger":            {layerRecords, []string{".", "github.com/bmatcuk/doublestar"}},
 
-	"transfer": {layerMechanism, []string{".", "internal/blake3", "internal/confine", "journal", "protocol"}},
+	"transfer":      {layerMechanism, []string{".", "internal/blake3", "internal/confine", "journal", "protocol"}},
+	"transfer/look": {layerMechanism, []string{"internal/confine"}},
 	"transfer/scan": {layerMechanism, []string{
-		".", "internal/blake3", "internal/confine", "internal/siphash", "github.com/bmatcuk/doublestar",
+		".", "internal/blake3", "internal/confine", "internal/siphash", "transfer/look", "github.com/bmatcuk/doublestar",
 	}},
 	"transfer/delta": {layerMechanism, []string{".", "github.com/zeebo/blake3", "golang.org/x/sys"}},
 	"transfer/sender": {layerMechanism, []string{
@@ -88,13 +89,13 @@ var house = map[string]houseRule{
 		".", "internal/confine", "protocol", "protocol/patch", "transfer", "transfer/delta", "golang.org/x/sync",
 	}},
 	"transfer/sender/walk": {layerMechanism, []string{
-		".", "internal/ring", "protocol", "protocol/listing", "transfer", "transfer/scan",
+		".", "internal/ring", "protocol", "protocol/listing", "transfer", "transfer/look", "transfer/scan",
 	}},
 	"transfer/mirror": {layerMechanism, []string{
-		".", "internal/confine", "journal", "protocol", "protocol/listing", "transfer", "transfer/scan", "transfer/staging/publish",
+		".", "internal/confine", "journal", "protocol", "protocol/listing", "transfer", "transfer/look", "transfer/scan", "transfer/staging/publish",
 	}},
 	"transfer/resident": {layerMechanism, []string{
-		".", "internal/confine", "protocol", "protocol/listing", "transfer", "transfer/scan",
+		".", "internal/confine", "protocol", "protocol/listing", "transfer", "transfer/look", "transfer/scan",
 	}},
 	"transfer/receiver": {layerMechanism, []string{
 		".", "internal/confine", "internal/ring", "journal", "protocol", "protocol/listing", "protocol/patch", "transfer",
@@ -167,25 +168,39 @@ var house = map[string]houseRule{
 	"agent/turn":    {layerRole, []string{"."}},
 	"agent/upkeep":  {layerRole, []string{".", "journal", "transfer/staging"}},
 
-	"agent/config":        {layerRole, []string{".", "agent/config/strict", "identity", "trigger", "go.yaml.in/yaml"}},
-	"agent/config/strict": {layerRole, []string{"go.yaml.in/yaml"}},
+	"agent/config": {layerRole, []string{
+		".", "agent/config/storage", "agent/config/strict", "identity", "trigger", "go.yaml.in/yaml",
+	}},
+	"agent/config/storage": {layerRole, []string{"."}},
+	"agent/config/strict":  {layerRole, []string{"go.yaml.in/yaml"}},
 	"agent/localapi": {layerRole, []string{
 		".", "agent", "agent/localapi/socket", "agent/order", "agent/pairing", "journal",
 	}},
 	"agent/localapi/socket": {layerRole, []string{".", "golang.org/x/sys"}},
 
 	"cmd/mft": {layerCommand, []string{
-		".", "agent/config", "agent/localapi", "protocol", "cmd/mft/argument", "cmd/mft/daemon", "cmd/mft/doctor", "cmd/mft/exit", "cmd/mft/follow",
-		"cmd/mft/progress", "cmd/mft/quickstart", "cmd/mft/show", "github.com/spf13/cobra", "github.com/spf13/pflag",
+		".", "agent/config", "agent/localapi", "protocol", "cmd/mft/argument", "cmd/mft/daemon", "cmd/mft/doctor", "cmd/mft/exchange",
+		"cmd/mft/exit", "cmd/mft/follow", "cmd/mft/progress", "cmd/mft/quickstart", "cmd/mft/show", "github.com/spf13/cobra", "github.com/spf13/pflag",
 	}},
-	"cmd/mft/argument":   {layerCommand, []string{".", "agent/config", "cmd/mft/exit", "github.com/spf13/pflag"}},
-	"cmd/mft/daemon":     {layerCommand, []string{"agent", "agent/config", "agent/localapi", "golang.org/x/sync"}},
-	"cmd/mft/doctor":     {layerCommand, []string{".", "agent/config", "agent/localapi", "cmd/mft/progress", "internal/confine"}},
-	"cmd/mft/exit":       {layerRecords, []string{".", "cmd/mft/progress"}},
-	"cmd/mft/follow":     {layerCommand, []string{".", "agent/localapi", "cmd/mft/exit", "cmd/mft/progress", "golang.org/x/sys"}},
-	"cmd/mft/progress":   {layerPlumbing, []string{"."}},
-	"cmd/mft/quickstart": {layerCommand, []string{".", "agent/config", "agent/localapi", "cmd/mft/progress", "golang.org/x/sync"}},
-	"cmd/mft/show":       {layerCommand, []string{".", "agent/localapi", "cmd/mft/progress"}},
+	"cmd/mft/argument": {layerCommand, []string{".", "agent/config", "cmd/mft/exit", "github.com/spf13/cobra", "github.com/spf13/pflag"}},
+	"cmd/mft/daemon":   {layerCommand, []string{"agent", "agent/config", "agent/localapi", "cmd/mft/depot", "golang.org/x/sync"}},
+	"cmd/mft/depot": {layerCommand, []string{
+		".", "agent/config", "agent/config/storage", "exchange", "exchange/azure", "exchange/azure/account", "exchange/dir",
+	}},
+	"cmd/mft/exchange": {layerCommand, []string{
+		".", "agent/config", "cmd/mft/argument", "cmd/mft/depot", "cmd/mft/exit", "cmd/mft/progress", "cmd/mft/show",
+		"exchange/azure/roles", "github.com/spf13/cobra",
+	}},
+	"cmd/mft/doctor": {layerCommand, []string{
+		".", "agent/config", "agent/config/storage", "agent/localapi", "cmd/mft/depot", "cmd/mft/progress", "internal/confine",
+	}},
+	"cmd/mft/exit":     {layerRecords, []string{".", "cmd/mft/progress"}},
+	"cmd/mft/follow":   {layerCommand, []string{".", "agent/localapi", "cmd/mft/exit", "cmd/mft/progress", "golang.org/x/sys"}},
+	"cmd/mft/progress": {layerPlumbing, []string{"."}},
+	"cmd/mft/quickstart": {layerCommand, []string{
+		".", "agent/config", "agent/config/storage", "agent/localapi", "cmd/mft/depot", "cmd/mft/progress", "golang.org/x/sync",
+	}},
+	"cmd/mft/show": {layerCommand, []string{".", "agent/localapi", "cmd/mft/progress"}},
 
 	"bench": {layerOutside, []string{
 		"bench/contender", "bench/contender/meter", "bench/faraway", "bench/limit", "bench/result", "bench/workload",
@@ -219,6 +234,10 @@ var sideways = map[string]string{
 	"transfer/mirror -> transfer/staging/publish":          "what is renamed instead of sent is on record as what is delivered",
 	"transfer/receiver/reply -> transfer":                  "the conversation has one home",
 	"transfer/receiver -> transfer/staging/publish":        "what was renamed is told from what was delivered",
+	"transfer/scan -> transfer/look":                       "what was seen is not looked at again",
+	"transfer/sender/walk -> transfer/look":                "what was seen is not looked at again",
+	"transfer/resident -> transfer/look":                   "what was seen is not looked at again",
+	"transfer/mirror -> transfer/look":                     "what was seen is not looked at again",
 	"transfer/mirror -> transfer/scan":                     "the names of staging have one home",
 	"transfer/resident -> transfer":                        "what breaks the protocol is called by one name",
 	"transfer/resident -> transfer/scan":                   "directories are the same if both ends list them alike",
@@ -264,6 +283,12 @@ var sideways = map[string]string{
 	"transfer/receiver/rebuild -> transfer/delta":            "marks are made there",
 	"transfer/sender/patch -> transfer":                      "both ends hold to what package transfer agrees on",
 	"transfer/sender/patch -> transfer/delta":                "what of a file is in its old version is found there",
+	"cmd/mft/daemon -> cmd/mft/depot":                        "the agent, its doctor and its commands open one exchange in one way",
+	"cmd/mft/doctor -> cmd/mft/depot":                        "the agent, its doctor and its commands open one exchange in one way",
+	"cmd/mft/quickstart -> cmd/mft/depot":                    "the agent, its doctor and its commands open one exchange in one way",
+	"cmd/mft/exchange -> cmd/mft/depot":                      "the agent, its doctor and its commands open one exchange in one way",
+	"cmd/mft/exchange -> cmd/mft/argument":                   "all commands are typed in one way",
+	"cmd/mft/exchange -> cmd/mft/show":                       "all commands print tables in one way",
 }
 
 // tooLong lists functions of more than 60 lines that are better left whole,

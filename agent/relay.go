@@ -161,7 +161,7 @@ func (a *Agent) offeredByLetter(ctx context.Context, v courier.Conversation) err
 		}
 		return a.answer(ctx, v, admission.Refusal(err))
 	}
-	return a.answer(ctx, v, mft.Decision{Code: mft.CodeOK})
+	return a.answer(ctx, v, mft.Decision{Code: mft.CodeOK, Streams: 1})
 }
 
 // available receives a parcel. It never takes the place of another attempt: a
