@@ -125,6 +125,9 @@ func (s *said) told(now time.Time, object string) bool {
 	if s.posted == nil || now.Sub(s.posted.Issued) >= tellAgain {
 		return false
 	}
+	if s.opening == nil || s.opening.Nonce != s.posted.Nonce {
+		return false // the last words may not have been put: another grant of the same parcel
+	}
 	if object == "" {
 		return true
 	}

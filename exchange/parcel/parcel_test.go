@@ -253,6 +253,7 @@ func TestStageFails(t *testing.T) {
 	if _, err := w.Finish(); !errors.Is(err, broken) {
 		t.Errorf("Finish: %v, want the failure of the storage", err)
 	}
+	w.Close() // what was under way beside it
 	if got := w.Staged(); got != 64 {
 		t.Errorf("Staged() = %d, want 64", got)
 	}
