@@ -22,7 +22,6 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // object is a container with one object.
 type object struct {
 	mu     sync.Mutex
-	part   int // sealed
 	blocks map[int][]byte
 	reads  int
 	fail   func(number int) error
