@@ -165,7 +165,7 @@ var house = map[string]houseRule{
 
 	"agent": {layerRole, []string{
 		".", "agent/admission", "agent/arrival", "agent/config", "agent/courier", "agent/dispatch", "agent/notice", "agent/order",
-		"agent/pairing", "agent/queue", "agent/route", "agent/source", "agent/trail", "agent/turn", "agent/upkeep", "exchange",
+		"agent/pairing", "agent/queue", "agent/route", "agent/source", "agent/trail", "agent/turn", "agent/upkeep", "exchange", "exchange/mailbox",
 		"exchange/talk", "internal/confine", "internal/resident", "journal", "link", "protocol", "transfer", "transfer/receiver",
 		"transfer/sender", "transfer/staging", "golang.org/x/sync",
 	}},

@@ -27,6 +27,7 @@ import (
 	"mft.dev/mft/agent/turn"
 	"mft.dev/mft/agent/upkeep"
 	"mft.dev/mft/exchange"
+	"mft.dev/mft/exchange/mailbox"
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/link"
@@ -44,6 +45,9 @@ type Options struct {
 	// Exchange is what peers are reached through that cannot be reached directly;
 	// nil for none.
 	Exchange *exchange.Exchange
+	// Letters is how long is waited for letters; zero for what suits storage that
+	// is far away.
+	Letters mailbox.Delays
 	// Listener takes the place of one on Config.Agent.Listen; Run closes it.
 	Listener net.Listener
 }
@@ -116,7 +120,7 @@ func New(o Options) (*Agent, error) {
 	a.link = a.Use(link.Config{Software: "mft/" + a.version, NextSequence: a.nextSequence, Handle: a.handle})
 	a.notices = notice.New(notice.Config{Journal: a.journal, Trail: a.trail, Log: a.log, Open: a.reach, Post: a.postCancel})
 	if o.Exchange != nil {
-		if err := a.openCourier(*o.Exchange); err != nil {
+		if err := a.openCourier(*o.Exchange, o.Letters); err != nil {
 			return nil, errors.Join(err, a.journal.Close())
 		}
 	}

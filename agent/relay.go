@@ -12,17 +12,18 @@ import (
 	"mft.dev/mft/agent/source"
 	"mft.dev/mft/agent/trail"
 	"mft.dev/mft/exchange"
+	"mft.dev/mft/exchange/mailbox"
 	"mft.dev/mft/exchange/talk"
 	"mft.dev/mft/link"
 	"mft.dev/mft/protocol"
 )
 
 // openCourier gives the agent its way through an exchange.
-func (a *Agent) openCourier(x exchange.Exchange) error {
+func (a *Agent) openCourier(x exchange.Exchange, delays mailbox.Delays) error {
 	keys, trust := a.Identity()
 	var err error
 	a.courier, err = courier.New(courier.Config{
-		Exchange: x, Dir: filepath.Join(a.cfg.Agent.DataDir, "relay"), Keys: keys, Trust: trust,
+		Exchange: x, Delays: delays, Dir: filepath.Join(a.cfg.Agent.DataDir, "relay"), Keys: keys, Trust: trust,
 		NextSequence: a.nextSequence, Opened: a.letter, Answered: a.answered, Late: a.notices.Repeat, UnderWay: a.underWay,
 		PutAside: func(reason error) {
 			r := mft.ReasonOf(reason)

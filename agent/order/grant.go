@@ -41,6 +41,9 @@ func (b *Book) Grant(ctx context.Context, r *mft.Request, grants []mft.Grant, en
 	err = b.Journal.Update(ctx, func(tx *journal.Tx) error {
 		return b.Trail.Create(tx, t, mft.EventRequested, "by "+string(r.Requester)+": "+r.Path)
 	})
+	if mft.CodeOf(err) == mft.CodeBadState {
+		return b.Grant(ctx, r, grants, ended) // a copy of the request was first: it is known now
+	}
 	t.State = mft.StateQueued
 	return t, err
 }
