@@ -20,30 +20,44 @@ func (b *Book) Grant(ctx context.Context, r *mft.Request, grants []mft.Grant, en
 		return t, err
 	}
 	if known {
-		switch {
-		case t.Role != mft.RoleSend || t.Peer != r.Requester || !t.Requested:
-			return t, mft.Fail(mft.CodeNotAllowed, "request", r.Transfer.String(), errors.New("this host knows another transfer by this id"))
-		case t.State.Terminal() || t.State == mft.StatePaused:
-			d := ended(t)
-			return t, mft.Fail(d.Code, "request", r.Path, fmt.Errorf("it is %s: %s", t.State, d.Detail))
-		}
-		return t, nil
+		return t, repeated(t, r, ended)
 	}
 	found, err := source.Grant(r, grants)
 	if err != nil {
 		return t, err
 	}
 	now := b.Now()
-	t = mft.Transfer{
+	fresh := mft.Transfer{
 		ID: r.Transfer, Role: mft.RoleSend, Peer: r.Requester, State: mft.StatePlanned, Sources: []string{found},
 		Overwrite: r.Overwrite, Compare: r.Compare, Compress: r.Compress, Requested: true, Created: now, Updated: now,
 	}
 	err = b.Journal.Update(ctx, func(tx *journal.Tx) error {
-		return b.Trail.Create(tx, t, mft.EventRequested, "by "+string(r.Requester)+": "+r.Path)
+		var err error
+		// Two copies of a request may come at once.
+		if t, known, err = tx.Transfer(r.Transfer); err != nil || known {
+			return err
+		}
+		return b.Trail.Create(tx, fresh, mft.EventRequested, "by "+string(r.Requester)+": "+r.Path)
 	})
-	if mft.CodeOf(err) == mft.CodeBadState {
-		return b.Grant(ctx, r, grants, ended) // a copy of the request was first: it is known now
+	switch {
+	case err != nil:
+		return fresh, err
+	case known:
+		return t, repeated(t, r, ended)
 	}
-	t.State = mft.StateQueued
-	return t, err
+	fresh.State = mft.StateQueued
+	return fresh, nil
+}
+
+// repeated judges a request whose id this host knows: nil for a copy of the one
+// that t was made of, while t has not ended.
+func repeated(t mft.Transfer, r *mft.Request, ended func(mft.Transfer) mft.Decision) error {
+	switch {
+	case t.Role != mft.RoleSend || t.Peer != r.Requester || !t.Requested:
+		return mft.Fail(mft.CodeNotAllowed, "request", r.Transfer.String(), errors.New("this host knows another transfer by this id"))
+	case t.State.Terminal() || t.State == mft.StatePaused:
+		d := ended(t)
+		return mft.Fail(d.Code, "request", r.Path, fmt.Errorf("it is %s: %s", t.State, d.Detail))
+	}
+	return nil
 }
