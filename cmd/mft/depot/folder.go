@@ -120,7 +120,7 @@ func (c *trial) with(ctx context.Context, peer mft.AgentName) {
 	c.must("put a letter into the queue of "+string(peer), shut, tried(c.place(peer, "queue")))
 	statements, err := c.f.exchange.Keys.Statements(ctx, peer)
 	if c.must("read the statements of "+string(peer), "let others read the directory keys of the peer (mode 755)", err) {
-		c.note(len(statements) > 0, string(peer)+" has published its key", fmt.Sprintf("%d statements", len(statements)),
+		c.note(len(statements) > 0, string(peer)+" has published its key", fmt.Sprintf("%d found", len(statements)),
 			"start the agent of the peer: it publishes its key then")
 	}
 	what := "look into the queue of " + string(peer)
