@@ -335,3 +335,21 @@ func BenchmarkWriter(b *testing.B) {
 		}
 	}
 }
+
+// TestSealedTwice: a part that is sealed again, as after a crash, shares no
+// keystream with the first.
+func TestSealedTwice(t *testing.T) {
+	f := form(32)
+	plain := noise(32)
+	one, err := f.Seal(nil, 3, plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := f.Seal(nil, 3, plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Equal(one[:saltSize], two[:saltSize]) || bytes.Equal(one[saltSize:], two[saltSize:]) {
+		t.Errorf("sealed twice it is %x and %x, want another salt and with it another keystream", one, two)
+	}
+}
