@@ -26,6 +26,8 @@ const (
 	CodeBadSigned   Code = "BAD_SIGNATURE"
 	CodeMaintenance Code = "MAINTENANCE"
 	CodeBusy        Code = "BUSY"
+	// CodePendingUpdate is that of a peer which is about to be updated.
+	CodePendingUpdate Code = "PENDING_UPDATE"
 
 	// Conditions of a file system.
 	CodeNoSpace     Code = "INSUFFICIENT_SPACE"
@@ -69,6 +71,11 @@ const (
 	CodeIDTaken    Code = "ID_TAKEN"
 	CodeNoAnswer   Code = "NO_ANSWER"
 
+	// Conditions of an update.
+	CodeBadRelease Code = "BAD_RELEASE"
+	CodeUnfit      Code = "RELEASE_UNFIT"
+	CodeTrial      Code = "UPDATE_FAILED"
+
 	CodeJournal  Code = "JOURNAL"
 	CodeInternal Code = "INTERNAL"
 	CodeOther    Code = "OTHER_ERROR"
@@ -95,6 +102,7 @@ var meanings = [...]meaning{
 	{CodeBadSigned, "the signature does not fit the message", "run `mft peer list` on both ends and pair again if the keys differ", false},
 	{CodeMaintenance, "the peer is shutting down or being serviced", "nothing: it is tried again", true},
 	{CodeBusy, "the peer has as many transfers as it takes at once", "nothing: it is tried again", true},
+	{CodePendingUpdate, "the peer is being updated and begins nothing new", "nothing: it is tried again", true},
 
 	{CodeNoSpace, "there is not enough free space", "free space on the file system that is named; the transfer goes on by itself", true},
 	{CodeQuota, "the disk quota is used up", "raise the quota of the service user or remove files; the transfer goes on by itself", true},
@@ -134,6 +142,10 @@ var meanings = [...]meaning{
 	{CodeTimeout, "it took longer than allowed", "try again; look at the load of both hosts", true},
 	{CodeIDTaken, "the transfer id stands for another order", "repeat an order word for word, or leave out --id for a new transfer; `mft transfer show ID` tells what has the id", false},
 	{CodeNoAnswer, "the agent went away before it answered, and may have taken the order", "once the agent runs, see `mft transfer show ID`, or repeat the command with --id ID, which cannot deliver twice", false},
+
+	{CodeBadRelease, "the release is not one that a trusted key has signed", "fetch it again from where it is made, and compare `update.keys` with what `mft release key` prints there; if both are right, treat it as an attack", false},
+	{CodeUnfit, "the release is not for this host", "see the sentence; `mft update --check` shows what is there", false},
+	{CodeTrial, "the new version did not come up, and the one before it goes on", "see the sentence and the log of the agent; report it to those who made the release", false},
 
 	{CodeJournal, "the journal could not be read or written", "look at the disk that holds the data directory; nothing is delivered without the journal", true},
 	{CodeInternal, "a defect of mft itself", "report it with the log of both ends", false},

@@ -74,6 +74,10 @@ var house = map[string]houseRule{
 	"journal":            {layerRecords, []string{".", "journal/database", "journal/removal", "github.com/klauspost/compress/zstd"}},
 	"journal/removal":    {layerRecords, nil},
 	"journal/database":   {layerRecords, []string{".", "internal/durable", "golang.org/x/sys", "modernc.org/sqlite"}},
+	"release":            {layerRecords, []string{"."}},
+	"release/origin":     {layerMechanism, []string{".", "release"}},
+	"release/place":      {layerMechanism, []string{".", "internal/durable", "release"}},
+	"journal/spare":      {layerRecords, []string{".", "internal/durable", "journal", "journal/database"}},
 	"trigger":            {layerRecords, []string{".", "github.com/bmatcuk/doublestar"}},
 
 	"transfer":      {layerMechanism, []string{".", "internal/blake3", "internal/confine", "journal", "protocol"}},
@@ -173,6 +177,7 @@ var house = map[string]houseRule{
 		".", "exchange", "exchange/letter", "exchange/mailbox", "exchange/record", "exchange/talk", "identity", "identity/card",
 		"identity/sealing", "internal/durable", "protocol", "protocol/relay", "transfer",
 	}},
+	"agent/handover":  {layerRole, []string{".", "agent/localapi", "agent/localapi/socket", "release"}},
 	"agent/dispatch":  {layerRole, []string{".", "agent/queue"}},
 	"agent/route":     {layerRole, []string{"."}},
 	"agent/admission": {layerRole, []string{".", "journal", "transfer"}},
@@ -191,10 +196,11 @@ var house = map[string]houseRule{
 	"agent/upkeep":  {layerRole, []string{".", "journal", "transfer/staging"}},
 
 	"agent/config": {layerRole, []string{
-		".", "agent/config/storage", "agent/config/strict", "identity", "trigger", "go.yaml.in/yaml",
+		".", "agent/config/releases", "agent/config/storage", "agent/config/strict", "identity", "trigger", "go.yaml.in/yaml",
 	}},
-	"agent/config/storage": {layerRole, []string{"."}},
-	"agent/config/strict":  {layerRole, []string{"go.yaml.in/yaml"}},
+	"agent/config/releases": {layerRole, []string{"release", "release/origin"}},
+	"agent/config/storage":  {layerRole, []string{"."}},
+	"agent/config/strict":   {layerRole, []string{"go.yaml.in/yaml"}},
 	"agent/localapi": {layerRole, []string{
 		".", "agent", "agent/localapi/socket", "agent/order", "agent/pairing", "journal",
 	}},
@@ -202,10 +208,27 @@ var house = map[string]houseRule{
 
 	"cmd/mft": {layerCommand, []string{
 		".", "agent/config", "agent/localapi", "protocol", "cmd/mft/argument", "cmd/mft/daemon", "cmd/mft/doctor", "cmd/mft/exchange",
-		"cmd/mft/exit", "cmd/mft/follow", "cmd/mft/progress", "cmd/mft/quickstart", "cmd/mft/show", "github.com/spf13/cobra", "github.com/spf13/pflag",
+		"cmd/mft/exit", "cmd/mft/follow", "cmd/mft/progress", "cmd/mft/publish", "cmd/mft/quickstart", "cmd/mft/show", "cmd/mft/unit", "cmd/mft/update",
+		"cmd/mft/daemon/trial", "github.com/spf13/cobra", "github.com/spf13/pflag",
 	}},
 	"cmd/mft/argument": {layerCommand, []string{".", "agent/config", "cmd/mft/exit", "github.com/spf13/cobra", "github.com/spf13/pflag"}},
-	"cmd/mft/daemon":   {layerCommand, []string{"agent", "agent/config", "agent/localapi", "cmd/mft/depot", "golang.org/x/sync"}},
+	"cmd/mft/daemon": {layerCommand, []string{
+		".", "agent", "agent/config", "agent/handover", "agent/localapi", "cmd/mft/daemon/trial", "cmd/mft/depot", "journal/spare",
+		"release", "release/place", "golang.org/x/sync",
+	}},
+	"cmd/mft/daemon/trial": {layerCommand, []string{"."}},
+	"cmd/mft/publish": {layerCommand, []string{
+		".", "cmd/mft/argument", "cmd/mft/exit", "cmd/mft/show", "internal/durable", "release", "release/origin", "release/place",
+		"github.com/spf13/cobra",
+	}},
+	"cmd/mft/unit": {layerCommand, []string{
+		".", "agent/config", "agent/localapi", "cmd/mft/argument", "cmd/mft/exit", "internal/durable", "golang.org/x/sys",
+		"github.com/spf13/cobra",
+	}},
+	"cmd/mft/update": {layerCommand, []string{
+		".", "agent/config", "agent/handover", "cmd/mft/argument", "cmd/mft/daemon", "cmd/mft/exit", "release", "release/origin",
+		"release/place", "github.com/spf13/cobra",
+	}},
 	"cmd/mft/depot": {layerCommand, []string{
 		".", "agent/config", "agent/config/storage", "exchange", "exchange/azure", "exchange/azure/account", "exchange/dir",
 	}},
@@ -321,6 +344,15 @@ var sideways = map[string]string{
 	"transfer/receiver/rebuild -> transfer/delta":            "marks are made there",
 	"transfer/sender/patch -> transfer":                      "both ends hold to what package transfer agrees on",
 	"transfer/sender/patch -> transfer/delta":                "what of a file is in its old version is found there",
+	"journal/spare -> journal/database":                      "what a schema is, and who has a database open, is known there",
+	"journal/spare -> journal":                               "which schema this version writes is known there",
+	"agent/handover -> agent/localapi":                       "errors cross both sockets in one form",
+	"agent/handover -> agent/localapi/socket":                "both sockets say in one way who may use them",
+	"cmd/mft/update -> cmd/mft/daemon":                       "the program that runs is known in one way",
+	"cmd/mft/update -> cmd/mft/argument":                     "all commands are typed in one way",
+	"cmd/mft/unit -> cmd/mft/argument":                       "all commands are typed in one way",
+	"cmd/mft/publish -> cmd/mft/argument":                    "all commands are typed in one way",
+	"cmd/mft/publish -> cmd/mft/show":                        "all commands print tables in one way",
 	"cmd/mft/daemon -> cmd/mft/depot":                        "the agent, its doctor and its commands open one exchange in one way",
 	"cmd/mft/doctor -> cmd/mft/depot":                        "the agent, its doctor and its commands open one exchange in one way",
 	"cmd/mft/quickstart -> cmd/mft/depot":                    "the agent, its doctor and its commands open one exchange in one way",

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -48,6 +49,9 @@ type Options struct {
 	// Letters is how long is waited for letters; zero for what suits storage that
 	// is far away.
 	Letters mailbox.Delays
+	// Trial makes an agent that opens everything, listens, and begins nothing:
+	// no peer is heard, nothing of an earlier life goes on.
+	Trial bool
 	// Listener takes the place of one on Config.Agent.Listen; Run closes it.
 	Listener net.Listener
 }
@@ -61,6 +65,8 @@ type Agent struct {
 	version string
 	now     func() time.Time
 	offered net.Listener // Options.Listener
+	trial   bool
+	held    atomic.Bool // set by Hold
 
 	journal  *journal.Journal
 	trail    *trail.Trail
@@ -86,7 +92,7 @@ type Agent struct {
 func New(o Options) (*Agent, error) {
 	c := o.Config
 	a := &Agent{
-		cfg: c, log: o.Log, version: o.Version, now: o.Now, offered: o.Listener,
+		cfg: c, log: o.Log, version: o.Version, now: o.Now, offered: o.Listener, trial: o.Trial,
 		turns: turn.New(), door: admission.NewDoor(c.Agent.MaxTransfers), channels: map[string]*arrival.Watcher{},
 		ways: route.New(o.Exchange != nil, paths(c)),
 	}
@@ -96,7 +102,7 @@ func New(o Options) (*Agent, error) {
 	if a.now == nil {
 		a.now = time.Now
 	}
-	a.queue = dispatch.New(dispatch.Config{Limit: c.Agent.MaxTransfers, Now: a.now, Work: a.work, Blocked: a.tellBlocked})
+	a.queue = dispatch.New(dispatch.Config{Limit: c.Agent.MaxTransfers, Now: a.now, Work: a.work, Blocked: a.tellBlocked, Held: a.held.Load})
 	if err := os.MkdirAll(c.Agent.DataDir, 0o700); err != nil {
 		return nil, mft.Fail(confine.CodeFor(err), "make the data directory", c.Agent.DataDir, err)
 	}
@@ -160,6 +166,10 @@ func (a *Agent) Close() error { return a.journal.Close() }
 // Name returns the name of the agent.
 func (a *Agent) Name() mft.AgentName { return a.cfg.Agent.Name }
 
+// Hold keeps the agent from beginning anything new from now on: peers hear
+// mft.CodePendingUpdate. What runs goes on.
+func (a *Agent) Hold() { a.held.Store(true) }
+
 // Quiet gets a value when a transfer or an order about one has ended and there is
 // no other: a time to tidy up. It is for one reader.
 func (a *Agent) Quiet() <-chan struct{} { return a.turns.Quiet() }
@@ -182,6 +192,13 @@ func (a *Agent) Run(ctx context.Context) error {
 		a.listening = ln.Addr().String()
 	}
 	a.mu.Unlock()
+	if a.trial {
+		<-ctx.Done()
+		if ln != nil {
+			ln.Close()
+		}
+		return nil
+	}
 	if err := a.begin(ctx); err != nil {
 		if ln != nil {
 			ln.Close()

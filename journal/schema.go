@@ -30,7 +30,7 @@ var schema2 string
 //go:embed schema3.sql
 var schema3 string
 
-// form returns the steps that lead to the schema of this version.
-func form() database.Form {
+// Form returns the steps that lead to the schema of this version.
+func Form() database.Form {
 	return database.Form{ApplicationID: applicationID, Steps: []string{schema1, schema2, schema3}}
 }

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/config/releases"
 	"mft.dev/mft/agent/config/storage"
 	"mft.dev/mft/agent/config/strict"
 )
@@ -23,6 +24,8 @@ type Config struct {
 	// Exchange is what peers are reached through that cannot be reached
 	// directly; nil for none.
 	Exchange *storage.Exchange
+	// Update is where newer versions come from; nil for nowhere.
+	Update *releases.Update
 	// Allow is who may do what on this host.
 	Allow mft.AllowList
 	// Channels are in the order of the file. Those of other agents are among

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"mft.dev/mft/agent/config/releases"
 	"mft.dev/mft/agent/config/storage"
 	"mft.dev/mft/agent/config/strict"
 )
@@ -13,6 +14,7 @@ type file struct {
 	Agent    agentSection            `yaml:"agent" doc:"What this host is and where it keeps its things."`
 	Peers    map[agentName]peerEntry `yaml:"peers" doc:"Agents that this file pins, by name. Others are added by mft invite and mft join."`
 	Exchange *storage.Exchange       `yaml:"exchange" doc:"Storage that agents share who cannot reach each other."`
+	Update   *releases.Update        `yaml:"update" doc:"Where newer versions of mft come from, for mft update."`
 	Allow    allowSection            `yaml:"allow" doc:"Who may do what on this host. Whoever is not listed may do nothing."`
 	Channels []channelEntry          `yaml:"channels" doc:"Standing orders: what moves from where to where, and when."`
 }

@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/config/releases"
 	"mft.dev/mft/agent/config/storage"
 )
 
@@ -27,6 +28,7 @@ type document struct {
 	} `yaml:"agent" json:"agent"`
 	Peers    map[mft.AgentName]documentPeer `yaml:"peers,omitempty" json:"peers,omitempty"`
 	Exchange *storage.Exchange              `yaml:"exchange,omitempty" json:"exchange,omitempty"`
+	Update   *releases.Update               `yaml:"update,omitempty" json:"update,omitempty"`
 	Allow    struct {
 		FilesFrom    []documentFiles    `yaml:"files_from,omitempty" json:"files_from,omitempty"`
 		RequestsFrom []documentRequests `yaml:"requests_from,omitempty" json:"requests_from,omitempty"`
@@ -90,7 +92,7 @@ func (c *Config) document() document {
 		p := c.Peers[name]
 		d.Peers[name] = documentPeer{p.Address, p.Pins, p.Path}
 	}
-	d.Exchange = c.Exchange
+	d.Exchange, d.Update = c.Exchange, c.Update
 	for _, g := range c.Allow.FilesFrom {
 		d.Allow.FilesFrom = append(d.Allow.FilesFrom, documentFiles{g.Agent, g.Root, g.AllowSetID, g.AllowDelete})
 	}

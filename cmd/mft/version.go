@@ -13,6 +13,9 @@ import (
 // release is what a build says that was not made from a tagged module.
 const release = "0.1.0"
 
+// stamped is the version of a release: go build -ldflags "-X main.stamped=1.4.0".
+var stamped string
+
 // A versionInfo is what `mft version --json` prints.
 type versionInfo struct {
 	Version  string `json:"version"`
@@ -33,6 +36,9 @@ func thisVersion() versionInfo {
 	}
 	if info.Main.Version != "" && info.Main.Version != "(devel)" {
 		v.Version = info.Main.Version
+	}
+	if stamped != "" {
+		v.Version = stamped
 	}
 	for _, setting := range info.Settings {
 		if setting.Key == "vcs.revision" {
