@@ -208,7 +208,7 @@ var house = map[string]houseRule{
 
 	"cmd/mft": {layerCommand, []string{
 		".", "agent/config", "agent/localapi", "protocol", "cmd/mft/argument", "cmd/mft/daemon", "cmd/mft/doctor", "cmd/mft/exchange",
-		"cmd/mft/exit", "cmd/mft/follow", "cmd/mft/progress", "cmd/mft/publish", "cmd/mft/quickstart", "cmd/mft/show", "cmd/mft/unit", "cmd/mft/update",
+		"cmd/mft/exit", "cmd/mft/follow", "cmd/mft/progress", "cmd/mft/publish", "cmd/mft/quickstart", "cmd/mft/show", "cmd/mft/unit", "cmd/mft/upgrade",
 		"cmd/mft/daemon/trial", "github.com/spf13/cobra", "github.com/spf13/pflag",
 	}},
 	"cmd/mft/argument": {layerCommand, []string{".", "agent/config", "cmd/mft/exit", "github.com/spf13/cobra", "github.com/spf13/pflag"}},
@@ -225,7 +225,7 @@ var house = map[string]houseRule{
 		".", "agent/config", "agent/localapi", "cmd/mft/argument", "cmd/mft/exit", "internal/durable", "golang.org/x/sys",
 		"github.com/spf13/cobra",
 	}},
-	"cmd/mft/update": {layerCommand, []string{
+	"cmd/mft/upgrade": {layerCommand, []string{
 		".", "agent/config", "agent/handover", "cmd/mft/argument", "cmd/mft/daemon", "cmd/mft/exit", "release", "release/origin",
 		"release/place", "github.com/spf13/cobra",
 	}},
@@ -348,8 +348,8 @@ var sideways = map[string]string{
 	"journal/spare -> journal":                               "which schema this version writes is known there",
 	"agent/handover -> agent/localapi":                       "errors cross both sockets in one form",
 	"agent/handover -> agent/localapi/socket":                "both sockets say in one way who may use them",
-	"cmd/mft/update -> cmd/mft/daemon":                       "the program that runs is known in one way",
-	"cmd/mft/update -> cmd/mft/argument":                     "all commands are typed in one way",
+	"cmd/mft/upgrade -> cmd/mft/daemon":                      "the program that runs is known in one way",
+	"cmd/mft/upgrade -> cmd/mft/argument":                    "all commands are typed in one way",
 	"cmd/mft/unit -> cmd/mft/argument":                       "all commands are typed in one way",
 	"cmd/mft/publish -> cmd/mft/argument":                    "all commands are typed in one way",
 	"cmd/mft/publish -> cmd/mft/show":                        "all commands print tables in one way",

@@ -13,7 +13,7 @@ import (
 	"mft.dev/mft/cmd/mft/exchange"
 	"mft.dev/mft/cmd/mft/exit"
 	"mft.dev/mft/cmd/mft/publish"
-	"mft.dev/mft/cmd/mft/update"
+	"mft.dev/mft/cmd/mft/upgrade"
 )
 
 // execute runs one command line and says how it ended.
@@ -65,7 +65,7 @@ on which they are typed, through a local socket.`,
 		newCopy(s), newReq(s), newTransfer(s),
 		newInvite(s), newJoin(s), newPeer(s), newKey(s),
 		exchange.Command(exchange.Shell{Config: s.config, Env: s.env, Out: s.out, Print: s.print}),
-		update.Command(update.Shell{
+		upgrade.Command(upgrade.Shell{
 			Config: s.config, Socket: s.socketPath, Version: thisVersion().Version, Out: s.out, Errs: s.errs, Print: s.print,
 		}),
 		publish.Command(publish.Shell{Out: s.out, Absolute: s.absolute, Print: s.print}),

@@ -1,4 +1,4 @@
-// Package update has `mft update`: it fetches a release, has the agent try it,
+// Package upgrade has `mft update`: it fetches a release, has the agent try it,
 // and puts its binary in the place of the one that is there once it has come up.
 //
 // The order is what makes it safe: nothing is started that was not verified, the
@@ -7,7 +7,7 @@
 // pulls the plug at any moment finds a binary that works.
 //
 // The package refuses to go back to an older version.
-package update
+package upgrade
 
 import (
 	"context"
