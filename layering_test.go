@@ -202,7 +202,7 @@ var house = map[string]houseRule{
 	"agent/localapi/socket": {layerRole, []string{".", "golang.org/x/sys"}},
 
 	"cmd/mft": {layerCommand, []string{
-		".", "agent/config", "agent/localapi", "protocol", "cmd/mft/argument", "cmd/mft/daemon", "cmd/mft/doctor", "cmd/mft/exchange",
+		".", "agent/config", "agent/localapi", "agent/pairing", "protocol", "cmd/mft/argument", "cmd/mft/daemon", "cmd/mft/doctor", "cmd/mft/exchange",
 		"cmd/mft/exit", "cmd/mft/follow", "cmd/mft/progress", "cmd/mft/quickstart", "cmd/mft/show", "github.com/spf13/cobra", "github.com/spf13/pflag",
 	}},
 	"cmd/mft/argument": {layerCommand, []string{".", "agent/config", "cmd/mft/exit", "github.com/spf13/cobra", "github.com/spf13/pflag"}},
