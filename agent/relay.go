@@ -91,7 +91,7 @@ func (a *Agent) inTurn(ctx context.Context, t mft.Transfer) error {
 	}
 	for i := range open {
 		if o := &open[i]; o.Mirror.On && o.Destination == t.Destination && o.ID.String() < t.ID.String() && o.Created.Compare(t.Created) <= 0 {
-			return mft.Fail(mft.CodeRelayed, "mirror to", t.Destination, fmt.Errorf("an earlier mirror of it has not ended: %s", o.ID))
+			return mft.Fail(mft.CodeBusy, "mirror to", t.Destination, fmt.Errorf("an earlier mirror of it has not ended: %s", o.ID))
 		}
 	}
 	return nil
