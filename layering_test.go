@@ -210,7 +210,7 @@ var house = map[string]houseRule{
 	"cmd/mft": {layerCommand, []string{
 		".", "agent/config", "agent/localapi", "agent/pairing", "protocol", "cmd/mft/argument", "cmd/mft/daemon", "cmd/mft/doctor", "cmd/mft/exchange",
 		"cmd/mft/exit", "cmd/mft/follow", "cmd/mft/progress", "cmd/mft/publish", "cmd/mft/quickstart", "cmd/mft/show", "cmd/mft/unit", "cmd/mft/upgrade",
-		"cmd/mft/daemon/trial", "github.com/spf13/cobra", "github.com/spf13/pflag",
+		"cmd/mft/daemon/trial", "cmd/mft/edition", "github.com/spf13/cobra", "github.com/spf13/pflag",
 	}},
 	"cmd/mft/argument": {layerCommand, []string{".", "agent/config", "cmd/mft/exit", "github.com/spf13/cobra", "github.com/spf13/pflag"}},
 	"cmd/mft/daemon": {layerCommand, []string{
@@ -218,6 +218,7 @@ var house = map[string]houseRule{
 		"release", "release/place", "golang.org/x/sync",
 	}},
 	"cmd/mft/daemon/trial": {layerCommand, []string{"."}},
+	"cmd/mft/edition":      {layerCommand, []string{"protocol"}},
 	"cmd/mft/publish": {layerCommand, []string{
 		".", "cmd/mft/argument", "cmd/mft/exit", "cmd/mft/show", "internal/durable", "release", "release/origin", "release/place",
 		"github.com/spf13/cobra",

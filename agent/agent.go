@@ -49,9 +49,6 @@ type Options struct {
 	// Letters is how long is waited for letters; zero for what suits storage that
 	// is far away.
 	Letters mailbox.Delays
-	// Trial makes an agent that opens everything, listens, and begins nothing:
-	// no peer is heard, nothing of an earlier life goes on.
-	Trial bool
 	// Listener takes the place of one on Config.Agent.Listen; Run closes it.
 	Listener net.Listener
 }
@@ -65,8 +62,7 @@ type Agent struct {
 	version string
 	now     func() time.Time
 	offered net.Listener // Options.Listener
-	trial   bool
-	held    atomic.Bool // set by Hold
+	held    atomic.Bool  // set by Hold
 
 	journal  *journal.Journal
 	trail    *trail.Trail
@@ -92,7 +88,7 @@ type Agent struct {
 func New(o Options) (*Agent, error) {
 	c := o.Config
 	a := &Agent{
-		cfg: c, log: o.Log, version: o.Version, now: o.Now, offered: o.Listener, trial: o.Trial,
+		cfg: c, log: o.Log, version: o.Version, now: o.Now, offered: o.Listener,
 		turns: turn.New(), door: admission.NewDoor(c.Agent.MaxTransfers), channels: map[string]*arrival.Watcher{},
 		ways: route.New(o.Exchange != nil, paths(c)),
 	}
@@ -192,13 +188,6 @@ func (a *Agent) Run(ctx context.Context) error {
 		a.listening = ln.Addr().String()
 	}
 	a.mu.Unlock()
-	if a.trial {
-		<-ctx.Done()
-		if ln != nil {
-			ln.Close()
-		}
-		return nil
-	}
 	if err := a.begin(ctx); err != nil {
 		if ln != nil {
 			ln.Close()

@@ -49,8 +49,7 @@ type State struct {
 	Executable string `json:"executable"`
 	// Ready means that the journal is open and can be read, and that the agent
 	// listens to its peers, if it does at all.
-	Ready  bool   `json:"ready"`
-	Listen string `json:"listen"`
+	Ready bool `json:"ready"`
 	// Trial means that it is to show that it comes up, and begins nothing.
 	Trial bool `json:"trial"`
 	// Pending is the version that is to be tried next.

@@ -10,6 +10,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/cmd/mft/argument"
+	"mft.dev/mft/cmd/mft/edition"
 	"mft.dev/mft/cmd/mft/exchange"
 	"mft.dev/mft/cmd/mft/exit"
 	"mft.dev/mft/cmd/mft/publish"
@@ -66,7 +67,7 @@ on which they are typed, through a local socket.`,
 		newInvite(s), newJoin(s), newPeer(s), newKey(s),
 		exchange.Command(exchange.Shell{Config: s.config, Env: s.env, Out: s.out, Print: s.print}),
 		upgrade.Command(upgrade.Shell{
-			Config: s.config, Socket: s.socketPath, Version: thisVersion().Version, Out: s.out, Errs: s.errs, Print: s.print,
+			Config: s.config, Socket: s.socketPath, Version: edition.This().Version, Out: s.out, Errs: s.errs, Print: s.print,
 		}),
 		publish.Command(publish.Shell{Out: s.out, Absolute: s.absolute, Print: s.print}),
 		newStatus(s), newDoctor(s), newConfig(s), newVersion(s),

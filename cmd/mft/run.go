@@ -11,6 +11,7 @@ import (
 	"mft.dev/mft/cmd/mft/argument"
 	"mft.dev/mft/cmd/mft/daemon"
 	"mft.dev/mft/cmd/mft/daemon/trial"
+	"mft.dev/mft/cmd/mft/edition"
 	"mft.dev/mft/cmd/mft/unit"
 )
 
@@ -38,7 +39,7 @@ azure-mft called this command init.`,
 					return err
 				}
 			}
-			o := daemon.Options{Version: thisVersion().Version, Log: s.logger(cfg, logJSON), Env: s.env}
+			o := daemon.Options{Version: edition.This().Version, Log: s.logger(cfg, logJSON), Env: s.env}
 			if o.Program, err = daemon.ThisProgram(s.errs); err != nil {
 				return err
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -29,8 +30,9 @@ type life struct {
 	end   context.CancelFunc
 	told  chan struct{} // closed when next is set
 
-	mu   sync.Mutex // guards next
-	next *candidate // what is to be tried after this life
+	mu    sync.Mutex // guards what follows
+	next  *candidate // what is to be tried after this life
+	ready bool       // on trial: the journal is open, and it listens
 }
 
 // live runs an agent until ctx ends or another version is to be tried, which
@@ -41,7 +43,7 @@ func (o Options) live(ctx context.Context, cfg *config.Config, last failed) (nex
 		return nil, err
 	}
 	defer store.Close()
-	a, err := agent.New(agent.Options{Config: cfg, Log: o.Log, Version: o.Version, Exchange: store.Exchange, Trial: o.Trial != nil})
+	a, err := agent.New(agent.Options{Config: cfg, Log: o.Log, Version: o.Version, Exchange: store.Exchange})
 	if err != nil {
 		return nil, err
 	}
@@ -73,11 +75,19 @@ func (l *life) serve(ctx context.Context, store *depot.Depot) error {
 		return err
 	}
 	g, alive := errgroup.WithContext(ctx)
-	g.Go(func() error { return l.agent.Run(alive) })
 	for _, open := range doors {
 		g.Go(func() error { return open(alive) })
 	}
-	if l.o.Trial == nil {
+	if l.o.Trial != nil {
+		g.Go(func() error { return l.onTrial(alive) })
+	} else {
+		g.Go(func() error { return l.agent.Run(alive) })
+		g.Go(func() error {
+			if started(alive, l.agent) {
+				l.o.notify("READY=1")
+			}
+			return nil
+		})
 		g.Go(func() error {
 			// The agent serves its direct links meanwhile, and afterwards too.
 			if err := store.Ready(alive); err != nil && alive.Err() == nil {
@@ -91,16 +101,6 @@ func (l *life) serve(ctx context.Context, store *depot.Depot) error {
 		})
 	}
 	g.Go(func() error {
-		if !started(alive, l.agent) {
-			return nil
-		}
-		if l.o.Trial != nil {
-			return l.o.Trial.Ready(l.o.Version)
-		}
-		l.o.notify("READY=1")
-		return nil
-	})
-	g.Go(func() error {
 		l.drain(alive)
 		return nil
 	})
@@ -112,6 +112,31 @@ func (l *life) serve(ctx context.Context, store *depot.Depot) error {
 		return nil
 	})
 	return g.Wait()
+}
+
+// onTrial listens where the agent would, says that all is well, and waits for
+// the end. The journal and the keys are open; peers are not heard, and nothing
+// of an earlier life goes on, so that there is nothing to take back.
+func (l *life) onTrial(ctx context.Context) error {
+	if l.cfg.Agent.Listen != "" {
+		var lc net.ListenConfig
+		ln, err := lc.Listen(ctx, "tcp", l.cfg.Agent.Listen)
+		if err != nil {
+			return mft.Fail(mft.CodeConfig, "listen on", l.cfg.Agent.Listen, err)
+		}
+		defer ln.Close()
+	}
+	if _, err := l.agent.Status(ctx); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	l.ready = true
+	l.mu.Unlock()
+	if err := l.o.Trial.Ready(l.o.Version); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return nil
 }
 
 // doors makes the sockets of this host, and returns what serves each. An agent
@@ -155,11 +180,10 @@ func (l *life) State(ctx context.Context) handover.State {
 		Version: l.o.Version, Executable: l.o.Program.Path, Trial: l.o.Trial != nil,
 		Tried: l.last.version, Problem: localapi.ProblemOf(l.last.err),
 	}
-	if status, err := l.agent.Status(ctx); err == nil {
-		s.Ready, s.Listen = !status.Started.IsZero(), status.Listening
-	}
+	status, err := l.agent.Status(ctx)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	s.Ready = err == nil && (l.ready || !status.Started.IsZero())
 	if l.next != nil {
 		s.Pending = l.next.version
 	}
