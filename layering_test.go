@@ -224,7 +224,7 @@ var house = map[string]houseRule{
 		"github.com/spf13/cobra",
 	}},
 	"cmd/mft/unit": {layerCommand, []string{
-		".", "agent/config", "agent/localapi", "cmd/mft/argument", "cmd/mft/exit", "internal/durable", "golang.org/x/sys",
+		".", "agent/config", "agent/localapi", "cmd/mft/argument", "cmd/mft/daemon", "cmd/mft/exit", "internal/durable", "golang.org/x/sys",
 		"github.com/spf13/cobra",
 	}},
 	"cmd/mft/upgrade": {layerCommand, []string{
@@ -353,6 +353,7 @@ var sideways = map[string]string{
 	"agent/handover -> agent/localapi/socket":                "both sockets say in one way who may use them",
 	"cmd/mft/upgrade -> cmd/mft/daemon":                      "the program that runs is known in one way",
 	"cmd/mft/upgrade -> cmd/mft/argument":                    "all commands are typed in one way",
+	"cmd/mft/unit -> cmd/mft/daemon":                         "the program that runs is known in one way",
 	"cmd/mft/unit -> cmd/mft/argument":                       "all commands are typed in one way",
 	"cmd/mft/publish -> cmd/mft/argument":                    "all commands are typed in one way",
 	"cmd/mft/publish -> cmd/mft/show":                        "all commands print tables in one way",

@@ -60,8 +60,9 @@ azure-mft called this command init.`,
 
 func (s *shell) logger(cfg *config.Config, asJSON bool) *slog.Logger {
 	o := &slog.HandlerOptions{Level: cfg.Agent.LogLevel}
+	out := unit.Errors(s.errs)
 	if asJSON {
-		return slog.New(slog.NewJSONHandler(s.errs, o))
+		return slog.New(slog.NewJSONHandler(out, o))
 	}
-	return slog.New(slog.NewTextHandler(s.errs, o))
+	return slog.New(slog.NewTextHandler(out, o))
 }

@@ -208,40 +208,6 @@ func escape(dir string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(dir)
 }
 
-// copyOf makes a durable copy of a file beside it, with its mode.
-func copyOf(path string) (part string, err error) {
-	in, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer in.Close() // only read from
-	info, err := in.Stat()
-	if err != nil {
-		return "", err
-	}
-	out, err := os.CreateTemp(filepath.Dir(path), partPattern)
-	if err != nil {
-		return "", err
-	}
-	_, err = io.Copy(out, in)
-	if err == nil {
-		err = out.Chmod(info.Mode().Perm())
-	}
-	if err == nil {
-		err = sameOwner(out, info)
-	}
-	if err == nil {
-		err = out.Sync()
-	}
-	if e := out.Close(); err == nil {
-		err = e
-	}
-	if err != nil {
-		return "", errors.Join(err, removeIfThere(out.Name()))
-	}
-	return out.Name(), nil
-}
-
 func removeIfThere(path string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

@@ -4,6 +4,7 @@ package place
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -44,4 +45,38 @@ func sameOwner(f *os.File, info fs.FileInfo) error {
 		return nil
 	}
 	return f.Chown(int(st.Uid), int(st.Gid))
+}
+
+// copyOf makes a durable copy of a file beside it, with its mode.
+func copyOf(path string) (part string, err error) {
+	in, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer in.Close() // only read from
+	info, err := in.Stat()
+	if err != nil {
+		return "", err
+	}
+	out, err := os.CreateTemp(filepath.Dir(path), partPattern)
+	if err != nil {
+		return "", err
+	}
+	_, err = io.Copy(out, in)
+	if err == nil {
+		err = out.Chmod(info.Mode().Perm())
+	}
+	if err == nil {
+		err = sameOwner(out, info)
+	}
+	if err == nil {
+		err = out.Sync()
+	}
+	if e := out.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		return "", errors.Join(err, removeIfThere(out.Name()))
+	}
+	return out.Name(), nil
 }

@@ -150,7 +150,7 @@ func (u *Updater) await(ctx context.Context, f *Found, onTrial bool) error {
 	const op = "wait for version"
 	again := time.NewTicker(pause)
 	defer again.Stop()
-	last := errors.New("it was not seen")
+	var last error
 	for {
 		state, err := u.Agent.State(ctx)
 		switch {
