@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/config/releases"
 	"mft.dev/mft/agent/config/storage"
 )
 
@@ -57,6 +58,7 @@ func TestFull(t *testing.T) {
 				"mft1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAI",
 			}, Path: mft.PathRelay},
 		},
+		Update: &releases.Update{From: "https://files.example/mft/", Keys: []releases.Key{"mftr1:WGF1PZojzVF9R2RP8fjbB9EN8ShwNS2WijCsdX2eGdA"}},
 		Exchange: &storage.Exchange{Azure: &storage.Azure{Account: "exampleaccount", Credential: storage.Credential{
 			Certificate: &storage.Certificate{
 				TenantID: "00000000-0000-0000-0000-000000000001", ClientID: "00000000-0000-0000-0000-000000000002",

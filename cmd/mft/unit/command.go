@@ -83,7 +83,7 @@ On Windows it makes a service with the virtual account NT SERVICE\NAME, to which
 the administrator gives access to the directories it is to use, and which is
 started again when it fails. It writes to the event log.
 
-Settings of your own belong into a drop-in (systemctl edit mft): installing again
+Settings of your own belong into a drop-in (systemctl edit mft): the next install
 writes the unit anew.`,
 		Example: `  mft service install --print
   mft service install --config /etc/mft/mft.yaml --write /srv/in
