@@ -41,7 +41,7 @@ func (w Wanted) Unit(cfg *config.Config) (string, error) {
 			return "", mft.Fail(mft.CodeConfig, "write unit", path, fmt.Errorf("a path in a unit has no control characters"))
 		}
 	}
-	run := quoted(w.Binary, true) + " run"
+	run := quoted(w.Binary, false) + " run"
 	if w.Config != "" {
 		run += " --config " + quoted(w.Config, true)
 	}
@@ -163,11 +163,11 @@ func lowPort(listen string) bool {
 	return err == nil && nerr == nil && n > 0 && n < 1024
 }
 
-// quoted writes a word as systemd.syntax(7) reads it. In a command line a
-// dollar begins a variable.
-func quoted(s string, command bool) string {
+// quoted writes a word as systemd.syntax(7) reads it. In the arguments of a
+// command a dollar begins a variable.
+func quoted(s string, argument bool) string {
 	s = strings.ReplaceAll(s, "%", "%%")
-	if command {
+	if argument {
 		s = strings.ReplaceAll(s, "$", "$$")
 	}
 	if !strings.ContainsAny(s, " \t\"'\\;") {
