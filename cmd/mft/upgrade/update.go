@@ -91,7 +91,12 @@ func (u *Updater) Install(ctx context.Context, f *Found) error {
 	if err != nil {
 		return err
 	}
+	// A trial that an update has left which was interrupted: nobody else has the
+	// lock.
+	left := state.Trial && state.Version == f.Version
 	switch {
+	case left:
+		u.Note("version %s is on trial already", f.Version)
 	case state.Executable != u.Place.Binary:
 		return mft.Fail(mft.CodeBadState, "update", u.Place.Binary, fmt.Errorf("the agent runs %s: update that one, with its own `mft update`", state.Executable))
 	case f.choice.Current && state.Version == f.Version:
@@ -105,9 +110,11 @@ func (u *Updater) Install(ctx context.Context, f *Found) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	u.Note("the agent finishes what it does, and tries version %s", f.Version)
-	if err := u.Agent.Try(ctx, handover.Order{Manifest: f.sealed, Staged: !f.choice.Current}); err != nil {
-		return u.giveUp(err)
+	if !left {
+		u.Note("the agent finishes what it does, and tries version %s", f.Version)
+		if err := u.Agent.Try(ctx, handover.Order{Manifest: f.sealed, Staged: !f.choice.Current}); err != nil {
+			return u.giveUp(err)
+		}
 	}
 	if err := u.await(ctx, f, true); err != nil {
 		return u.giveUp(err)
