@@ -77,6 +77,7 @@ var house = map[string]houseRule{
 	"trigger":            {layerRecords, []string{".", "github.com/bmatcuk/doublestar"}},
 
 	"transfer":      {layerMechanism, []string{".", "internal/blake3", "internal/confine", "journal", "protocol"}},
+	"transfer/marks": {layerMechanism, []string{"internal/blake3", "internal/confine", "transfer/delta"}},
 	"transfer/look": {layerMechanism, []string{"internal/confine"}},
 	"transfer/scan": {layerMechanism, []string{
 		".", "internal/blake3", "internal/confine", "internal/siphash", "transfer/look", "github.com/bmatcuk/doublestar",
@@ -167,7 +168,7 @@ var house = map[string]houseRule{
 		".", "agent/admission", "agent/arrival", "agent/config", "agent/courier", "agent/dispatch", "agent/notice", "agent/order",
 		"agent/pairing", "agent/queue", "agent/route", "agent/source", "agent/trail", "agent/turn", "agent/upkeep", "exchange", "exchange/mailbox",
 		"exchange/talk", "internal/confine", "internal/resident", "journal", "link", "protocol", "transfer", "transfer/receiver",
-		"transfer/sender", "transfer/staging", "golang.org/x/sync",
+		"transfer/marks", "transfer/sender", "transfer/staging", "golang.org/x/sync",
 	}},
 	"agent/courier": {layerRole, []string{
 		".", "exchange", "exchange/letter", "exchange/mailbox", "exchange/record", "exchange/talk", "identity", "identity/card",
@@ -311,6 +312,7 @@ var sideways = map[string]string{
 	"protocol/relay -> protocol/internal/wire":               "fields have one form in all messages",
 	"protocol/patch -> protocol/internal/wire":               "fields have one form in all messages",
 	"protocol/patch -> protocol":                             "the limits of the protocol have one home",
+	"transfer/marks -> transfer/delta":                       "what a record of marks is, is said there",
 	"transfer/receiver -> transfer/delta":                    "a receiver names ranges of an old version as they are checked there",
 	"transfer/receiver/intake -> transfer":                   "both ends hold to what package transfer agrees on",
 	"transfer/receiver/landing -> transfer":                  "both ends hold to what package transfer agrees on",

@@ -33,6 +33,7 @@ func (r *receiver) landBig(ctx context.Context, start protocol.FileStart) error 
 		Moved: func(n int64) { r.in.Meter.Moved(0, n) },
 		There: it.there != nil, Kept: it.kept, Digest: it.digest, Old: r.shelf.Old(start.Index),
 	}
+	r.remembering(&order)
 	l, err := landing.Begin(ctx, order, start.Offset)
 	if err != nil {
 		return err
@@ -93,6 +94,7 @@ func (r *receiver) landEnd(ctx context.Context, end protocol.FileEnd) error {
 	f, err := b.Finish(ctx)
 	switch {
 	case err == nil:
+		r.note(b.Index, b.Landing, f.File)
 		r.stageFile(b.Index, &b.it, f)
 	case staging.ItemLevel(err):
 		return r.giveUp(b.Index, b.it.item.Path, err)

@@ -73,6 +73,7 @@ func (r *receiver) commitAll(ctx context.Context, landed <-chan struct{}) (mft.R
 		if err := r.tellCommitted(good, bad); err != nil {
 			return mft.Receipt{}, err
 		}
+		r.tidy()
 	}
 }
 
@@ -160,12 +161,16 @@ func (r *receiver) tellCommitted(good []staging.Item, bad []staging.Refusal) err
 	var committed reply.Committed
 	var moved int64
 	r.mu.Lock()
+	for i := range bad {
+		delete(r.staged, bad[i].Index)
+	}
 	for i := range good {
 		it := &good[i]
 		slot := r.items.At(it.Index)
 		if slot != nil {
 			slot.settled = true
 		}
+		r.committed(it.Index)
 		if !r.kept(it.Index) {
 			moved++
 			r.delivered.Items++

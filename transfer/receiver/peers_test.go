@@ -137,6 +137,7 @@ type fixture struct {
 	undialed string                   // the end whose data connection cannot be dialled
 	sources  []string                 // as an operator types them; default the contents of src
 	lastTry  bool
+	memory   Memory
 	compress mft.Compress
 	sent     transfer.Meter
 	received transfer.Meter
@@ -251,6 +252,7 @@ func (f *fixture) attempt(ctx context.Context) result {
 		}
 		res.received, res.receiveErr = run(ctx, b, Incoming{
 			Offer: offer, Landing: f.landing, Journal: f.journal, Meter: &f.received, Note: f.note,
+			Memory: f.memory,
 		}, f.step)
 		// The control connection outlives the conversation, as it does in
 		// an agent; the sender has what was sent before it hears of the cut.

@@ -45,6 +45,8 @@ type Incoming struct {
 	// Whole has every file come whole, none as a delta: nobody answers questions
 	// about an old version.
 	Whole bool
+	// Memory remembers marks; nil for none.
+	Memory Memory
 }
 
 // Run answers an admitted offer, takes what is sent, and commits it. When it
@@ -92,7 +94,9 @@ func (r *receiver) attempt(ctx context.Context, conv transfer.Conversation) (mft
 	if err != nil {
 		return mft.Receipt{}, err
 	}
-	return receipt, reply.Hand(ctx, conv, receipt)
+	err = reply.Hand(ctx, conv, receipt)
+	r.tidy() // last, for nobody waits for it
+	return receipt, err
 }
 
 // Redeliver answers an offer of a transfer that already has its receipt.
@@ -133,6 +137,7 @@ type receiver struct {
 	shelf *rebuild.Shelf  // old versions that are in use
 	queue []protocol.Want // verdicts Delta that wait for room there
 
+
 	place   *resident.Place
 	mirror  *mirror.Mirror // nil without one
 	removed int64          // by earlier attempts
@@ -147,6 +152,10 @@ type receiver struct {
 	batch     staging.Batch
 	roomy     sync.Cond // batch has been taken, or stopped
 	stopped   bool      // the attempt is over: nobody takes the batch
+
+	staged   map[uint64]keepsake // marks of what is in the batch
+	fresh    []keepsake          // marks of what was committed
+	replaced []*rebuild.Old      // to be closed
 
 	failures transfer.Failures
 
@@ -178,7 +187,8 @@ func newReceiver(ctx context.Context, in Incoming) (*receiver, error) {
 	r := &receiver{
 		in: in, area: area, known: earlier, place: place,
 		items: ring.New[item](transfer.Window), manifest: protocol.NewManifest(),
-		seal: make(chan mft.Seal, 1), kick: make(chan struct{}, 1),
+		staged: make(map[uint64]keepsake),
+		seal:   make(chan mft.Seal, 1), kick: make(chan struct{}, 1),
 	}
 	r.roomy.L = &r.mu
 	if err := r.openMirror(ctx); err != nil {
@@ -189,6 +199,7 @@ func newReceiver(ctx context.Context, in Incoming) (*receiver, error) {
 }
 
 func (r *receiver) close() {
+	r.partWithAll()
 	r.place.Close() // nothing was written through it
 	r.area.Close()
 }
