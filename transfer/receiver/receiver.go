@@ -137,7 +137,6 @@ type receiver struct {
 	shelf *rebuild.Shelf  // old versions that are in use
 	queue []protocol.Want // verdicts Delta that wait for room there
 
-
 	place   *resident.Place
 	mirror  *mirror.Mirror // nil without one
 	removed int64          // by earlier attempts
