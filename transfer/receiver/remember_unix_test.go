@@ -242,7 +242,7 @@ func stat(t *testing.T, p string) os.FileInfo {
 }
 
 // TestRememberedAfterCuts: a delta that is interrupted goes on with the marks
-// that are remembered.
+// that are remembered, and those of what it makes are remembered too.
 func TestRememberedAfterCuts(t *testing.T) {
 	f := newFixture(t)
 	w := f.remembers()
@@ -269,5 +269,13 @@ func TestRememberedAfterCuts(t *testing.T) {
 	wantSame(t, f.src, f.dst)
 	if attempts < 2 || w.found < 2 {
 		t.Errorf("it took %d attempts, in %d of which marks were found", attempts, w.found)
+	}
+	now, err := os.ReadFile(filepath.Join(f.dst, "big"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := delta.NewKey(w.last.Seed).AppendMarks(nil, delta.BlockSize(int64(len(now))), now)
+	if w.kept != 2 || !bytes.Equal(w.last.Marks, want) {
+		t.Errorf("marks were kept %d times, and are not those of the content", w.kept)
 	}
 }

@@ -92,14 +92,14 @@ func Begin(ctx context.Context, order Order, offset int64) (*Landing, error) {
 		Order: order, hash: transfer.NewHash(),
 		steps: make(chan step, transfer.ReadAhead), pool: make(chan []byte, transfer.ReadAhead+2), ended: make(chan struct{}),
 	}
+	if b.Old != nil && b.Remember {
+		b.marker = b.Old.Marker(b.Item.Size)
+	}
 	if err := b.open(ctx, offset); err != nil {
 		if !staging.ItemLevel(err) {
 			return nil, err
 		}
 		b.fault = err
-	}
-	if b.Old != nil && b.Remember && b.file != nil && b.pos == 0 {
-		b.marker = b.Old.Marker(b.Item.Size)
 	}
 	for range cap(b.pool) {
 		b.pool <- make([]byte, transfer.Chunk)
@@ -148,7 +148,11 @@ func (b *Landing) goOn(ctx context.Context, offset int64, open func() (*staging.
 	if b.file, err = open(); err != nil {
 		return err
 	}
-	if err := b.hash.WriteFrom(ctx, b.file.File, offset); err != nil {
+	var others []io.Writer
+	if b.marker != nil {
+		others = append(others, b.marker)
+	}
+	if err := b.hash.WriteFrom(ctx, b.file.File, offset, others...); err != nil {
 		return err
 	}
 	b.pos, b.saved = offset, offset
