@@ -47,6 +47,9 @@ type Incoming struct {
 	Whole bool
 	// Memory remembers marks; nil for none.
 	Memory Memory
+	// Own, if it is set, is asked before anything of the transfer is delivered, and
+	// may fail: several hosts may be offered the same transfer, and one delivers it.
+	Own func(ctx context.Context) error
 }
 
 // Run answers an admitted offer, takes what is sent, and commits it. When it
@@ -143,6 +146,7 @@ type receiver struct {
 
 	mu        sync.Mutex
 	items     *ring.Ring[item]
+	open      int // of items: how many are not settled
 	manifest  *protocol.Manifest
 	hashedTo  uint64
 	delivered mft.Count // committed now or before
@@ -157,6 +161,7 @@ type receiver struct {
 	replaced []*rebuild.Old      // to be closed
 
 	failures transfer.Failures
+	owned    bool // this end delivers the transfer; of the one that commits
 
 	seal chan mft.Seal
 	kick chan struct{} // the committer should look
