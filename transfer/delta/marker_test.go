@@ -114,8 +114,14 @@ func TestRecordWhole(t *testing.T) {
 		marks int
 		want  bool
 	}{
-		{0, 0, true}, {1, MarkSize, true}, {1, 0, false}, {fineBlock, MarkSize, true}, {fineBlock + 1, MarkSize, false},
-		{-1, 0, false}, {MaxSize + 1, 0, false}, {1, MarkSize + 1, false},
+		{0, 0, true},
+		{1, MarkSize, true},
+		{1, 0, false},
+		{fineBlock, MarkSize, true},
+		{fineBlock + 1, MarkSize, false},
+		{-1, 0, false},
+		{MaxSize + 1, 0, false},
+		{1, MarkSize + 1, false},
 	} {
 		t.Run(fmt.Sprintf("%d of %d", tt.marks, tt.size), func(t *testing.T) {
 			r := Record{Size: tt.size, Marks: make([]byte, tt.marks)}

@@ -89,7 +89,7 @@ func (r *receiver) commitAll(ctx context.Context, landed <-chan struct{}) (mft.R
 		if err := r.tellCommitted(good, bad); err != nil {
 			return mft.Receipt{}, err
 		}
-		r.tidy()
+		r.keeper.Tidy()
 	}
 }
 
@@ -191,7 +191,7 @@ func (r *receiver) tellCommitted(good []staging.Item, bad []staging.Refusal) err
 	var moved int64
 	r.mu.Lock()
 	for i := range bad {
-		delete(r.staged, bad[i].Index)
+		r.keeper.Refused(bad[i].Index)
 	}
 	for i := range good {
 		it := &good[i]
@@ -199,7 +199,7 @@ func (r *receiver) tellCommitted(good []staging.Item, bad []staging.Refusal) err
 		if slot != nil {
 			r.settle(slot)
 		}
-		r.committed(it.Index)
+		r.keeper.Committed(it.Index)
 		if !r.kept(it.Index) {
 			moved++
 			r.delivered.Items++

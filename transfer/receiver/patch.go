@@ -2,7 +2,6 @@ package receiver
 
 import (
 	"context"
-	"runtime"
 
 	"mft.dev/mft"
 	"mft.dev/mft/protocol"
@@ -48,7 +47,7 @@ func (r *receiver) startDelta(slot *item, w protocol.Want) protocol.Want {
 		return w
 	}
 	w.Verdict, w.Old = protocol.Delta, slot.old.Item.Size
-	w.Seed = r.shelf.Put(w.First, rebuild.NewOld(f, w.Old, r.recall(slot.final, f)))
+	w.Seed = r.shelf.Put(w.First, rebuild.NewOld(f, w.Old, r.keeper.Recall(slot.final, f)))
 	return w
 }
 
@@ -58,7 +57,7 @@ func (r *receiver) nextDelta(ended uint64) error {
 	if old == nil {
 		return nil
 	}
-	r.partWith(old)
+	r.keeper.PartWith(old)
 	if len(r.queue) == 0 {
 		return nil
 	}
@@ -76,31 +75,6 @@ func (r *receiver) nextDelta(ended uint64) error {
 	}
 	r.shelf.Release()
 	return nil
-}
-
-// partWith closes an old version. If it is replaced, the file system frees all
-// that it has, which takes a while for a big one; so that is put off until
-// the sender has heard that the new one is there, where a file can be replaced that is
-// open.
-func (r *receiver) partWith(old *rebuild.Old) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if runtime.GOOS == "windows" || len(r.replaced) == protocol.DeltaWindow {
-		old.Close() // nothing was written
-		return
-	}
-	r.replaced = append(r.replaced, old)
-}
-
-// partWithAll closes the old versions that were not closed yet.
-func (r *receiver) partWithAll() {
-	r.mu.Lock()
-	replaced := r.replaced
-	r.replaced = nil
-	r.mu.Unlock()
-	for _, old := range replaced {
-		old.Close()
-	}
 }
 
 // hearAsk queues a question about an old version.

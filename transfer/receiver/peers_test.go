@@ -18,6 +18,7 @@ import (
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/receiver/remember"
 	"mft.dev/mft/transfer/scan"
 	"mft.dev/mft/transfer/sender"
 	"mft.dev/mft/transfer/staging"
@@ -138,7 +139,7 @@ type fixture struct {
 	undialed string                   // the end whose data connection cannot be dialled
 	sources  []string                 // as an operator types them; default the contents of src
 	lastTry  bool
-	memory   Memory
+	memory   remember.Memory
 	compress mft.Compress
 	sent     transfer.Meter
 	received transfer.Meter

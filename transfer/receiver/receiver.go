@@ -27,6 +27,7 @@ import (
 	"mft.dev/mft/transfer/receiver/intake"
 	"mft.dev/mft/transfer/receiver/known"
 	"mft.dev/mft/transfer/receiver/rebuild"
+	"mft.dev/mft/transfer/receiver/remember"
 	"mft.dev/mft/transfer/receiver/reply"
 	"mft.dev/mft/transfer/receiver/wire"
 	"mft.dev/mft/transfer/resident"
@@ -46,7 +47,7 @@ type Incoming struct {
 	// about an old version.
 	Whole bool
 	// Memory remembers marks; nil for none.
-	Memory Memory
+	Memory remember.Memory
 	// Own, if it is set, is asked before anything of the transfer is delivered, and
 	// may fail: several hosts may be offered the same transfer, and one delivers it.
 	Own func(ctx context.Context) error
@@ -98,7 +99,7 @@ func (r *receiver) attempt(ctx context.Context, conv transfer.Conversation) (mft
 		return mft.Receipt{}, err
 	}
 	err = reply.Hand(ctx, conv, receipt)
-	r.tidy() // last, for nobody waits for it
+	r.keeper.Tidy() // last, for nobody waits for it
 	return receipt, err
 }
 
@@ -140,6 +141,8 @@ type receiver struct {
 	shelf *rebuild.Shelf  // old versions that are in use
 	queue []protocol.Want // verdicts Delta that wait for room there
 
+	keeper *remember.Keeper
+
 	place   *resident.Place
 	mirror  *mirror.Mirror // nil without one
 	removed int64          // by earlier attempts
@@ -155,10 +158,6 @@ type receiver struct {
 	batch     staging.Batch
 	roomy     sync.Cond // batch has been taken, or stopped
 	stopped   bool      // the attempt is over: nobody takes the batch
-
-	staged   map[uint64]keepsake // marks of what is in the batch
-	fresh    []keepsake          // marks of what was committed
-	replaced []*rebuild.Old      // to be closed
 
 	failures transfer.Failures
 	owned    bool // this end delivers the transfer; of the one that commits
@@ -191,7 +190,7 @@ func newReceiver(ctx context.Context, in Incoming) (*receiver, error) {
 	r := &receiver{
 		in: in, area: area, known: earlier, place: place,
 		items: ring.New[item](transfer.Window), manifest: protocol.NewManifest(),
-		staged: make(map[uint64]keepsake),
+		keeper: remember.New(in.Memory, area.Root()),
 		seal:   make(chan mft.Seal, 1), kick: make(chan struct{}, 1),
 	}
 	r.roomy.L = &r.mu
@@ -203,7 +202,7 @@ func newReceiver(ctx context.Context, in Incoming) (*receiver, error) {
 }
 
 func (r *receiver) close() {
-	r.partWithAll()
+	r.keeper.Close()
 	r.place.Close() // nothing was written through it
 	r.area.Close()
 }

@@ -18,11 +18,12 @@ import (
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/transfer/delta"
 	"mft.dev/mft/transfer/marks"
+	"mft.dev/mft/transfer/receiver/remember"
 )
 
 // watched is a memory of which a test sees what it gave out.
 type watched struct {
-	Memory
+	remember.Memory
 	found, kept int
 	last        *delta.Record
 	stuck       bool // nothing can be forgotten
