@@ -31,6 +31,7 @@ import (
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/link"
+	"mft.dev/mft/transfer/marks"
 )
 
 // Options are what an agent is made of.
@@ -72,6 +73,7 @@ type Agent struct {
 
 	turns *turn.Turns
 	door  *admission.Door
+	marks *marks.Store
 	queue *dispatch.Dispatcher
 	ways  *route.Table
 
@@ -106,6 +108,7 @@ func New(o Options) (*Agent, error) {
 		return nil, err
 	}
 	a.trail = trail.New(a.journal, a.log, a.now)
+	a.marks = marks.Open(filepath.Join(c.Agent.DataDir, "marks"), a.log)
 	pc := pairing.Config{
 		Config: c, Log: a.log, Now: a.now, Event: a.event, Up: a.linked,
 		Keep: func(peer mft.AgentName) bool { return a.ways.Path(peer) != mft.PathRelay },

@@ -27,6 +27,7 @@ import (
 	"mft.dev/mft/transfer/receiver/intake"
 	"mft.dev/mft/transfer/receiver/known"
 	"mft.dev/mft/transfer/receiver/rebuild"
+	"mft.dev/mft/transfer/receiver/remember"
 	"mft.dev/mft/transfer/receiver/reply"
 	"mft.dev/mft/transfer/receiver/wire"
 	"mft.dev/mft/transfer/resident"
@@ -45,6 +46,8 @@ type Incoming struct {
 	// Whole has every file come whole, none as a delta: nobody answers questions
 	// about an old version.
 	Whole bool
+	// Memory remembers marks; nil for none.
+	Memory remember.Memory
 	// Own, if it is set, is asked before anything of the transfer is delivered, and
 	// may fail: several hosts may be offered the same transfer, and one delivers it.
 	Own func(ctx context.Context) error
@@ -95,7 +98,9 @@ func (r *receiver) attempt(ctx context.Context, conv transfer.Conversation) (mft
 	if err != nil {
 		return mft.Receipt{}, err
 	}
-	return receipt, reply.Hand(ctx, conv, receipt)
+	err = reply.Hand(ctx, conv, receipt)
+	r.keeper.Tidy() // last, for nobody waits for it
+	return receipt, err
 }
 
 // Redeliver answers an offer of a transfer that already has its receipt.
@@ -136,6 +141,8 @@ type receiver struct {
 	big   *bigFile        // the file that DATA belongs to
 	shelf *rebuild.Shelf  // old versions that are in use
 	queue []protocol.Want // verdicts Delta that wait for room there
+
+	keeper *remember.Keeper
 
 	place   *resident.Place
 	mirror  *mirror.Mirror // nil without one
@@ -184,7 +191,8 @@ func newReceiver(ctx context.Context, in Incoming) (*receiver, error) {
 	r := &receiver{
 		in: in, area: area, known: earlier, place: place,
 		items: ring.New[item](transfer.Window), manifest: protocol.NewManifest(),
-		seal: make(chan mft.Seal, 1), kick: make(chan struct{}, 1),
+		keeper: remember.New(in.Memory, area.Root()),
+		seal:   make(chan mft.Seal, 1), kick: make(chan struct{}, 1),
 	}
 	r.roomy.L = &r.mu
 	if err := r.openMirror(ctx); err != nil {
@@ -195,6 +203,7 @@ func newReceiver(ctx context.Context, in Incoming) (*receiver, error) {
 }
 
 func (r *receiver) close() {
+	r.keeper.Close()
 	r.place.Close() // nothing was written through it
 	r.area.Close()
 }
