@@ -69,7 +69,8 @@ var house = map[string]houseRule{
 	"identity/keyring":   {layerRecords, []string{".", "identity/sealing", "identity/statefile"}},
 	"identity/sealing":   {layerRecords, []string{"."}},
 	"identity/statefile": {layerRecords, []string{".", "internal/durable"}},
-	"journal":            {layerRecords, []string{".", "journal/database", "journal/removal", "github.com/klauspost/compress/zstd"}},
+	"journal":            {layerRecords, []string{".", "journal/batch", "journal/database", "journal/removal"}},
+	"journal/batch":      {layerRecords, []string{".", "github.com/klauspost/compress/zstd"}},
 	"journal/removal":    {layerRecords, nil},
 	"journal/database":   {layerRecords, []string{".", "internal/durable", "golang.org/x/sys", "modernc.org/sqlite"}},
 	"trigger":            {layerRecords, []string{".", "github.com/bmatcuk/doublestar"}},
@@ -156,6 +157,11 @@ var house = map[string]houseRule{
 	"agent/arrival": {layerRole, []string{
 		".", "agent/trail", "internal/confine", "internal/watch", "journal", "transfer/scan", "trigger",
 	}},
+	"agent/exits": {layerRole, []string{
+		".", "agent/exits/process", "agent/exits/rule", "journal", "transfer/staging/publish", "golang.org/x/sync",
+	}},
+	"agent/exits/process": {layerPlumbing, []string{".", "golang.org/x/sys"}},
+	"agent/exits/rule":    {layerRecords, []string{"."}},
 	"agent/notice": {layerRole, []string{".", "agent/trail", "journal", "link", "protocol"}},
 	"agent/order": {layerRole, []string{
 		".", "agent/source", "agent/trail", "journal", "transfer", "github.com/google/uuid",

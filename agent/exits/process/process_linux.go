@@ -1,0 +1,88 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// start begins the command on a thread of its own, which is thrown away: a
+// child inherits umask and ambient capabilities from the thread that forks it,
+// and no other child must.
+func start(cmd *exec.Cmd, o *Order) error {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if o.As.other {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: o.As.uid, Gid: o.As.gid, Groups: o.As.groups}
+	}
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		started <- startHere(cmd, o.Umask)
+	}()
+	return <-started
+}
+
+func startHere(cmd *exec.Cmd, umask int) error {
+	if err := unix.Unshare(unix.CLONE_FS); err != nil {
+		return fmt.Errorf("taking a umask apart from the agent's: %w", err)
+	}
+	unix.Umask(umask)
+	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil && !errors.Is(err, unix.EINVAL) {
+		return fmt.Errorf("giving up capabilities: %w", err)
+	}
+	if err := closeOnExec(); err != nil {
+		return fmt.Errorf("keeping descriptors back: %w", err)
+	}
+	return cmd.Start()
+}
+
+// closeOnExec keeps back what the agent itself inherited without that mark;
+// what it opens has it already.
+func closeOnExec() error {
+	err := unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC)
+	if !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.EINVAL) {
+		return err
+	}
+	// Linux before 5.11.
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	for fd := 3; fd < int(min(limit.Cur, 1<<20)); fd++ {
+		unix.CloseOnExec(fd)
+	}
+	return nil
+}
+
+// wait waits for the end of the command, then ends what is left of its group
+// before the number of the group can become another's.
+func wait(cmd *exec.Cmd) error {
+	for {
+		err := unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		if !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	kill(cmd)
+	return cmd.Wait()
+}
+
+func terminate(cmd *exec.Cmd) { _ = unix.Kill(-cmd.Process.Pid, unix.SIGTERM) }
+
+func kill(cmd *exec.Cmd) { _ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
+
+func status(s *os.ProcessState) (code int, signal string) {
+	if s == nil {
+		return -1, ""
+	}
+	if ws, ok := s.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		return -1, unix.SignalName(ws.Signal())
+	}
+	return s.ExitCode(), ""
+}
