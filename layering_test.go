@@ -162,7 +162,7 @@ var house = map[string]houseRule{
 	}},
 	"agent/exits/process": {layerPlumbing, []string{".", "golang.org/x/sys"}},
 	"agent/exits/rule":    {layerRecords, []string{"."}},
-	"agent/notice": {layerRole, []string{".", "agent/trail", "journal", "link", "protocol"}},
+	"agent/notice":        {layerRole, []string{".", "agent/trail", "journal", "link", "protocol"}},
 	"agent/order": {layerRole, []string{
 		".", "agent/source", "agent/trail", "journal", "transfer", "github.com/google/uuid",
 	}},

@@ -72,6 +72,13 @@ func (j *Journal) Exit(ctx context.Context, id mft.TransferID, key [16]byte) (Ex
 	return ExitStarted, nil
 }
 
+// Watched reports whether a transfer is watched.
+func (j *Journal) Watched(ctx context.Context, id mft.TransferID) (bool, error) {
+	var n int64
+	return j.db.Row(ctx, "reading whether a transfer is watched",
+		"SELECT n FROM watched JOIN transfers ON n = transfer WHERE id = ?", []any{id[:]}, &n)
+}
+
 // WatchedEnded returns the watched transfers that have ended, oldest first, at
 // most limit of them.
 func (j *Journal) WatchedEnded(ctx context.Context, limit int) ([]mft.TransferID, error) {

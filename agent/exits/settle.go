@@ -2,7 +2,6 @@ package exits
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"path"
 	"strings"
@@ -22,6 +21,9 @@ func (r *Runner) settle(ctx context.Context, id mft.TransferID) error {
 	t, ok, err := j.Transfer(ctx, id)
 	if err != nil || !ok || !t.State.Terminal() {
 		return err
+	}
+	if watched, err := j.Watched(ctx, id); err != nil || !watched {
+		return err // it was settled since it was looked for
 	}
 	landing, _, err := j.Landing(ctx, id)
 	if err != nil {
@@ -44,18 +46,12 @@ func (r *Runner) settle(ctx context.Context, id mft.TransferID) error {
 	})
 	if err == nil && (t.State == mft.StateFailed || t.State == mft.StateRejected) {
 		facts.Phase, facts.Code, facts.Reason = mft.ExitError, t.Reason.Code, t.Reason.Detail
-		// Each failure is one: a transfer that is retried may fail again.
-		err = r.all(ctx, rule.Decide(r.c.Rules, facts, binary.AppendUvarint(nil, uint64(t.Attempts))))
+		err = r.all(ctx, rule.Decide(r.c.Rules, facts, nil))
 	}
 	if err != nil {
 		return err
 	}
-	return j.Update(ctx, func(tx *journal.Tx) error {
-		if now, ok, err := tx.Transfer(id); err != nil || ok && !now.State.Terminal() {
-			return err // it goes on, and delivers more
-		}
-		return tx.Unwatch(id)
-	})
+	return j.Update(ctx, func(tx *journal.Tx) error { return tx.Unwatch(id) })
 }
 
 // delivered reports whether an entry is a file that came with the transfer and

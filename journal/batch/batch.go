@@ -50,8 +50,8 @@ type Entry struct {
 }
 
 const (
-	maxKept    = 1 << 20  // bytes of a buffer that is kept for the next batch
-	compressAt = 1 << 10  // a shorter list is not worth it
+	maxKept    = 1 << 20 // bytes of a buffer that is kept for the next batch
+	compressAt = 1 << 10 // a shorter list is not worth it
 
 	formPlain = 0
 	formZstd  = 1
