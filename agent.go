@@ -1,6 +1,7 @@
 package mft
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -96,4 +97,26 @@ func grantsOf(list []Grant, agent AgentName) []Grant {
 		}
 	}
 	return out
+}
+
+// A Path is the way that transfers to and from a peer take.
+type Path string
+
+const (
+	// PathAuto takes the direct link, and the exchange while there is none.
+	PathAuto Path = "auto"
+	// PathDirect takes the direct link alone.
+	PathDirect Path = "direct"
+	// PathRelay takes the exchange alone.
+	PathRelay Path = "relay"
+)
+
+// ParsePath reads a path by its name. The error is an *Error with code
+// CodeUsage.
+func ParsePath(s string) (Path, error) {
+	switch p := Path(strings.ToLower(s)); p {
+	case PathAuto, PathDirect, PathRelay:
+		return p, nil
+	}
+	return "", &Error{Code: CodeUsage, Op: "read path to a peer", Subject: s, Err: errors.New("want auto, direct or relay")}
 }

@@ -59,15 +59,17 @@ var house = map[string]houseRule{
 	"protocol":               {layerRecords, []string{".", "internal/blake3", "protocol/internal/wire"}},
 	"protocol/internal/wire": {layerRecords, []string{"."}},
 	"protocol/listing":       {layerRecords, []string{".", "protocol", "protocol/internal/wire"}},
+	"protocol/relay":         {layerRecords, []string{".", "protocol", "protocol/internal/wire"}},
 	"protocol/patch":         {layerRecords, []string{"protocol", "protocol/internal/wire"}},
 	"protocol/zframe": {layerRecords, []string{
 		".", "protocol", "protocol/internal/wire", "github.com/klauspost/compress/zstd",
 	}},
 	"identity": {layerRecords, []string{
-		".", "identity/keyring", "identity/statefile", "internal/durable", "protocol",
+		".", "identity/keyring", "identity/sealing", "identity/statefile", "internal/durable", "protocol",
 	}},
 	"identity/keyring":   {layerRecords, []string{".", "identity/sealing", "identity/statefile"}},
 	"identity/sealing":   {layerRecords, []string{"."}},
+	"identity/card":      {layerRecords, []string{".", "identity", "identity/keyring", "identity/sealing"}},
 	"identity/statefile": {layerRecords, []string{".", "internal/durable"}},
 	"journal":            {layerRecords, []string{".", "journal/batch", "journal/database", "journal/removal"}},
 	"journal/batch":      {layerRecords, []string{".", "github.com/klauspost/compress/zstd"}},
@@ -75,9 +77,10 @@ var house = map[string]houseRule{
 	"journal/database":   {layerRecords, []string{".", "internal/durable", "golang.org/x/sys", "modernc.org/sqlite"}},
 	"trigger":            {layerRecords, []string{".", "github.com/bmatcuk/doublestar"}},
 
-	"transfer": {layerMechanism, []string{".", "internal/blake3", "internal/confine", "journal", "protocol"}},
+	"transfer":      {layerMechanism, []string{".", "internal/blake3", "internal/confine", "journal", "protocol"}},
+	"transfer/look": {layerMechanism, []string{"internal/confine"}},
 	"transfer/scan": {layerMechanism, []string{
-		".", "internal/blake3", "internal/confine", "internal/siphash", "github.com/bmatcuk/doublestar",
+		".", "internal/blake3", "internal/confine", "internal/siphash", "transfer/look", "github.com/bmatcuk/doublestar",
 	}},
 	"transfer/delta": {layerMechanism, []string{".", "github.com/zeebo/blake3", "golang.org/x/sys"}},
 	"transfer/sender": {layerMechanism, []string{
@@ -89,13 +92,13 @@ var house = map[string]houseRule{
 		".", "internal/confine", "protocol", "protocol/patch", "transfer", "transfer/delta", "golang.org/x/sync",
 	}},
 	"transfer/sender/walk": {layerMechanism, []string{
-		".", "internal/ring", "protocol", "protocol/listing", "transfer", "transfer/scan",
+		".", "internal/ring", "protocol", "protocol/listing", "transfer", "transfer/look", "transfer/scan",
 	}},
 	"transfer/mirror": {layerMechanism, []string{
-		".", "internal/confine", "journal", "protocol", "protocol/listing", "transfer", "transfer/scan", "transfer/staging/publish",
+		".", "internal/confine", "journal", "protocol", "protocol/listing", "transfer", "transfer/look", "transfer/scan", "transfer/staging/publish",
 	}},
 	"transfer/resident": {layerMechanism, []string{
-		".", "internal/confine", "protocol", "protocol/listing", "transfer", "transfer/scan",
+		".", "internal/confine", "protocol", "protocol/listing", "transfer", "transfer/look", "transfer/scan",
 	}},
 	"transfer/receiver": {layerMechanism, []string{
 		".", "internal/confine", "internal/ring", "journal", "protocol", "protocol/listing", "protocol/patch", "transfer",
@@ -147,12 +150,32 @@ var house = map[string]houseRule{
 	"exchange/exchangetest":        {layerMechanism, []string{".", "exchange"}},
 	"exchange/exchangetest/faulty": {layerMechanism, []string{".", "exchange"}},
 	"exchange/letter":              {layerMechanism, []string{".", "exchange", "identity/sealing", "protocol"}},
+	"exchange/mailbox":             {layerMechanism, []string{".", "exchange"}},
+	"exchange/parcel":              {layerMechanism, []string{"."}},
+	"exchange/record": {layerMechanism, []string{
+		".", "exchange", "exchange/parcel", "internal/durable", "internal/ring", "protocol", "protocol/relay", "transfer",
+		"github.com/klauspost/compress/zstd", "golang.org/x/sync",
+	}},
+	"exchange/replay": {layerMechanism, []string{
+		".", "exchange/parcel", "internal/ring", "protocol", "protocol/relay", "transfer", "github.com/klauspost/compress/zstd",
+		"golang.org/x/sync",
+	}},
+	"exchange/talk": {layerMechanism, []string{
+		".", "exchange", "exchange/parcel", "exchange/record", "exchange/replay", "protocol", "protocol/relay",
+	}},
 
 	"agent": {layerRole, []string{
-		".", "agent/admission", "agent/arrival", "agent/config", "agent/notice", "agent/order", "agent/pairing", "agent/queue",
-		"agent/source", "agent/trail", "agent/turn", "agent/upkeep", "internal/confine", "internal/resident", "journal", "link",
-		"protocol", "transfer", "transfer/receiver", "transfer/sender", "transfer/staging", "golang.org/x/sync",
+		".", "agent/admission", "agent/arrival", "agent/config", "agent/courier", "agent/dispatch", "agent/notice", "agent/order",
+		"agent/pairing", "agent/queue", "agent/route", "agent/source", "agent/trail", "agent/turn", "agent/upkeep", "exchange", "exchange/mailbox",
+		"exchange/talk", "internal/confine", "internal/resident", "journal", "link", "protocol", "transfer", "transfer/receiver",
+		"transfer/sender", "transfer/staging", "golang.org/x/sync",
 	}},
+	"agent/courier": {layerRole, []string{
+		".", "exchange", "exchange/letter", "exchange/mailbox", "exchange/record", "exchange/talk", "identity", "identity/card",
+		"identity/sealing", "internal/durable", "protocol", "protocol/relay", "transfer",
+	}},
+	"agent/dispatch":  {layerRole, []string{".", "agent/queue"}},
+	"agent/route":     {layerRole, []string{"."}},
 	"agent/admission": {layerRole, []string{".", "journal", "transfer"}},
 	"agent/arrival": {layerRole, []string{
 		".", "agent/trail", "internal/confine", "internal/watch", "journal", "transfer/scan", "trigger",
@@ -173,25 +196,39 @@ var house = map[string]houseRule{
 	"agent/turn":    {layerRole, []string{"."}},
 	"agent/upkeep":  {layerRole, []string{".", "journal", "transfer/staging"}},
 
-	"agent/config":        {layerRole, []string{".", "agent/config/strict", "identity", "trigger", "go.yaml.in/yaml"}},
-	"agent/config/strict": {layerRole, []string{"go.yaml.in/yaml"}},
+	"agent/config": {layerRole, []string{
+		".", "agent/config/storage", "agent/config/strict", "identity", "trigger", "go.yaml.in/yaml",
+	}},
+	"agent/config/storage": {layerRole, []string{"."}},
+	"agent/config/strict":  {layerRole, []string{"go.yaml.in/yaml"}},
 	"agent/localapi": {layerRole, []string{
 		".", "agent", "agent/localapi/socket", "agent/order", "agent/pairing", "journal",
 	}},
 	"agent/localapi/socket": {layerRole, []string{".", "golang.org/x/sys"}},
 
 	"cmd/mft": {layerCommand, []string{
-		".", "agent/config", "agent/localapi", "protocol", "cmd/mft/argument", "cmd/mft/daemon", "cmd/mft/doctor", "cmd/mft/exit", "cmd/mft/follow",
-		"cmd/mft/progress", "cmd/mft/quickstart", "cmd/mft/show", "github.com/spf13/cobra", "github.com/spf13/pflag",
+		".", "agent/config", "agent/localapi", "protocol", "cmd/mft/argument", "cmd/mft/daemon", "cmd/mft/doctor", "cmd/mft/exchange",
+		"cmd/mft/exit", "cmd/mft/follow", "cmd/mft/progress", "cmd/mft/quickstart", "cmd/mft/show", "github.com/spf13/cobra", "github.com/spf13/pflag",
 	}},
-	"cmd/mft/argument":   {layerCommand, []string{".", "agent/config", "cmd/mft/exit", "github.com/spf13/pflag"}},
-	"cmd/mft/daemon":     {layerCommand, []string{"agent", "agent/config", "agent/localapi", "golang.org/x/sync"}},
-	"cmd/mft/doctor":     {layerCommand, []string{".", "agent/config", "agent/localapi", "cmd/mft/progress", "internal/confine"}},
-	"cmd/mft/exit":       {layerRecords, []string{".", "cmd/mft/progress"}},
-	"cmd/mft/follow":     {layerCommand, []string{".", "agent/localapi", "cmd/mft/exit", "cmd/mft/progress", "golang.org/x/sys"}},
-	"cmd/mft/progress":   {layerPlumbing, []string{"."}},
-	"cmd/mft/quickstart": {layerCommand, []string{".", "agent/config", "agent/localapi", "cmd/mft/progress", "golang.org/x/sync"}},
-	"cmd/mft/show":       {layerCommand, []string{".", "agent/localapi", "cmd/mft/progress"}},
+	"cmd/mft/argument": {layerCommand, []string{".", "agent/config", "cmd/mft/exit", "github.com/spf13/cobra", "github.com/spf13/pflag"}},
+	"cmd/mft/daemon":   {layerCommand, []string{"agent", "agent/config", "agent/localapi", "cmd/mft/depot", "golang.org/x/sync"}},
+	"cmd/mft/depot": {layerCommand, []string{
+		".", "agent/config", "agent/config/storage", "exchange", "exchange/azure", "exchange/azure/account", "exchange/dir",
+	}},
+	"cmd/mft/exchange": {layerCommand, []string{
+		".", "agent/config", "cmd/mft/argument", "cmd/mft/depot", "cmd/mft/exit", "cmd/mft/progress", "cmd/mft/show",
+		"exchange/azure/roles", "github.com/spf13/cobra",
+	}},
+	"cmd/mft/doctor": {layerCommand, []string{
+		".", "agent/config", "agent/config/storage", "agent/localapi", "cmd/mft/depot", "cmd/mft/progress", "internal/confine",
+	}},
+	"cmd/mft/exit":     {layerRecords, []string{".", "cmd/mft/progress"}},
+	"cmd/mft/follow":   {layerCommand, []string{".", "agent/localapi", "cmd/mft/exit", "cmd/mft/progress", "golang.org/x/sys"}},
+	"cmd/mft/progress": {layerPlumbing, []string{"."}},
+	"cmd/mft/quickstart": {layerCommand, []string{
+		".", "agent/config", "agent/config/storage", "agent/localapi", "cmd/mft/depot", "cmd/mft/progress", "golang.org/x/sync",
+	}},
+	"cmd/mft/show": {layerCommand, []string{".", "agent/localapi", "cmd/mft/progress"}},
 
 	"bench": {layerOutside, []string{
 		"bench/contender", "bench/contender/meter", "bench/faraway", "bench/limit", "bench/result", "bench/workload",
@@ -225,6 +262,10 @@ var sideways = map[string]string{
 	"transfer/mirror -> transfer/staging/publish":          "what is renamed instead of sent is on record as what is delivered",
 	"transfer/receiver/reply -> transfer":                  "the conversation has one home",
 	"transfer/receiver -> transfer/staging/publish":        "what was renamed is told from what was delivered",
+	"transfer/scan -> transfer/look":                       "what was seen is not looked at again",
+	"transfer/sender/walk -> transfer/look":                "what was seen is not looked at again",
+	"transfer/resident -> transfer/look":                   "what was seen is not looked at again",
+	"transfer/mirror -> transfer/look":                     "what was seen is not looked at again",
 	"transfer/mirror -> transfer/scan":                     "the names of staging have one home",
 	"transfer/resident -> transfer":                        "what breaks the protocol is called by one name",
 	"transfer/resident -> transfer/scan":                   "directories are the same if both ends list them alike",
@@ -258,6 +299,22 @@ var sideways = map[string]string{
 	"exchange/exchangetest -> exchange":                      "the suite holds adapters to what package exchange declares",
 	"exchange/exchangetest/faulty -> exchange":               "the double has the face of what it wraps",
 	"exchange/letter -> exchange":                            "the limit of a letter has one home",
+	"exchange/mailbox -> exchange":                           "letters are taken from any exchange",
+	"exchange/record -> exchange":                            "parts go into any container",
+	"exchange/record -> exchange/parcel":                     "the form of parcels has one home",
+	"exchange/record -> transfer":                            "it speaks as a receiver does",
+	"exchange/replay -> exchange/parcel":                     "the form of parcels has one home",
+	"exchange/replay -> transfer":                            "it speaks as a sender does",
+	"exchange/talk -> exchange":                              "what is granted and read lies in any exchange",
+	"exchange/talk -> exchange/parcel":                       "what is available has the form of parcels",
+	"exchange/talk -> exchange/record":                       "the receiver's part is taken there",
+	"exchange/talk -> exchange/replay":                       "the sender's part is taken there",
+	"agent/dispatch -> agent/queue":                          "what runs next is decided there",
+	"identity/card -> identity":                              "a card is signed by keys of this agent and read by its trust",
+	"identity/card -> identity/keyring":                      "keys in a card lie as they do in a ring",
+	"identity/card -> identity/sealing":                      "a card states sealing keys",
+	"protocol/relay -> protocol":                             "the limits of the protocol have one home",
+	"protocol/relay -> protocol/internal/wire":               "fields have one form in all messages",
 	"protocol/patch -> protocol/internal/wire":               "fields have one form in all messages",
 	"protocol/patch -> protocol":                             "the limits of the protocol have one home",
 	"transfer/receiver -> transfer/delta":                    "a receiver names ranges of an old version as they are checked there",
@@ -270,6 +327,12 @@ var sideways = map[string]string{
 	"transfer/receiver/rebuild -> transfer/delta":            "marks are made there",
 	"transfer/sender/patch -> transfer":                      "both ends hold to what package transfer agrees on",
 	"transfer/sender/patch -> transfer/delta":                "what of a file is in its old version is found there",
+	"cmd/mft/daemon -> cmd/mft/depot":                        "the agent, its doctor and its commands open one exchange in one way",
+	"cmd/mft/doctor -> cmd/mft/depot":                        "the agent, its doctor and its commands open one exchange in one way",
+	"cmd/mft/quickstart -> cmd/mft/depot":                    "the agent, its doctor and its commands open one exchange in one way",
+	"cmd/mft/exchange -> cmd/mft/depot":                      "the agent, its doctor and its commands open one exchange in one way",
+	"cmd/mft/exchange -> cmd/mft/argument":                   "all commands are typed in one way",
+	"cmd/mft/exchange -> cmd/mft/show":                       "all commands print tables in one way",
 }
 
 // tooLong lists functions of more than 60 lines that are better left whole,

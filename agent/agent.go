@@ -18,14 +18,16 @@ import (
 	"mft.dev/mft/agent/arrival"
 	"mft.dev/mft/agent/config"
 	"mft.dev/mft/agent/courier"
+	"mft.dev/mft/agent/dispatch"
 	"mft.dev/mft/agent/notice"
 	"mft.dev/mft/agent/order"
 	"mft.dev/mft/agent/pairing"
-	"mft.dev/mft/agent/queue"
+	"mft.dev/mft/agent/route"
 	"mft.dev/mft/agent/trail"
 	"mft.dev/mft/agent/turn"
 	"mft.dev/mft/agent/upkeep"
 	"mft.dev/mft/exchange"
+	"mft.dev/mft/exchange/mailbox"
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/link"
@@ -43,6 +45,9 @@ type Options struct {
 	// Exchange is what peers are reached through that cannot be reached directly;
 	// nil for none.
 	Exchange *exchange.Exchange
+	// Letters is how long is waited for letters; zero for what suits storage that
+	// is far away.
+	Letters mailbox.Delays
 	// Listener takes the place of one on Config.Agent.Listen; Run closes it.
 	Listener net.Listener
 }
@@ -67,15 +72,10 @@ type Agent struct {
 
 	turns *turn.Turns
 	door  *admission.Door
-
-	// wake has the dispatcher look at the queue.
-	wake chan struct{}
-	// hands are the attempts that the dispatcher started.
-	hands sync.WaitGroup
+	queue *dispatch.Dispatcher
+	ways  *route.Table
 
 	mu        sync.Mutex // guards what follows
-	queue     *queue.Queue
-	sending   int // attempts that the queue started
 	listening string
 	started   time.Time
 }
@@ -87,8 +87,8 @@ func New(o Options) (*Agent, error) {
 	c := o.Config
 	a := &Agent{
 		cfg: c, log: o.Log, version: o.Version, now: o.Now, offered: o.Listener,
-		wake: make(chan struct{}, 1), queue: queue.New(), turns: turn.New(), door: admission.NewDoor(c.Agent.MaxTransfers),
-		channels: map[string]*arrival.Watcher{},
+		turns: turn.New(), door: admission.NewDoor(c.Agent.MaxTransfers), channels: map[string]*arrival.Watcher{},
+		ways: route.New(o.Exchange != nil, paths(c)),
 	}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
@@ -96,6 +96,7 @@ func New(o Options) (*Agent, error) {
 	if a.now == nil {
 		a.now = time.Now
 	}
+	a.queue = dispatch.New(dispatch.Config{Limit: c.Agent.MaxTransfers, Now: a.now, Work: a.work, Blocked: a.tellBlocked})
 	if err := os.MkdirAll(c.Agent.DataDir, 0o700); err != nil {
 		return nil, mft.Fail(confine.CodeFor(err), "make the data directory", c.Agent.DataDir, err)
 	}
@@ -105,7 +106,10 @@ func New(o Options) (*Agent, error) {
 		return nil, err
 	}
 	a.trail = trail.New(a.journal, a.log, a.now)
-	pc := pairing.Config{Config: c, Log: a.log, Now: a.now, Event: a.event, Up: a.linked}
+	pc := pairing.Config{
+		Config: c, Log: a.log, Now: a.now, Event: a.event, Up: a.linked,
+		Keep: func(peer mft.AgentName) bool { return a.ways.Path(peer) != mft.PathRelay },
+	}
 	if o.Listener != nil {
 		pc.Listening = o.Listener.Addr().String()
 	}
@@ -114,9 +118,9 @@ func New(o Options) (*Agent, error) {
 	}
 	a.book = order.Book{Journal: a.journal, Trail: a.trail, Now: a.now, Knows: a.Knows, Queue: a.enqueue}
 	a.link = a.Use(link.Config{Software: "mft/" + a.version, NextSequence: a.nextSequence, Handle: a.handle})
-	a.notices = notice.New(notice.Config{Journal: a.journal, Trail: a.trail, Link: a.link, Log: a.log})
+	a.notices = notice.New(notice.Config{Journal: a.journal, Trail: a.trail, Log: a.log, Open: a.reach, Post: a.postCancel})
 	if o.Exchange != nil {
-		if err := a.openCourier(*o.Exchange); err != nil {
+		if err := a.openCourier(*o.Exchange, o.Letters); err != nil {
 			return nil, errors.Join(err, a.journal.Close())
 		}
 	}
@@ -136,11 +140,18 @@ func New(o Options) (*Agent, error) {
 
 // linked rouses what waits for a peer that has come.
 func (a *Agent) linked(peer mft.AgentName) {
-	a.mu.Lock()
+	a.ways.Up(peer)
 	a.queue.Rouse(peer)
-	a.mu.Unlock()
-	a.poke()
 	a.notices.Poke()
+}
+
+// paths returns the way that is configured for each peer.
+func paths(c *config.Config) map[mft.AgentName]mft.Path {
+	out := map[mft.AgentName]mft.Path{}
+	for name, peer := range c.Peers {
+		out[name] = peer.Path
+	}
+	return out
 }
 
 // Close releases the journal. Run must have returned.
@@ -183,7 +194,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	start := func(f func(context.Context)) { g.Go(func() error { f(ctx); return nil }) }
 	g.Go(func() error { return a.link.Serve(ctx, ln) })
-	start(a.dispatch)
+	start(a.queue.Run)
 	start(a.trail.Run)
 	start(a.Pairing.Run)
 	start(a.notices.Run)
@@ -195,7 +206,6 @@ func (a *Agent) Run(ctx context.Context) error {
 		start(ch.Run)
 	}
 	err = g.Wait()
-	a.hands.Wait()
 	a.trail.Flush()
 	a.event(context.Background(), mft.Event{Kind: mft.EventAgentStopped, Detail: a.version})
 	return err

@@ -21,8 +21,9 @@ type attempt struct {
 	began time.Time
 	// entry is what the queue knew of the transfer, if it gave it.
 	entry queue.Entry
-	// reached says that the peer was reached.
-	reached bool
+	// reached says that the peer was reached directly, alone that what holds the
+	// transfer up holds up no other.
+	reached, alone bool
 }
 
 // claim takes the turn of a transfer; see turn.Turns.Take.
@@ -47,14 +48,6 @@ func (at *attempt) counts(t mft.Transfer) (totals, moved mft.Count, begun bool) 
 	return totals, moved, begun
 }
 
-// poke has the dispatcher look again.
-func (a *Agent) poke() {
-	select {
-	case a.wake <- struct{}{}:
-	default:
-	}
-}
-
 // enqueue has a transfer run as soon as there is room.
 func (a *Agent) enqueue(t mft.Transfer) {
 	if !pending(t) {
@@ -64,10 +57,7 @@ func (a *Agent) enqueue(t mft.Transfer) {
 	if t.State == mft.StateWaiting {
 		waiting = t.Reason.Code
 	}
-	a.mu.Lock()
 	a.queue.Put(t.Peer, queue.Entry{ID: t.ID, Waiting: waiting})
-	a.mu.Unlock()
-	a.poke()
 }
 
 // pending reports whether it is for this end to do something about t: sends,
@@ -80,84 +70,11 @@ func pending(t mft.Transfer) bool {
 	return !t.State.Terminal() && t.State != mft.StatePaused && t.State != mft.StateDelivered
 }
 
-// dispatch starts what the queue has until ctx ends.
-func (a *Agent) dispatch(ctx context.Context) {
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	for {
-		for a.startNext(ctx) {
-		}
-		a.tellBlocked(ctx)
-		a.mu.Lock()
-		now := a.now()
-		next := a.queue.Next(now)
-		a.mu.Unlock()
-		wait := time.Hour
-		if !next.IsZero() {
-			wait = next.Sub(now)
-		}
-		timer.Reset(wait)
-		select {
-		case <-ctx.Done():
-			return
-		case <-a.wake:
-		case <-timer.C:
-		}
-	}
-}
-
-// startNext starts one transfer if there is one and there is room.
-func (a *Agent) startNext(ctx context.Context) bool {
-	limit := max(a.cfg.Agent.MaxTransfers, 1)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if ctx.Err() != nil || a.sending >= limit {
-		return false
-	}
-	peer, e, ok := a.queue.Take(a.now(), max(limit-1, 1))
-	if !ok {
-		return false
-	}
-	a.sending++
-	a.hands.Add(1)
-	go func() {
-		defer a.hands.Done()
-		a.work(ctx, peer, e)
-		a.mu.Lock()
-		a.sending--
-		a.queue.Ended(peer)
-		a.mu.Unlock()
-		a.poke()
-	}()
-	return true
-}
-
 // tellBlocked writes into the rows of transfers behind a shut gate why they
-// wait. Those that wait for nothing but their turn stay queued.
-func (a *Agent) tellBlocked(ctx context.Context) {
-	const atOnce = 500
-	a.mu.Lock()
-	blocked := a.queue.Untold(atOnce)
-	a.mu.Unlock()
-	if len(blocked) == 0 {
-		return
-	}
-	err := a.journal.Update(ctx, func(tx *journal.Tx) error {
-		for id, reason := range blocked {
-			if t, ok, err := tx.Transfer(id); err != nil || !ok || !pending(t) {
-				continue // changed under way, or the journal fails, which Update knows
-			}
-			if err := a.trail.SetState(tx, id, mft.StateWaiting, reason); err != nil {
-				a.log.Debug("a transfer cannot wait", "transfer", id, "err", err)
-			}
-		}
-		return nil
-	})
-	if err != nil && ctx.Err() == nil {
+// wait.
+func (a *Agent) tellBlocked(ctx context.Context, why map[mft.TransferID]mft.Reason) {
+	if err := a.trail.Block(ctx, why, pending); err != nil && ctx.Err() == nil {
 		a.log.Error("cannot write why transfers wait", "err", err)
-	}
-	if len(blocked) == atOnce {
-		a.poke()
 	}
 }
 
@@ -169,10 +86,7 @@ func (a *Agent) work(ctx context.Context, peer mft.AgentName, e queue.Entry) {
 	}
 	if at == nil {
 		// Somebody is about to be done with it, or moves it.
-		e.NotBefore = a.now().Add(queue.FirstDelay)
-		a.mu.Lock()
-		a.queue.Put(peer, e)
-		a.mu.Unlock()
+		a.queue.PutAfter(peer, e, queue.FirstDelay)
 		return
 	}
 	defer at.End()
@@ -215,7 +129,7 @@ func (a *Agent) conclude(at *attempt, t mft.Transfer, v queue.Verdict) {
 	}
 	if moved.Bytes > t.Moved.Bytes || moved.Items > t.Moved.Items {
 		at.entry.Tries, at.entry.Waiting = -1, "" // it got further: patience begins anew
-		if v.Delay > queue.FirstDelay && v.Reason.Code != mft.CodePaused {
+		if v.Delay > queue.FirstDelay && v.Reason.Code != mft.CodePaused && v.Reason.Code != mft.CodeRelayed {
 			v.Delay = queue.FirstDelay
 		}
 	}
@@ -242,17 +156,19 @@ func (a *Agent) conclude(at *attempt, t mft.Transfer, v queue.Verdict) {
 			v = queue.Verdict{State: mft.StateWaiting, Reason: mft.ReasonOf(err), Delay: queue.LastDelay}
 		}
 	}
+	if v.State.Terminal() {
+		a.forget(t.ID)
+	}
 	a.again(at, t, v)
 }
 
 // again puts a transfer back into the queue as the verdict says.
 func (a *Agent) again(at *attempt, t mft.Transfer, v queue.Verdict) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if v.PeerWide {
-		a.queue.Shut(at.peer, a.now(), v.Reason, rand.Float64())
+	switch {
+	case v.PeerWide && !at.alone:
+		a.queue.Shut(at.peer, v.Reason)
 		v.Delay = 0
-	} else if at.reached {
+	case at.reached:
 		a.queue.Open(at.peer)
 	}
 	if t.Role == mft.RoleReceive && !t.Requested {
@@ -260,10 +176,6 @@ func (a *Agent) again(at *attempt, t mft.Transfer, v queue.Verdict) {
 	}
 	switch v.State {
 	case mft.StateWaiting, mft.StateQueued:
-		var notBefore time.Time
-		if v.Delay > 0 {
-			notBefore = a.now().Add(v.Delay)
-		}
-		a.queue.Put(at.peer, queue.Entry{ID: at.ID, NotBefore: notBefore, Tries: at.entry.Tries + 1, Waiting: v.Reason.Code})
+		a.queue.PutAfter(at.peer, queue.Entry{ID: at.ID, Tries: at.entry.Tries + 1, Waiting: v.Reason.Code}, v.Delay)
 	}
 }

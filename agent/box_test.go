@@ -21,6 +21,7 @@ import (
 	"mft.dev/mft/agent/order"
 	"mft.dev/mft/agent/pairing"
 	"mft.dev/mft/exchange"
+	"mft.dev/mft/exchange/mailbox"
 	"mft.dev/mft/journal"
 )
 
@@ -82,13 +83,16 @@ func (h *host) start() *host {
 	return h
 }
 
+// soon is how long is waited for letters in a test.
+var soon = mailbox.Delays{First: 50 * time.Millisecond, Busy: 250 * time.Millisecond, Pause: 50 * time.Millisecond, LongPause: time.Second}
+
 // newAgent makes the agent of h. With MFT_TEST_LOG set it says what it does.
 func newAgent(h *host) (*agent.Agent, error) {
 	log := slog.New(slog.DiscardHandler)
 	if os.Getenv("MFT_TEST_LOG") != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})).With("agent", h.conf.Agent.Name)
 	}
-	return agent.New(agent.Options{Config: h.conf, Version: "test", Log: log, Exchange: h.exchange})
+	return agent.New(agent.Options{Config: h.conf, Version: "test", Log: log, Exchange: h.exchange, Letters: soon})
 }
 
 // stop ends the agent; a second call does nothing.

@@ -10,6 +10,8 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/agent/admission"
 	"mft.dev/mft/agent/queue"
+	"mft.dev/mft/agent/trail"
+	"mft.dev/mft/exchange/talk"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/link"
 	"mft.dev/mft/protocol"
@@ -34,9 +36,15 @@ func (a *Agent) handle(ctx context.Context, conv *link.Conversation) {
 			err = a.offeredBy(ctx, conv, o, e)
 		}
 	case protocol.KindRequest:
-		err = a.requestedBy(ctx, conv, e)
+		if err = a.witness(ctx, e); err != nil {
+			err = a.answer(ctx, conv, admission.Refusal(err))
+		} else {
+			err = a.requestedBy(ctx, conv, e)
+		}
 	case protocol.KindCancel:
-		err = a.cancelledBy(ctx, e)
+		if err = a.witness(ctx, e); err == nil {
+			err = a.cancelledBy(ctx, e)
+		}
 	default:
 		err = mft.Fail(mft.CodeProtocol, "open a conversation", "", fmt.Errorf("a %v cannot open one", e.Kind))
 	}
@@ -106,6 +114,13 @@ type offer struct {
 	mft.Offer
 	envelope  *protocol.Envelope
 	witnessed bool // the journal has seen the message, and it was new
+	// parcel is where the content is that came with a letter, nil when it comes
+	// over the link.
+	parcel *talk.Incoming
+}
+
+func (o *offer) offered(known bool) trail.Offered {
+	return trail.Offered{Offer: &o.Offer, Known: known, Witness: o.witness}
 }
 
 // witness records the message within the transaction that gives it effect.
@@ -126,30 +141,48 @@ func (a *Agent) receive(at *attempt, conv transfer.Conversation, o *offer) error
 		return a.answer(at.Context, conv, admission.Refusal(err))
 	}
 	if known {
-		receipt, _, delivered, err := a.journal.Receipt(at.Context, o.Transfer)
-		switch {
-		case err != nil:
-			return a.answer(at.Context, conv, admission.Refusal(err))
-		case delivered:
-			return receiver.Redeliver(at.Context, conv, receipt)
-		case t.State.Terminal() || t.State == mft.StatePaused:
-			return a.answer(at.Context, conv, admission.Ended(t))
+		if over, err := a.over(at.Context, conv, t); over {
+			return err
 		}
 	}
 	landing, err := a.admit(at.Context, &o.Offer, t, known)
 	if err == nil {
-		t, err = a.accept(at.Context, o, landing, known)
+		t, err = a.trail.Accept(at.Context, o.offered(known), landing)
 	}
 	if err != nil {
 		a.refused(at, o, known, err)
 		return a.answer(at.Context, conv, admission.Refusal(err))
 	}
+	a.queue.Drop(t.Peer, t.ID) // no need to ask for it any more
+	way := trail.OverLink
+	if o.parcel != nil {
+		way = trail.ThroughExchange
+	}
 	_, err = receiver.Run(at.Context, conv, receiver.Incoming{
-		Offer: o.Offer, Landing: landing, Journal: a.journal, Meter: &at.meter, Note: a.trail.NoteOf(at.ID),
+		Offer: o.Offer, Landing: landing, Journal: a.journal, Meter: &at.meter, Note: a.trail.Moving(at.ID, way),
+		Whole: o.parcel != nil,
 	})
-	at.reached = true
+	at.reached = o.parcel == nil
+	if err != nil && o.parcel != nil {
+		err = o.parcel.Because(err)
+	}
 	a.concludeReceive(at, t, err)
 	return err
+}
+
+// over answers the offer of a transfer that has been delivered, has ended or is
+// paused, and reports whether it has.
+func (a *Agent) over(ctx context.Context, conv transfer.Conversation, t mft.Transfer) (bool, error) {
+	receipt, _, delivered, err := a.journal.Receipt(ctx, t.ID)
+	switch {
+	case err != nil:
+		return true, a.answer(ctx, conv, admission.Refusal(err))
+	case delivered:
+		return true, receiver.Redeliver(ctx, conv, receipt)
+	case t.State.Terminal() || t.State == mft.StatePaused:
+		return true, a.answer(ctx, conv, admission.Ended(t))
+	}
+	return false, nil
 }
 
 // admit decides whether the offer may proceed, and where its items land.
@@ -169,53 +202,6 @@ func (a *Agent) admit(ctx context.Context, o *mft.Offer, t mft.Transfer, known b
 	return admission.Decide(c)
 }
 
-// accept makes the transfer a row that runs. The message is on record in the
-// same transaction, so that a copy of it has no second effect.
-func (a *Agent) accept(ctx context.Context, o *offer, l journal.Landing, known bool) (mft.Transfer, error) {
-	var t mft.Transfer
-	err := a.trail.Write(ctx, o.Transfer, func(tx *journal.Tx) error {
-		if err := o.witness(tx); err != nil {
-			return err
-		}
-		if !known {
-			now := a.now()
-			err := tx.Create(mft.Transfer{
-				ID: o.Transfer, Role: mft.RoleReceive, Peer: o.Sender, Channel: o.Channel, State: mft.StatePlanned,
-				Destination: o.Destination, Overwrite: o.Overwrite, Compare: o.Compare, Mirror: o.Mirror, Totals: o.Announced, Created: now, Updated: now,
-			})
-			if err != nil {
-				return err
-			}
-		}
-		var err error
-		if t, _, err = tx.Transfer(o.Transfer); err != nil {
-			return err
-		}
-		if err := tx.SetLanding(o.Transfer, l); err != nil {
-			return err
-		}
-		if err := tx.AddAttempt(o.Transfer); err != nil {
-			return err
-		}
-		if err := tx.SetState(o.Transfer, mft.StateRunning, mft.Reason{}, a.now()); err != nil {
-			return err
-		}
-		if t.State == mft.StateWaiting && t.Reason.Code != mft.CodeDisconnected {
-			return nil // it tries again: the story has been told
-		}
-		if err := a.trail.Tell(tx, o.Transfer, mft.EventOffered, "", ""); err != nil {
-			return err
-		}
-		return a.trail.Tell(tx, o.Transfer, mft.EventAccepted, "", "")
-	})
-	if err == nil {
-		a.mu.Lock()
-		a.queue.Drop(t.Peer, t.ID) // no need to ask for it any more
-		a.mu.Unlock()
-	}
-	return t, err
-}
-
 // refused writes down that an offer was refused: operators on both ends want
 // to know.
 func (a *Agent) refused(at *attempt, o *offer, known bool, cause error) {
@@ -227,19 +213,7 @@ func (a *Agent) refused(at *attempt, o *offer, known bool, cause error) {
 	if known {
 		a.discard(ctx, o.Transfer)
 	}
-	err := a.trail.Write(ctx, o.Transfer, func(tx *journal.Tx) error {
-		if err := o.witness(tx); err != nil {
-			return err
-		}
-		if known {
-			return a.trail.SetState(tx, o.Transfer, mft.StateRejected, reason)
-		}
-		return tx.Append(mft.Event{
-			Time: a.now(), Kind: mft.EventRejected, Transfer: o.Transfer, Channel: o.Channel, Peer: o.Sender,
-			Code: reason.Code, Detail: reason.Detail,
-		})
-	})
-	if err != nil {
+	if err := a.trail.Refuse(ctx, o.offered(known), reason); err != nil {
 		a.log.Error("cannot write that an offer was refused", "transfer", o.Transfer, "err", err)
 	}
 }
@@ -255,7 +229,7 @@ func (a *Agent) discard(ctx context.Context, id mft.TransferID) {
 // concludeReceive writes what follows an attempt at receiving.
 func (a *Agent) concludeReceive(at *attempt, t mft.Transfer, err error) {
 	ctx := context.WithoutCancel(at.Context)
-	delivered, jerr := a.closeDelivered(ctx, at.ID)
+	delivered, jerr := a.trail.CloseDelivered(ctx, at.ID)
 	for delay := queue.FirstDelay; jerr != nil; delay = min(2*delay, queue.LastDelay) {
 		a.log.Error("cannot write what follows an attempt", "transfer", at.ID, "err", jerr)
 		select {
@@ -263,9 +237,10 @@ func (a *Agent) concludeReceive(at *attempt, t mft.Transfer, err error) {
 			return // the receipt stands; the next offer or the next start closes the row
 		case <-time.After(delay):
 		}
-		delivered, jerr = a.closeDelivered(ctx, at.ID)
+		delivered, jerr = a.trail.CloseDelivered(ctx, at.ID)
 	}
 	if delivered {
+		a.forget(t.ID)
 		a.again(at, t, queue.Verdict{State: mft.StateDone})
 		return
 	}
@@ -281,23 +256,4 @@ func (a *Agent) concludeReceive(at *attempt, t mft.Transfer, err error) {
 		a.discard(ctx, at.ID)
 	}
 	a.conclude(at, t, v)
-}
-
-// closeDelivered ends a receive that has its receipt, and reports whether it
-// has one.
-func (a *Agent) closeDelivered(ctx context.Context, id mft.TransferID) (bool, error) {
-	receipt, _, ok, err := a.journal.Receipt(ctx, id)
-	if err != nil || !ok {
-		return false, err
-	}
-	return true, a.trail.Write(ctx, id, func(tx *journal.Tx) error {
-		t, ok, err := tx.Transfer(id)
-		if err != nil || !ok || t.State != mft.StateDelivered {
-			return err
-		}
-		if err := a.trail.Tell(tx, id, mft.EventDelivered, "", ""); err != nil {
-			return err
-		}
-		return a.trail.Close(tx, id, receipt)
-	})
 }

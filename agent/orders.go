@@ -71,9 +71,7 @@ func (a *Agent) Resume(ctx context.Context, id mft.TransferID) (mft.Transfer, er
 	if err != nil {
 		return t, err
 	}
-	a.mu.Lock()
 	a.queue.Open(t.Peer)
-	a.mu.Unlock()
 	if a.turns.Holder(id) == nil {
 		a.enqueue(t)
 	}

@@ -10,7 +10,6 @@ import (
 	"mft.dev/mft/agent/queue"
 	"mft.dev/mft/agent/source"
 	"mft.dev/mft/agent/trail"
-	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/sender"
@@ -19,57 +18,41 @@ import (
 // send makes one attempt at sending t. It returns the receipt, and the message
 // that proves it.
 func (a *Agent) send(at *attempt, t mft.Transfer) (mft.Receipt, *protocol.Envelope, error) {
-	place := source.Place{Grants: a.RequestGrants(t.Peer), Missing: func(err error) {
-		if at.entry.Tries == 0 {
-			a.trail.NoteOf(at.ID)(mft.EventItem, mft.CodeNotFound, err.Error())
-		}
+	c := &source.Content{Transfer: t, From: a.Name(), Place: source.Place{
+		Grants: a.RequestGrants(t.Peer), Missing: func(err error) {
+			if at.entry.Tries == 0 {
+				a.trail.NoteOf(at.ID)(mft.EventItem, mft.CodeNotFound, err.Error())
+			}
+		},
 	}}
 	if ch := a.channels[t.Channel]; ch != nil {
-		place.Channel = ch.Root()
+		c.Place.Channel = ch.Root()
 	}
-	src, err := source.Open(t, place)
+	defer c.Close()
+	conv, err := a.reach(at.Context, t)
 	if err != nil {
 		return mft.Receipt{}, nil, err
 	}
-	defer src.Close()
-	conv, err := a.link.Open(at.Context, t.Peer, t.ID, t.Channel)
-	relayed := err != nil && a.relays(err)
-	switch {
-	case err == nil:
-		defer conv.Close()
-		at.reached = true
-	case !relayed:
-		return mft.Receipt{}, nil, err
+	if conv == nil {
+		return a.sendRelayed(at, t, c)
 	}
-	announced, err := src.Announced(at.Context)
+	defer conv.Close()
+	at.reached = true
+	offer, err := c.Offer(at.Context)
 	if err != nil {
 		return mft.Receipt{}, nil, err
 	}
-	offer := mft.Offer{
-		Transfer: t.ID, Sender: a.Name(), Recipient: t.Peer, Channel: t.Channel,
-		Destination: t.Destination, Requested: t.Requested, Overwrite: t.Overwrite,
-		Compare: t.Compare, Mirror: t.Mirror, Announced: announced,
-		Single: src.Single(),
-	}
-	if t.Requested {
-		offer.Destination = ""
-	}
-	var way transfer.Conversation = conv
-	if relayed {
-		out, err := a.courier.Outgoing(at.Context, t, offer)
-		if err != nil {
-			return mft.Receipt{}, nil, err
-		}
-		defer out.Recorder.Close()
-		defer out.Close()
-		way = out
-	}
-	told := &trail.Conversation{
-		Conversation: way, Trail: a.trail, ID: t.ID, Quiet: at.entry.Waiting != "" && at.entry.Tries > 0,
-	}
-	return sender.Run(at.Context, told, sender.Outgoing{
-		Offer: offer, Sources: src.Sources, Meter: &at.meter, LastTry: at.entry.Tries >= lastTry, Compress: t.Compress,
-		Note: a.trail.NoteOf(at.ID),
+	told := &trail.Conversation{Conversation: conv, Trail: a.trail, ID: t.ID, Quiet: at.entry.Waiting != "" && at.entry.Tries > 0}
+	return a.offer(at, t, told, offer, c, trail.OverLink)
+}
+
+// offer makes the attempt over conv.
+func (a *Agent) offer(
+	at *attempt, t mft.Transfer, conv transfer.Conversation, offer mft.Offer, c *source.Content, way string,
+) (mft.Receipt, *protocol.Envelope, error) {
+	return sender.Run(at.Context, conv, sender.Outgoing{
+		Offer: offer, Sources: c.Sources(), Meter: &at.meter, LastTry: at.entry.Tries >= lastTry, Compress: t.Compress,
+		Note: a.trail.Moving(at.ID, way),
 	})
 }
 
@@ -95,28 +78,14 @@ func (a *Agent) concludeSend(at *attempt, t mft.Transfer, receipt mft.Receipt, s
 		totals.Items += receipt.Failed + receipt.Unchanged.Items
 		totals.Bytes += receipt.Unchanged.Bytes
 	}
-	err = a.trail.Write(context.WithoutCancel(at.Context), t.ID, func(tx *journal.Tx) error {
-		if err := tx.SetProgress(t.ID, totals, receipt.Received); err != nil {
-			return err
-		}
-		if err := tx.SetUnchanged(t.ID, receipt.Unchanged, receipt.Removed); err != nil {
-			return err
-		}
-		if err := tx.StoreReceipt(t.ID, receipt, protocol.AppendEnvelope(nil, signed)); err != nil {
-			return err
-		}
-		if err := a.trail.SetState(tx, t.ID, mft.StateDelivered, mft.Reason{}); err != nil {
-			return err
-		}
-		return a.trail.Close(tx, t.ID, receipt)
-	})
+	err = a.trail.CloseSent(context.WithoutCancel(at.Context), t.ID, totals, receipt, protocol.AppendEnvelope(nil, signed))
 	if err != nil {
 		// The peer has it: the next offer is answered with the receipt.
 		a.conclude(at, t, a.verdictOf(at, err))
 		return
 	}
+	a.forget(t.ID)
 	a.again(at, t, queue.Verdict{State: mft.StateDone})
-	a.clear(at.Context, t.ID)
 }
 
 // askTimeout is how long a peer may take to answer a request; askAgain how
@@ -135,12 +104,12 @@ func (a *Agent) ask(at *attempt, t mft.Transfer) error {
 		a.trail.NoteOf(at.ID)(mft.EventRequested, "", strings.Join(t.Sources, " "))
 	}
 	r := mft.Request{Path: t.Sources[0], Overwrite: t.Overwrite, Compare: t.Compare, Compress: t.Compress}
-	conv, err := a.link.Open(ctx, t.Peer, t.ID, "")
-	if err != nil && a.relays(err) {
-		return a.courier.Ask(ctx, t, r)
-	}
+	conv, err := a.reach(ctx, t)
 	if err != nil {
 		return err
+	}
+	if conv == nil {
+		return a.courier.Ask(ctx, t, r)
 	}
 	defer conv.Close()
 	at.reached = true

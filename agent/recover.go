@@ -39,7 +39,7 @@ func (a *Agent) begin(ctx context.Context) error {
 func (a *Agent) reopen(ctx context.Context, t mft.Transfer) (mft.Transfer, error) {
 	switch t.State {
 	case mft.StateDelivered:
-		_, err := a.closeDelivered(ctx, t.ID)
+		_, err := a.trail.CloseDelivered(ctx, t.ID)
 		return t, err
 	case mft.StatePlanned, mft.StateRunning, mft.StateVerifying:
 		t.State = mft.StateQueued

@@ -5,36 +5,86 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"time"
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/admission"
 	"mft.dev/mft/agent/courier"
+	"mft.dev/mft/agent/source"
+	"mft.dev/mft/agent/trail"
 	"mft.dev/mft/exchange"
+	"mft.dev/mft/exchange/mailbox"
+	"mft.dev/mft/exchange/talk"
+	"mft.dev/mft/link"
 	"mft.dev/mft/protocol"
-	"mft.dev/mft/transfer"
 )
 
 // openCourier gives the agent its way through an exchange.
-func (a *Agent) openCourier(x exchange.Exchange) error {
+func (a *Agent) openCourier(x exchange.Exchange, delays mailbox.Delays) error {
 	keys, trust := a.Identity()
 	var err error
 	a.courier, err = courier.New(courier.Config{
-		Exchange: x, Dir: filepath.Join(a.cfg.Agent.DataDir, "relay"), Keys: keys, Trust: trust,
-		NextSequence: a.nextSequence, Opened: a.letter, Answered: a.answered, UnderWay: a.underWay,
+		Exchange: x, Delays: delays, Dir: filepath.Join(a.cfg.Agent.DataDir, "relay"), Keys: keys, Trust: trust,
+		NextSequence: a.nextSequence, Opened: a.letter, Answered: a.answered, Late: a.notices.Repeat, UnderWay: a.underWay,
 		PutAside: func(reason error) {
 			r := mft.ReasonOf(reason)
 			a.event(context.Background(), mft.Event{Kind: mft.EventRejected, Code: r.Code, Detail: "a letter was put aside: " + r.Detail})
 		},
-		Now: a.now, Log: a.log,
+		Reached: a.notices.Poke, Now: a.now, Log: a.log,
 	})
 	return err
 }
 
-// relays reports whether a peer that could not be reached directly is to be
-// reached through the exchange.
-func (a *Agent) relays(err error) bool {
-	return a.courier != nil && mft.CodeOf(err) == mft.CodeUnreachable
+// reach opens a conversation with the peer of t over the link. It returns nil
+// without an error when the exchange is the way to take.
+func (a *Agent) reach(ctx context.Context, t mft.Transfer) (*link.Conversation, error) {
+	if !a.ways.Direct(t.Peer, a.now()) {
+		if a.courier == nil {
+			return nil, mft.Fail(mft.CodeConfig, "reach", string(t.Peer), errors.New("its path is relay, and this agent has no exchange"))
+		}
+		return nil, nil
+	}
+	conv, err := a.link.Open(ctx, t.Peer, t.ID, t.Channel)
+	if err != nil && mft.CodeOf(err) == mft.CodeUnreachable && a.ways.Apart(t.Peer, a.now()) {
+		return nil, nil
+	}
+	return conv, err
+}
+
+// sendRelayed makes one attempt at sending t through the exchange: whatever can
+// be done before the peer has to say something.
+func (a *Agent) sendRelayed(at *attempt, t mft.Transfer, c *source.Content) (mft.Receipt, *protocol.Envelope, error) {
+	fail := func(err error) (mft.Receipt, *protocol.Envelope, error) { return mft.Receipt{}, nil, err }
+	if t.Mirror.On {
+		return fail(a.noMirror(at, t))
+	}
+	out, err := a.courier.Outgoing(at.Context, t, c.Offer)
+	if err != nil {
+		return fail(err)
+	}
+	defer out.Recorder.Close()
+	defer out.Close()
+	if parked := out.Waits(); parked != nil {
+		return fail(parked)
+	}
+	if out.WantsContent() {
+		if out.Offer, err = c.Offer(at.Context); err != nil {
+			return fail(err)
+		}
+	}
+	told := &trail.Conversation{Conversation: out, Trail: a.trail, ID: t.ID, Known: !out.Offers()}
+	return a.offer(at, t, told, out.Offer, c, trail.ThroughExchange)
+}
+
+// noMirror says why a mirror does not go through the exchange: what is to be
+// removed the two ends find out together. It waits for the link, if there may
+// be one.
+func (a *Agent) noMirror(at *attempt, t mft.Transfer) error {
+	const why = "a mirror goes over the direct link only, not through an exchange"
+	if a.ways.Path(t.Peer) == mft.PathRelay {
+		return mft.Fail(mft.CodeConfig, "mirror to", string(t.Peer), errors.New(why+"; the path of this peer is relay"))
+	}
+	at.alone = true
+	return mft.Fail(mft.CodeUnreachable, "mirror to", string(t.Peer), errors.New(why+", and the link to this peer is not up"))
 }
 
 // underWay reports whether a transfer has not ended.
@@ -54,7 +104,22 @@ func (a *Agent) answered(id mft.TransferID) {
 	}
 }
 
-// letter deals with a letter that opens a conversation.
+// postCancel tells the peer of t by letter that it has ended.
+func (a *Agent) postCancel(ctx context.Context, t mft.Transfer, c *protocol.Cancel) error {
+	return a.courier.Open(ctx, t, protocol.KindCancel, protocol.AppendCancel(nil, c))
+}
+
+// forget has what a transfer that has ended left in the exchange removed.
+func (a *Agent) forget(id mft.TransferID) {
+	if a.courier != nil {
+		a.courier.Forget(id)
+	}
+}
+
+// letter deals with a letter that opens a conversation. It may be the second
+// time: what a letter asks for is about a transfer by its id, and is done once.
+// The journal is not asked whether it has seen the sequence, for what was
+// begun when the agent stopped is to go on.
 func (a *Agent) letter(ctx context.Context, v courier.Conversation) error {
 	e := v.Opening
 	switch e.Kind {
@@ -83,12 +148,8 @@ func (a *Agent) offeredByLetter(ctx context.Context, v courier.Conversation) err
 		err = admission.Belongs(&o, t, known)
 	}
 	if err == nil && known {
-		var delivered bool
-		if _, _, delivered, err = a.journal.Receipt(ctx, o.Transfer); err == nil && delivered {
-			return a.available(ctx, v)
-		}
-		if t.State.Terminal() || t.State == mft.StatePaused {
-			return a.answer(ctx, v, admission.Ended(t))
+		if over, err := a.over(ctx, v, t); over {
+			return err
 		}
 	}
 	if err == nil {
@@ -101,46 +162,46 @@ func (a *Agent) offeredByLetter(ctx context.Context, v courier.Conversation) err
 		}
 		return a.answer(ctx, v, admission.Refusal(err))
 	}
-	return a.answer(ctx, v, mft.Decision{Code: mft.CodeOK})
+	return a.answer(ctx, v, mft.Decision{Code: mft.CodeOK, Streams: 1})
 }
 
-// available receives a parcel.
+// available receives a parcel. It never takes the place of another attempt: a
+// letter can wait.
 func (a *Agent) available(ctx context.Context, v courier.Conversation) error {
 	in, err := v.Incoming()
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	err = a.offeredBy(ctx, in, in.Available.Offer, v.Opening)
-	if mft.CodeOf(err) == mft.CodeReplayed {
-		return nil // dealt with before
+	o := &offer{Offer: in.Available.Offer, envelope: v.Opening, witnessed: true, parcel: in}
+	later := func(why string) error {
+		return mft.Fail(mft.CodeBusy, "take the parcel of", o.Transfer.String(), errors.New(why))
 	}
-	switch code := mft.CodeOf(err); code {
-	case mft.CodeExpired, mft.CodeCorrupt, mft.CodeNotFound, mft.CodeProtocol:
+	if !a.door.Enter(o.Sender, false) {
+		return later("as many transfers come in as may")
+	}
+	defer a.door.Leave(o.Sender)
+	t, known, err := a.journal.Transfer(ctx, o.Transfer)
+	if err == nil {
+		err = admission.Belongs(&o.Offer, t, known)
+	}
+	if err != nil {
+		return a.answer(ctx, in, admission.Refusal(err))
+	}
+	at, err := a.claim(ctx, o.Sender, o.Transfer, nil)
+	if err != nil {
+		return err
+	}
+	if at == nil {
+		return later("another attempt at it is under way")
+	}
+	defer at.End()
+	err = a.receive(at, in, o)
+	var useless *talk.Useless
+	if errors.As(err, &useless) {
 		// The sender has to give another grant, or make the parcel anew.
-		f := protocol.Failure{Code: code, Detail: mft.ReasonOf(err).Detail}
+		f := protocol.Failure{Code: useless.Code, Detail: mft.ReasonOf(err).Detail}
 		return v.Answer(ctx, protocol.KindAbort, protocol.AppendFailure(nil, &f))
 	}
-	var refused *transfer.Refused
-	if errors.As(err, &refused) {
-		return nil
-	}
 	return err
-}
-
-// clearTimeout bounds how long the exchange is waited for to remove what a
-// transfer left there.
-const clearTimeout = 30 * time.Second
-
-// clear removes what a transfer that has ended left in the exchange. What fails
-// is done later, with the rest.
-func (a *Agent) clear(ctx context.Context, id mft.TransferID) {
-	if a.courier == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), clearTimeout)
-	defer cancel()
-	if err := a.courier.Discard(ctx, id); err != nil {
-		a.log.Info("cannot clear the exchange of a transfer yet", "transfer", id, "err", err)
-	}
 }

@@ -2,13 +2,11 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/admission"
 	"mft.dev/mft/agent/queue"
-	"mft.dev/mft/agent/source"
 	"mft.dev/mft/agent/trail"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
@@ -16,16 +14,13 @@ import (
 )
 
 // requestedBy answers a request of a peer for files of this host, and queues
-// the transfer if it is granted.
+// the transfer if it is granted. A second one is answered as the first was.
 func (a *Agent) requestedBy(ctx context.Context, conv transfer.Conversation, e *protocol.Envelope) error {
 	r, err := e.Request()
 	if err != nil {
 		return err
 	}
-	if err := a.witness(ctx, e); err != nil {
-		return a.answer(ctx, conv, admission.Refusal(err))
-	}
-	t, err := a.grant(ctx, &r)
+	t, err := a.book.Grant(ctx, &r, a.RequestGrants(r.Requester), admission.Ended)
 	if err != nil {
 		if _, known, _ := a.journal.Transfer(ctx, r.Transfer); !known {
 			reason := mft.ReasonOf(err)
@@ -38,46 +33,10 @@ func (a *Agent) requestedBy(ctx context.Context, conv transfer.Conversation, e *
 	return err
 }
 
-// grant makes a row of a request, or finds the one that an earlier copy of it
-// made.
-func (a *Agent) grant(ctx context.Context, r *mft.Request) (mft.Transfer, error) {
-	t, known, err := a.journal.Transfer(ctx, r.Transfer)
-	if err != nil {
-		return t, err
-	}
-	if known {
-		switch {
-		case t.Role != mft.RoleSend || t.Peer != r.Requester || !t.Requested:
-			return t, mft.Fail(mft.CodeNotAllowed, "request", r.Transfer.String(), errors.New("this host knows another transfer by this id"))
-		case t.State.Terminal() || t.State == mft.StatePaused:
-			d := admission.Ended(t)
-			return t, mft.Fail(d.Code, "request", r.Path, fmt.Errorf("it is %s: %s", t.State, d.Detail))
-		}
-		return t, nil
-	}
-	found, err := source.Grant(r, a.RequestGrants(r.Requester))
-	if err != nil {
-		return t, err
-	}
-	now := a.now()
-	t = mft.Transfer{
-		ID: r.Transfer, Role: mft.RoleSend, Peer: r.Requester, State: mft.StatePlanned, Sources: []string{found},
-		Overwrite: r.Overwrite, Compare: r.Compare, Compress: r.Compress, Requested: true, Created: now, Updated: now,
-	}
-	err = a.journal.Update(ctx, func(tx *journal.Tx) error {
-		return a.trail.Create(tx, t, mft.EventRequested, "by "+string(r.Requester)+": "+r.Path)
-	})
-	t.State = mft.StateQueued
-	return t, err
-}
-
 // cancelledBy ends a transfer that the peer has given up.
 func (a *Agent) cancelledBy(ctx context.Context, e *protocol.Envelope) error {
 	c, err := e.Cancel()
 	if err != nil {
-		return err
-	}
-	if err := a.witness(ctx, e); err != nil {
 		return err
 	}
 	t, known, err := a.journal.Transfer(ctx, c.Transfer)
@@ -127,9 +86,10 @@ func (a *Agent) finish(ctx context.Context, t mft.Transfer, s mft.State, r mft.R
 		a.requeue(ctx, t)
 		return t, err
 	}
-	a.mu.Lock()
 	a.queue.Drop(t.Peer, t.ID)
-	a.mu.Unlock()
+	if t.State.Terminal() {
+		a.forget(t.ID)
+	}
 	return t, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/config/storage"
 	"mft.dev/mft/agent/config/strict"
 )
 
@@ -18,6 +19,7 @@ func (f *azureFile) config(d *strict.Decoder, defaults *Config) (*Config, error)
 	for _, m := range d.Overlooked() {
 		cfg.Notes = append(cfg.Notes, fmt.Sprintf("line %d: %s: %s", m.Line, m.Key, m.What))
 	}
+	cfg.Exchange = f.Config.exchange(&cfg)
 	cfg.Allow.FilesFrom = grants(f.Config.FilesFrom, "allow_files_from", &cfg)
 	cfg.Allow.RequestsFrom = grants(f.Config.RequestsFrom, "allow_requests_from", &cfg)
 	if len(cfg.Allow.FilesFrom) > 0 {
@@ -33,6 +35,44 @@ func (f *azureFile) config(d *strict.Decoder, defaults *Config) (*Config, error)
 	}
 	return &cfg, nil
 }
+
+// exchange is the storage account that the file names, reached as azure-mft
+// did: with the key if there is one, else as this machine.
+func (s *azureSection) exchange(cfg *Config) *storage.Exchange {
+	a := &storage.Azure{Account: storage.Word(s.MFT.Account)}
+	set(&a.Account, storage.Word(s.Azure.Name))
+	if a.Account == "" {
+		if s.Azure.Key.text != "" {
+			cfg.Notes = append(cfg.Notes, "account_key has no meaning without account_name, and is a secret in a file: take it out")
+		}
+		return nil
+	}
+	a.Credential.ManagedIdentity = &storage.ManagedIdentity{}
+	if s.Azure.Key.text != "" {
+		key := storage.Inline(s.Azure.Key.text, azureKeyVariable)
+		a.Credential = storage.Credential{AccountKey: &key}
+		cfg.Notes = append(cfg.Notes, "account_key is a secret in a file, and opens the whole storage account; "+
+			"in mft's own format `exchange:` takes a managed identity, or says in which file or variable a secret lies")
+	}
+	cfg.Notes = append(cfg.Notes, "the storage account is the exchange for peers that cannot be reached directly; "+
+		"agents of azure-mft are not understood there. Run `mft exchange setup` once")
+	return &storage.Exchange{Azure: a}
+}
+
+// azureKeyVariable is where mft's own format would look for the key, when the
+// file is shown in its words.
+const azureKeyVariable = "MFT_STORAGE_KEY"
+
+// azureKey is the key of a storage account that stands in azure-mft's file. It
+// cannot be printed by mistake.
+type azureKey struct{ text string }
+
+func (v *azureKey) ReadText(s string) error {
+	v.text = s
+	return nil
+}
+
+func (*azureKey) Schema() map[string]any { return map[string]any{"type": "string"} }
 
 func grants(names []azureName, key string, cfg *Config) []mft.Grant {
 	var out []mft.Grant

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/config/storage"
 	"mft.dev/mft/agent/config/strict"
 )
 
@@ -19,6 +20,9 @@ type Config struct {
 	// Peers are the agents that the file pins. The agent knows others by
 	// pairing, see identity.
 	Peers map[mft.AgentName]Peer
+	// Exchange is what peers are reached through that cannot be reached
+	// directly; nil for none.
+	Exchange *storage.Exchange
 	// Allow is who may do what on this host.
 	Allow mft.AllowList
 	// Channels are in the order of the file. Those of other agents are among
@@ -58,6 +62,9 @@ type Peer struct {
 	// Pins are the keys that the peer may show, in the form that
 	// `mft key show` prints.
 	Pins []string
+	// Path is the way that transfers to and from it take, "" when the file
+	// does not say: then it is mft.PathAuto.
+	Path mft.Path
 }
 
 // A Destination is one line of a destinations file: where one copy goes.

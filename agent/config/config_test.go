@@ -10,9 +10,14 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/config/storage"
 )
+
+// unseen leaves out what of a configuration is never written.
+var unseen = cmpopts.IgnoreUnexported(storage.Secret{})
 
 // defaults is what a host without a file has, made up.
 func defaults() *Config {
@@ -50,8 +55,14 @@ func TestFull(t *testing.T) {
 			"branch": {Pins: []string{
 				"mft1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE",
 				"mft1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAI",
-			}},
+			}, Path: mft.PathRelay},
 		},
+		Exchange: &storage.Exchange{Azure: &storage.Azure{Account: "exampleaccount", Credential: storage.Credential{
+			Certificate: &storage.Certificate{
+				TenantID: "00000000-0000-0000-0000-000000000001", ClientID: "00000000-0000-0000-0000-000000000002",
+				File: "/etc/mft/exchange.pem", Password: &storage.Secret{Env: "MFT_EXCHANGE_PASSWORD"},
+			},
+		}}},
 		Allow: mft.AllowList{
 			FilesFrom: []mft.Grant{
 				{Agent: "ledger", Root: "/srv/in"},
@@ -76,7 +87,7 @@ func TestFull(t *testing.T) {
 		},
 		Notes: []string{"channel by-hand fires only by hand, and this version has no command for that yet; use mft copy"},
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, unseen); diff != "" {
 		t.Errorf("read(full.yaml) differs (-want +got):\n%s", diff)
 	}
 }
@@ -116,7 +127,7 @@ func TestWhatTheFileLeavesOut(t *testing.T) {
 			}
 			want := defaults()
 			tt.change(want)
-			if diff := cmp.Diff(want, got); diff != "" {
+			if diff := cmp.Diff(want, got, unseen); diff != "" {
 				t.Errorf("read(%q) differs (-want +got):\n%s", tt.content, diff)
 			}
 		})
@@ -129,17 +140,19 @@ func TestAzureMFT(t *testing.T) {
 		level slog.Level
 		files []mft.Grant
 		asks  []mft.Grant
+		by    storage.Credential
 		notes []string // the beginning of each
 	}{
 		{
 			file:  "azure-readme.yaml",
 			files: []mft.Grant{{Agent: "ledger", Root: "/"}},
 			asks:  []mft.Grant{{Agent: "branch", Root: "/"}},
+			by:    storage.Credential{ManagedIdentity: &storage.ManagedIdentity{}},
 			notes: []string{
 				"this file is in the words of azure-mft",
 				"line 3: config.app_insights_key: ",
-				"line 7: config.mft.storage_account: ",
 				"line 13: config.exits: No meaning yet",
+				"the storage account is the exchange",
 				"allow_files_from: allowed_agent_name is no legal agent name",
 				"allow_files_from lets those agents write wherever",
 				"allow_requests_from lets those agents ask",
@@ -150,15 +163,16 @@ func TestAzureMFT(t *testing.T) {
 			level: slog.LevelDebug,
 			files: []mft.Grant{{Agent: "ledger", Root: "/"}},
 			asks:  []mft.Grant{{Agent: "ledger", Root: "/"}, {Agent: "branch", Root: "/"}},
+			by:    storage.Credential{AccountKey: &storage.Secret{Env: "MFT_STORAGE_KEY"}},
 			notes: []string{
 				"this file is in the words of azure-mft",
 				"line 6: config.paths.keys_dir: ",
 				"line 7: config.paths.cache_dir: ",
 				"line 8: config.paths.tmp_dir: ",
-				"line 10: config.azure.account_name: ",
-				"line 11: config.azure.account_key: ",
 				"line 12: config.azure.instrumentation_key: ",
 				"line 13: config.exits: ",
+				"account_key is a secret in a file",
+				"the storage account is the exchange",
 				"allow_files_from lets",
 				"allow_requests_from lets",
 			},
@@ -174,8 +188,9 @@ func TestAzureMFT(t *testing.T) {
 			got.Notes = nil
 			want := defaults()
 			want.Agent.Name, want.Agent.LogLevel = "erp", tt.level
+			want.Exchange = &storage.Exchange{Azure: &storage.Azure{Account: "exampleaccount", Credential: tt.by}}
 			want.Allow = mft.AllowList{FilesFrom: tt.files, RequestsFrom: tt.asks}
-			if diff := cmp.Diff(want, got); diff != "" {
+			if diff := cmp.Diff(want, got, unseen); diff != "" {
 				t.Errorf("read(%s) differs (-want +got):\n%s", tt.file, diff)
 			}
 			if len(notes) != len(tt.notes) {

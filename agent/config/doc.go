@@ -5,6 +5,7 @@
 //
 //	agent: {name: erp, listen: ":7420", data: /var/lib/mft}
 //	peers: {ledger: {address: "ledger.example:7420", pin: "mft1:..."}}
+//	exchange: {dir: {path: /mnt/exchange}}
 //	allow:
 //	  files_from: [{agent: ledger, into: /srv/in}]
 //	  requests_from: [{agent: ledger, root: /srv/out}]
@@ -23,6 +24,7 @@
 // The package refuses to guess: an unknown or repeated key, an alias, a value
 // that cannot be used or a file of more than 1 MiB is an error of code
 // mft.CodeConfig, which names the line of every mistake at once. It
-// reads files and nothing else: it makes no directory, looks up no host, and
-// a configuration holds no secrets.
+// reads files and nothing else: it makes no directory and looks up no host.
+// A configuration holds no secrets, only where they lie (package storage); the
+// one exception is azure-mft's account_key.
 package config

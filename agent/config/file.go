@@ -1,6 +1,9 @@
 package config
 
-import "mft.dev/mft/agent/config/strict"
+import (
+	"mft.dev/mft/agent/config/storage"
+	"mft.dev/mft/agent/config/strict"
+)
 
 // The types of this file are the format: package strict fills and
 // describes them by their tags.
@@ -9,6 +12,7 @@ import "mft.dev/mft/agent/config/strict"
 type file struct {
 	Agent    agentSection            `yaml:"agent" doc:"What this host is and where it keeps its things."`
 	Peers    map[agentName]peerEntry `yaml:"peers" doc:"Agents that this file pins, by name. Others are added by mft invite and mft join."`
+	Exchange *storage.Exchange       `yaml:"exchange" doc:"Storage that agents share who cannot reach each other."`
 	Allow    allowSection            `yaml:"allow" doc:"Who may do what on this host. Whoever is not listed may do nothing."`
 	Channels []channelEntry          `yaml:"channels" doc:"Standing orders: what moves from where to where, and when."`
 }
@@ -30,6 +34,7 @@ type peerEntry struct {
 	strict.Place
 	Address dialTo    `yaml:"address" doc:"HOST:PORT to dial; leave it out when the peer dials this host."`
 	Pins    pinOrPins `yaml:"pin" need:"yes" doc:"The key that the peer shows, as mft key show prints it there; several while a key is rotated."`
+	Path    path      `yaml:"path" doc:"How transfers travel: auto, over the direct link, and through the exchange while there is none; direct; or relay, through the exchange alone. Default: auto."`
 }
 
 type allowSection struct {
@@ -125,12 +130,12 @@ type azurePaths struct {
 }
 
 type azureStorage struct {
-	Account strict.Unused `yaml:"storage_account" doc:"No meaning yet: files move over direct links."`
+	Account word `yaml:"storage_account" doc:"Name of the storage account: the exchange for peers that cannot be reached directly."`
 }
 
 type azureAccount struct {
-	Name     strict.Unused `yaml:"account_name" doc:"No meaning yet: files move over direct links."`
-	Key      strict.Unused `yaml:"account_key" doc:"No meaning yet; it is a secret that need not lie here."`
+	Name     word          `yaml:"account_name" doc:"Name of the storage account: the exchange for peers that cannot be reached directly."`
+	Key      azureKey      `yaml:"account_key" doc:"Key of the storage account. It is a secret in a file; mft's own format only says where secrets lie."`
 	Insights strict.Unused `yaml:"instrumentation_key" doc:"No meaning: nothing is sent to Application Insights."`
 }
 

@@ -106,10 +106,14 @@ func isAzure(root *yaml.Node) bool {
 // config completes what the file says with the defaults.
 func (f *file) config(d *strict.Decoder, defaults *Config) (*Config, error) {
 	cfg := *defaults
-	cfg.Agent = f.Agent.over(defaults.Agent)
+	cfg.Agent, cfg.Exchange = f.Agent.over(defaults.Agent), f.Exchange
 	cfg.Peers = make(map[mft.AgentName]Peer)
 	for _, name := range slices.Sorted(maps.Keys(f.Peers)) {
-		cfg.Peers[mft.AgentName(name)] = f.Peers[name].peer(d, name, cfg.Agent.Name)
+		e := f.Peers[name]
+		cfg.Peers[mft.AgentName(name)] = e.peer(d, name, cfg.Agent.Name)
+		if mft.Path(e.Path) == mft.PathRelay && cfg.Exchange == nil {
+			d.Mistake(e.Line, e.Key+".path", "relay needs an exchange; see the section exchange")
+		}
 	}
 	for _, g := range f.Allow.FilesFrom {
 		cfg.Allow.FilesFrom = append(cfg.Allow.FilesFrom,
@@ -170,7 +174,7 @@ func (e peerEntry) peer(d *strict.Decoder, name agentName, own mft.AgentName) Pe
 	if len(e.Pins) > 8 {
 		d.Mistake(e.Line, e.Key+".pin", "has more than 8 keys")
 	}
-	p := Peer{Address: string(e.Address)}
+	p := Peer{Address: string(e.Address), Path: mft.Path(e.Path)}
 	for _, one := range e.Pins {
 		p.Pins = append(p.Pins, string(one))
 	}

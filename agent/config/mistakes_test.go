@@ -73,6 +73,22 @@ func TestMistakes(t *testing.T) {
 		{"compress", "channels: [{" + goodChannel + ", compress: gzip}]", []string{"channels[0].compress: want auto, always or never"}},
 		{"overwrite", "channels: [{" + goodChannel + ", overwrite: maybe}]", []string{"channels[0].overwrite: want true (replace), false (never) or version"}},
 		{"glob", "channels: [{" + goodChannel + ", select: {include: ['[']}}]", []string{"channels[0].select.include[0]: "}},
+		{"exchange of nothing", "exchange: {}", []string{"line 1: exchange: want exactly one of dir and azure"}},
+		{"exchange of two", "exchange: {dir: {path: /x}, azure: {account: abc, credential: {managed_identity: {}}}}", []string{"line 1: exchange: want exactly one of dir and azure"}},
+		{"exchange typo", "exchange:\n  dri: {path: /x}", []string{"line 2: exchange.dri: unknown key, did you mean dir?"}},
+		{"exchange in a relative folder", "exchange: {dir: {path: x}}", []string{"exchange.dir.path: want an absolute path"}},
+		{"no credential", "exchange:\n  azure:\n    account: abc\n    credential: {}", []string{"line 4: exchange.azure.credential: want exactly one of managed_identity"}},
+		{"two credentials", "exchange: {azure: {account: abc, credential: {managed_identity: {}, account_key: {env: K}}}}", []string{"exchange.azure.credential: want exactly one of"}},
+		{"pasted account key", "exchange: {azure: {account: abc, credential: {account_key: s3cret==}}}", []string{"exchange.azure.credential.account_key: a secret does not stand in this file; say where it lies: {file: PATH} or {env: NAME}"}},
+		{"pasted SAS", "exchange: {azure: {account: abc, credential: {sas: '?sv=1&sig=s3cret'}}}", []string{"exchange.azure.credential.sas: a secret does not stand in this file"}},
+		{"secret for the name of a variable", "exchange: {azure: {account: abc, credential: {account_key: {env: 's3cret=='}}}}", []string{"account_key.env: want the name of a variable"}},
+		{"secret in two places", "exchange: {azure: {account: abc, credential: {account_key: {env: K, file: /k}}}}", []string{"account_key: want exactly one of file and env"}},
+		{"SAS in a URL", "exchange: {azure: {account: abc, blob_url: 'https://abc?sig=s3cret', queue_url: 'https://q', credential: {managed_identity: {}}}}", []string{"exchange.azure.blob_url: the URL has more than a host and a path"}},
+		{"one URL of two", "exchange: {azure: {account: abc, blob_url: 'https://abc', credential: {managed_identity: {}}}}", []string{"exchange.azure: blob_url and queue_url go together"}},
+		{"SAS for the whole and for parts", "exchange: {azure: {account: abc, credential: {sas: {env: S, queue: {env: Q}}}}}", []string{"credential.sas: want file or env for the whole account, or"}},
+		{"connection string for an account", "exchange: {azure: {account: 'AccountName=abc;AccountKey=s3cret', credential: {managed_identity: {}}}}", []string{"exchange.azure.account: want one word"}},
+		{"unknown path", "peers: {b: {pin: mft1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA, path: s3cret}}", []string{"peers.b.path: want auto, direct or relay"}},
+		{"relay without an exchange", "peers:\n  b: {pin: mft1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA, path: relay}", []string{"line 2: peers.b.path: relay needs an exchange"}},
 		{"azure version", "version: 2\nconfig: {agent: {name: a}}", []string{"line 1: version: want 1"}},
 		{"azure without name", "config: {agent: {}}", []string{"config.agent.name: is missing"}},
 		{"azure typo", "config:\n  agent: {name: a}\n  allow_file_from: [b]", []string{"line 3: config.allow_file_from: unknown key, did you mean allow_files_from?"}},
@@ -87,6 +103,9 @@ func TestMistakes(t *testing.T) {
 			}
 			if len(got) != len(tt.want) {
 				t.Fatalf("read(%q) found %d mistakes, want %d:\n%v", tt.content, len(got), len(tt.want), got)
+			}
+			if strings.Contains(got.Error(), "s3cret") {
+				t.Errorf("read(%q): the mistakes repeat a secret: %v", tt.content, got)
 			}
 			for i, m := range got {
 				if !strings.Contains(m.String(), tt.want[i]) {

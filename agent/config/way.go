@@ -60,3 +60,19 @@ func ParseCompress(s string) (mft.Compress, error) {
 	}
 	return "", mft.Fail(mft.CodeUsage, "read when to compress", s, errors.New("want auto, always or never"))
 }
+
+// path is the way to a peer, by its name.
+type path mft.Path
+
+func (v *path) ReadText(s string) error {
+	way, err := mft.ParsePath(s)
+	if err != nil {
+		return cause(err)
+	}
+	*v = path(way)
+	return nil
+}
+
+func (*path) Schema() map[string]any {
+	return map[string]any{"enum": []any{mft.PathAuto, mft.PathDirect, mft.PathRelay}}
+}

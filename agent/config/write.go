@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/config/storage"
 )
 
 // A document is a configuration as a file would have it.
@@ -24,8 +25,9 @@ type document struct {
 		LogLevel     string        `yaml:"log_level" json:"log_level"`
 		MaxTransfers int           `yaml:"max_transfers" json:"max_transfers"`
 	} `yaml:"agent" json:"agent"`
-	Peers map[mft.AgentName]documentPeer `yaml:"peers,omitempty" json:"peers,omitempty"`
-	Allow struct {
+	Peers    map[mft.AgentName]documentPeer `yaml:"peers,omitempty" json:"peers,omitempty"`
+	Exchange *storage.Exchange              `yaml:"exchange,omitempty" json:"exchange,omitempty"`
+	Allow    struct {
 		FilesFrom    []documentFiles    `yaml:"files_from,omitempty" json:"files_from,omitempty"`
 		RequestsFrom []documentRequests `yaml:"requests_from,omitempty" json:"requests_from,omitempty"`
 	} `yaml:"allow,omitempty" json:"allow"`
@@ -35,6 +37,7 @@ type document struct {
 type documentPeer struct {
 	Address string   `yaml:"address,omitempty" json:"address,omitempty"`
 	Pin     []string `yaml:"pin,flow" json:"pin"`
+	Path    mft.Path `yaml:"path,omitempty" json:"path,omitempty"`
 }
 
 type documentFiles struct {
@@ -84,8 +87,10 @@ func (c *Config) document() document {
 		if d.Peers == nil {
 			d.Peers = make(map[mft.AgentName]documentPeer)
 		}
-		d.Peers[name] = documentPeer{c.Peers[name].Address, c.Peers[name].Pins}
+		p := c.Peers[name]
+		d.Peers[name] = documentPeer{p.Address, p.Pins, p.Path}
 	}
+	d.Exchange = c.Exchange
 	for _, g := range c.Allow.FilesFrom {
 		d.Allow.FilesFrom = append(d.Allow.FilesFrom, documentFiles{g.Agent, g.Root, g.AllowSetID, g.AllowDelete})
 	}

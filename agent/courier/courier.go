@@ -15,25 +15,21 @@ package courier
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"mft.dev/mft"
 	"mft.dev/mft/exchange"
-	"mft.dev/mft/exchange/letter"
 	"mft.dev/mft/exchange/mailbox"
 	"mft.dev/mft/exchange/record"
 	"mft.dev/mft/exchange/talk"
 	"mft.dev/mft/identity"
-	"mft.dev/mft/identity/card"
-	"mft.dev/mft/identity/sealing"
 	"mft.dev/mft/internal/durable"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/protocol/relay"
@@ -47,10 +43,17 @@ const (
 	partsAtOnce = 2
 )
 
+// parcelsAtOnce is how many of the letters that are dealt with may bring parcels,
+// which takes long and much memory: the others are dealt with meanwhile.
+const parcelsAtOnce = atOnce / 2
+
+// generations is how often a parcel that the peer cannot read is made anew.
+const generations = 5
+
 // letterLife is how long a letter is good for: a peer may be away for long.
 const letterLife = protocol.MaxLifetime
 
-// Config is what a courier needs; every field must be set.
+// Config is what a courier needs; every field but Delays must be set.
 type Config struct {
 	Exchange exchange.Exchange
 	// Dir is a directory of this agent alone; it is made if need be.
@@ -65,20 +68,32 @@ type Config struct {
 	Opened func(ctx context.Context, conv Conversation) error
 	// Answered is told that a peer has said something to a transfer of this host.
 	Answered func(id mft.TransferID)
+	// Late is told that a peer could not use the parcel of a transfer of which
+	// nothing is kept any more.
+	Late func(ctx context.Context, peer mft.AgentName, id mft.TransferID) error
 	// UnderWay reports whether a transfer of this host has not ended.
 	UnderWay func(ctx context.Context, id mft.TransferID) (bool, error)
 	// PutAside is told of a letter that was put aside.
 	PutAside func(reason error)
-	Now      func() time.Time
-	Log      *slog.Logger
+	// Reached is told when the storage answers again.
+	Reached func()
+	// Delays are those of the mailbox; the zero value is for production.
+	Delays mailbox.Delays
+	Now    func() time.Time
+	Log    *slog.Logger
 }
 
 // A Courier works for one agent over one exchange. Methods may be called
 // concurrently.
 type Courier struct {
-	c     Config
-	shelf shelf
-	up    atomic.Bool // the storage answered
+	c       Config
+	shelf   shelf
+	up      atomic.Bool   // the storage answered
+	parcels chan struct{} // has a value for each that comes in
+	wake    chan struct{} // ended has something
+
+	mu    sync.Mutex // guards ended
+	ended map[mft.TransferID]bool
 }
 
 // New returns a courier. It starts nothing.
@@ -95,13 +110,16 @@ func New(c Config) (*Courier, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Courier{c: c, shelf: s}, nil
+	return &Courier{
+		c: c, shelf: s, parcels: make(chan struct{}, parcelsAtOnce), wake: make(chan struct{}, 1), ended: map[mft.TransferID]bool{},
+	}, nil
 }
 
 // Run publishes the key of this agent, takes letters and sweeps until ctx ends.
 func (c *Courier) Run(ctx context.Context) {
 	box := mailbox.Config{
-		Queue: c.c.Exchange.Queue, Handle: c.handle, Aside: c.putAside, Reached: c.reached, AtOnce: atOnce, Log: c.c.Log,
+		Queue: c.c.Exchange.Queue, Handle: c.handle, Aside: c.putAside, Reached: c.reached, AtOnce: atOnce,
+		Delays: c.c.Delays, Log: c.c.Log,
 	}
 	done := make(chan struct{})
 	go func() {
@@ -138,29 +156,37 @@ func (v Conversation) Incoming() (*talk.Incoming, error) {
 }
 
 // Outgoing returns the conversation in which t is offered, and goes on where an
-// earlier attempt ended. It and its recorder must be closed.
-func (c *Courier) Outgoing(ctx context.Context, t mft.Transfer, offer mft.Offer) (*talk.Outgoing, error) {
-	r, err := record.Open(c.order(t.ID, offer.Announced.Bytes))
+// earlier attempt ended. Offer is asked what to offer if nothing was offered
+// before. The conversation and its recorder must be closed.
+func (c *Courier) Outgoing(ctx context.Context, t mft.Transfer, offer func(context.Context) (mft.Offer, error)) (*talk.Outgoing, error) {
+	said, err := c.shelf.load(t.ID)
 	if err != nil {
 		return nil, err
 	}
-	said, err := c.shelf.load(t.ID)
+	o, offered := said.offer()
+	if !offered {
+		if o, err = offer(ctx); err != nil {
+			return nil, err
+		}
+	}
+	r, err := record.Open(c.order(t.ID, o.Announced.Bytes))
+	if err != nil {
+		return nil, err
+	}
+	if err = r.Complete(ctx); err == nil && said.abort != nil && !said.expired() {
+		err = c.again(ctx, r, said.abort)
+	}
 	if err == nil {
-		err = r.Complete(ctx)
+		err = c.reconsider(&said)
 	}
 	if err != nil {
 		r.Close()
 		return nil, err
 	}
-	if said.abort != nil {
-		if err := c.heed(ctx, r, said.abort); err != nil {
-			r.Close()
-			return nil, err
-		}
-	}
+	p, _ := r.Published()
 	out := &talk.Outgoing{
-		Offer: offer, Recorder: r, Decision: said.decision, Receipt: said.receipt,
-		Told: said.told(c.c.Now()), Regrant: said.abort != nil,
+		Offer: o, Recorder: r, Decision: said.decision, Receipt: said.receipt,
+		Told: said.told(c.c.Now(), p.Object), Regrant: said.expired(),
 		Grant: func(ctx context.Context, object string) (exchange.Grant, error) {
 			return c.c.Exchange.Container.Grant(ctx, object, exchange.MaxGrant)
 		},
@@ -172,12 +198,15 @@ func (c *Courier) Outgoing(ctx context.Context, t mft.Transfer, offer mft.Offer)
 	return out, nil
 }
 
-// heed does what follows when the peer could not use a parcel: a grant that has
-// ended is given anew; else the parcel is worth nothing, and made again.
-func (c *Courier) heed(ctx context.Context, r *record.Recorder, abort *protocol.Envelope) error {
+// again has a parcel that the peer could not use made anew, unless that has not
+// helped for some times.
+func (c *Courier) again(ctx context.Context, r *record.Recorder, abort *protocol.Envelope) error {
 	f, err := protocol.ParseFailure(abort.Body)
 	if err != nil {
 		return err
+	}
+	if r.Generation() >= generations {
+		return &transfer.Refused{Decision: mft.Decision{Code: mft.CodeProtocol, Detail: "the peer could read none of several parcels: " + f.Detail}}
 	}
 	if _, published := r.Published(); published && f.Code != mft.CodeExpired {
 		if err := r.Again(ctx); err != nil {
@@ -185,6 +214,19 @@ func (c *Courier) heed(ctx context.Context, r *record.Recorder, abort *protocol.
 		}
 	}
 	return c.shelf.forget(abort.Transfer, fileAbort)
+}
+
+// reconsider forgets a refusal that need not last once it is known: the attempt
+// after this one asks again.
+func (c *Courier) reconsider(s *said) error {
+	if s.decision == nil {
+		return nil
+	}
+	d, err := s.decision.Decision()
+	if err != nil || !(d.Code.Retryable() || d.Code == mft.CodePaused) {
+		return err
+	}
+	return c.shelf.forget(s.decision.Transfer, fileDecision, filePosted)
 }
 
 // order says how a transfer of about size bytes is recorded.
@@ -195,154 +237,11 @@ func (c *Courier) order(id mft.TransferID, size int64) record.Order {
 	}
 }
 
-// Open posts a letter that opens a conversation about t. The letters that answer
-// it are kept for the next Outgoing.
-func (c *Courier) Open(ctx context.Context, t mft.Transfer, kind protocol.Kind, body []byte) error {
-	e := &protocol.Envelope{Kind: kind, Transfer: t.ID, Channel: t.Channel, Recipient: t.Peer, Body: body}
-	if _, err := rand.Read(e.Nonce[:]); err != nil {
-		return mft.Fail(mft.CodeInternal, "choose a nonce", "", err)
-	}
-	var err error
-	if e.Sequence, err = c.c.NextSequence(ctx, t.Peer); err != nil {
-		return err
-	}
-	c.complete(e)
-	if kind != protocol.KindCancel {
-		// First: the answer may come at once.
-		if err := c.shelf.open(e); err != nil {
-			return err
-		}
-	}
-	return c.put(ctx, e)
-}
-
-// complete gives an envelope what this agent and this moment say, and signs it.
-func (c *Courier) complete(e *protocol.Envelope) {
-	now := c.c.Now()
-	e.Version, e.Sender = protocol.Version, c.c.Keys.Name()
-	e.Issued, e.Expires = now.Truncate(time.Millisecond), now.Add(letterLife).Truncate(time.Millisecond)
-	e.KeyID = c.c.Keys.KeyID()
-	for {
-		// The key that signs is named in what is signed, and may be replaced
-		// between the two.
-		id, signature := c.c.Keys.Sign(e.SigningBytes())
-		if id == e.KeyID {
-			e.Signature = signature
-			return
-		}
-		e.KeyID = id
-	}
-}
-
-// post signs an answer and posts it.
-func (c *Courier) post(ctx context.Context, e *protocol.Envelope) error {
-	c.complete(e)
-	return c.put(ctx, e)
-}
-
-// put seals an envelope to its recipient and puts it into the queue.
-func (c *Courier) put(ctx context.Context, e *protocol.Envelope) error {
-	key, err := c.keyOf(ctx, e.Recipient)
-	if err != nil {
-		return err
-	}
-	body, err := letter.Seal(e, key)
-	if err != nil {
-		return err
-	}
-	return c.c.Exchange.Queue.Put(ctx, e.Recipient, body)
-}
-
-// keyOf returns the newest sealing key of a peer for which a key vouches that is
-// pinned here: from its card in the exchange, or from when they paired.
-func (c *Courier) keyOf(ctx context.Context, name mft.AgentName) (sealing.Key, error) {
-	peer, ok := c.c.Trust.Peer(name)
-	if !ok {
-		return sealing.Key{}, mft.Fail(mft.CodeUnknownPeer, "write to", string(name), nil)
-	}
-	var newest sealing.Key
-	for _, k := range peer.Pins {
-		if key, err := sealing.Parse(peer.Sealing, name, k.Key); err == nil {
-			newest = key
-		}
-	}
-	cards, err := c.c.Exchange.Keys.Statements(ctx, name)
-	if err != nil && newest.Public == nil {
-		return newest, err
-	}
-	var why error
-	for _, b := range cards {
-		key, err := card.Read(b, name, c.c.Trust, c.c.Now())
-		if err != nil {
-			why = err
-		} else if key.Created.After(newest.Created) {
-			newest = key
-		}
-	}
-	switch {
-	case newest.Public != nil:
-		return newest, nil
-	case why != nil:
-		return newest, mft.Fail(mft.CodeUntrusted, "find the sealing key of", string(name), why)
-	}
-	return newest, mft.Fail(mft.CodeUnreachable, "find the sealing key of", string(name),
-		errors.New("its agent has not published one in the exchange yet; it does when it runs"))
-}
-
-// handle deals with one letter.
-func (c *Courier) handle(ctx context.Context, l exchange.Letter) error {
-	e, err := letter.Open(l.Body, c.c.Keys)
-	if err != nil {
-		return err
-	}
-	now := c.c.Now()
-	if e.Recipient != c.c.Keys.Name() {
-		return mft.Fail(mft.CodeBadSigned, "take letter", "", fmt.Errorf("it is meant for %q", e.Recipient))
-	}
-	if err := c.verify(ctx, e, now); err != nil {
-		return err
-	}
-	if err := e.CheckTimes(now); err != nil {
-		return err
-	}
-	if e.Kind.Opens() {
-		return later(c.c.Opened(ctx, Conversation{c, e}))
-	}
-	fits, err := c.shelf.answer(e)
-	if err != nil || !fits {
-		return err
-	}
-	c.c.Answered(e.Transfer)
-	return nil
-}
-
-// verify checks the signature of an envelope. A key that is pinned and was
-// never shown may lie in the exchange.
-func (c *Courier) verify(ctx context.Context, e *protocol.Envelope, now time.Time) error {
-	err := c.c.Trust.Verify(e, now)
-	if mft.CodeOf(err) != mft.CodeBadSigned {
-		return err
-	}
-	if _, err := c.keyOf(ctx, e.Sender); err != nil {
-		return err
-	}
-	return c.c.Trust.Verify(e, now)
-}
-
-// later gives an error that says nothing of the letter the code of one: it comes
-// again for as long as it takes.
-func later(err error) error {
-	if code := mft.CodeOf(err); err != nil && code.Retryable() && code != mft.CodeReplayed {
-		return mft.Fail(mft.CodeBusy, "deal with", "a letter", err)
-	}
-	return err
-}
-
 // The methods of transfer.Conversation: what is said in answer to a letter.
 
-// Send posts an answer to the opening letter.
+// Send posts an answer to the opening letter; see talk.Say.
 func (v Conversation) Send(ctx context.Context, kind protocol.Kind, body []byte) error {
-	return v.Answer(ctx, kind, body)
+	return talk.Say(ctx, v.Answer, kind, body)
 }
 
 // Receive fails: whoever opened the conversation says no more in it.
@@ -374,12 +273,14 @@ func (c *Courier) Ask(ctx context.Context, t mft.Transfer, r mft.Request) error 
 			return err
 		}
 		if !d.Code.OK() {
-			return errors.Join(&transfer.Refused{Decision: d}, c.shelf.forget(t.ID, fileDecision))
+			return errors.Join(&transfer.Refused{Decision: d}, c.reconsider(&said))
 		}
-	} else if !said.told(c.c.Now()) {
+	}
+	// What the peer has agreed to it may have lost.
+	if !said.told(c.c.Now(), "") {
 		if err := c.Open(ctx, t, protocol.KindRequest, protocol.AppendRequest(nil, &r)); err != nil {
 			return err
 		}
 	}
-	return &talk.Parked{For: protocol.KindDecision}
+	return &talk.Parked{For: protocol.KindOffer}
 }

@@ -16,6 +16,7 @@ import (
 	"mft.dev/mft/exchange"
 	"mft.dev/mft/internal/durable"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/protocol/relay"
 )
 
 // A shelf keeps what was said about each transfer: the last envelope with
@@ -50,6 +51,7 @@ var instanceForm = regexp.MustCompile(`^[a-z2-7]{12}$`)
 // The files of a transfer.
 const (
 	fileOpening  = ".opening"
+	filePosted   = ".posted" // the opening, once it is in the peer's queue
 	fileDecision = ".decision"
 	fileReceipt  = ".receipt"
 	fileAbort    = ".abort"
@@ -60,7 +62,7 @@ const asideDir = "aside"
 
 // said is what was said about a transfer.
 type said struct {
-	opening, decision, receipt, abort *protocol.Envelope
+	opening, posted, decision, receipt, abort *protocol.Envelope
 }
 
 func (s shelf) path(id mft.TransferID, file string) string {
@@ -108,20 +110,58 @@ func (s shelf) answer(e *protocol.Envelope) (bool, error) {
 	return true, s.write(s.path(e.Transfer, file), e)
 }
 
+// posted notes that an opening is in the peer's queue.
+func (s shelf) posted(e *protocol.Envelope) error {
+	return s.write(s.path(e.Transfer, filePosted), e)
+}
+
 // tellAgain is after how long a peer that has not answered is told again: a
 // queue can lose a letter.
 const tellAgain = 24 * time.Hour
 
-// told reports whether the peer need not be told again.
-func (s *said) told(now time.Time) bool {
-	return s.opening != nil && now.Sub(s.opening.Issued) < tellAgain
+// told reports whether the peer need not be told again of what is published, a
+// parcel by its object, or else of the offer.
+func (s *said) told(now time.Time, object string) bool {
+	if s.posted == nil || now.Sub(s.posted.Issued) >= tellAgain {
+		return false
+	}
+	if s.opening == nil || s.opening.Nonce != s.posted.Nonce {
+		return false // the last words may not have been put: another grant of the same parcel
+	}
+	if object == "" {
+		return true
+	}
+	a, err := relay.Of(s.posted)
+	return err == nil && a.Object == object
+}
+
+// offer returns what was offered, if anything was.
+func (s *said) offer() (mft.Offer, bool) {
+	if s.opening == nil {
+		return mft.Offer{}, false
+	}
+	if a, err := relay.Of(s.opening); err == nil {
+		return a.Offer, true
+	}
+	o, err := s.opening.Offer()
+	return o, err == nil
+}
+
+// expired reports whether the peer could not use its grant of the parcel that it
+// was told of last.
+func (s *said) expired() bool {
+	if s.abort == nil || s.opening == nil || s.abort.CheckAnswer(s.opening) != nil {
+		return false
+	}
+	f, err := protocol.ParseFailure(s.abort.Body)
+	return err == nil && f.Code == mft.CodeExpired
 }
 
 // load returns what was said about a transfer.
 func (s shelf) load(id mft.TransferID) (said, error) {
 	var out said
 	for file, to := range map[string]**protocol.Envelope{
-		fileOpening: &out.opening, fileDecision: &out.decision, fileReceipt: &out.receipt, fileAbort: &out.abort,
+		fileOpening: &out.opening, filePosted: &out.posted, fileDecision: &out.decision, fileReceipt: &out.receipt, fileAbort: &out.abort,
 	} {
 		e, err := s.read(s.path(id, file))
 		if err != nil {
@@ -129,13 +169,16 @@ func (s shelf) load(id mft.TransferID) (said, error) {
 		}
 		*to = e
 	}
+	if out.abort != nil && (out.opening == nil || out.abort.CheckAnswer(out.opening) != nil) {
+		out.abort = nil // a copy of an old one: it says nothing of the parcel that was announced since
+	}
 	return out, nil
 }
 
 // forget removes some of the files of a transfer, all without a name.
 func (s shelf) forget(id mft.TransferID, files ...string) error {
 	if len(files) == 0 {
-		files = []string{fileDecision, fileReceipt, fileAbort, fileOpening}
+		files = []string{filePosted, fileDecision, fileReceipt, fileAbort, fileOpening}
 	}
 	for _, file := range files {
 		if err := os.Remove(s.path(id, file)); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -21,6 +21,7 @@ func (c *Courier) reached(err error) {
 	if was := c.up.Swap(now); was != now {
 		if now {
 			c.c.Log.Info("the exchange is reached")
+			c.c.Reached()
 		} else {
 			c.c.Log.Warn("the exchange cannot be reached", "err", err)
 		}
@@ -39,10 +40,43 @@ func (c *Courier) sweep(ctx context.Context) {
 		if err := c.sweepOnce(ctx); err != nil && ctx.Err() == nil {
 			c.c.Log.Warn("cannot remove what transfers left behind in the exchange", "err", err)
 		}
+		if !c.clear(ctx, tick.C) {
+			return
+		}
+	}
+}
+
+// Forget has what was kept and stored for a transfer that has ended removed
+// soon.
+func (c *Courier) Forget(id mft.TransferID) {
+	c.mu.Lock()
+	c.ended[id] = true
+	c.mu.Unlock()
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// clear removes what is left of transfers that end, until it is time to sweep or
+// ctx ends; then it returns false. What cannot be removed the sweep finds.
+func (c *Courier) clear(ctx context.Context, sweep <-chan time.Time) bool {
+	for {
+		c.mu.Lock()
+		ended := c.ended
+		c.ended = map[mft.TransferID]bool{}
+		c.mu.Unlock()
+		for id := range ended {
+			if err := c.Discard(ctx, id); err != nil && ctx.Err() == nil {
+				c.c.Log.Info("cannot clear the exchange of a transfer yet", "transfer", id, "err", err)
+			}
+		}
 		select {
 		case <-ctx.Done():
-			return
-		case <-tick.C:
+			return false
+		case <-sweep:
+			return true
+		case <-c.wake:
 		}
 	}
 }

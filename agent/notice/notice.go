@@ -7,7 +7,8 @@
 // transfer. [Notices.Run] does the telling.
 //
 // Nothing answers a notice. It counts as told once the connection has outlived
-// it for a moment; a second copy does no harm. The package refuses to end a
+// it for a moment, or the letter is in the peer's queue; a second copy does no
+// harm. The package refuses to end a
 // transfer itself.
 package notice
 
@@ -29,8 +30,12 @@ import (
 type Config struct {
 	Journal *journal.Journal
 	Trail   *trail.Trail
-	Link    *link.Link
 	Log     *slog.Logger
+	// Open opens a conversation with the peer of a transfer over the link, nil
+	// when the peer is to be told by letter.
+	Open func(ctx context.Context, t mft.Transfer) (*link.Conversation, error)
+	// Post tells the peer by letter; nil without an exchange.
+	Post func(ctx context.Context, t mft.Transfer, c *protocol.Cancel) error
 }
 
 // Notices are what peers are still to be told. Methods may be called
@@ -71,6 +76,16 @@ func (n *Notices) Add(peer mft.AgentName, id mft.TransferID) {
 	n.due[peer][id] = true
 	n.mu.Unlock()
 	n.Poke()
+}
+
+// Repeat has a peer told once more that a send to it has ended without delivery,
+// if it has.
+func (n *Notices) Repeat(ctx context.Context, peer mft.AgentName, id mft.TransferID) error {
+	t, known, err := n.c.Journal.Transfer(ctx, id)
+	if err == nil && known && t.Peer == peer && t.Role == mft.RoleSend && (t.State == mft.StateCancelled || t.State == mft.StateFailed) {
+		n.Add(peer, id)
+	}
+	return err
 }
 
 // Poke has the due notices tried again.
@@ -151,8 +166,11 @@ func (n *Notices) tellPeer(ctx context.Context, peer mft.AgentName, ids []mft.Tr
 	var told []mft.TransferID
 	var last *link.Conversation
 	for _, id := range ids {
-		conv, err := n.tell(ctx, id)
+		conv, posted, err := n.tell(ctx, id)
 		switch code := mft.CodeOf(err); {
+		case posted:
+			n.mark(ctx, id)
+			n.forget(peer, id)
 		case err == nil && conv == nil, code == mft.CodeUnknownPeer:
 			n.forget(peer, id)
 		case err != nil:
@@ -187,26 +205,29 @@ func (n *Notices) forget(peer mft.AgentName, id mft.TransferID) {
 	}
 }
 
-// tell sends one notice and returns its conversation, nil when there is
-// nothing to tell.
-func (n *Notices) tell(ctx context.Context, id mft.TransferID) (*link.Conversation, error) {
+// tell sends one notice. It returns its conversation, or that it was posted, or
+// neither when there is nothing to tell.
+func (n *Notices) tell(ctx context.Context, id mft.TransferID) (conv *link.Conversation, posted bool, err error) {
 	t, ok, err := n.c.Journal.Transfer(ctx, id)
 	if err != nil || !ok || (t.Attempts == 0 && !t.Requested) {
-		return nil, err
-	}
-	conv, err := n.c.Link.Open(ctx, t.Peer, t.ID, t.Channel)
-	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	c := protocol.Cancel{Transfer: t.ID, Code: t.Reason.Code, Detail: t.Reason.Detail}
 	if c.Code.OK() {
 		c.Code = mft.CodeCancelled
 	}
+	if conv, err = n.c.Open(ctx, t); err != nil {
+		return nil, false, err
+	}
+	if conv == nil {
+		err := n.c.Post(ctx, t, &c)
+		return nil, err == nil, err
+	}
 	if err := conv.Send(ctx, protocol.KindCancel, protocol.AppendCancel(nil, &c)); err != nil {
 		conv.Close()
-		return nil, err
+		return nil, false, err
 	}
-	return conv, nil
+	return conv, false, nil
 }
 
 // mark remembers that the peer was told.

@@ -26,7 +26,7 @@ import (
 	"mft.dev/mft/link"
 )
 
-// Config is what a Pairing is made from; every field must be set but
+// Config is what a Pairing is made from; every field must be set but Keep and
 // Listening.
 type Config struct {
 	Config *config.Config
@@ -36,6 +36,9 @@ type Config struct {
 	Event func(context.Context, mft.Event)
 	// Up is told when a connection to a peer has come up.
 	Up func(mft.AgentName)
+	// Keep reports whether a connection to a peer is to be kept up; nil for every
+	// peer.
+	Keep func(mft.AgentName) bool
 	// Listening is where the agent really listens if that is not what the
 	// configuration says; empty otherwise.
 	Listening string
@@ -172,11 +175,11 @@ func (p *Pairing) observe(ctx context.Context) {
 	}
 }
 
-// keep keeps a connection to peer up for as long as Run runs.
+// keep keeps a connection to peer up for as long as Run runs, if one is wanted.
 func (p *Pairing) keep(peer mft.AgentName) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.life == nil {
+	if p.life == nil || (p.c.Keep != nil && !p.c.Keep(peer)) {
 		return
 	}
 	if stop := p.keepers[peer]; stop != nil {

@@ -33,6 +33,18 @@ func (t *Trail) NoteOf(id mft.TransferID) transfer.Note {
 	}
 }
 
+// Moving returns what NoteOf returns, for an attempt whose content moves on the
+// way that is named: OverLink or ThroughExchange.
+func (t *Trail) Moving(id mft.TransferID, way string) transfer.Note {
+	note := t.NoteOf(id)
+	return func(kind mft.EventKind, code mft.Code, detail string) {
+		if kind == mft.EventMoving && detail == "" {
+			detail = way
+		}
+		note(kind, code, detail)
+	}
+}
+
 // A Conversation is one in which this host offers a transfer. It writes the
 // milestones into the journal as they go by.
 type Conversation struct {
@@ -42,6 +54,9 @@ type Conversation struct {
 	// Quiet says that the attempt repeats one that ended in waiting: its
 	// story has been told.
 	Quiet bool
+	// Known says that the offer was made and told before; what the peer says to
+	// it may be news.
+	Known bool
 }
 
 // Send sends, with the offer on record before it leaves.
@@ -64,7 +79,7 @@ func (c *Conversation) offered(tx *journal.Tx) error {
 	if err := tx.SetState(c.ID, mft.StateRunning, mft.Reason{}, c.Trail.now()); err != nil {
 		return err
 	}
-	if err := tx.AddAttempt(c.ID); err != nil || c.Quiet {
+	if err := tx.AddAttempt(c.ID); err != nil || c.Quiet || c.Known {
 		return err
 	}
 	return c.Trail.Tell(tx, c.ID, mft.EventOffered, "", "")

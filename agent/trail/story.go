@@ -1,6 +1,7 @@
 package trail
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -18,6 +19,22 @@ func (t *Trail) SetState(tx *journal.Tx, id mft.TransferID, s mft.State, r mft.R
 		return nil
 	}
 	return t.Tell(tx, id, kind, r.Code, r.Detail)
+}
+
+// Block has transfers wait, each for its reason, but those of which pending says
+// that they need not any more.
+func (t *Trail) Block(ctx context.Context, why map[mft.TransferID]mft.Reason, pending func(mft.Transfer) bool) error {
+	return t.journal.Update(ctx, func(tx *journal.Tx) error {
+		for id, reason := range why {
+			if row, ok, err := tx.Transfer(id); err != nil || !ok || !pending(row) {
+				continue // changed under way, or the journal fails, which Update knows
+			}
+			if err := t.SetState(tx, id, mft.StateWaiting, reason); err != nil {
+				t.log.Debug("a transfer cannot wait", "transfer", id, "err", err)
+			}
+		}
+		return nil
+	})
 }
 
 // Tell appends an event of a transfer.

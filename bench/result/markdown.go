@@ -25,7 +25,7 @@ func (r *Report) Markdown(plot string) string {
 	for _, g := range r.groups() {
 		fmt.Fprintf(&b, "\n### %s\n\n", escape(g.title))
 		line(&b, columns())
-		line(&b, []string{"---", "---:", "---:", "---:", "---:", "---:", "---:"})
+		line(&b, []string{"---", "---:", "---:", "---:", "---:", "---:", "---:", "---:"})
 		for _, row := range g.rows {
 			if len(row.Samples) > 0 {
 				line(&b, r.cells(g.workload, row))

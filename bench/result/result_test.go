@@ -231,6 +231,15 @@ func TestMarkdown(t *testing.T) {
 			t.Errorf("Markdown has no %q:\n%s", want, got)
 		}
 	}
+	cells := 0 // of the table's first line
+	for l := range strings.Lines(got) {
+		switch n := strings.Count(strings.ReplaceAll(l, `\|`, ""), "|"); {
+		case n == 0 || cells == 0:
+			cells = n
+		case n != cells:
+			t.Errorf("a line of a table has %d bars where its first has %d: %q", n, cells, l)
+		}
+	}
 }
 
 func TestReplace(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config"
+	"mft.dev/mft/cmd/mft/argument"
 )
 
 func newConfig(s *shell) *cobra.Command {
@@ -24,7 +25,7 @@ It is read from the first of these that is there:
 On Windows the first two are %APPDATA%\mft\mft.yaml and
 %PROGRAMDATA%\mft\mft.yaml, and azure-mft's is %PROGRAMDATA%\mft2\config.yaml.
 Without any, an agent takes the name of its host and lets nobody do anything.`
-	return group("config", "Check or show the configuration of this host", long,
+	return argument.Group("config", "Check or show the configuration of this host", long,
 		newConfigCheck(s), newConfigShow(s), newConfigSchema(s))
 }
 
@@ -40,7 +41,7 @@ func newConfigCheck(s *shell) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check [FILE]",
 		Short: "Read the configuration without starting anything, and say all that is wrong",
-		Args:  takes(0, 1, "one FILE"),
+		Args:  argument.Takes(0, 1, "one FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				s.configFile = args[0]
@@ -99,7 +100,7 @@ func newConfigShow(s *shell) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show",
 		Short: "Show what holds for this host, defaults included",
-		Args:  takes(0, 0, ""),
+		Args:  argument.Takes(0, 0, ""),
 		RunE: func(*cobra.Command, []string) error {
 			cfg, err := s.config()
 			if err != nil {
@@ -121,7 +122,7 @@ func newConfigSchema(s *shell) *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema",
 		Short: "Print the JSON Schema of the configuration file",
-		Args:  takes(0, 0, ""),
+		Args:  argument.Takes(0, 0, ""),
 		RunE: func(*cobra.Command, []string) error {
 			s.printf("%s", config.Schema())
 			return nil

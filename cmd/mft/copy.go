@@ -59,7 +59,7 @@ agent is chosen by --agent-config or MFT_CONFIG, and by --config where
 		Example: `  mft copy report.csv --dest-agent ledger --dest-path /srv/in/
   mft copy /srv/out/ --dest-agent ledger --dest-path /srv/in/ --overwrite=false
   mft copy report.csv --config destinations.yaml --detach`,
-		Args: takes(0, -1, ""),
+		Args: argument.Takes(0, -1, ""),
 	}
 	f := c.Flags()
 	f.StringVar(&o.agent, "dest-agent", "", "`NAME` of the agent to send to")

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/cmd/mft/argument"
 	"mft.dev/mft/cmd/mft/doctor"
 	"mft.dev/mft/cmd/mft/exit"
 	"mft.dev/mft/cmd/mft/progress"
@@ -18,11 +19,12 @@ func newDoctor(s *shell) *cobra.Command {
 		Use:   "doctor",
 		Short: "Look for what keeps files from moving, and say what to do",
 		Long: `Look for what keeps files from moving, and say what to do: configuration, data
-directory, keys, local socket, port, clock, free space, peers, and transfers
-that wait. Nothing is changed. The exit status is 1 if anything is bad.`,
-		Args: takes(0, 0, ""),
+directory, keys, exchange, local socket, port, clock, free space, peers, and
+transfers that wait. Nothing is changed. The exit status is 1 if anything is
+bad.`,
+		Args: argument.Takes(0, 0, ""),
 		RunE: func(c *cobra.Command, _ []string) error {
-			p := doctor.Patient{Version: thisVersion().Version}
+			p := doctor.Patient{Version: thisVersion().Version, Env: s.env}
 			if p.Config, p.Err = s.config(); p.Err == nil {
 				socket, err := s.socketPath()
 				if err != nil {

@@ -27,7 +27,7 @@ The directories are what the guest may use on this host. Without them it may do
 nothing until mft peer allow says otherwise.`,
 		Example: `  mft invite --files-into /srv/in
   mft invite --address files.example:7420 --files-into /srv/in --requests-root /srv/out`,
-		Args: takes(0, 0, ""),
+		Args: argument.Takes(0, 0, ""),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := g.Absolute(s.directory); err != nil {
 				return err

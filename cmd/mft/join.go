@@ -22,7 +22,7 @@ trust each other's keys. A dash for INVITATION reads it from standard input,
 where neither the list of processes nor the history of the shell shows it.
 
 The directories are what the host that invited may use on this one.`,
-		Args: takes(1, -1, "the INVITATION that mft invite printed"),
+		Args: argument.Takes(1, -1, "the INVITATION that mft invite printed"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := g.Absolute(s.directory); err != nil {
 				return err

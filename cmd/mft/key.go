@@ -7,19 +7,26 @@ import (
 	"github.com/spf13/cobra"
 
 	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/cmd/mft/argument"
 	"mft.dev/mft/cmd/mft/exit"
 	"mft.dev/mft/cmd/mft/show"
 )
 
 func newKey(s *shell) *cobra.Command {
-	return group("key", "Show or renew the keys of this agent", "", newKeyShow(s), newKeyRotate(s))
+	return argument.Group("key", "Show or renew the keys of this agent", "", newKeyShow(s), newKeyRotate(s))
 }
 
 func newKeyShow(s *shell) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show",
 		Short: "Show the public keys by which peers know this agent",
-		Args:  takes(0, 0, ""),
+		Long: `Show the public keys by which peers know this agent. Two agents that can never
+reach each other, and so cannot use mft invite, are introduced by their
+operators: each gives the other its pin over a way that both trust, and writes
+that of the other into the configuration:
+
+  peers: {NAME: {pin: "mft1:..."}}`,
+		Args: argument.Takes(0, 0, ""),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return ask(c.Context(), s, (*localapi.Client).Keys, show.Keys)
 		},
@@ -35,7 +42,7 @@ func newKeyRotate(s *shell) *cobra.Command {
 paired peers follow by themselves when they next connect. A peer that pins this
 agent in its configuration needs the new pin there before the overlap ends.`,
 		Example: "  mft key rotate --overlap 168h",
-		Args:    takes(0, 0, ""),
+		Args:    argument.Takes(0, 0, ""),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if overlap <= 0 {
 				return exit.Misused("--overlap %s is not longer than nothing", overlap)

@@ -11,7 +11,7 @@ import (
 )
 
 func newPeer(s *shell) *cobra.Command {
-	return group("peer", "List the agents that this one trusts, and what they may do here", "",
+	return argument.Group("peer", "List the agents that this one trusts, and what they may do here", "",
 		newPeerList(s), newPeerShow(s), newPeerAllow(s), newPeerRemove(s))
 }
 
@@ -19,7 +19,7 @@ func newPeerList(s *shell) *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "List the known peers",
-		Args:  takes(0, 0, ""),
+		Args:  argument.Takes(0, 0, ""),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return ask(c.Context(), s, (*localapi.Client).Peers, show.Peers)
 		},
@@ -30,7 +30,7 @@ func newPeerShow(s *shell) *cobra.Command {
 	return &cobra.Command{
 		Use:               "show NAME",
 		Short:             "Show one peer: keys, connection, grants",
-		Args:              takes(1, 1, "the NAME of a peer"),
+		Args:              argument.Takes(1, 1, "the NAME of a peer"),
 		ValidArgsFunction: s.completePeers(),
 		RunE: func(c *cobra.Command, args []string) error {
 			name, client, err := s.named(args[0])
@@ -66,7 +66,7 @@ func newPeerAllow(s *shell) *cobra.Command {
 an earlier allow granted: what is left out is taken away. Grants that stand in
 the configuration stay.`,
 		Example:           "  mft peer allow ledger --files-into /srv/in --requests-root /srv/out",
-		Args:              takes(1, 1, "the NAME of a peer"),
+		Args:              argument.Takes(1, 1, "the NAME of a peer"),
 		ValidArgsFunction: s.completePeers(),
 		RunE: func(c *cobra.Command, args []string) error {
 			if nothing == (g.Into != "" || g.Root != "") {
@@ -101,7 +101,7 @@ func newPeerRemove(s *shell) *cobra.Command {
 		Short: "Trust a peer no longer",
 		Long: `Trust a peer no longer: its connections are closed, its transfers that have not
 ended fail, and its keys are not believed again until it is paired anew.`,
-		Args:              takes(1, 1, "the NAME of a peer"),
+		Args:              argument.Takes(1, 1, "the NAME of a peer"),
 		ValidArgsFunction: s.completePeers(),
 		RunE: func(c *cobra.Command, args []string) error {
 			name, client, err := s.named(args[0])

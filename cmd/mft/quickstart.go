@@ -9,21 +9,26 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config"
+	"mft.dev/mft/cmd/mft/argument"
 	"mft.dev/mft/cmd/mft/quickstart"
 )
 
 func newQuickstart(s *shell) *cobra.Command {
 	var dir string
-	var once bool
+	var once, breakLink bool
 	c := &cobra.Command{
-		Use:   "quickstart [--dir DIR] [--once]",
+		Use:   "quickstart [--dir DIR] [--once] [--break-link]",
 		Short: "See two agents move a file on this machine",
 		Long: `Start two agents, alpha and beta, on this machine, pair them, and move a sample
 from alpha's outbox to beta's inbox. Everything lies in one directory; started
-again it goes on where it was. Both agents end with this command (Ctrl-C).`,
+again it goes on where it was. Both agents end with this command (Ctrl-C).
+
+With --break-link two more files follow: one while the agents cannot reach each
+other, through a shared folder, and one after the link has come back.`,
 		Example: `  mft quickstart
-  mft quickstart --once --dir /tmp/try`,
-		Args: takes(0, 0, ""),
+  mft quickstart --once --dir /tmp/try
+  mft quickstart --break-link`,
+		Args: argument.Takes(0, 0, ""),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if dir == "" {
 				dir = s.quickstartDir()
@@ -33,7 +38,7 @@ again it goes on where it was. Both agents end with this command (Ctrl-C).`,
 				return mft.Fail(mft.CodeIO, "find this program", "", err)
 			}
 			err = quickstart.Run(c.Context(), quickstart.Options{
-				Dir: dir, Once: once, Program: program, Name: os.Args[0], Out: s.out,
+				Dir: dir, Once: once, BreakLink: breakLink, Program: program, Name: os.Args[0], Out: s.out,
 			})
 			if errors.Is(err, c.Context().Err()) && once && c.Context().Err() != nil {
 				return mft.Fail(mft.CodeCancelled, "quickstart", "", errors.New("it was interrupted before the sample arrived"))
@@ -42,7 +47,8 @@ again it goes on where it was. Both agents end with this command (Ctrl-C).`,
 		},
 	}
 	c.Flags().StringVar(&dir, "dir", "", "`DIR` for everything (default: ./mft-quickstart, or below the data directory of this user)")
-	c.Flags().BoolVar(&once, "once", false, "end after the first verified file")
+	c.Flags().BoolVar(&once, "once", false, "end after the first verified file, or with --break-link after the third")
+	c.Flags().BoolVar(&breakLink, "break-link", false, "move a second file while the agents cannot reach each other")
 	return c
 }
 

@@ -33,7 +33,7 @@ single file, unless it is a directory already.
 With --id a command can be repeated and is still one order; see mft copy.`,
 		Example: `  mft req --source-agent ledger --source-path /srv/out/report.csv .
   mft req --source-agent ledger --source-path '/srv/out/*.csv' /srv/in/`,
-		Args: takes(1, 1, "DEST"),
+		Args: argument.Takes(1, 1, "DEST"),
 		RunE: func(c *cobra.Command, args []string) error { return s.req(c, args[0], o) },
 	}
 	f := c.Flags()

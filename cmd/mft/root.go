@@ -9,6 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"mft.dev/mft"
+	"mft.dev/mft/cmd/mft/argument"
+	"mft.dev/mft/cmd/mft/exchange"
 	"mft.dev/mft/cmd/mft/exit"
 )
 
@@ -41,7 +43,7 @@ on which they are typed, through a local socket.`,
   mft copy report.csv --dest-agent ledger --dest-path /srv/in/`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          knownCommand,
+		Args:          argument.Known,
 
 		SuggestionsMinimumDistance: 2,
 		RunE:                       func(c *cobra.Command, _ []string) error { return c.Help() },
@@ -60,64 +62,11 @@ on which they are typed, through a local socket.`,
 		newRun(s), newQuickstart(s),
 		newCopy(s), newReq(s), newTransfer(s),
 		newInvite(s), newJoin(s), newPeer(s), newKey(s),
+		exchange.Command(exchange.Shell{Config: s.config, Env: s.env, Out: s.out, Print: s.print}),
 		newStatus(s), newDoctor(s), newConfig(s), newVersion(s),
 		newExitTopic(),
 	)
 	return root
-}
-
-// knownCommand refuses what is no command of mft.
-func knownCommand(c *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	like := ""
-	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
-		like = ", did you mean " + near[0] + "?"
-	}
-	return exit.Misused("%s has no command %q%s", typed(c), args[0], like)
-}
-
-// group makes a command that only holds others.
-func group(use, short, long string, commands ...*cobra.Command) *cobra.Command {
-	g := &cobra.Command{
-		Use:                        use,
-		Short:                      short,
-		Long:                       long,
-		Args:                       knownCommand,
-		SuggestionsMinimumDistance: 2,
-		RunE: func(c *cobra.Command, _ []string) error {
-			var names []string
-			for _, sub := range c.Commands() {
-				names = append(names, sub.Name())
-			}
-			return exit.Misused("%s needs one of: %s", typed(c), strings.Join(names, ", "))
-		},
-	}
-	g.AddCommand(commands...)
-	return g
-}
-
-// typed is a command as it was typed after mft, whose name stands before every
-// message; mft itself without one.
-func typed(c *cobra.Command) string {
-	return strings.TrimPrefix(c.CommandPath(), "mft ")
-}
-
-// takes refuses a wrong number of arguments in words: what are their names as
-// the usage line has them.
-func takes(least, most int, what string) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		switch {
-		case len(args) < least:
-			return exit.Misused("%s needs %s; see `%s --help`", typed(c), what, c.CommandPath())
-		case most >= 0 && len(args) > most && most == 0:
-			return exit.Misused("%s takes no argument, but %q was given", typed(c), args[0])
-		case most >= 0 && len(args) > most:
-			return exit.Misused("%s takes %s and nothing else, but %q was given too", typed(c), what, args[most])
-		}
-		return nil
-	}
 }
 
 // newExitTopic is a page of help without a command behind it.

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mft.dev/mft/agent/config"
+	"mft.dev/mft/cmd/mft/argument"
 	"mft.dev/mft/cmd/mft/daemon"
 )
 
@@ -22,7 +23,7 @@ says when it is ready (Type=notify).
 azure-mft called this command init.`,
 		Example: `  mft run
   mft run --config /etc/mft/mft.yaml --log-json`,
-		Args: takes(0, 0, ""),
+		Args: argument.Takes(0, 0, ""),
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := s.config()
 			if err != nil {

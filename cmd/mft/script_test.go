@@ -29,6 +29,7 @@ func TestMain(m *testing.M) {
 //	await NAME                   wait until the agent of host NAME answers
 //	linked NAME PEER             wait until NAME is connected to PEER
 //	appears FILE                 wait until there is such a file
+//	holds FILE TEXT              wait until the text stands in it
 //
 // and a directory for each of the hosts alpha, beta and gamma, with a
 // configuration mft.yaml and directories in and out.
@@ -38,7 +39,7 @@ func TestScript(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup:               makeHosts,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "await": await, "linked": linked, "appears": appears,
+			"exits": exits, "await": await, "linked": linked, "appears": appears, "holds": holds,
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "root" {
@@ -136,6 +137,19 @@ func appears(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	until(ts, func(context.Context) error {
 		_, err := os.Stat(ts.MkAbs(args[0]))
+		return err
+	})
+}
+
+func holds(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: holds FILE TEXT")
+	}
+	until(ts, func(context.Context) error {
+		content, err := os.ReadFile(ts.MkAbs(args[0]))
+		if err == nil && !strings.Contains(string(content), args[1]) {
+			err = fmt.Errorf("%s does not hold %q: %s", args[0], args[1], content)
+		}
 		return err
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/cmd/mft/argument"
 	"mft.dev/mft/cmd/mft/show"
 )
 
@@ -14,7 +15,7 @@ func newStatus(s *shell) *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",
 		Short: "Show the agent of this host, its peers and its transfers",
-		Args:  takes(0, 0, ""),
+		Args:  argument.Takes(0, 0, ""),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return ask(c.Context(), s, (*localapi.Client).Status, func(w io.Writer, a localapi.Status) { show.Status(w, a, time.Now()) })
 		},

@@ -9,12 +9,13 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/cmd/mft/argument"
 	"mft.dev/mft/cmd/mft/exit"
 	"mft.dev/mft/cmd/mft/show"
 )
 
 func newTransfer(s *shell) *cobra.Command {
-	return group("transfer", "List transfers, look at one, or change its course", "",
+	return argument.Group("transfer", "List transfers, look at one, or change its course", "",
 		newTransferList(s),
 		newTransferShow(s),
 		newAction(s, localapi.ActionCancel, "End transfers at both ends", false,
@@ -33,7 +34,7 @@ func newTransferID(s *shell) *cobra.Command {
 	return &cobra.Command{
 		Use:   "id",
 		Short: "Make an id for --id of copy and req",
-		Args:  takes(0, 0, ""),
+		Args:  argument.Takes(0, 0, ""),
 		RunE: func(*cobra.Command, []string) error {
 			id, err := localapi.NewID()
 			if err != nil {
@@ -51,7 +52,7 @@ func newTransferList(s *shell) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List transfers, the newest first",
-		Args:  takes(0, 0, ""),
+		Args:  argument.Takes(0, 0, ""),
 		RunE: func(c *cobra.Command, _ []string) error {
 			for _, name := range states {
 				state := mft.State(name)
@@ -88,7 +89,7 @@ func newTransferShow(s *shell) *cobra.Command {
 	return &cobra.Command{
 		Use:               "show ID",
 		Short:             "Show a transfer with everything that happened to it on this host",
-		Args:              takes(1, 1, "ID"),
+		Args:              argument.Takes(1, 1, "ID"),
 		ValidArgsFunction: s.completeTransfers(false),
 		RunE: func(c *cobra.Command, args []string) error {
 			id, err := mft.ParseTransferID(args[0])
@@ -113,7 +114,7 @@ func newAction(s *shell, action localapi.Action, short string, ended bool, long 
 		Use:               string(action) + " ID…",
 		Short:             short,
 		Long:              short + ".\n\n" + long,
-		Args:              takes(1, -1, "the ID of a transfer"),
+		Args:              argument.Takes(1, -1, "the ID of a transfer"),
 		ValidArgsFunction: s.completeTransfers(ended),
 		RunE: func(c *cobra.Command, args []string) error {
 			var ids []mft.TransferID

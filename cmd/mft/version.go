@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mft.dev/mft/cmd/mft/argument"
 	"mft.dev/mft/protocol"
 )
 
@@ -45,7 +46,7 @@ func newVersion(s *shell) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version of this program",
-		Args:  takes(0, 0, ""),
+		Args:  argument.Takes(0, 0, ""),
 		RunE: func(*cobra.Command, []string) error {
 			v := thisVersion()
 			return s.print(v, func() {

@@ -11,6 +11,7 @@
 package mailbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -25,19 +26,39 @@ import (
 const (
 	// MaxTries is how often a letter is taken before it is put aside.
 	MaxTries = 5
-	// Lease is how long a letter is hidden at a time. It is renewed at its half.
+	// Lease is how long a letter is hidden at a time, unless Delays says
+	// otherwise.
 	Lease = 2 * time.Minute
-	// firstDelay is how long a letter that failed is hidden, twice as long each
-	// time; busyDelay how long one that came too early, which does not count.
-	firstDelay = 5 * time.Second
-	busyDelay  = 30 * time.Second
-	// pause is how long to wait after storage failed, or had nothing and did not
-	// wait itself; up to longPause while it fails.
-	pause     = time.Second
-	longPause = time.Minute
 	// remembered bounds how many failing letters are counted here.
 	remembered = 10_000
 )
+
+// Delays say how long a mailbox waits for what. What is 0 is as DefaultDelays
+// has it.
+type Delays struct {
+	// Lease is how long a letter is hidden at a time. It is renewed at its half.
+	Lease time.Duration
+	// First is how long a letter that failed is hidden, twice as long each time;
+	// Busy how long one that came too early, which does not count.
+	First, Busy time.Duration
+	// Pause is how long to wait after storage failed, or had nothing and did not
+	// wait itself; up to LongPause while it fails.
+	Pause, LongPause time.Duration
+}
+
+// DefaultDelays are those for storage that is far away.
+func DefaultDelays() Delays {
+	return Delays{Lease: Lease, First: 5 * time.Second, Busy: 30 * time.Second, Pause: time.Second, LongPause: time.Minute}
+}
+
+// complete fills in what is 0.
+func (d Delays) complete() Delays {
+	by := DefaultDelays()
+	return Delays{
+		Lease: cmp.Or(d.Lease, by.Lease), First: cmp.Or(d.First, by.First), Busy: cmp.Or(d.Busy, by.Busy),
+		Pause: cmp.Or(d.Pause, by.Pause), LongPause: cmp.Or(d.LongPause, by.LongPause),
+	}
+}
 
 // Config is what a mailbox needs.
 type Config struct {
@@ -55,15 +76,17 @@ type Config struct {
 	// AtOnce is how many letters are dealt with at a time, 1 to
 	// exchange.MaxTake.
 	AtOnce int
+	Delays Delays
 	Log    *slog.Logger
 }
 
 // Run takes letters until ctx ends, and returns when nothing is under way any
 // more. What was under way comes again.
 func (c Config) Run(ctx context.Context) {
+	c.Delays = c.Delays.complete()
 	b := &box{Config: c, tries: map[string]int{}, room: make(chan struct{}, c.AtOnce)}
 	defer b.hands.Wait()
-	wait := pause
+	wait := b.Delays.Pause
 	for ctx.Err() == nil {
 		n, err := b.take(ctx)
 		if ctx.Err() != nil {
@@ -74,12 +97,12 @@ func (c Config) Run(ctx context.Context) {
 		case err != nil:
 			b.Log.Warn("cannot take letters", "err", err)
 			sleep(ctx, wait)
-			wait = min(2*wait, longPause)
+			wait = min(2*wait, b.Delays.LongPause)
 		case n == 0:
-			sleep(ctx, pause)
+			sleep(ctx, b.Delays.Pause)
 			fallthrough
 		default:
-			wait = pause
+			wait = b.Delays.Pause
 		}
 	}
 }
@@ -119,7 +142,7 @@ func (b *box) take(ctx context.Context) (int, error) {
 		}
 		break
 	}
-	letters, err := b.Queue.Take(ctx, most, Lease)
+	letters, err := b.Queue.Take(ctx, most, b.Delays.Lease)
 	for range most - len(letters) {
 		<-b.room
 	}
@@ -156,7 +179,7 @@ func (b *box) deal(ctx context.Context, l exchange.Letter) {
 // renew renews the lease of a letter until held ends, and changes its claim. When
 // the lease is lost, held ends.
 func (b *box) renew(held context.Context, let context.CancelCauseFunc, l *exchange.Letter) {
-	tick := time.NewTicker(Lease / 2)
+	tick := time.NewTicker(b.Delays.Lease / 2)
 	defer tick.Stop()
 	for {
 		select {
@@ -164,7 +187,7 @@ func (b *box) renew(held context.Context, let context.CancelCauseFunc, l *exchan
 			return
 		case <-tick.C:
 		}
-		if err := b.Queue.Renew(held, l, Lease); mft.CodeOf(err) == mft.CodeNotFound {
+		if err := b.Queue.Renew(held, l, b.Delays.Lease); mft.CodeOf(err) == mft.CodeNotFound {
 			let(mft.Fail(mft.CodeBusy, "keep", "a letter", errors.New("its lease ended; another may have it")))
 			return
 		}
@@ -174,13 +197,13 @@ func (b *box) renew(held context.Context, let context.CancelCauseFunc, l *exchan
 // failed has a letter come again later, or puts it aside.
 func (b *box) failed(ctx context.Context, l *exchange.Letter, cause error) {
 	if code := mft.CodeOf(cause); code == mft.CodeBusy || code == mft.CodeMaintenance {
-		_ = b.Queue.Renew(ctx, l, busyDelay) // else it comes when its lease ends
+		_ = b.Queue.Renew(ctx, l, b.Delays.Busy) // else it comes when its lease ends
 		return
 	}
 	n := b.count(l)
 	b.Log.Info("a letter cannot be dealt with", "try", n, "err", cause)
 	if n < MaxTries {
-		_ = b.Queue.Renew(ctx, l, firstDelay<<(n-1))
+		_ = b.Queue.Renew(ctx, l, b.Delays.First<<(n-1))
 		return
 	}
 	if err := b.Aside(ctx, *l, cause); err != nil {

@@ -22,7 +22,6 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // object is a container with one object.
 type object struct {
 	mu     sync.Mutex
-	part   int // sealed
 	blocks map[int][]byte
 	reads  int
 	fail   func(number int) error
@@ -253,6 +252,7 @@ func TestStageFails(t *testing.T) {
 	if _, err := w.Finish(); !errors.Is(err, broken) {
 		t.Errorf("Finish: %v, want the failure of the storage", err)
 	}
+	w.Close() // what was under way beside it
 	if got := w.Staged(); got != 64 {
 		t.Errorf("Staged() = %d, want 64", got)
 	}
@@ -333,5 +333,23 @@ func BenchmarkWriter(b *testing.B) {
 		if _, err := w.Write(chunk); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestSealedTwice: a part that is sealed again, as after a crash, shares no
+// keystream with the first.
+func TestSealedTwice(t *testing.T) {
+	f := form(32)
+	plain := noise(32)
+	one, err := f.Seal(nil, 3, plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := f.Seal(nil, 3, plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Equal(one[:saltSize], two[:saltSize]) || bytes.Equal(one[saltSize:], two[saltSize:]) {
+		t.Errorf("sealed twice it is %x and %x, want another salt and with it another keystream", one, two)
 	}
 }

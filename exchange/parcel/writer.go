@@ -25,6 +25,10 @@ type Writer struct {
 	next  int    // its number
 	free  chan []byte
 	hands sync.WaitGroup
+	// window has a value for each part behind the first that is not staged, and
+	// that one: a part that takes long does not let much be staged behind it, which
+	// would count for nothing after a crash.
+	window chan struct{}
 
 	mu    sync.Mutex
 	done  map[int]bool // staged, behind a gap
@@ -38,7 +42,7 @@ type Writer struct {
 func NewWriter(ctx context.Context, form Form, first, atOnce int, stage Stage) *Writer {
 	w := &Writer{form: form, stage: stage, next: first, whole: first, done: map[int]bool{}}
 	w.ctx, w.stop = context.WithCancel(ctx)
-	w.free = make(chan []byte, atOnce)
+	w.free, w.window = make(chan []byte, atOnce), make(chan struct{}, 2*atOnce)
 	for range atOnce {
 		w.free <- nil // allocated when it is needed
 	}
@@ -83,12 +87,14 @@ func (w *Writer) pass() error {
 	}
 	var sealed []byte
 	select {
+	case w.window <- struct{}{}:
+	case <-w.ctx.Done():
+		return w.stopped()
+	}
+	select {
 	case sealed = <-w.free:
 	case <-w.ctx.Done():
-		if err := w.failure(); err != nil {
-			return err
-		}
-		return context.Cause(w.ctx)
+		return w.stopped()
 	}
 	if sealed == nil {
 		sealed = make([]byte, 0, w.form.Part+Overhead)
@@ -120,7 +126,16 @@ func (w *Writer) staged(number int, err error) {
 	for w.done[w.whole] {
 		delete(w.done, w.whole)
 		w.whole++
+		<-w.window
 	}
+}
+
+// stopped is why the context ended.
+func (w *Writer) stopped() error {
+	if err := w.failure(); err != nil {
+		return err
+	}
+	return context.Cause(w.ctx)
 }
 
 func (w *Writer) failure() error {

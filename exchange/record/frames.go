@@ -91,6 +91,10 @@ func (r *rig) listen(ctx context.Context, conn net.Conn) error {
 			if err := r.data(frames, size); err != nil {
 				return err
 			}
+			// Also within a file: its last check point counts as soon as it is staged.
+			if err := r.mark(); err != nil {
+				return err
+			}
 			continue
 		}
 		payload, err := frames.Payload()
@@ -272,6 +276,9 @@ func (r *rig) small(payload []byte) error {
 			return err
 		}
 		if err := r.ledger.whole(a.key, digest, r.parcel.Position(), relay.AppendRef(nil, s.Ref), nil); err != nil {
+			return err
+		}
+		if err := r.mark(); err != nil {
 			return err
 		}
 		refs = relay.AppendSmall(refs, &s)

@@ -174,12 +174,13 @@ func (l *ledger) take(kind byte, p []byte, at int64) error {
 		copy(l.head.transfer[:], d.take(16))
 		l.head.generation = uint32(d.number(4))
 		copy(l.head.key[:], d.take(32))
-		l.head.part = int(d.number(8))
+		l.head.part = int(d.position())
+		d.short = d.short || l.head.part < 1 || l.head.part > parcel.MaxPart
 	case entryFile:
 		n := noted{at: at, length: len(p)}
 		copy(n.key[:], d.take(16))
 		copy(n.digest[:], d.take(32))
-		n.end = int64(d.number(8))
+		n.end = d.position()
 		l.files = append(l.files, n)
 		if l.open != nil && l.open.key == n.key {
 			l.open = nil
@@ -188,7 +189,7 @@ func (l *ledger) take(kind byte, p []byte, at int64) error {
 		var h halfway
 		copy(h.key[:], d.take(16))
 		copy(h.digest[:], d.take(32))
-		h.offset, h.end, h.from = int64(d.number(8)), int64(d.number(8)), int64(d.number(8))
+		h.offset, h.end, h.from = d.position(), d.position(), d.position()
 		switch {
 		case h.from == 0:
 			h.frames = d.p
@@ -198,9 +199,9 @@ func (l *ledger) take(kind byte, p []byte, at int64) error {
 			l.open = &h
 		}
 	case entryStaged:
-		l.staged = int64(d.number(8))
+		l.staged = d.position()
 	case entryBack:
-		l.rewind(int64(d.number(8)))
+		l.rewind(min(d.position(), l.staged))
 	case entrySealed:
 		l.sealed = l.parseSealed(&d)
 	case entryPublished:
@@ -309,6 +310,16 @@ func (d *decoder) number(size int) (v uint64) {
 		v = v<<8 | uint64(b)
 	}
 	return v
+}
+
+// position reads a place in a parcel or a file.
+func (d *decoder) position() int64 {
+	n := d.number(8)
+	if n > 1<<62 {
+		d.short = true
+		return 0
+	}
+	return int64(n)
 }
 
 func failed(op, path string, err error) error {

@@ -76,8 +76,11 @@ func Open(order Order) (*Recorder, error) {
 	l, err := openLedger(pathOf(order))
 	var generation uint32
 	switch {
-	case err == nil:
+	case err == nil && l.fits(order):
 		return &Recorder{order: order, ledger: l}, nil
+	case err == nil:
+		generation = l.head.generation + 1
+		l.close()
 	case mft.CodeOf(err) == mft.CodeCorrupt || mft.CodeOf(err) == mft.CodeVersion:
 		// Nothing can be known of the parts; what they hold is sent again.
 		generation = uint32(time.Now().Unix())
@@ -85,6 +88,12 @@ func Open(order Order) (*Recorder, error) {
 		return nil, err
 	}
 	return anew(order, generation)
+}
+
+// fits reports whether it is the ledger of this transfer, and the container can
+// take its parts, or has them all.
+func (l *ledger) fits(order Order) bool {
+	return l.head.transfer == order.Transfer && (l.published || l.head.part <= order.Sizes.MaxBlock-parcel.Overhead)
 }
 
 // anew begins a ledger.
@@ -110,6 +119,9 @@ func (r *Recorder) Published() (Published, bool) {
 	return p, true
 }
 
+// Generation counts the parcels that were begun, from 0.
+func (r *Recorder) Generation() uint32 { return r.ledger.head.generation }
+
 // Complete publishes what an earlier attempt has sealed and could not publish, or
 // not note that it did. When what was staged is gone it begins anew.
 func (r *Recorder) Complete(ctx context.Context) error {
@@ -117,7 +129,7 @@ func (r *Recorder) Complete(ctx context.Context) error {
 		return nil
 	}
 	err := r.publish(ctx)
-	if mft.CodeOf(err) == mft.CodeNotFound {
+	if code := mft.CodeOf(err); code == mft.CodeNotFound || code == mft.CodeExists {
 		return r.Again(ctx)
 	}
 	return err
@@ -172,6 +184,15 @@ func (r *Recorder) Run(ctx context.Context, conn net.Conn) error {
 	if err := r.begin(ctx, conn); err != nil {
 		return err
 	}
+	err := r.run(ctx, conn)
+	if mft.CodeOf(err) != mft.CodeExists {
+		return err
+	}
+	// The ledger has lost its end.
+	return errors.Join(mft.Fail(mft.CodeCorrupt, "record", r.object(), err), r.Again(ctx))
+}
+
+func (r *Recorder) run(ctx context.Context, conn net.Conn) error {
 	g, ctx := errgroup.WithContext(ctx)
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
@@ -229,6 +250,7 @@ func (r *Recorder) end() {
 		return
 	}
 	r.parcel.Close()
+	_ = r.mark() // else more is sent again
 	if !r.complete {
 		_ = r.pack.Close() // what it writes is thrown away
 	}
@@ -310,7 +332,8 @@ func (l *ledger) flush() error {
 
 func (l *ledger) parseSealed(d *decoder) *Published {
 	p := &Published{Form: parcel.Form{Transfer: l.head.transfer, Key: l.head.key, Part: l.head.part}}
-	p.Extent.Parts, p.Extent.Size, p.Manifest = int(d.number(8)), int64(d.number(8)), int64(d.number(8))
+	p.Extent.Parts, p.Extent.Size, p.Manifest = int(d.position()), d.position(), d.position()
+	d.short = d.short || p.Extent.Check(p.Form.Part) != nil || p.Manifest > p.Extent.Size
 	var err error
 	if p.Seal, err = protocol.ParseSeal(d.p); err != nil {
 		d.short = true

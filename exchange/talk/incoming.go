@@ -2,6 +2,7 @@ package talk
 
 import (
 	"context"
+	"fmt"
 	"net"
 
 	"mft.dev/mft"
@@ -28,20 +29,63 @@ type Incoming struct {
 // Begin readies i, whose fields are set.
 func (i *Incoming) Begin() { i.seal = make(chan *protocol.Envelope, 1) }
 
-// Send posts a refusal or a receipt. That the parcel was accepted the sender
-// knows already, and that an attempt failed does not concern it.
-func (i *Incoming) Send(ctx context.Context, kind protocol.Kind, body []byte) error {
+// Say posts what of a receiver's words concerns a sender that listens now and
+// then: a receipt, and a decision that stands. That a transfer was delivered
+// before is in the receipt, and that an attempt failed is for the next one. A
+// refusal that may not last is not sent; the error is mft.CodeBusy, for the
+// letter that it would have answered to come again.
+func Say(ctx context.Context, post Post, kind protocol.Kind, body []byte) error {
 	switch kind {
 	case protocol.KindDecision:
 		d, err := protocol.ParseDecision(body)
-		if err != nil || d.Code.OK() || d.Code == mft.CodeDelivered {
+		switch {
+		case err != nil || d.Code == mft.CodeDelivered:
 			return err
+		case d.Code.Retryable() || d.Code == mft.CodePaused:
+			return mft.Fail(mft.CodeBusy, "answer", "a letter", fmt.Errorf("not now: %s: %s", d.Code, d.Detail))
 		}
-		return i.Post(ctx, kind, body)
+		return post(ctx, kind, body)
 	case protocol.KindReceipt:
-		return i.Post(ctx, kind, body)
+		return post(ctx, kind, body)
 	}
 	return nil
+}
+
+// Send is Say, but for that the parcel was accepted, which the sender knows.
+func (i *Incoming) Send(ctx context.Context, kind protocol.Kind, body []byte) error {
+	if d, err := protocol.ParseDecision(body); kind == protocol.KindDecision && err == nil && d.Code.OK() {
+		return nil
+	}
+	return Say(ctx, i.Post, kind, body)
+}
+
+// Useless is the error of an attempt that the parcel itself makes impossible:
+// its grant has ended, it is gone, or it is not what the sender said.
+type Useless struct {
+	// Code is what is wrong with it: mft.CodeExpired, CodeNotFound, CodeCorrupt
+	// or CodeProtocol.
+	Code mft.Code
+	Err  error
+}
+
+// Error says what is wrong.
+func (u *Useless) Error() string { return u.Unwrap().Error() }
+
+// Unwrap gives the code mft.CodeRelayed to mft.CodeOf: the transfer waits for
+// what the sender does about it.
+func (u *Useless) Unwrap() error {
+	return mft.Fail(mft.CodeRelayed, "take the parcel", "", fmt.Errorf("the sender is asked for another, for: %w", u.Err))
+}
+
+// Because returns why the receiver's attempt failed with err: *Useless if that
+// lies in the parcel. The attempt must be over.
+func (i *Incoming) Because(err error) error {
+	i.Close()
+	switch code := mft.CodeOf(i.err); code {
+	case mft.CodeExpired, mft.CodeNotFound, mft.CodeCorrupt, mft.CodeProtocol:
+		return &Useless{code, i.err}
+	}
+	return err
 }
 
 // Receive returns the seal, once everything has been sent.

@@ -27,7 +27,8 @@ import (
 // Parked is the error of an attempt that has done what can be done until the
 // peer answers.
 type Parked struct {
-	// For says what is waited for: protocol.KindDecision or KindReceipt.
+	// For says what is waited for: protocol.KindDecision on an offer, KindOffer
+	// after a request, KindReceipt.
 	For protocol.Kind
 }
 
@@ -37,8 +38,11 @@ func (p *Parked) Error() string { return p.Unwrap().Error() }
 // Unwrap gives the code mft.CodeRelayed to mft.CodeOf.
 func (p *Parked) Unwrap() error {
 	why := "the offer lies in the exchange; the peer has not answered yet"
-	if p.For == protocol.KindReceipt {
+	switch p.For {
+	case protocol.KindReceipt:
 		why = "everything lies in the exchange; the peer has not taken it yet"
+	case protocol.KindOffer:
+		why = "the request lies in the exchange; what the peer sends has not come yet"
 	}
 	return &mft.Error{Code: mft.CodeRelayed, Op: "send", Err: errors.New(why)}
 }
@@ -59,8 +63,9 @@ type Outgoing struct {
 	// Decision and Receipt are what the peer has said to this transfer, nil
 	// while it has not.
 	Decision, Receipt *protocol.Envelope
-	// Told says that the peer need not be told again what it was told last, and
-	// Regrant that it could not use its grant of the parcel any more.
+	// Told says that the peer need not be told again: of the parcel when that is
+	// published, else of the offer. Regrant says that it could not use its grant
+	// of the parcel any more.
 	Told, Regrant bool
 
 	line
@@ -71,6 +76,43 @@ type Outgoing struct {
 
 // Begin readies o, whose fields are set.
 func (o *Outgoing) Begin() { o.posted = make(chan struct{}) }
+
+// refused reports whether the peer has said no.
+func (o *Outgoing) refused() bool {
+	if o.Decision == nil {
+		return false
+	}
+	d, err := o.Decision.Decision()
+	return err != nil || !d.Code.OK()
+}
+
+// Waits returns a *Parked when there is nothing to do before the peer says
+// something, else nil.
+func (o *Outgoing) Waits() error {
+	_, published := o.Recorder.Published()
+	switch {
+	case o.Receipt != nil, o.refused(), !o.Told:
+		return nil
+	case published && !o.Regrant:
+		return &Parked{protocol.KindReceipt}
+	case !published && o.Decision == nil:
+		return &Parked{protocol.KindDecision}
+	}
+	return nil
+}
+
+// WantsContent reports whether the attempt records content. One that does not
+// looks at no source.
+func (o *Outgoing) WantsContent() bool {
+	_, published := o.Recorder.Published()
+	return o.Receipt == nil && !published && o.Decision != nil && !o.refused()
+}
+
+// Offers reports whether the attempt makes an offer.
+func (o *Outgoing) Offers() bool {
+	_, published := o.Recorder.Published()
+	return o.Receipt == nil && !published && o.Decision == nil && !o.Told
+}
 
 // Send posts what the peer has not heard yet.
 func (o *Outgoing) Send(ctx context.Context, kind protocol.Kind, body []byte) error {
@@ -102,14 +144,14 @@ func (o *Outgoing) Send(ctx context.Context, kind protocol.Kind, body []byte) er
 func (o *Outgoing) offer(ctx context.Context, body []byte) error {
 	p, published := o.Recorder.Published()
 	switch {
-	case o.Receipt != nil:
+	case o.Receipt != nil, o.refused():
 		return nil
 	case published && (o.Regrant || !o.Told):
 		return o.announce(ctx, p)
-	case published || o.Decision != nil || o.Told:
-		return nil
+	case o.Offers():
+		return o.Post(ctx, protocol.KindOffer, body)
 	}
-	return o.Post(ctx, protocol.KindOffer, body)
+	return nil
 }
 
 // announce tells the peer that a parcel is available, for the time of a grant.
@@ -139,13 +181,16 @@ func (o *Outgoing) Receive(ctx context.Context) (*protocol.Envelope, error) {
 	case o.Receipt != nil:
 		return o.Receipt, nil
 	case first:
+		if o.refused() {
+			return o.Decision, nil
+		}
 		if _, published := o.Recorder.Published(); published {
 			return nil, &Parked{protocol.KindReceipt}
 		}
 		if o.Decision == nil {
 			return nil, &Parked{protocol.KindDecision}
 		}
-		return o.Decision, nil
+		return onOneStream(o.Decision)
 	}
 	// The sender listens for the receipt while it sends.
 	if err := o.wait(); err != nil {
@@ -157,6 +202,19 @@ func (o *Outgoing) Receive(ctx context.Context) (*protocol.Envelope, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// onOneStream returns a decision for this conversation: how many data connections
+// there are between hosts, which is what the peer spoke of, does not concern it.
+func onOneStream(e *protocol.Envelope) (*protocol.Envelope, error) {
+	d, err := e.Decision()
+	if err != nil || !d.Code.OK() {
+		return e, err
+	}
+	d.Streams, d.Zstd = 1, false
+	here := *e
+	here.Body = protocol.AppendDecision(nil, &d)
+	return &here, nil
 }
 
 // OpenData returns a connection to the recorder.

@@ -21,6 +21,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/exchange"
+	"mft.dev/mft/exchange/parcel"
 	"mft.dev/mft/exchange/record"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
@@ -35,13 +36,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // store is a container in memory, which fails when it is told to.
 type store struct {
-	mu             sync.Mutex
-	blocks         map[string]map[int][]byte
-	published      map[string][]byte
-	staged, read   int
-	failStage      int // the n-th from now fails, once
-	failRead       int
-	staleGrantRead bool
+	mu           sync.Mutex
+	blocks       map[string]map[int][]byte
+	published    map[string][]byte
+	staged, read int
+	failStage    int // the n-th from now fails, once
+	failRead     int
+	onStage      func() // called before each part is staged
 }
 
 func (s *store) Stage(_ context.Context, name string, block int, content []byte) error {
@@ -50,9 +51,15 @@ func (s *store) Stage(_ context.Context, name string, block int, content []byte)
 	if s.failStage--; s.failStage == 0 {
 		return mft.Fail(mft.CodeUnreachable, "stage", name, errors.New("the storage is away"))
 	}
+	if s.onStage != nil {
+		s.onStage()
+	}
 	s.staged++
 	if s.blocks == nil {
 		s.blocks, s.published = map[string]map[int][]byte{}, map[string][]byte{}
+	}
+	if _, ok := s.published[name]; ok {
+		return mft.Fail(mft.CodeExists, "stage", name, nil)
 	}
 	if s.blocks[name] == nil {
 		s.blocks[name] = map[int][]byte{}
@@ -99,6 +106,10 @@ func (s *store) List(_ context.Context, yield func(exchange.Object) bool) error 
 	return nil
 }
 
+func (s *store) fetch(ref string) parcel.Fetch {
+	return func(ctx context.Context, offset int64, p []byte) error { return s.Read(ctx, ref, offset, p) }
+}
+
 func (s *store) Read(_ context.Context, ref string, offset int64, p []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,12 +124,16 @@ func (s *store) Read(_ context.Context, ref string, offset int64, p []byte) erro
 	return nil
 }
 
+// atOnce is how many parts are moved at a time.
+const atOnce = 2
+
 // fixture is one transfer between two directories, through a store.
 type fixture struct {
 	t              testing.TB
 	id             mft.TransferID
 	src, dst, dir  string
 	store          store
+	part           int // content of a part, 0 for that of large ones
 	journal        *journal.Journal
 	compare        mft.Compare
 	sent, received transfer.Meter
@@ -193,8 +208,12 @@ func (f *fixture) post(_ context.Context, kind protocol.Kind, body []byte) error
 // send makes one attempt at sending.
 func (f *fixture) send() error {
 	f.t.Helper()
+	block := 1 << 20
+	if f.part > 0 {
+		block = f.part + parcel.Overhead
+	}
 	r, err := record.Open(record.Order{
-		Transfer: f.id, Container: &f.store, Sizes: exchange.Sizes{MinBlock: 1, MaxBlock: 1 << 20, MaxBlocks: 50_000}, Dir: f.dir, AtOnce: 2,
+		Transfer: f.id, Container: &f.store, Sizes: exchange.Sizes{MinBlock: 1, MaxBlock: block, MaxBlocks: 50_000}, Dir: f.dir, AtOnce: atOnce,
 	})
 	if err != nil {
 		f.t.Fatal(err)
@@ -242,7 +261,7 @@ func (f *fixture) receive() (mft.Receipt, error) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	in := &Incoming{Available: a, Reader: &f.store, AtOnce: 2, Post: func(_ context.Context, kind protocol.Kind, body []byte) error {
+	in := &Incoming{Available: a, Reader: &f.store, AtOnce: atOnce, Post: func(_ context.Context, kind protocol.Kind, body []byte) error {
 		f.receipt = &protocol.Envelope{Kind: kind, Transfer: f.id, Sender: "beta", Recipient: "alpha", Body: bytes.Clone(body)}
 		return nil
 	}}

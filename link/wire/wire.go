@@ -48,7 +48,7 @@ type Conn struct {
 	done  chan struct{} // closed when the connection is over
 
 	mu    sync.Mutex
-	cause error         // why it is over
+	cause error             // why it is over
 	bye   *protocol.Failure // what the peer is told then
 }
 

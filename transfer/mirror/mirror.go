@@ -27,6 +27,7 @@ import (
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol/listing"
 	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/look"
 	"mft.dev/mft/transfer/scan"
 )
 
@@ -79,10 +80,11 @@ func (m *Mirror) Scanned() { m.names, m.done = nil, true }
 func (m *Mirror) There(entries int64) { m.total += entries }
 
 // Listed notes that a directory of the source has the items that l says and
-// nothing else, and looks what the destination has there besides; next is the
-// index that the next item gets. Nothing there, and something else than a
-// directory, is no error. Errors: mft.CodeProtocol, and those of confine.
-func (m *Mirror) Listed(ctx context.Context, l *listing.Listed, next uint64) error {
+// nothing else, and looks what the destination has there besides, unless that
+// was seen already; next is the index that the next item gets. Nothing there,
+// and something else than a directory, is no error. Errors: mft.CodeProtocol, and
+// those of confine.
+func (m *Mirror) Listed(ctx context.Context, l *listing.Listed, next uint64, seen *look.Look) error {
 	delete(m.held.open, l.Path)
 	from := l.First - m.first
 	if len(m.names) == 0 {
@@ -94,7 +96,14 @@ func (m *Mirror) Listed(ctx context.Context, l *listing.Listed, next uint64) err
 	names := m.names[from:]
 	m.names = m.names[:0]
 	slices.Sort(names)
-	dir, err := m.root.Dir(path.Join(m.dir, l.Path))
+	rel := path.Join(m.dir, l.Path)
+	if rel == "." {
+		rel = ""
+	}
+	if seen != nil {
+		return seen.All(m.extra(ctx, l, names, rel, seen.Folder.Dev))
+	}
+	dir, err := m.root.Dir(rel)
 	if err != nil {
 		return unlessAbsent(err)
 	}
@@ -102,8 +111,13 @@ func (m *Mirror) Listed(ctx context.Context, l *listing.Listed, next uint64) err
 	if err != nil {
 		return unlessAbsent(err)
 	}
-	device := confine.Stamp(fi).Dev
-	return dir.List(func(name []byte, id *confine.Identity, _ []byte) error {
+	return dir.List(m.extra(ctx, l, names, rel, confine.Stamp(fi).Dev))
+}
+
+// extra returns what is called for each entry of the directory rel, and takes
+// note of what is not among the names. Carry looks again before anything goes.
+func (m *Mirror) extra(ctx context.Context, l *listing.Listed, names []uint64, rel string, device uint64) confine.Visit {
+	return func(name []byte, id *confine.Identity, _ []byte) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -116,13 +130,13 @@ func (m *Mirror) Listed(ctx context.Context, l *listing.Listed, next uint64) err
 		if known || !l.Whole || id.Dev != device || slices.Contains(l.Kept, text) || m.versions && isVersion(text) {
 			return nil
 		}
-		r := journal.Removal{Path: path.Join(dir.Rel(), text), Dir: id.IsDir(), Inode: id.Inode, Entries: 1}
+		r := journal.Removal{Path: path.Join(rel, text), Dir: id.IsDir(), Inode: id.Inode, Entries: 1}
 		if !r.Dir {
 			r.Size, r.MTime = id.Size, id.MTime
 		}
 		m.extras = append(m.extras, r)
 		return nil
-	})
+	}
 }
 
 // unlessAbsent ignores that there is no directory.

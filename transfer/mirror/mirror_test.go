@@ -64,7 +64,7 @@ func (d *destination) finish(l listing.Listed, seal mft.Seal) Rest {
 	m := New(d.root, "", false)
 	m.Announced(0, "keep")
 	l.Count = 1
-	if err := m.Listed(d.t.Context(), &l, 1); err != nil {
+	if err := m.Listed(d.t.Context(), &l, 1, nil); err != nil {
 		d.t.Fatal(err)
 	}
 	return m.Finish(d.t.Context(), Terms{

@@ -39,6 +39,7 @@ func (r *receiver) hearTree(ctx context.Context, kind protocol.FrameKind, payloa
 		}
 		return r.resolve(ctx)
 	case kind == protocol.FrameScanned:
+		r.place.Scanned()
 		if r.mirror != nil {
 			r.mirror.Scanned()
 		}
@@ -61,7 +62,7 @@ func (r *receiver) hearTree(ctx context.Context, kind protocol.FrameKind, payloa
 	if !l.Whole {
 		r.in.Note(mft.EventItem, mft.CodeChanged, fmt.Sprintf("%q changed while it was listed: nothing is removed there", l.Path))
 	}
-	if err := r.mirror.Listed(ctx, &l, next); err != nil {
+	if err := r.mirror.Listed(ctx, &l, next, r.place.Seen(l.Path)); err != nil {
 		return err
 	}
 	return r.resolve(ctx)

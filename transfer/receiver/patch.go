@@ -25,7 +25,7 @@ func noteOld(slot *item, found resident.Found) {
 // where an earlier attempt left it, or as a delta, from the one or the other.
 func (r *receiver) contentOf(ctx context.Context, index uint64, slot *item) protocol.Want {
 	w := r.resumePoint(ctx, slot)
-	if slot.old == nil || slot.kept || landing.Whole(r.area, protocol.KeyOf(&slot.item)) {
+	if r.in.Whole || slot.old == nil || slot.kept || landing.Whole(r.area, protocol.KeyOf(&slot.item)) {
 		return w
 	}
 	w.First, w.Count = index, 1

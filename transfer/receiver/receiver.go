@@ -42,6 +42,9 @@ type Incoming struct {
 	Journal *journal.Journal
 	Meter   *transfer.Meter // required
 	Note    transfer.Note   // required
+	// Whole has every file come whole, none as a delta: nobody answers questions
+	// about an old version.
+	Whole bool
 }
 
 // Run answers an admitted offer, takes what is sent, and commits it. When it

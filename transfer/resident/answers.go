@@ -49,6 +49,7 @@ func (p *Place) AnswerAll(ctx context.Context, payload []byte, hold Hold, told T
 // Settle gives the answers that were held back and returns the payload of a
 // FrameAnswers.
 func (p *Place) Settle(held []listing.Answers, told Told) (answers []byte, err error) {
+	p.looks.drop() // what is given now may have been renamed
 	for i := range held {
 		n := held[i].First - p.first
 		if n >= uint64(len(p.asked)) || p.asked[n].answered {

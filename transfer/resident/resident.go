@@ -57,6 +57,7 @@ type Place struct {
 	lister *scan.Lister
 	basis  mft.Basis
 	device uint64
+	looks  looks
 	due    []string // adjusted and not flushed
 
 	first uint64  // number of asked[0]
@@ -65,7 +66,7 @@ type Place struct {
 
 // Open looks whether there is anything below root in dir, which exists.
 func Open(root *confine.Root, dir string, t Terms) (*Place, error) {
-	p := &Place{terms: t, root: root}
+	p := &Place{terms: t, root: root, looks: newLooks(root, dir)}
 	var err error
 	if p.source, err = scan.OpenUnder(root, path.Join(".", dir)+"/"); err != nil {
 		return nil, err
@@ -123,13 +124,17 @@ func (p *Place) Answer(ctx context.Context, l *listing.Listing) (listing.Answer,
 	if !p.basis.Listings {
 		return 0, transfer.Nonsense("a listing came, and there is nothing to compare with")
 	}
-	here, err := p.source.List(ctx, p.lister, l.Path)
+	seen := p.looks.take()
+	here, err := p.source.ListInto(ctx, p.lister, l.Path, seen, false)
 	switch {
 	case ctx.Err() != nil:
 		return 0, context.Cause(ctx)
 	case mft.CodeOf(err) == mft.CodeNotFound:
 		return listing.New, nil
-	case err != nil, here.Unfit > 0, here.Items != l.Entries, here.Bytes != l.Bytes, here.Digest != l.Digest:
+	case err != nil:
+		return listing.List, nil
+	case here.Unfit > 0, here.Items != l.Entries, here.Bytes != l.Bytes, here.Digest != l.Digest:
+		p.looks.keep(l.Path, seen)
 		return listing.List, nil
 	}
 	return listing.Same, nil
@@ -147,11 +152,18 @@ type Found struct {
 }
 
 // Find looks what stands at the final name of an item. For Adjusted it has
-// been given the attributes of the item.
+// been given the attributes of the item. By the quick check an item may be Same
+// as what was seen when its directory was listed; nothing else is found that
+// way.
 func (p *Place) Find(ctx context.Context, final string, it *mft.Item) (Found, error) {
 	sends := p.terms.Compare == mft.CompareNone && !(p.terms.Mirror && it.Type == mft.ItemDir)
 	if sends || !p.basis.Present || p.terms.Building(final) {
 		return Found{}, nil
+	}
+	if p.terms.Compare == mft.CompareQuick {
+		if f, ok := p.recall(final, it); ok {
+			return f, nil
+		}
 	}
 	f, err := p.look(final, it)
 	if err != nil || f.Item.Type == 0 {
@@ -192,6 +204,28 @@ func (p *Place) look(final string, it *mft.Item) (Found, error) {
 	if err != nil {
 		return Found{}, unlessMissing(err)
 	}
+	target := ""
+	if id.IsSymlink() {
+		if target, err = dir.Readlink(path.Base(final)); err != nil {
+			return Found{}, unlessMissing(err)
+		}
+	}
+	return p.describe(it, id, target), nil
+}
+
+// recall finds an item to be the same as what was seen of its directory.
+func (p *Place) recall(final string, it *mft.Item) (Found, bool) {
+	id, target, ok := p.looks.at(above(final), path.Base(final))
+	if !ok {
+		return Found{}, false
+	}
+	f := p.describe(it, id, target)
+	f.Finding = Decide(it, &f.Item, p.terms.rule(false), p.basis)
+	return f, f.Finding == Same
+}
+
+// describe describes what was found as if it were announced as the item is.
+func (p *Place) describe(it *mft.Item, id confine.Identity, target string) Found {
 	f := Found{id: id, Item: mft.Item{
 		Path: it.Path, Mode: id.Perm(), MTime: id.MTime, UID: it.UID, GID: it.GID, Owner: it.Owner, Group: it.Group,
 	}}
@@ -208,10 +242,9 @@ func (p *Place) look(final string, it *mft.Item) (Found, error) {
 	case id.IsDir():
 		f.Item.Type = mft.ItemDir
 	case id.IsSymlink():
-		f.Item.Type = mft.ItemSymlink
-		f.Item.Target, err = dir.Readlink(path.Base(final))
+		f.Item.Type, f.Item.Target = mft.ItemSymlink, target
 	}
-	return f, unlessMissing(err)
+	return f
 }
 
 func unlessMissing(err error) error {

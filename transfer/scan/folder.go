@@ -7,6 +7,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/internal/confine"
+	"mft.dev/mft/transfer/look"
 )
 
 // A Folder is one directory of a source that is read by itself, see
@@ -42,29 +43,59 @@ func (s *Source) Stat(f Folder) (Entry, error) {
 
 // In calls visit for everything that is directly in f, as Items does for what
 // is below a source: with an error for what cannot be sent. It stops at the
-// first error of visit and returns it.
+// first error of visit and returns it. What seen has of the folder is not looked
+// at again, unless a name has come or gone since; otherwise it is filled anew.
 //
 // settled tells that the directory is the same afterwards as it was before, so
 // that no name was missed because somebody renamed files meanwhile. Other
 // errors say why the directory could not be read to its end: CodeNotFound,
 // CodeSymlink and so on.
-func (s *Source) In(ctx context.Context, f Folder, visit func(Entry, error) error) (settled bool, err error) {
+func (s *Source) In(ctx context.Context, f Folder, seen *look.Look, visit func(Entry, error) error) (settled bool, err error) {
 	dir, err := s.Root.Dir(f.at.rel())
 	if err != nil {
 		return false, err
 	}
+	told := func(e Entry, err error) error {
+		if ctx.Err() != nil {
+			return mft.Fail(mft.CodeCancelled, "scan", s.Path, context.Cause(ctx))
+		}
+		return visit(e, err)
+	}
+	if !seen.Whole() || !seen.Current(dir) {
+		seen.Reset()
+		// What is too large, or has something in it that cannot be looked at, is gone
+		// through name by name.
+		if seen.Through(dir, seen.Add) != nil {
+			return s.oneByOne(dir, f.at, told)
+		}
+	}
+	err = seen.All(func(name []byte, id *confine.Identity, target []byte) error {
+		if name[0] == '.' && IsStaging(string(name)) {
+			return nil
+		}
+		return told(s.entry(f.at.child(string(name)), *id, string(target)))
+	})
+	if err != nil {
+		return false, err
+	}
+	fi, err := dir.Stat()
+	if err != nil {
+		return false, err
+	}
+	return confine.Stamp(fi) == seen.Folder, nil
+}
+
+// oneByOne is In for a directory of any size, which it never holds in memory.
+func (s *Source) oneByOne(dir *confine.Dir, at place, visit func(Entry, error) error) (settled bool, err error) {
 	before, err := dir.Stat()
 	if err != nil {
 		return false, err
 	}
 	err = dir.Names(func(name string) error {
-		if ctx.Err() != nil {
-			return mft.Fail(mft.CodeCancelled, "scan", s.Path, context.Cause(ctx))
-		}
 		if IsStaging(name) {
 			return nil
 		}
-		e, err := s.look(dir, name, f.at.child(name))
+		e, err := s.describe(dir, name, at.child(name))
 		if mft.CodeOf(err) == mft.CodeNotFound {
 			return nil
 		}
@@ -80,26 +111,41 @@ func (s *Source) In(ctx context.Context, f Folder, visit func(Entry, error) erro
 	return confine.Stamp(before) == confine.Stamp(after), nil
 }
 
-// look describes one thing in dir.
-func (s *Source) look(dir *confine.Dir, name string, at place) (Entry, error) {
+// describe describes one thing in dir.
+func (s *Source) describe(dir *confine.Dir, name string, at place) (Entry, error) {
 	bad := Entry{Item: mft.Item{Path: at.path()}, Rel: at.rel()}
 	id, err := dir.Identity(name)
 	if err != nil {
 		return bad, err
 	}
-	kind, target := kindOf(&id), ""
+	target := ""
+	if id.IsSymlink() {
+		if target, err = dir.Readlink(name); err != nil {
+			return bad, err
+		}
+	}
+	return s.entry(at, id, target)
+}
+
+// travels returns why something cannot be sent, nil if it can.
+func travels(at place, kind mft.ItemType, target string) error {
 	switch {
 	case len(at.path()) > maxPath:
-		err = mft.Fail(mft.CodeNameTooLong, "scan", at.path(), fmt.Errorf("the path is longer than %d bytes", maxPath))
-	case kind == mft.ItemSymlink:
-		if target, err = dir.Readlink(name); err == nil && !SafeLink(at.sub(), target) {
-			err = mft.Fail(mft.CodeSymlink, "scan", at.path(), fmt.Errorf("the link leads out of the tree, to %q", target))
-		}
+		return mft.Fail(mft.CodeNameTooLong, "scan", at.path(), fmt.Errorf("the path is longer than %d bytes", maxPath))
+	case kind == mft.ItemSymlink && !SafeLink(at.sub(), target):
+		return mft.Fail(mft.CodeSymlink, "scan", at.path(), fmt.Errorf("the link leads out of the tree, to %q", target))
 	case kind == 0:
-		err = mft.Fail(mft.CodeNotRegular, "scan", at.path(), errors.New("it is a socket, device or named pipe"))
+		return mft.Fail(mft.CodeNotRegular, "scan", at.path(), errors.New("it is a socket, device or named pipe"))
 	}
-	if err != nil {
-		return bad, err
+	return nil
+}
+
+// entry makes an entry of what was found at a place, or says why it does not
+// travel.
+func (s *Source) entry(at place, id confine.Identity, target string) (Entry, error) {
+	kind := kindOf(&id)
+	if err := travels(at, kind, target); err != nil {
+		return Entry{Item: mft.Item{Path: at.path()}, Rel: at.rel()}, err
 	}
 	return Entry{Item: s.item(at, id, kind, target), Identity: id, Rel: at.rel()}, nil
 }

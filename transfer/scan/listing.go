@@ -11,6 +11,7 @@ import (
 	"mft.dev/mft/internal/blake3"
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/internal/siphash"
+	"mft.dev/mft/transfer/look"
 )
 
 // A Listing is what is directly in one directory, told in few words, so that
@@ -87,17 +88,26 @@ const keyLabel = "mft listing 2\x00"
 // It fails as [confine.Root.List] does, and with CodeCancelled when ctx is
 // done.
 func (l *Lister) List(ctx context.Context, root *confine.Root, rel, path string, depth int) (Listing, error) {
+	return l.list(ctx, path, depth, nil, func(v confine.Visit) error { return root.List(rel, v) })
+}
+
+// list is List for a directory that through lists. What it sees is added to
+// seen, unless that is nil.
+func (l *Lister) list(ctx context.Context, path string, depth int, seen *look.Look, through func(confine.Visit) error) (Listing, error) {
 	var out Listing
 	var low, high uint64
 	l.names, l.ends = l.names[:0], l.ends[:0]
 	room := maxPath - after(path)
 	key := l.key()
-	err := root.List(rel, func(name []byte, id *confine.Identity, target []byte) error {
+	err := through(func(name []byte, id *confine.Identity, target []byte) error {
 		if out.Items%64 == 0 && ctx.Err() != nil {
 			return mft.Fail(mft.CodeCancelled, "list", path, context.Cause(ctx))
 		}
 		if name[0] == '.' && IsStaging(string(name)) {
 			return nil
+		}
+		if seen != nil && seen.Whole() {
+			_ = seen.Add(name, id, target) // Whole tells
 		}
 		kind := kindOf(id)
 		if kind == 0 || kind == mft.ItemSymlink && !staysBelow(target, depth) || len(name) > room {
@@ -214,6 +224,12 @@ func (l *Lister) dirs() []string {
 // what is below. It fails with CodeBadPath for a directory that is not in the
 // source, and as l.List does.
 func (s *Source) List(ctx context.Context, l *Lister, path string) (Listing, error) {
+	return s.ListInto(ctx, l, path, nil, false)
+}
+
+// ListInto is List, and adds what it sees to seen, which is empty or nil, as far
+// as there is room. watched has seen.Folder set, before the directory is listed.
+func (s *Source) ListInto(ctx context.Context, l *Lister, path string, seen *look.Look, watched bool) (Listing, error) {
 	sub, ok := s.whole(path)
 	if !ok {
 		return Listing{}, mft.Fail(mft.CodeBadPath, "list", path, errors.New("it is not a directory of this source"))
@@ -226,7 +242,15 @@ func (s *Source) List(ctx context.Context, l *Lister, path string) (Listing, err
 	if sub != "" {
 		depth = strings.Count(sub, "/") + 1
 	}
-	return l.List(ctx, s.Root, rel, path, depth)
+	through := func(v confine.Visit) error { return s.Root.List(rel, v) }
+	if seen != nil && watched {
+		dir, err := s.Root.Dir(rel)
+		if err != nil {
+			return Listing{}, err
+		}
+		through = func(v confine.Visit) error { return seen.Through(dir, v) }
+	}
+	return l.list(ctx, path, depth, seen, through)
 }
 
 // whole returns the path below the top of the tree of the directory that is the

@@ -30,6 +30,10 @@ type Short interface {
 	ShortSchema() map[string]any
 }
 
+// A Whole is a section that is right only as a whole. Check is called when all
+// keys of it could be read.
+type Whole interface{ Check() error }
+
 // A Lone is a list that can also be written as its only entry.
 type Lone interface{ Lone() }
 
@@ -227,6 +231,7 @@ func (d *Decoder) object(n *yaml.Node, v reflect.Value, key string) {
 		return
 	}
 	d.remember(n, v, key)
+	before := len(d.mistakes)
 	fields, got := fieldsOf(v.Type()), make(map[string]bool)
 	d.pairs(n, key, func(k, value *yaml.Node) {
 		f, ok := fields.find(k.Value)
@@ -258,6 +263,11 @@ func (d *Decoder) object(n *yaml.Node, v reflect.Value, key string) {
 	for _, f := range fields {
 		if f.need && !got[f.name] {
 			d.Mistake(n.Line, join(key, f.name), "is missing")
+		}
+	}
+	if w, ok := v.Addr().Interface().(Whole); ok && len(d.mistakes) == before {
+		if err := w.Check(); err != nil {
+			d.Mistake(n.Line, key, "%v", err)
 		}
 	}
 }

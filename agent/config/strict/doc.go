@@ -3,7 +3,7 @@
 //
 // A section is a struct whose fields carry tags:
 //
-//	yaml  the key
+//	yaml  the key; what follows a comma in it is for those who write
 //	also  other spellings of the key, separated by commas
 //	need  "yes" when the key must be there
 //	doc   a sentence for the schema

@@ -23,8 +23,8 @@ func fieldsOf(t reflect.Type) fields {
 	var out fields
 	for i := range t.NumField() {
 		f := t.Field(i)
-		name := f.Tag.Get("yaml")
-		if name == "" {
+		name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		if name == "" || name == "-" {
 			continue
 		}
 		one := field{index: i, name: name, need: f.Tag.Get("need") == "yes", doc: f.Tag.Get("doc"), kind: f.Type}

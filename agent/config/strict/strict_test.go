@@ -158,3 +158,47 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// bounds is a section that is right only as a whole.
+type bounds struct {
+	Least number `yaml:"least,omitempty"`
+	Most  number `yaml:"most"`
+	Kept  string `yaml:"-"`
+}
+
+func (b *bounds) Check() error {
+	if b.Least > b.Most {
+		return errors.New("least is more than most")
+	}
+	return nil
+}
+
+func TestWhole(t *testing.T) {
+	tests := []struct{ name, content, want string }{
+		{"right", "{least: 1, most: 2}", ""},
+		{"wrong as a whole", "{least: 2, most: 1}", "line 1: bounds: least is more than most"},
+		{"wrong in a part, which is enough", "{least: 2, most: x}", "line 1: bounds.most: want a number"},
+		{"a key that is no key", "{-: 1}", "line 1: bounds.-: unknown key"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			root, err := Parse([]byte("bounds: " + tt.content))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var d Decoder
+			var v struct {
+				Bounds *bounds `yaml:"bounds"`
+			}
+			d.Decode(root, &v)
+			var got Mistakes
+			errors.As(d.Err(), &got)
+			switch {
+			case tt.want == "" && len(got) > 0:
+				t.Errorf("Decode(%s): %v", tt.content, got)
+			case tt.want != "" && (len(got) != 1 || !strings.HasPrefix(got[0].String(), tt.want)):
+				t.Errorf("Decode(%s): %v, want %q alone", tt.content, got, tt.want)
+			}
+		})
+	}
+}

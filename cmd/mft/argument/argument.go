@@ -1,5 +1,6 @@
-// Package argument reads what people type: paths of this host and of others,
-// transfer ids, and the flags that several commands of mft have.
+// Package argument reads what people type: commands and how many words they
+// take, paths of this host and of others, transfer ids, and the flags that
+// several commands of mft have.
 //
 // The package refuses what cannot be meant, with an exit status of a wrong
 // command line; it looks at no file.

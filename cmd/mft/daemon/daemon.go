@@ -22,6 +22,7 @@ import (
 	"mft.dev/mft/agent"
 	"mft.dev/mft/agent/config"
 	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/cmd/mft/depot"
 )
 
 // Options are what Run needs besides the configuration.
@@ -38,7 +39,12 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
 	log := o.Log
 	signal.Ignore(syscall.SIGHUP) // a terminal that goes away is no reason to end
 	o.boundMemory()
-	a, err := agent.New(agent.Options{Config: cfg, Log: log, Version: o.Version})
+	store, err := depot.Open(cfg, o.Env)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	a, err := agent.New(agent.Options{Config: cfg, Log: log, Version: o.Version, Exchange: store.Exchange})
 	if err != nil {
 		return err
 	}
@@ -48,7 +54,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
 		return err
 	}
 	log.Info("agent starts", "name", cfg.Agent.Name, "version", o.Version, "config", cfg.Path, "listen", cfg.Agent.Listen, "socket", cfg.Agent.Socket)
-	for _, note := range cfg.Notes {
+	for _, note := range append(store.Notes, cfg.Notes...) {
 		log.Warn(note)
 	}
 	defer context.AfterFunc(ctx, func() {
@@ -58,6 +64,13 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
 	g, alive := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.Run(alive) })
 	g.Go(func() error { return localapi.Serve(alive, ln, a) })
+	g.Go(func() error {
+		// The agent serves its direct links meanwhile, and afterwards too.
+		if err := store.Ready(alive); err != nil && alive.Err() == nil {
+			log.Warn("the exchange cannot be used yet; it is tried again and again", "err", err)
+		}
+		return nil
+	})
 	g.Go(func() error {
 		if started(alive, a) {
 			o.notify("READY=1")

@@ -62,6 +62,8 @@ type Patient struct {
 	Agent Agent
 	// Version is that of this program.
 	Version string
+	// Env looks up variables of the environment: secrets may lie there.
+	Env func(string) string
 }
 
 // Examine looks at everything, first at what the rest depends on.
@@ -78,6 +80,7 @@ func Examine(ctx context.Context, p Patient) []Finding {
 		list = append(list, Finding{Grade: GradeNote, What: "configuration", Says: note})
 	}
 	list = append(list, checkDataDir(cfg.Agent.DataDir), checkKeys(cfg.Agent.KeysDir))
+	list = append(list, checkExchange(ctx, cfg, p.Env)...)
 	status, err := p.Agent.Status(ctx)
 	if err != nil {
 		list = append(list, bad("agent", err), checkPortFree(ctx, cfg.Agent.Listen))

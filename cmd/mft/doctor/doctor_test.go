@@ -12,6 +12,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config"
+	"mft.dev/mft/agent/config/storage"
 	"mft.dev/mft/agent/localapi"
 )
 
@@ -44,7 +45,7 @@ func healthy(t *testing.T) (Patient, *localapi.Status) {
 		Name: "erp", Version: "1", Listen: l.Addr().String(),
 		Peers: []localapi.Peer{{Name: "ledger", Link: "up", FilesInto: []string{data}}},
 	}
-	return Patient{Config: cfg, Version: "1"}, status
+	return Patient{Config: cfg, Version: "1", Env: func(string) string { return "" }}, status
 }
 
 func TestExamine(t *testing.T) {
@@ -71,6 +72,37 @@ func TestExamine(t *testing.T) {
 		{
 			name: "note", harm: func(p *Patient, _ *localapi.Status) { p.Config.Notes = []string{"exits have no meaning"} },
 			grade: GradeNote, what: "configuration", says: "exits have no meaning",
+		},
+		{
+			name: "exchange without setup", harm: func(p *Patient, _ *localapi.Status) {
+				p.Config.Exchange = &storage.Exchange{Dir: &storage.Dir{Path: storage.Path(p.Config.Agent.DataDir)}}
+			},
+			grade: GradeBad, what: "exchange", says: "no place there yet", remedy: "mft exchange setup",
+		},
+		{
+			name: "exchange away", harm: func(p *Patient, _ *localapi.Status) {
+				p.Config.Exchange = &storage.Exchange{Dir: &storage.Dir{Path: storage.Path(filepath.Join(p.Config.Agent.DataDir, "none"))}}
+			},
+			grade: GradeBad, what: "exchange", says: "[UNREACHABLE]", remedy: "mft exchange check",
+		},
+		{
+			name: "secret of the exchange away", harm: func(p *Patient, _ *localapi.Status) {
+				p.Config.Exchange = &storage.Exchange{Azure: &storage.Azure{
+					Account: "exampleaccount", Credential: storage.Credential{AccountKey: &storage.Secret{Env: "NONE"}},
+				}}
+			},
+			grade: GradeBad, what: "exchange", says: "variable NONE is empty", remedy: "mft config check",
+		},
+		{
+			name: "secret of the exchange open to others", harm: func(p *Patient, _ *localapi.Status) {
+				file := filepath.Join(p.Config.Agent.DataDir, "secret")
+				os.WriteFile(file, nil, 0o600) // empty, so that nobody is asked with it
+				os.Chmod(file, 0o644)
+				p.Config.Exchange = &storage.Exchange{Azure: &storage.Azure{
+					Account: "exampleaccount", Credential: storage.Credential{AccountKey: &storage.Secret{File: storage.Path(file)}},
+				}}
+			},
+			grade: GradeBad, what: "exchange", says: "can be read by others (mode 0644)", remedy: "chmod 600", unix: true,
 		},
 		{
 			name: "data open to others", harm: func(p *Patient, _ *localapi.Status) { os.Chmod(p.Config.Agent.DataDir, 0o755) },

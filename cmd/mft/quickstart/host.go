@@ -12,10 +12,12 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config"
+	"mft.dev/mft/agent/config/storage"
 	"mft.dev/mft/agent/localapi"
 )
 
@@ -28,6 +30,7 @@ type host struct {
 
 	process *os.Process
 	ended   chan struct{} // closed when the process has ended
+	ending  atomic.Bool   // it was told to
 }
 
 func newHost(name mft.AgentName, dir string) *host {
@@ -38,8 +41,9 @@ func (h *host) file() string { return filepath.Join(h.dir, "mft.yaml") }
 func (h *host) log() string  { return filepath.Join(h.dir, "agent.log") }
 
 // configure loads the configuration of an earlier run, or makes one with the
-// channels. A port that somebody else has taken meanwhile is changed.
-func (h *host) configure(channels ...mft.Channel) error {
+// channels. A port that somebody else has taken meanwhile is changed; a folder,
+// unless it is "", becomes the exchange.
+func (h *host) configure(folder string, channels ...mft.Channel) error {
 	cfg, err := config.Load(h.file())
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -65,6 +69,10 @@ func (h *host) configure(channels ...mft.Channel) error {
 		if cfg.Agent.Listen, err = freeAddress(); err != nil {
 			return err
 		}
+		moved = true
+	}
+	if folder != "" && cfg.Exchange == nil {
+		cfg.Exchange = &storage.Exchange{Dir: &storage.Dir{Path: storage.Path(folder)}}
 		moved = true
 	}
 	if !moved {
@@ -140,6 +148,7 @@ func (h *host) start(program, name string, died func(error)) error {
 	})
 	cmd.SysProcAttr = childAttributes()
 	h.ended = make(chan struct{})
+	h.ending.Store(false)
 	started := make(chan error, 1)
 	go func() {
 		defer close(h.ended)
@@ -150,8 +159,11 @@ func (h *host) start(program, name string, died func(error)) error {
 		err := cmd.Start()
 		h.process = cmd.Process
 		started <- err
-		if err == nil {
-			died(h.epitaph(cmd.Wait(), from))
+		if err != nil {
+			return
+		}
+		if err = cmd.Wait(); !h.ending.Load() {
+			died(h.epitaph(err, from))
 		}
 	}()
 	if err := <-started; err != nil {
@@ -218,6 +230,7 @@ func (h *host) stop() error {
 		return nil
 	default:
 	}
+	h.ending.Store(true)
 	terminate(h.process) // it may have died meanwhile
 	timer := time.NewTimer(grace)
 	defer timer.Stop()

@@ -20,11 +20,11 @@ func TestConfigureRemembers(t *testing.T) {
 		When: []mft.Trigger{{Kind: mft.TriggerManual}}, Overwrite: mft.OverwriteReplace,
 	}
 	first := newHost("alpha", dir)
-	if err := first.configure(channel); err != nil {
+	if err := first.configure("", channel); err != nil {
 		t.Fatal(err)
 	}
 	again := newHost("alpha", dir)
-	if err := again.configure(); err != nil {
+	if err := again.configure(""); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := again.cfg.Agent, first.cfg.Agent; got != want {
@@ -41,7 +41,7 @@ func TestConfigureRemembers(t *testing.T) {
 	}
 	defer l.Close()
 	third := newHost("alpha", dir)
-	if err := third.configure(); err != nil {
+	if err := third.configure(""); err != nil {
 		t.Fatal(err)
 	}
 	if third.cfg.Agent.Listen == first.cfg.Agent.Listen {

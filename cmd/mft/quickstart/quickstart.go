@@ -21,6 +21,9 @@ type Options struct {
 	// Once ends Run after the first file, the sample or another one, that was
 	// delivered and checked.
 	Once bool
+	// BreakLink moves two more files: one while the agents cannot reach each
+	// other, through a shared folder, and one after that.
+	BreakLink bool
 	// Program and Name start mft: the file to execute and what it is told to
 	// be called.
 	Program, Name string
@@ -38,6 +41,7 @@ const patience = 60 * time.Second
 type show struct {
 	Options
 	alpha, beta *host
+	died        func(error) // an agent ended by itself
 }
 
 // Run sets up the two agents and tells of files until ctx ends, which is no
@@ -51,8 +55,12 @@ func Run(ctx context.Context, o Options) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer func() { err = errors.Join(err, s.alpha.stop(), s.beta.stop()) }()
+	s.died = func(err error) { cancel(err) }
 	for _, h := range []*host{s.beta, s.alpha} {
-		if err := h.start(o.Program, o.Name, func(err error) { cancel(err) }); err != nil {
+		if err := setUp(ctx, h.cfg); err != nil {
+			return err
+		}
+		if err := h.start(o.Program, o.Name, s.died); err != nil {
 			return err
 		}
 	}
@@ -81,12 +89,23 @@ func (s *show) perform(ctx context.Context) error {
 		return err
 	}
 	s.hint()
+	if s.BreakLink {
+		return s.breakLink(ctx, seen)
+	}
+	if err := s.offer(); err != nil {
+		return err
+	}
+	return s.watch(ctx, seen)
+}
+
+// offer puts a sample into the outbox and says so.
+func (s *show) offer() error {
 	sample, err := s.dropSample()
 	if err != nil {
 		return err
 	}
 	s.say("\n%s is in the outbox now\n", progress.Plain(filepath.Base(sample)))
-	return s.watch(ctx, seen)
+	return nil
 }
 
 // prepare makes directories and configurations, or takes what is there.
@@ -101,7 +120,14 @@ func (s *show) prepare() error {
 			return mft.Fail(mft.CodePermission, "make directory", d, cause(err))
 		}
 	}
-	err = s.alpha.configure(mft.Channel{
+	folder := ""
+	if s.BreakLink {
+		folder = filepath.Join(dir, "exchange")
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			return mft.Fail(mft.CodePermission, "make directory", folder, cause(err))
+		}
+	}
+	err = s.alpha.configure(folder, mft.Channel{
 		Name:      channelName,
 		From:      mft.Endpoint{Agent: "alpha", Path: s.outbox()},
 		To:        []mft.Endpoint{{Agent: "beta", Path: s.inbox()}},
@@ -111,7 +137,7 @@ func (s *show) prepare() error {
 	if err != nil {
 		return err
 	}
-	return s.beta.configure()
+	return s.beta.configure(folder)
 }
 
 func cause(err error) error {

@@ -51,7 +51,7 @@ var stages = [...]struct {
 	{mft.EventStable, ""},
 	{mft.EventOffered, "to beta"},
 	{mft.EventAccepted, "by beta"},
-	{mft.EventMoving, "over the direct link"},
+	{mft.EventMoving, ""},
 	{mft.EventVerified, "by beta"},
 	{mft.EventDelivered, ""},
 	{mft.EventWaiting, ""},
@@ -126,7 +126,11 @@ func (t *timeline) line(e localapi.Event) string {
 		t.last += " " + progress.Plain(e.Detail)
 	}
 	says := tr.what()
-	if by := stages[stageOf(e.Kind)].by; by != "" {
+	by := stages[stageOf(e.Kind)].by
+	if e.Kind == mft.EventMoving {
+		by = progress.Text(e.Detail) // the way
+	}
+	if by != "" {
 		says += ", " + by
 	}
 	if !e.Code.OK() || (repeats && e.Detail != "") {

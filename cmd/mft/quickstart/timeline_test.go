@@ -49,7 +49,7 @@ func TestTimeline(t *testing.T) {
 				event(1, 0.52, mft.EventOffered, ""), event(1, 0.53, mft.EventAccepted, ""), event(1, 0.58, mft.EventVerified, ""),
 				event(1, 0.59, mft.EventDelivered, ""),
 				event(1, 0, mft.EventDetected, "a.csv"), event(1, 0.5, mft.EventStable, "a.csv"), event(1, 0.5, mft.EventPlanned, ""),
-				event(1, 0.51, mft.EventOffered, ""), event(1, 0.54, mft.EventAccepted, ""), event(1, 0.55, mft.EventMoving, ""),
+				event(1, 0.51, mft.EventOffered, ""), event(1, 0.54, mft.EventAccepted, ""), event(1, 0.55, mft.EventMoving, "over the direct link"),
 				event(1, 0.6, mft.EventDelivered, ""), event(1, 0.61, mft.EventDone, ""),
 			},
 			[]string{

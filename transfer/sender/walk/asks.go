@@ -8,6 +8,7 @@ import (
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/protocol/listing"
 	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/look"
 	"mft.dev/mft/transfer/scan"
 )
 
@@ -19,6 +20,7 @@ type ask struct {
 	unfit    bool     // something in it does not travel
 	answered bool
 	answer   listing.Answer
+	seen     *look.Look // what is in it, if that is kept; the walker's
 	// Those of the walker: it has done what the answer asks for, and the
 	// receiver had nothing at all there.
 	served, fresh bool

@@ -6,9 +6,10 @@ import "mft.dev/mft/protocol/listing"
 // content is announced. Where most listings differ, asking costs more than it
 // saves.
 type pace struct {
-	differed int // answers in a row that were not Same
-	skip     int // directories to announce without asking
-	run      int // how many it was the last time
+	differed int  // answers in a row that were not Same
+	skip     int  // directories to announce without asking
+	run      int  // how many it was the last time
+	heardOf  bool // anything was answered
 }
 
 const (
@@ -29,12 +30,17 @@ func (p *pace) asks() bool {
 // heard takes the receiver's answer into account.
 func (p *pace) heard(a listing.Answer) {
 	if a == listing.Same {
-		*p = pace{}
+		*p = pace{heardOf: true}
 		return
 	}
+	p.heardOf = true
 	if p.differed++; p.differed < paceAfter || p.skip > 0 {
 		return
 	}
 	p.run = min(max(2*p.run, paceFirst), paceMost)
 	p.skip = p.run
 }
+
+// differs reports whether the next answer may well be that the receiver has
+// something else.
+func (p *pace) differs() bool { return !p.heardOf || p.differed > 0 }

@@ -15,8 +15,9 @@
 // above, answers are obeyed in the order in which they come, and nothing is
 // announced unasked below a directory that has no answer yet.
 //
-// The package reads no content, and holds neither the names of a directory nor
-// what has been answered.
+// The package reads no content. Of what it asks about while answers are mostly
+// that the receiver has something else, it keeps what it has seen, within
+// bounds, so that it need not be listed again to be announced.
 package walk
 
 import (
@@ -29,6 +30,7 @@ import (
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/protocol/listing"
 	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/look"
 	"mft.dev/mft/transfer/scan"
 )
 
@@ -62,6 +64,7 @@ type walker struct {
 	lister *scan.Lister
 	todo   []pending // the next one last
 	pace   pace
+	looks  looks
 	walked bool // no listing may follow
 	empty  bool
 
@@ -153,8 +156,15 @@ func (w *walker) ask(ctx context.Context, f scan.Folder, top bool) error {
 			return err
 		}
 	}
-	l, err := w.Source.List(ctx, w.lister, f.Path())
+	var seen *look.Look
+	if w.pace.differs() {
+		seen = w.looks.take()
+	}
+	l, err := w.Source.ListInto(ctx, w.lister, f.Path(), seen, true)
 	k := &ask{folder: f, dirs: l.Dirs, unfit: l.Unfit > 0}
+	if seen != nil && err == nil {
+		k.seen = w.looks.keep(seen)
+	}
 	k.listing = listing.Listing{Path: f.Path(), Entries: l.Items, Bytes: l.Bytes, Digest: l.Digest}
 	switch {
 	case ctx.Err() != nil:
@@ -229,12 +239,14 @@ func (w *walker) serve(ctx context.Context, wait bool) error {
 		wait = false
 		w.pace.heard(k.answer)
 		k.served = true
+		w.looks.drop(k.seen)
 		if k.answer != listing.Same {
 			k.fresh = k.answer == listing.New
 			_, err = w.announce(ctx, k.folder, k)
 		} else if k.unfit {
 			err = w.tellUnfit(ctx, k.folder)
 		}
+		k.seen = nil
 		if err != nil {
 			return err
 		}
@@ -247,7 +259,12 @@ func (w *walker) announce(ctx context.Context, f scan.Folder, k *ask) (int64, er
 	l := listing.Listed{Path: f.Path(), First: w.a.Next(), Whole: true}
 	var dirs []pending
 	var stopped error
-	settled, err := w.Source.In(ctx, f, func(e scan.Entry, err error) error {
+	seen := k.seen
+	if seen == nil {
+		seen = &w.looks.spare
+		seen.Reset()
+	}
+	settled, err := w.Source.In(ctx, f, seen, func(e scan.Entry, err error) error {
 		name := path.Base(e.Item.Path)
 		if err != nil {
 			w.a.Skip(e.Item.Path, err)
@@ -288,7 +305,8 @@ func (w *walker) announce(ctx context.Context, f scan.Folder, k *ask) (int64, er
 // tellUnfit tells of what does not travel in a directory of which nothing is
 // announced.
 func (w *walker) tellUnfit(ctx context.Context, f scan.Folder) error {
-	_, err := w.Source.In(ctx, f, func(e scan.Entry, err error) error {
+	w.looks.spare.Reset()
+	_, err := w.Source.In(ctx, f, &w.looks.spare, func(e scan.Entry, err error) error {
 		if err != nil {
 			w.a.Skip(e.Item.Path, err)
 		}

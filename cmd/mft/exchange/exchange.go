@@ -1,0 +1,193 @@
+// Package exchange has the commands that set up and check the storage through
+// which agents move files that cannot reach each other.
+//
+// They work without the agent, and refuse to touch a letter or an object of
+// anybody.
+package exchange
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"mft.dev/mft"
+	"mft.dev/mft/agent/config"
+	"mft.dev/mft/cmd/mft/argument"
+	"mft.dev/mft/cmd/mft/depot"
+	"mft.dev/mft/cmd/mft/exit"
+	"mft.dev/mft/cmd/mft/progress"
+	"mft.dev/mft/cmd/mft/show"
+	"mft.dev/mft/exchange/azure/roles"
+)
+
+// A Shell is what the commands need of the place where they are typed.
+type Shell struct {
+	// Config loads the configuration of this host.
+	Config func() (*config.Config, error)
+	Env    func(string) string
+	Out    io.Writer
+	// Print writes v as JSON when that was asked for, and calls text else.
+	Print func(v any, text func()) error
+}
+
+// Command returns `mft exchange` with the commands below it.
+func Command(s Shell) *cobra.Command {
+	return argument.Group("exchange", "Set up and check the storage that agents share who cannot reach each other",
+		`Set up and check the storage that agents share who cannot reach each other: a
+folder or a storage account of Azure, in the section exchange of the
+configuration. docs/exchange.md has the whole story.`,
+		s.setup(), s.check())
+}
+
+// open opens the exchange of the configuration.
+func (s Shell) open() (*depot.Depot, error) {
+	cfg, err := s.Config()
+	if err != nil {
+		return nil, err
+	}
+	return depot.Open(cfg, s.Env)
+}
+
+func (s Shell) setup() *cobra.Command {
+	var print, bicep bool
+	var w roles.Wanted
+	var peers []string
+	c := &cobra.Command{
+		Use:   "setup",
+		Short: "Make this agent's place in the storage, or print the rights that it needs",
+		Long: `Make what is missing of this agent's place in the storage: its directory in the
+folder; or its container and its queue in the storage account, and the container
+of all agents' keys. What is there is left as it is, so it can be run again.
+Run it as the user of the agent.
+
+With --print-roles nothing is made: the command prints, for whoever administers
+the storage account, the role assignments that this agent needs and no more, as
+commands of az or with --bicep as a module. They are for the peers of the
+configuration; name others, known by pairing, with --peer.`,
+		Example: `  mft exchange setup
+  mft exchange setup --print-roles --resource-group files --subscription 00000000-0000-0000-0000-000000000000`,
+		Args: argument.Takes(0, 0, ""),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if print || bicep {
+				return s.printRoles(w, peers, bicep)
+			}
+			d, err := s.open()
+			if err != nil {
+				return err
+			}
+			defer d.Close()
+			steps, err := d.Setup(c.Context())
+			if perr := s.Print(append([]depot.Step{}, steps...), func() { s.steps(steps) }); perr != nil {
+				return perr
+			}
+			return err
+		},
+	}
+	f := c.Flags()
+	f.BoolVar(&print, "print-roles", false, "print the role assignments for Azure and make nothing")
+	f.BoolVar(&bicep, "bicep", false, "print them as a Bicep module")
+	f.StringSliceVar(&peers, "peer", nil, "`NAME` of a peer that the configuration does not have; may be repeated")
+	f.StringVar(&w.ResourceGroup, "resource-group", "", "`NAME` of the resource group of the storage account")
+	f.StringVar(&w.Subscription, "subscription", "", "`ID` of its subscription")
+	f.StringVar(&w.Principal, "principal", "", "object `ID` of the agent's identity; left out, a place is left for it")
+	return c
+}
+
+func (s Shell) steps(steps []depot.Step) {
+	show.Table(s.Out, func(w io.Writer) {
+		for _, one := range steps {
+			fmt.Fprintf(w, "%s\t%s\n", progress.Text(one.What), progress.Text(one.Done))
+		}
+	})
+}
+
+// printRoles needs no credential: whoever assigns roles is another person.
+func (s Shell) printRoles(w roles.Wanted, peers []string, bicep bool) error {
+	cfg, err := s.Config()
+	if err != nil {
+		return err
+	}
+	if cfg.Exchange == nil || cfg.Exchange.Azure == nil {
+		return exit.Misused("role assignments are for an exchange in Azure, and the configuration names none")
+	}
+	w.Agent, w.Account = cfg.Agent.Name, string(cfg.Exchange.Azure.Account)
+	w.Peers = slices.Sorted(maps.Keys(cfg.Peers))
+	for _, text := range peers {
+		name, err := mft.ParseAgentName(text)
+		if err != nil {
+			return err
+		}
+		w.Peers = append(w.Peers, name)
+	}
+	text := ""
+	if bicep {
+		text, err = w.Bicep()
+	} else {
+		text, err = w.Commands()
+	}
+	if err != nil {
+		return err
+	}
+	return s.Print(map[string]string{"roles": text}, func() { fmt.Fprint(s.Out, text) })
+}
+
+func (s Shell) check() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check [PEER]",
+		Short: "Try every right that this agent needs in the storage",
+		Long: `Try every right that this agent needs in the storage; with a PEER, also what it
+must be able to do with what is the peer's, and in Azure what it must not. What
+the check makes it removes again; it touches no letter and no object of anybody.
+The exit status is 1 if anything is not as it must be.`,
+		Example: `  mft exchange check
+  mft exchange check ledger`,
+		Args: argument.Takes(0, 1, "the name of one PEER"),
+		RunE: func(c *cobra.Command, args []string) error {
+			var peer mft.AgentName
+			if len(args) == 1 {
+				var err error
+				if peer, err = mft.ParseAgentName(args[0]); err != nil {
+					return err
+				}
+			}
+			d, err := s.open()
+			if err != nil {
+				return err
+			}
+			defer d.Close()
+			found, err := d.Check(c.Context(), peer)
+			if err != nil {
+				return err
+			}
+			if err := s.Print(found, func() { s.findings(d, found) }); err != nil {
+				return err
+			}
+			if slices.ContainsFunc(found, func(f depot.Finding) bool { return !f.OK }) {
+				return exit.Ended{Status: exit.Failed}
+			}
+			return nil
+		},
+	}
+}
+
+func (s Shell) findings(d *depot.Depot, found []depot.Finding) {
+	show.Table(s.Out, func(w io.Writer) {
+		fmt.Fprintf(w, "\texchange\t%s\n", progress.Text(d.Name))
+		for _, note := range d.Notes {
+			fmt.Fprintf(w, "note\texchange\t%s\n", note)
+		}
+		for _, f := range found {
+			grade := "ok"
+			if !f.OK {
+				grade = "bad"
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\n", grade, progress.Text(f.What), progress.Text(f.Says))
+			if f.Remedy != "" {
+				fmt.Fprintf(w, "\t\t-> %s\n", progress.Text(f.Remedy))
+			}
+		}
+	})
+}
