@@ -43,11 +43,11 @@ type Exit struct {
 	// phase pre.
 	Timeout time.Duration
 	// Retries is how often it is run again when it fails, RetryDelay after
-	// it did. Default: never, 10 seconds. Both are 0 in phase pre.
+	// it did. Default: never, 10 seconds. Both are 0 in phase pre, and Once is false.
 	Retries    int
 	RetryDelay time.Duration
-	// Again has it run again when the agent was interrupted while it ran, so
-	// that it runs at least once. By default it is told instead, and the
-	// command runs at most once.
-	Again bool
+	// Once has it not run again when the agent was interrupted while it ran: it
+	// runs at most once, and what is not known is told. By default it is run
+	// again, so that it runs at least once.
+	Once bool
 }

@@ -165,7 +165,7 @@ var house = map[string]houseRule{
 	}},
 
 	"agent": {layerRole, []string{
-		".", "agent/admission", "agent/arrival", "agent/config", "agent/courier", "agent/dispatch", "agent/notice", "agent/order",
+		".", "agent/admission", "agent/arrival", "agent/config", "agent/courier", "agent/dispatch", "agent/exits", "agent/notice", "agent/order",
 		"agent/pairing", "agent/queue", "agent/route", "agent/source", "agent/trail", "agent/turn", "agent/upkeep", "exchange", "exchange/mailbox",
 		"exchange/talk", "internal/confine", "internal/resident", "journal", "link", "protocol", "transfer", "transfer/receiver",
 		"transfer/sender", "transfer/staging", "golang.org/x/sync",
@@ -197,17 +197,19 @@ var house = map[string]houseRule{
 	"agent/upkeep":  {layerRole, []string{".", "journal", "transfer/staging"}},
 
 	"agent/config": {layerRole, []string{
-		".", "agent/config/storage", "agent/config/strict", "identity", "trigger", "go.yaml.in/yaml",
+		".", "agent/config/command", "agent/config/storage", "agent/config/strict", "identity", "trigger", "go.yaml.in/yaml",
 	}},
+	"agent/config/command": {layerRole, []string{".", "agent/config/strict", "agent/exits/rule"}},
 	"agent/config/storage": {layerRole, []string{"."}},
 	"agent/config/strict":  {layerRole, []string{"go.yaml.in/yaml"}},
 	"agent/localapi": {layerRole, []string{
-		".", "agent", "agent/localapi/socket", "agent/order", "agent/pairing", "journal",
+		".", "agent", "agent/localapi/opaque", "agent/localapi/socket", "agent/order", "agent/pairing", "journal",
 	}},
+	"agent/localapi/opaque": {layerRole, nil},
 	"agent/localapi/socket": {layerRole, []string{".", "golang.org/x/sys"}},
 
 	"cmd/mft": {layerCommand, []string{
-		".", "agent/config", "agent/localapi", "protocol", "cmd/mft/argument", "cmd/mft/daemon", "cmd/mft/doctor", "cmd/mft/exchange",
+		".", "agent/config", "agent/exits", "agent/localapi", "protocol", "cmd/mft/argument", "cmd/mft/daemon", "cmd/mft/doctor", "cmd/mft/exchange",
 		"cmd/mft/exit", "cmd/mft/follow", "cmd/mft/progress", "cmd/mft/quickstart", "cmd/mft/show", "github.com/spf13/cobra", "github.com/spf13/pflag",
 	}},
 	"cmd/mft/argument": {layerCommand, []string{".", "agent/config", "cmd/mft/exit", "github.com/spf13/cobra", "github.com/spf13/pflag"}},
@@ -280,6 +282,7 @@ var sideways = map[string]string{
 	"internal/confine/entries -> internal/confine/filesys": "the facts of a file system have one home",
 	"agent/arrival -> agent/trail":                         "what a channel found and the transfer that sends it are told in one transaction",
 	"agent/notice -> agent/trail":                          "that a peer was told is part of the story of the transfer",
+	"agent/config/command -> agent/config/strict":          "every section is read in one way",
 	"agent/pairing -> agent/config":                        "the configuration pins peers and grants",
 	"agent/localapi -> agent":                              "the local socket is the agent's front door, and the agent does not know of it",
 	"identity/keyring -> identity/sealing":                 "a new sealing key is stated by the signing key that comes with it",

@@ -19,6 +19,7 @@ import (
 	"mft.dev/mft/agent/config"
 	"mft.dev/mft/agent/courier"
 	"mft.dev/mft/agent/dispatch"
+	"mft.dev/mft/agent/exits"
 	"mft.dev/mft/agent/notice"
 	"mft.dev/mft/agent/order"
 	"mft.dev/mft/agent/pairing"
@@ -68,6 +69,7 @@ type Agent struct {
 	link     *link.Link
 	notices  *notice.Notices
 	courier  *courier.Courier // nil without an exchange
+	exits    *exits.Runner
 	channels map[string]*arrival.Watcher
 
 	turns *turn.Turns
@@ -106,6 +108,10 @@ func New(o Options) (*Agent, error) {
 		return nil, err
 	}
 	a.trail = trail.New(a.journal, a.log, a.now)
+	a.exits, err = exits.New(exits.Config{Exits: c.Exits, Agent: c.Agent.Name, Journal: a.journal, Log: a.log, Now: a.now})
+	if err != nil {
+		return nil, errors.Join(err, a.journal.Close())
+	}
 	pc := pairing.Config{
 		Config: c, Log: a.log, Now: a.now, Event: a.event, Up: a.linked,
 		Keep: func(peer mft.AgentName) bool { return a.ways.Path(peer) != mft.PathRelay },
@@ -198,6 +204,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	start(a.trail.Run)
 	start(a.Pairing.Run)
 	start(a.notices.Run)
+	start(a.exits.Run)
 	if a.courier != nil {
 		start(a.courier.Run)
 	}

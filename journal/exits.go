@@ -4,19 +4,39 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"time"
 
 	"mft.dev/mft"
 )
 
-// ExitStep is how far one command on behalf of a transfer is.
-type ExitStep int
+// MaxExitRuns is how many commands of one transfer are remembered when it is
+// no longer watched, those that failed first.
+const MaxExitRuns = 1000
 
-// The steps of a command, in their order.
-const (
-	ExitNever   ExitStep = iota // it has not begun
-	ExitStarted                 // it has begun; whether it ended is not known
-	ExitEnded                   // it is over, well or badly
-)
+// An ExitRun is one command on behalf of a transfer, and how far it is.
+type ExitRun struct {
+	// Key names it within its transfer.
+	Key   [16]byte
+	Phase mft.ExitPhase
+	// Path is what it is about, absolute; Command what ran, for people.
+	Path, Command string
+	// Running says that it has begun and no end of it is known: it runs, or was
+	// interrupted. Ended says that it is over, well or badly. A command with
+	// neither has failed and is to be run again.
+	Running, Ended bool
+	// Runs is how often it was begun, Failures how often it is known to have
+	// failed.
+	Runs, Failures int
+	// Status is the exit status of the last run, -1 when it had none. Code is
+	// set when that failed, and Detail says how it ended.
+	Status int
+	Code   mft.Code
+	Detail string
+	// Output is what the last run wrote, or its beginning and end.
+	Output []byte
+	// At is when the last run began, or ended if it has.
+	At time.Time
+}
 
 // Watch has the names of what a transfer delivers from now on kept until
 // Unwatch. Watching twice does nothing.
@@ -30,23 +50,36 @@ func (tx *Tx) Watch(id mft.TransferID) error {
 	return err
 }
 
-// Unwatch forgets what a transfer delivered and which commands ran for it.
+// Unwatch forgets what a transfer delivered, and all but MaxExitRuns of the
+// commands that ran for it.
 func (tx *Tx) Unwatch(id mft.TransferID) error {
-	_, err := tx.db.Exec("forget what a transfer delivered",
-		"DELETE FROM watched WHERE transfer = (SELECT n FROM transfers WHERE id = ?)", id[:])
+	const doing = "forget what a transfer delivered"
+	n, err := tx.number(doing, id)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.db.Exec(doing, "DELETE FROM watched WHERE transfer = ?", n); err != nil {
+		return err
+	}
+	_, err = tx.db.Exec(doing, `DELETE FROM exits WHERE transfer = ?1 AND n NOT IN
+		(SELECT n FROM exits WHERE transfer = ?1 ORDER BY failures = 0, n LIMIT ?2)`, n, MaxExitRuns)
 	return err
 }
 
-// SetExit records how far the command is that key stands for within a watched
-// transfer. It never goes back.
-func (tx *Tx) SetExit(id mft.TransferID, key [16]byte, s ExitStep) error {
+// SetExit records a command of a transfer: that it begins, or how it ended.
+func (tx *Tx) SetExit(id mft.TransferID, r ExitRun) error {
 	const doing = "record a command"
 	n, err := tx.number(doing, id)
 	if err != nil {
 		return err
 	}
-	_, err = tx.db.Exec(doing, `INSERT INTO exits (transfer, key, ended) VALUES (?1, ?2, ?3)
-		ON CONFLICT (transfer, key) DO UPDATE SET ended = max(ended, ?3)`, n, key[:], s == ExitEnded)
+	_, err = tx.db.Exec(doing, `INSERT INTO exits
+		(transfer, key, phase, path, command, running, ended, runs, failures, status, code, detail, output, at)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+		ON CONFLICT (transfer, key) DO UPDATE SET running = ?6, ended = ?7, runs = ?8, failures = ?9, status = ?10,
+			code = ?11, detail = ?12, output = ?13, at = ?14`,
+		n, r.Key[:], string(r.Phase), blob(r.Path), blob(r.Command), r.Running, r.Ended, r.Runs, r.Failures, r.Status,
+		string(r.Code), blob(r.Detail), blob(string(r.Output)), nanos(r.At))
 	return err
 }
 
@@ -58,18 +91,54 @@ func (tx *Tx) Remark(id mft.TransferID, r mft.Reason) error {
 	return err
 }
 
-// Exit returns how far a command is.
-func (j *Journal) Exit(ctx context.Context, id mft.TransferID, key [16]byte) (ExitStep, error) {
-	var ended bool
-	ok, err := j.db.Row(ctx, "reading how far a command is", `SELECT ended FROM exits
-		WHERE transfer = (SELECT n FROM transfers WHERE id = ?) AND key = ?`, []any{id[:], key[:]}, &ended)
-	switch {
-	case err != nil || !ok:
-		return ExitNever, err
-	case ended:
-		return ExitEnded, nil
+const exitColumns = "key, phase, path, command, running, ended, runs, failures, status, code, detail, output, at"
+
+// An exitRow receives a row of exitColumns.
+type exitRow struct {
+	r                          ExitRun
+	key, path, command, detail []byte
+	at                         int64
+}
+
+func (e *exitRow) dest() []any {
+	r := &e.r
+	return []any{
+		&e.key, &r.Phase, &e.path, &e.command, &r.Running, &r.Ended, &r.Runs, &r.Failures, &r.Status, &r.Code, &e.detail,
+		&r.Output, &e.at,
 	}
-	return ExitStarted, nil
+}
+
+func (e *exitRow) run() ExitRun {
+	r := e.r
+	copy(r.Key[:], e.key)
+	r.Path, r.Command, r.Detail, r.At = string(e.path), string(e.command), string(e.detail), moment(e.at)
+	return r
+}
+
+// Exit returns what is known of one command, and whether it ever began.
+func (j *Journal) Exit(ctx context.Context, id mft.TransferID, key [16]byte) (ExitRun, bool, error) {
+	var e exitRow
+	ok, err := j.db.Row(ctx, "reading how far a command is", "SELECT "+exitColumns+` FROM exits
+		WHERE transfer = (SELECT n FROM transfers WHERE id = ?) AND key = ?`, []any{id[:], key[:]}, e.dest()...)
+	if err != nil || !ok {
+		return ExitRun{}, false, err
+	}
+	return e.run(), true, nil
+}
+
+// Exits returns the commands that began for a transfer, in the order in which
+// they did, at most MaxExitRuns.
+func (j *Journal) Exits(ctx context.Context, id mft.TransferID) ([]ExitRun, error) {
+	var out []ExitRun
+	err := j.db.Rows(ctx, "listing commands", "SELECT "+exitColumns+` FROM exits
+		WHERE transfer = (SELECT n FROM transfers WHERE id = ?) ORDER BY n LIMIT ?`, []any{id[:], MaxExitRuns},
+		func(rows *sql.Rows) error {
+			var e exitRow
+			err := rows.Scan(e.dest()...)
+			out = append(out, e.run())
+			return err
+		})
+	return out, err
 }
 
 // Watched reports whether a transfer is watched.
@@ -80,18 +149,22 @@ func (j *Journal) Watched(ctx context.Context, id mft.TransferID) (bool, error) 
 }
 
 // WatchedEnded returns the watched transfers that have ended, oldest first, at
-// most limit of them.
-func (j *Journal) WatchedEnded(ctx context.Context, limit int) ([]mft.TransferID, error) {
-	var out []mft.TransferID
-	err := j.db.Rows(ctx, "listing watched transfers", `SELECT id FROM watched JOIN transfers ON n = transfer
-		WHERE state IN ('done', 'rejected', 'failed', 'cancelled') ORDER BY n LIMIT ?`, []any{limited(limit)},
+// most limit of those after the one that is numbered after; last is the number
+// of the last of them.
+func (j *Journal) WatchedEnded(ctx context.Context, after int64, limit int) (list []mft.TransferID, last int64, err error) {
+	last = after
+	err = j.db.Rows(ctx, "listing watched transfers", `SELECT n, id FROM watched JOIN transfers ON n = transfer
+		WHERE n > ? AND state IN ('done', 'rejected', 'failed', 'cancelled') ORDER BY n LIMIT ?`, []any{after, limited(limit)},
 		func(rows *sql.Rows) error {
 			var b []byte
-			err := rows.Scan(&b)
-			out = append(out, mft.TransferID(b))
+			if err := rows.Scan(&last, &b); err != nil {
+				return err
+			}
+			id, err := decodeID(b)
+			list = append(list, id)
 			return err
 		})
-	return out, err
+	return list, last, err
 }
 
 // Delivered calls f for each batch that a watched transfer has delivered, in

@@ -1,9 +1,12 @@
 package journal
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"mft.dev/mft"
 )
@@ -77,7 +80,7 @@ func TestDelivered(t *testing.T) {
 	if got := finals(t, j, other.ID); len(got) != 0 {
 		t.Errorf("Delivered of one that is not watched = %q", got)
 	}
-	if ids, err := j.WatchedEnded(t.Context(), 0); err != nil || !slices.Equal(ids, []mft.TransferID{watched.ID}) {
+	if ids, _, err := j.WatchedEnded(t.Context(), 0, 0); err != nil || !slices.Equal(ids, []mft.TransferID{watched.ID}) {
 		t.Errorf("WatchedEnded = %v, %v", ids, err)
 	}
 	// Forgetting a transfer delivers nothing.
@@ -93,35 +96,71 @@ func TestDelivered(t *testing.T) {
 	}
 }
 
-func TestExitSteps(t *testing.T) {
+func TestExits(t *testing.T) {
+	j := newJournal(t)
+	row := planned(1)
+	set := func(f func(tx *Tx) error) {
+		t.Helper()
+		if err := j.Update(t.Context(), f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set(func(tx *Tx) error { return errors.Join(tx.Create(row), tx.Watch(row.ID)) })
+	if _, begun, err := j.Exit(t.Context(), row.ID, key(7)); begun || err != nil {
+		t.Errorf("Exit of a command that never began = %t, %v", begun, err)
+	}
+	one := ExitRun{
+		Key: key(7), Phase: mft.ExitPost, Path: "/in/a\xff\n", Command: "/bin/x", Running: true, Runs: 1, At: time.Unix(7, 0).UTC(),
+		Output: []byte{},
+	}
+	for _, change := range []func(){
+		func() {},
+		func() {
+			one.Running, one.Failures, one.Status, one.Code, one.Detail, one.Output = false, 1, 3, mft.CodeExit, "exit status 3", []byte("\x00\xff")
+		},
+		func() { one.Running, one.Runs = true, 2 },
+		func() { one.Running, one.Ended, one.Status, one.Code = false, true, 0, "" },
+	} {
+		change()
+		set(func(tx *Tx) error { return tx.SetExit(row.ID, one) })
+		got, begun, err := j.Exit(t.Context(), row.ID, one.Key)
+		if diff := cmp.Diff(one, got); !begun || err != nil || diff != "" {
+			t.Errorf("Exit: %t, %v (-want +got):\n%s", begun, err, diff)
+		}
+	}
+	set(func(tx *Tx) error { return tx.Unwatch(row.ID) })
+	if watched, err := j.Watched(t.Context(), row.ID); err != nil || watched {
+		t.Errorf("after Unwatch: Watched = %t, %v", watched, err)
+	}
+	if got, err := j.Exits(t.Context(), row.ID); err != nil || len(got) != 1 || got[0].Runs != 2 {
+		t.Errorf("after Unwatch: Exits = %+v, %v", got, err)
+	}
+}
+
+// TestExitsAreBounded keeps those that failed.
+func TestExitsAreBounded(t *testing.T) {
 	j := newJournal(t)
 	row := planned(1)
 	err := j.Update(t.Context(), func(tx *Tx) error {
-		if err := tx.Create(row); err != nil {
+		if err := errors.Join(tx.Create(row), tx.Watch(row.ID)); err != nil {
 			return err
 		}
-		return tx.Watch(row.ID)
+		for i := range MaxExitRuns + 5 {
+			r := ExitRun{Key: [16]byte{byte(i), byte(i >> 8)}, Phase: mft.ExitPost, Ended: true, Runs: i}
+			if i == MaxExitRuns+2 {
+				r.Failures = 1
+			}
+			if err := tx.SetExit(row.ID, r); err != nil {
+				return err
+			}
+		}
+		return tx.Unwatch(row.ID)
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, c := range []struct{ set, want ExitStep }{{ExitNever, ExitNever}, {ExitStarted, ExitStarted}, {ExitEnded, ExitEnded}, {ExitStarted, ExitEnded}} {
-		if c.set != ExitNever {
-			if err := j.Update(t.Context(), func(tx *Tx) error { return tx.SetExit(row.ID, key(7), c.set) }); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if got, err := j.Exit(t.Context(), row.ID, key(7)); err != nil || got != c.want {
-			t.Errorf("step %d: Exit = %v, %v; want %v", i, got, err, c.want)
-		}
-	}
-	if err := j.Update(t.Context(), func(tx *Tx) error { return tx.Unwatch(row.ID) }); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := j.Exit(t.Context(), row.ID, key(7)); err != nil || got != ExitNever {
-		t.Errorf("after Unwatch: Exit = %v, %v", got, err)
-	}
-	if watched, err := j.Watched(t.Context(), row.ID); err != nil || watched {
-		t.Errorf("after Unwatch: Watched = %t, %v", watched, err)
+	got, err := j.Exits(t.Context(), row.ID)
+	if err != nil || len(got) != MaxExitRuns || got[0].Runs != 0 || got[MaxExitRuns-1].Failures != 1 {
+		t.Errorf("Exits = %d, %v; the last is %+v", len(got), err, got[len(got)-1])
 	}
 }

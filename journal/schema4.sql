@@ -21,11 +21,24 @@ CREATE TRIGGER keep_delivered BEFORE DELETE ON prepared BEGIN
 		SELECT batches.transfer, keys, old.names FROM batches JOIN watched USING (transfer) WHERE batch = old.batch;
 END;
 
--- How far each command is that has begun: started, or ended and never to be
--- begun again.
+-- The commands that have begun, all of them while the transfer is watched,
+-- later those that people may want to see. ended is 0 for one that runs, or was
+-- interrupted, or is to be run again.
 CREATE TABLE exits (
-	transfer INTEGER NOT NULL REFERENCES watched ON DELETE CASCADE,
+	n        INTEGER PRIMARY KEY,
+	transfer INTEGER NOT NULL REFERENCES transfers ON DELETE CASCADE,
 	key      BLOB NOT NULL CHECK (length(key) = 16),
+	phase    TEXT NOT NULL,
+	path     BLOB NOT NULL,
+	command  BLOB NOT NULL,
+	running  INTEGER NOT NULL,
 	ended    INTEGER NOT NULL,
-	PRIMARY KEY (transfer, key)
-) STRICT, WITHOUT ROWID;
+	runs     INTEGER NOT NULL,
+	failures INTEGER NOT NULL,
+	status   INTEGER NOT NULL,
+	code     TEXT NOT NULL,
+	detail   BLOB NOT NULL,
+	output   BLOB NOT NULL,
+	at       INTEGER NOT NULL,
+	UNIQUE (transfer, key)
+) STRICT;

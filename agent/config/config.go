@@ -28,6 +28,9 @@ type Config struct {
 	// Channels are in the order of the file. Those of other agents are among
 	// them: the same list may be given to every host.
 	Channels []mft.Channel
+	// Exits are the commands that this host runs, those of channels behind the
+	// others.
+	Exits []mft.Exit
 	// Notes are sentences about what was read but has no meaning here.
 	Notes []string
 }

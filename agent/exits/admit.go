@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"strconv"
 	"strings"
 
 	"mft.dev/mft"
@@ -14,23 +13,28 @@ import (
 	"mft.dev/mft/journal"
 )
 
+// What a command of phase pre says by its exit status.
 const (
-	// refusal is the exit status by which a command of phase pre refuses.
 	refusal = 1
+	later   = 75 // EX_TEMPFAIL of sysexits.h
+)
+
+const (
 	// maxReason bounds what of its output the sender is told, in bytes.
 	maxReason = 500
-	// maxLine bounds a command in messages, in bytes.
-	maxLine = 400
+	// maxTold is how many offers are remembered so that what is said of them is
+	// written down once.
+	maxTold = 1024
 )
 
 // Admit runs the commands of phase pre for an offer that everything else has
 // admitted, one after another, within rule.PreTimeout for all of them. It is for
 // offers of transfers that this host has not accepted before. Errors:
-// CodeNotAllowed when a command refuses by exit status 1, with what it wrote as
-// the reason; CodeExit when one fails in another way: then nothing is accepted
-// either, and the sender comes again.
-func (r *Runner) Admit(ctx context.Context, o mft.Offer, l journal.Landing) error {
-	runs := rule.Decide(r.c.Rules, rule.Facts{
+// CodeNotAllowed when a command refuses by exit status 1 and CodeMaintenance when
+// it puts off by 75, with what it wrote as the reason; CodeExit when one fails in
+// another way: then nothing is accepted either, and the sender comes again.
+func (r *Runner) Admit(ctx context.Context, o *mft.Offer, l journal.Landing) error {
+	runs := rule.Decide(r.rules, rule.Facts{
 		Phase: mft.ExitPre, Agent: r.c.Agent, Source: o.Sender, Transfer: o.Transfer, Channel: o.Channel,
 		Path: path.Join(l.Root, l.Dir, l.Name), Size: o.Announced.Bytes,
 	}, nil)
@@ -40,10 +44,11 @@ func (r *Runner) Admit(ctx context.Context, o mft.Offer, l journal.Landing) erro
 	limited, cancel := context.WithTimeout(ctx, rule.PreTimeout)
 	defer cancel()
 	for i := range runs {
-		if err := r.ask(limited, &runs[i]); err != nil {
-			if ctx.Err() != nil {
-				return fmt.Errorf("asking an exit: %w", ctx.Err())
-			}
+		outcome, err := r.ask(limited, &runs[i])
+		if ctx.Err() != nil {
+			return fmt.Errorf("asking an exit: %w", ctx.Err())
+		}
+		if err = r.answer(&runs[i], outcome, err); err != nil {
 			return err
 		}
 	}
@@ -51,65 +56,79 @@ func (r *Runner) Admit(ctx context.Context, o mft.Offer, l journal.Landing) erro
 }
 
 // ask runs one command of phase pre.
-func (r *Runner) ask(ctx context.Context, run *rule.Run) error {
+func (r *Runner) ask(ctx context.Context, run *rule.Run) (process.Outcome, error) {
 	select {
 	case r.turn <- struct{}{}:
 		defer func() { <-r.turn }()
 	case <-ctx.Done():
-		return r.failed(run, errors.New("too many exits are being asked at once"), nil)
+		return process.Outcome{Status: -1}, errors.New("too many exits are being asked at once")
 	}
-	outcome, err := r.one(ctx, run)
+	return r.one(ctx, run, 1)
+}
+
+// answer makes of how a command ended what the sender is told, and tells this
+// host's operator more.
+func (r *Runner) answer(run *rule.Run, outcome process.Outcome, failure error) error {
+	subject := run.Facts.Path
+	var answer error
+	ended := !outcome.TimedOut && !outcome.Stopped && failure == nil
 	switch {
-	case err != nil:
-		return r.failed(run, err, nil)
-	case outcome.OK():
-		return nil
-	case outcome.Status == refusal && !outcome.TimedOut && !outcome.Stopped:
-		return mft.Fail(mft.CodeNotAllowed, "accept", run.Facts.Path, errors.New(said(outcome)))
-	case outcome.Stopped:
-		return r.failed(run, errors.New("stopped before it had decided"), outcome.Output)
+	case ended && outcome.Status == 0:
+	case ended && outcome.Status == refusal:
+		answer = mft.Fail(mft.CodeNotAllowed, "accept", subject, errors.New(said(outcome, "a command of the receiving host refused it")))
+	case ended && outcome.Status == later:
+		answer = mft.Fail(mft.CodeMaintenance, "accept", subject, errors.New(said(outcome, "a command of the receiving host says: not now")))
+	default:
+		answer = mft.Fail(mft.CodeExit, "accept", subject, errors.New("the command that decides about it failed on the receiving host"))
 	}
-	return r.failed(run, errors.New(outcome.String()), outcome.Output)
+	detail := outcome.String()
+	if outcome.Stopped {
+		detail = "stopped before it had decided"
+	}
+	if failure != nil {
+		detail = reason(failure)
+	}
+	detail = line(run.Args) + ": " + detail
+	r.note(run, mft.CodeOf(answer), withOutput(detail, outcome.Output))
+	return answer
 }
 
-// failed tells this host's operator what went wrong, and the sender only that
-// something did.
-func (r *Runner) failed(run *rule.Run, cause error, output []byte) error {
-	err := mft.Fail(mft.CodeExit, "run", line(run.Args), cause)
-	r.c.Log.Error("an exit that has to decide about a transfer failed", "transfer", run.Facts.Transfer, "err", err)
-	if jerr := r.tell(context.Background(), run, err, output); jerr != nil {
-		r.c.Log.Error("cannot write that an exit failed", "err", jerr)
+// note writes down what a command said of an offer, unless it said the same
+// before: the sender may come often.
+func (r *Runner) note(run *rule.Run, code mft.Code, detail string) {
+	id := run.Facts.Transfer
+	r.mu.Lock()
+	same := r.told[id] == detail
+	if len(r.told) >= maxTold {
+		clear(r.told)
 	}
-	return mft.Fail(mft.CodeExit, "accept", run.Facts.Path, errors.New("the command that decides about it failed on the receiving host"))
+	r.told[id] = detail
+	r.mu.Unlock()
+	if same {
+		return
+	}
+	if !code.OK() {
+		r.c.Log.Warn("an exit did not accept a transfer", "transfer", id, "what", detail)
+	}
+	if code.OK() {
+		code = ""
+	}
+	err := r.c.Journal.Update(context.Background(), func(tx *journal.Tx) error {
+		return tx.Append(r.event(run, mft.EventExitEnded, code, detail))
+	})
+	if err != nil {
+		r.c.Log.Error("cannot write what an exit said", "err", err)
+	}
 }
 
-// said is the reason of a refusal.
-func said(o process.Outcome) string {
+// said is the reason of a refusal: what the command wrote, or else.
+func said(o process.Outcome, otherwise string) string {
 	text := strings.ToValidUTF8(strings.TrimSpace(string(o.Output)), "\uFFFD")
 	if len(text) > maxReason {
 		text = strings.ToValidUTF8(text[:maxReason], "") + "…"
 	}
 	if text == "" {
-		return "a command of the receiving host refused it"
+		return otherwise
 	}
 	return text
-}
-
-// line is a command for people.
-func line(args []string) string {
-	var b strings.Builder
-	for i, a := range args {
-		if i > 0 {
-			b.WriteByte(' ')
-		}
-		if i == 0 {
-			b.WriteString(a)
-		} else {
-			b.WriteString(strconv.Quote(a))
-		}
-		if b.Len() > maxLine {
-			return b.String()[:maxLine] + "…"
-		}
-	}
-	return b.String()
 }

@@ -14,7 +14,6 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/exits/process"
-	"mft.dev/mft/agent/exits/rule"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/transfer/staging/publish"
 )
@@ -36,6 +35,7 @@ type bench struct {
 	r      *Runner
 	mu     sync.Mutex // guards ran
 	ran    []string   // last arguments
+	env    []string   // of the last
 	answer func(n int) (process.Outcome, error)
 }
 
@@ -58,18 +58,12 @@ func newBench(t *testing.T, exits ...mft.Exit) *bench {
 // configure begins another life of the agent.
 func (b *bench) configure(exits ...mft.Exit) {
 	b.t.Helper()
-	var rules []*rule.Rule
-	for _, e := range exits {
-		if e.Run == nil {
-			e.Run = []string{"/opt/import", "{fullFilePath}"}
+	for i := range exits {
+		if exits[i].Run == nil {
+			exits[i].Run = []string{"/opt/import", "{fullFilePath}"}
 		}
-		r, _, err := rule.Compile(e)
-		if err != nil {
-			b.t.Fatal(err)
-		}
-		rules = append(rules, r)
 	}
-	r, err := New(Config{Rules: rules, Agent: "here", Journal: b.j, Log: slog.New(slog.DiscardHandler), Now: time.Now})
+	r, err := New(Config{Exits: exits, Agent: "here", Journal: b.j, Log: slog.New(slog.DiscardHandler), Now: time.Now})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -77,6 +71,7 @@ func (b *bench) configure(exits ...mft.Exit) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.ran = append(b.ran, o.Args[len(o.Args)-1])
+		b.env = o.Env
 		return b.answer(len(b.ran))
 	}
 	b.r = r
@@ -143,10 +138,22 @@ func (b *bench) done(t mft.Transfer) {
 // settle runs what is to be run and wants these last arguments.
 func (b *bench) settle(t mft.Transfer, want ...string) {
 	b.t.Helper()
-	if err := b.r.settle(b.t.Context(), t.ID); err != nil {
+	if _, err := b.pass(b.t.Context(), t); err != nil {
 		b.t.Fatalf("settle: %v", err)
 	}
 	b.wants(want...)
+}
+
+// pass settles as Run does, and reports whether something is due.
+func (b *bench) pass(ctx context.Context, t mft.Transfer) (due bool, err error) {
+	b.t.Helper()
+	h := b.r.take(t.ID)
+	if h == nil {
+		b.t.Fatal("it is not time yet")
+	}
+	err = b.r.settle(ctx, t.ID, h)
+	b.r.leave(t.ID, h, err)
+	return len(h.due) > 0, err
 }
 
 func (b *bench) wants(want ...string) {
@@ -177,7 +184,7 @@ func (b *bench) events(t mft.Transfer, kind mft.EventKind) (codes []mft.Code, de
 
 func (b *bench) watched() int {
 	b.t.Helper()
-	ids, err := b.j.WatchedEnded(b.t.Context(), 0)
+	ids, _, err := b.j.WatchedEnded(b.t.Context(), 0, 0)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -261,7 +268,21 @@ func TestFailureIsTold(t *testing.T) {
 	x := b.accept(1)
 	b.deliver(x, entry("a"), entry("b"))
 	b.done(x)
-	b.settle(x, "/srv/in/a", "/srv/in/a", "/srv/in/a", "/srv/in/b", "/srv/in/b", "/srv/in/b")
+	// Nobody waits for the command of another file to be run again.
+	for range 3 {
+		b.settle(x, "/srv/in/a", "/srv/in/b")
+	}
+	if n := b.watched(); n != 0 {
+		t.Errorf("%d transfers still have commands to run", n)
+	}
+	list, err := b.j.Exits(t.Context(), x.ID)
+	if err != nil || len(list) != 2 {
+		t.Fatalf("Exits = %+v, %v", list, err)
+	}
+	if one := list[0]; !one.Ended || one.Runs != 3 || one.Failures != 3 || one.Status != 3 || one.Code != mft.CodeExit ||
+		string(one.Output) != "no such table" || one.Path != "/srv/in/a" || one.Command != "/opt/import /srv/in/a" {
+		t.Errorf("the journal has %+v", one)
+	}
 	codes, details := b.events(x, mft.EventExitEnded)
 	if len(codes) != 6 || codes[0] != mft.CodeExit || !strings.Contains(details, "exit status 3") || !strings.Contains(details, "no such table") {
 		t.Errorf("events %q: %s", codes, details)
@@ -283,7 +304,8 @@ func TestRetryThatHelps(t *testing.T) {
 	x := b.accept(1)
 	b.deliver(x, entry("a"))
 	b.done(x)
-	b.settle(x, "/srv/in/a", "/srv/in/a")
+	b.settle(x, "/srv/in/a")
+	b.settle(x, "/srv/in/a")
 	if row, _, err := b.j.Transfer(t.Context(), x.ID); err != nil || !row.Reason.Code.OK() {
 		t.Errorf("the transfer has the reason %+v, %v", row.Reason, err)
 	}
@@ -293,17 +315,17 @@ func TestRetryThatHelps(t *testing.T) {
 func TestInterrupted(t *testing.T) {
 	for _, c := range []struct {
 		name  string
-		again bool
+		once  bool
 		ran   bool // the command had begun
 		want  []string
 		codes int // events of ends with a code
 	}{
 		{"before it began", false, false, []string{"/srv/in/a", "/srv/in/b"}, 0},
-		{"while it ran", false, true, []string{"/srv/in/b"}, 1},
-		{"while it ran, to be run again", true, true, []string{"/srv/in/a", "/srv/in/b"}, 0},
+		{"while it ran", false, true, []string{"/srv/in/a", "/srv/in/b"}, 0},
+		{"while it ran, to be run once", true, true, []string{"/srv/in/b"}, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			e := mft.Exit{Phase: mft.ExitPost, Again: c.again}
+			e := mft.Exit{Phase: mft.ExitPost, Once: c.once}
 			b := newBench(t, e)
 			x := b.accept(1)
 			b.deliver(x, entry("a"), entry("b"))
@@ -316,7 +338,7 @@ func TestInterrupted(t *testing.T) {
 				cancel()
 				return process.Outcome{Stopped: true}, nil
 			}
-			if err := b.r.settle(ctx, x.ID); err == nil {
+			if _, err := b.pass(ctx, x); err == nil {
 				t.Fatal("settle says that all is over")
 			}
 			cancel()
@@ -347,7 +369,10 @@ func TestRunFindsWhatEnds(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	over := make(chan error)
-	go func() { over <- b.r.Run(ctx) }()
+	go func() {
+		b.r.Run(ctx)
+		over <- ctx.Err()
+	}()
 	<-ran
 	after := b.accept(2)
 	b.deliver(after, entry("after"))
@@ -386,6 +411,7 @@ func TestAdmit(t *testing.T) {
 		{"accepts", process.Outcome{}, nil, mft.CodeOK, ""},
 		{"refuses", process.Outcome{Status: 1, Output: []byte("closed until\nMonday\xff\n")}, nil, mft.CodeNotAllowed, "closed until"},
 		{"refuses without a word", process.Outcome{Status: 1}, nil, mft.CodeNotAllowed, "refused"},
+		{"puts off", process.Outcome{Status: 75, Output: []byte("after lunch")}, nil, mft.CodeMaintenance, "after lunch"},
 		{"fails", process.Outcome{Status: 2, Output: []byte("secret")}, nil, mft.CodeExit, "failed on the receiving host"},
 		{"takes too long", process.Outcome{Status: 1, TimedOut: true}, nil, mft.CodeExit, ""},
 		{"is not there", process.Outcome{}, errors.New("no such program"), mft.CodeExit, ""},
@@ -393,7 +419,7 @@ func TestAdmit(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t, mft.Exit{Phase: mft.ExitPre}, mft.Exit{Phase: mft.ExitPost})
 			b.answer = func(int) (process.Outcome, error) { return c.outcome, c.err }
-			err := b.r.Admit(t.Context(), offer, landing)
+			err := b.r.Admit(t.Context(), &offer, landing)
 			if mft.CodeOf(err) != c.want {
 				t.Fatalf("Admit = %v, want %s", err, c.want)
 			}
@@ -419,11 +445,8 @@ func TestRealCommand(t *testing.T) {
 }
 
 func TestNewRefusesAUserThatIsNotThere(t *testing.T) {
-	r, _, err := rule.Compile(mft.Exit{Phase: mft.ExitPost, Run: []string{"/opt/x"}, User: "no-such-user-of-mft"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := New(Config{Rules: []*rule.Rule{r}, Log: slog.New(slog.DiscardHandler)}); mft.CodeOf(err) != mft.CodeConfig {
+	list := []mft.Exit{{Phase: mft.ExitPost, Run: []string{"/opt/x"}, User: "no-such-user-of-mft"}}
+	if _, err := New(Config{Exits: list, Log: slog.New(slog.DiscardHandler)}); mft.CodeOf(err) != mft.CodeConfig {
 		t.Errorf("New = %v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config"
+	"mft.dev/mft/agent/exits"
 	"mft.dev/mft/cmd/mft/argument"
 )
 
@@ -47,6 +48,9 @@ func newConfigCheck(s *shell) *cobra.Command {
 				s.configFile = args[0]
 			}
 			cfg, err := s.config()
+			if err == nil {
+				cfg, err = checkExits(cfg)
+			}
 			var bad config.Mistakes
 			if err != nil && !errors.As(err, &bad) {
 				return err
@@ -72,6 +76,17 @@ func newConfigCheck(s *shell) *cobra.Command {
 			return nil
 		},
 	}
+}
+
+// checkExits looks at what of the exits only this host can tell.
+func checkExits(cfg *config.Config) (*config.Config, error) {
+	notes, err := exits.Check(cfg.Exits)
+	if err != nil {
+		return nil, mft.Fail(mft.CodeConfig, "read configuration", cfg.Path,
+			config.Mistakes{{Key: subjectOf(err), What: errors.Unwrap(err).Error()}})
+	}
+	cfg.Notes = append(cfg.Notes, notes...)
+	return cfg, nil
 }
 
 func subjectOf(err error) string {

@@ -11,7 +11,8 @@
 // At its time limit, and when ctx ends, the whole group is sent SIGTERM and
 // after a grace SIGKILL. Whatever of the group is left when the command itself
 // has ended is sent SIGKILL: a command that returns leaves nothing running. Only
-// a process that makes a session of its own escapes that.
+// a process that makes a session of its own escapes that. On Linux the command
+// itself, though not what it started, is killed when the agent dies.
 //
 // The package knows nothing of transfers, and starts no shell. Another user
 // than the agent's own, and a umask, it can only provide on Linux.

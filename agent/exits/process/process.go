@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -88,7 +89,9 @@ func run(ctx context.Context, o Order, after func(time.Duration) <-chan time.Tim
 		Env: append(o.As.environment(), o.Env...),
 	}
 	cmd.Stderr = cmd.Stdout // one pipe
-	if err := start(cmd, &o); err != nil {
+	over, err := start(cmd, &o)
+	defer over()
+	if err != nil {
 		return fail(err)
 	}
 	ended := make(chan error, 1)
@@ -121,6 +124,25 @@ func stop(cmd *exec.Cmd, ended <-chan error, grace <-chan time.Time) error {
 		kill(cmd)
 		return <-ended
 	}
+}
+
+// Runnable says why a program cannot be run by the user of this process, as far
+// as that can be seen from outside; nil when nothing speaks against it.
+func Runnable(program string) error {
+	name, err := find(program)
+	if err != nil {
+		return fmt.Errorf("%s: %w", program, err)
+	}
+	fi, err := os.Stat(name)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s cannot be found", name)
+	case !fi.Mode().IsRegular():
+		return fmt.Errorf("%s is no file", name)
+	case runtime.GOOS != "windows" && fi.Mode()&0o111 == 0:
+		return fmt.Errorf("%s may not be executed", name)
+	}
+	return nil
 }
 
 // find returns the path of a program. The PATH of the agent does not count.

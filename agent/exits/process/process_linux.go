@@ -12,20 +12,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// start begins the command on a thread of its own, which is thrown away: a
-// child inherits umask and ambient capabilities from the thread that forks it,
-// and no other child must.
-func start(cmd *exec.Cmd, o *Order) error {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+// start begins the command on a thread of its own, which is thrown away when
+// the caller calls over: a child inherits umask and ambient capabilities from
+// the thread that forks it, and no other child must. That thread ends with the
+// agent too, however that ends, and then the system kills the command: it must
+// not run on while the next life of the agent runs it again.
+func start(cmd *exec.Cmd, o *Order) (over func(), err error) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: unix.SIGKILL}
 	if o.As.other {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: o.As.uid, Gid: o.As.gid, Groups: o.As.groups}
 	}
-	started := make(chan error)
+	started, release, gone := make(chan error), make(chan struct{}), make(chan struct{})
 	go func() {
+		defer close(gone)
 		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
 		started <- startHere(cmd, o.Umask)
+		<-release
 	}()
-	return <-started
+	return func() { close(release); <-gone }, <-started
 }
 
 func startHere(cmd *exec.Cmd, umask int) error {

@@ -86,6 +86,8 @@ func command(word string, args []string) int {
 			return meet(args[0])
 		}
 		return stay(args[0])
+	case "agent": // one that runs a command, until it is killed
+		_, _ = Run(context.Background(), order("stay", args[0]))
 	case "stay":
 		signal.Ignore(syscall.SIGTERM)
 		return stay(args[0])
@@ -298,6 +300,29 @@ func TestNothingIsLeftBehind(t *testing.T) {
 		t.Errorf("Run = %v, %v", got, err)
 	}
 	gone(<-met)
+}
+
+// TestAgentDies kills an agent that runs a command.
+func TestAgentDies(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	agent := exec.Command(os.Args[0], mark, "agent", l.Addr().String())
+	if err := agent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := agent.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = agent.Wait()
+	_, _ = io.Copy(io.Discard, conn) // until the command is gone
 }
 
 func TestAnotherUser(t *testing.T) {

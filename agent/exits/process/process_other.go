@@ -10,11 +10,11 @@ import (
 
 // start begins the command. Here it has the agent's umask, and a group that
 // only its own process can be told from.
-func start(cmd *exec.Cmd, o *Order) error {
+func start(cmd *exec.Cmd, o *Order) (over func(), err error) {
 	if o.As.other {
-		return errors.New("running as another user is not possible on this operating system")
+		return func() {}, errors.New("running as another user is not possible on this operating system")
 	}
-	return cmd.Start()
+	return func() {}, cmd.Start()
 }
 
 func wait(cmd *exec.Cmd) error { return cmd.Wait() }

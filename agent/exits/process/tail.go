@@ -7,7 +7,7 @@ import (
 
 // MaxOutput bounds the output that is kept, in bytes, without the line that
 // says what was cut.
-const MaxOutput = 64 << 10
+const MaxOutput = 16 << 10
 
 // half is how much of the beginning is kept, and how much of the end.
 const half = MaxOutput / 2

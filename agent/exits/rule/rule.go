@@ -110,8 +110,8 @@ func (r *Rule) settings() error {
 		return fmt.Errorf("phase: %q is none; there are pre, post and error", e.Phase)
 	case e.Timeout < 0 || e.Timeout > most:
 		return fmt.Errorf("timeout: %v is not between 1s and %v, which is the most in phase %s", e.Timeout, most, e.Phase)
-	case pre && (e.Retries != 0 || e.RetryDelay != 0 || e.Again):
-		return errors.New("retries, retry_delay, again: have no meaning in phase pre, for the sender waits; it comes again by itself")
+	case pre && (e.Retries != 0 || e.RetryDelay != 0 || e.Once):
+		return errors.New("retries, retry_delay, once: have no meaning in phase pre, for the sender waits; it comes again by itself")
 	case e.Retries < 0 || e.Retries > MaxRetries:
 		return fmt.Errorf("retries: %d is not between 0 and %d", e.Retries, MaxRetries)
 	case e.RetryDelay < 0 || e.RetryDelay > MaxRetryDelay:
