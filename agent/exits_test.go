@@ -88,9 +88,9 @@ func (d *desk) expect(want string, status byte) {
 	conn.Close()
 }
 
-// settled waits until all commands of a transfer are over, and returns their
+// exited waits until all commands of a transfer are over, and returns their
 // statuses.
-func (h *host) settled(id mft.TransferID, n int) (statuses []int) {
+func (h *host) exited(id mft.TransferID, n int) (statuses []int) {
 	h.t.Helper()
 	h.until("commands of "+id.String(), func() bool {
 		list, err := h.agent.Exits(h.t.Context(), id)
@@ -134,7 +134,7 @@ func TestExits(t *testing.T) {
 			}
 			d.expect(fmt.Sprintf(`post 1 ["%s/a b" "alpha"]`, beta.in), 5)
 			alpha.await(id, mft.StateDone)
-			if got := beta.settled(id, 1); got[0] != 5 {
+			if got := beta.exited(id, 1); got[0] != 5 {
 				t.Errorf("exit status %d, want 5", got[0])
 			}
 			if got := beta.await(id, mft.StateDone); got.Reason.Code != mft.CodeExit {
@@ -144,6 +144,25 @@ func TestExits(t *testing.T) {
 			if got := beta.kinds(id); got != want {
 				t.Errorf("receiver's events: %s, want %s", got, want)
 			}
+
+			// Files of a directory that is new.
+			write(t, alpha.out, "new/x/1", "1")
+			write(t, alpha.out, "new/2", "2")
+			id = alpha.copyTo(beta, beta.in+"/", "", filepath.Join(alpha.out, "new"))
+			for range map[string]int{"direct": 1, "relayed": 2}[way] {
+				d.expect(strings.Replace(pre, `"3"`, `"2"`, 1), 0)
+			}
+			said := map[string]bool{}
+			for range 2 {
+				got, conn := d.next()
+				said[got] = true
+				_, _ = conn.Write([]byte{0})
+				conn.Close()
+			}
+			if !said[fmt.Sprintf(`post 1 ["%s/new/x/1" "alpha"]`, beta.in)] || !said[fmt.Sprintf(`post 1 ["%s/new/2" "alpha"]`, beta.in)] {
+				t.Errorf("for a directory there ran %q", slices.Sorted(maps.Keys(said)))
+			}
+			beta.exited(id, 2)
 
 			// What is refused is not delivered, and nothing follows.
 			id = alpha.copyTo(beta, beta.in+"/", "", write(t, alpha.out, "b", "1234"))
@@ -173,7 +192,7 @@ func TestExitOfARequest(t *testing.T) {
 	}
 	d.expect(`pre 1 []`, 0)
 	d.expect(`post 1 ["a"]`, 0)
-	beta.settled(id, 1)
+	beta.exited(id, 1)
 }
 
 // TestExitOfAFailure: what was delivered of a transfer that failed is followed,
@@ -190,7 +209,7 @@ func TestExitOfAFailure(t *testing.T) {
 	id := alpha.copyTo(beta, beta.in+"/", mft.OverwriteNever, filepath.Join(alpha.out, "d"))
 	d.expect(`post 1 ["b"]`, 0)
 	d.expect(`error 1 ["EXISTS"]`, 0)
-	beta.settled(id, 2)
+	beta.exited(id, 2)
 	if got := beta.await(id, mft.StateFailed); got.Reason.Code != mft.CodeExists {
 		t.Errorf("the receiver's reason is %+v", got.Reason)
 	}
@@ -237,7 +256,7 @@ func TestExitAfterRestart(t *testing.T) {
 		t.Errorf("after the restart there ran %q, want %q", slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
 	}
 	for _, id := range ids {
-		if got := beta.settled(id, 1); got[0] != 0 {
+		if got := beta.exited(id, 1); got[0] != 0 {
 			t.Errorf("exit status %d, want 0", got[0])
 		}
 	}

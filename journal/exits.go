@@ -38,15 +38,15 @@ type ExitRun struct {
 	At time.Time
 }
 
-// Watch has the names of what a transfer delivers from now on kept until
-// Unwatch. Watching twice does nothing.
-func (tx *Tx) Watch(id mft.TransferID) error {
+// Watch has a transfer kept until Unwatch, and with listed the names of what it
+// delivers from now on. A second time it can only add to that.
+func (tx *Tx) Watch(id mft.TransferID, listed bool) error {
 	const doing = "watch a transfer"
 	n, err := tx.number(doing, id)
 	if err != nil {
 		return err
 	}
-	_, err = tx.db.Exec(doing, "INSERT INTO watched (transfer) VALUES (?) ON CONFLICT DO NOTHING", n)
+	_, err = tx.db.Exec(doing, "INSERT INTO watched (transfer, listed) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET listed = max(listed, ?2)", n, listed)
 	return err
 }
 
@@ -141,11 +141,12 @@ func (j *Journal) Exits(ctx context.Context, id mft.TransferID) ([]ExitRun, erro
 	return out, err
 }
 
-// Watched reports whether a transfer is watched.
-func (j *Journal) Watched(ctx context.Context, id mft.TransferID) (bool, error) {
-	var n int64
-	return j.db.Row(ctx, "reading whether a transfer is watched",
-		"SELECT n FROM watched JOIN transfers ON n = transfer WHERE id = ?", []any{id[:]}, &n)
+// Watched reports whether a transfer is watched, and whether what it delivers
+// has to be on record by name.
+func (j *Journal) Watched(ctx context.Context, id mft.TransferID) (watched, listed bool, err error) {
+	watched, err = j.db.Row(ctx, "reading whether a transfer is watched",
+		"SELECT listed FROM watched JOIN transfers ON n = transfer WHERE id = ?", []any{id[:]}, &listed)
+	return watched, listed, err
 }
 
 // WatchedEnded returns the watched transfers that have ended, oldest first, at

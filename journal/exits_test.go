@@ -39,7 +39,7 @@ func TestDelivered(t *testing.T) {
 			}
 		}
 		for range 2 {
-			if err := tx.Watch(watched.ID); err != nil {
+			if err := tx.Watch(watched.ID, true); err != nil {
 				return err
 			}
 		}
@@ -83,7 +83,7 @@ func TestDelivered(t *testing.T) {
 	if ids, _, err := j.WatchedEnded(t.Context(), 0, 0); err != nil || !slices.Equal(ids, []mft.TransferID{watched.ID}) {
 		t.Errorf("WatchedEnded = %v, %v", ids, err)
 	}
-	// Forgetting a transfer delivers nothing.
+	// It is not forgotten as long as it is watched.
 	err = j.Update(t.Context(), func(tx *Tx) error {
 		_, err := tx.Forget(time.Now().Add(100*365*24*time.Hour), 0)
 		return err
@@ -91,8 +91,21 @@ func TestDelivered(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := finals(t, j, watched.ID); len(got) != 0 {
-		t.Errorf("Delivered of one that is forgotten = %q", got)
+	if got := finals(t, j, watched.ID); !slices.Equal(got, want) {
+		t.Errorf("Delivered after Forget = %q, want %q", got, want)
+	}
+	err = j.Update(t.Context(), func(tx *Tx) error {
+		if err := tx.Unwatch(watched.ID); err != nil {
+			return err
+		}
+		_, err := tx.Forget(time.Now().Add(100*365*24*time.Hour), 0)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, known, err := j.Transfer(t.Context(), watched.ID); known || err != nil {
+		t.Errorf("after Unwatch and Forget the transfer is there: %t, %v", known, err)
 	}
 }
 
@@ -105,7 +118,7 @@ func TestExits(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	set(func(tx *Tx) error { return errors.Join(tx.Create(row), tx.Watch(row.ID)) })
+	set(func(tx *Tx) error { return errors.Join(tx.Create(row), tx.Watch(row.ID, true)) })
 	if _, begun, err := j.Exit(t.Context(), row.ID, key(7)); begun || err != nil {
 		t.Errorf("Exit of a command that never began = %t, %v", begun, err)
 	}
@@ -129,7 +142,7 @@ func TestExits(t *testing.T) {
 		}
 	}
 	set(func(tx *Tx) error { return tx.Unwatch(row.ID) })
-	if watched, err := j.Watched(t.Context(), row.ID); err != nil || watched {
+	if watched, _, err := j.Watched(t.Context(), row.ID); err != nil || watched {
 		t.Errorf("after Unwatch: Watched = %t, %v", watched, err)
 	}
 	if got, err := j.Exits(t.Context(), row.ID); err != nil || len(got) != 1 || got[0].Runs != 2 {
@@ -142,7 +155,7 @@ func TestExitsAreBounded(t *testing.T) {
 	j := newJournal(t)
 	row := planned(1)
 	err := j.Update(t.Context(), func(tx *Tx) error {
-		if err := errors.Join(tx.Create(row), tx.Watch(row.ID)); err != nil {
+		if err := errors.Join(tx.Create(row), tx.Watch(row.ID, true)); err != nil {
 			return err
 		}
 		for i := range MaxExitRuns + 5 {

@@ -1,9 +1,11 @@
--- A transfer is watched while commands may have to run on what it delivers.
+-- A transfer is watched while commands may have to run because of it; listed
+-- says that they concern its files.
 CREATE TABLE watched (
-	transfer INTEGER PRIMARY KEY REFERENCES transfers ON DELETE CASCADE
+	transfer INTEGER PRIMARY KEY REFERENCES transfers ON DELETE CASCADE,
+	listed   INTEGER NOT NULL
 ) STRICT;
 
--- What was COMMITTED of watched transfers, in the form of batches and
+-- What was COMMITTED of watched transfers that are listed, in the form of batches and
 -- prepared, which let go of the names with the commit and of the keys with the
 -- end of the transfer.
 CREATE TABLE deliveries (
@@ -18,7 +20,8 @@ CREATE INDEX deliveries_transfer ON deliveries (transfer);
 -- a commit is kept.
 CREATE TRIGGER keep_delivered BEFORE DELETE ON prepared BEGIN
 	INSERT INTO deliveries (transfer, keys, names)
-		SELECT batches.transfer, keys, old.names FROM batches JOIN watched USING (transfer) WHERE batch = old.batch;
+		SELECT batches.transfer, keys, old.names FROM batches JOIN watched USING (transfer)
+		WHERE batch = old.batch AND listed;
 END;
 
 -- The commands that have begun, all of them while the transfer is watched,

@@ -3,6 +3,7 @@ package exits
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -76,12 +77,13 @@ func New(c Config) (*Runner, error) {
 // Watch has what a transfer delivers kept until its commands have run, if any
 // rule may concern it. It is for the transaction that accepts the transfer.
 func (r *Runner) Watch(tx *journal.Tx, t mft.Transfer) error {
-	for _, one := range r.rules {
-		if one.Phase() != mft.ExitPre && one.For(t.Peer, t.Channel) {
-			return tx.Watch(t.ID)
-		}
+	post := func(one *rule.Rule) bool { return one.Phase() == mft.ExitPost && one.For(t.Peer, t.Channel) }
+	fault := func(one *rule.Rule) bool { return one.Phase() == mft.ExitError && one.For(t.Peer, t.Channel) }
+	listed := slices.ContainsFunc(r.rules, post)
+	if !listed && !slices.ContainsFunc(r.rules, fault) {
+		return nil
 	}
-	return nil
+	return tx.Watch(t.ID, listed)
 }
 
 // Run runs what follows from transfers that have ended, and what an earlier
@@ -162,7 +164,7 @@ func (r *Runner) patience() time.Duration {
 	least := look
 	for _, h := range r.held {
 		if !h.active {
-			least = min(least, max(time.Until(h.until), 0))
+			least = min(least, max(time.Until(h.until), time.Millisecond))
 		}
 	}
 	return least

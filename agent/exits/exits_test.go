@@ -228,17 +228,25 @@ func TestDroppedBatchIsNotDelivered(t *testing.T) {
 	b.settle(x, "/srv/in/b")
 }
 
-func TestBuiltAsideCountsWithTheReceipt(t *testing.T) {
+func TestWhatWasThereIsNotDelivered(t *testing.T) {
 	b := newBench(t, mft.Exit{Phase: mft.ExitPost})
-	aside := entry("new/a")
-	aside.Temp = ""
-	x, y := b.accept(1), b.accept(2)
-	b.deliver(x, aside)
-	b.deliver(y, aside)
-	b.update(func(tx *journal.Tx) error { return tx.SetState(x.ID, mft.StateCancelled, mft.Reason{}, time.Now()) })
+	there := entry("new/a")
+	there.Temp = ""
+	x := b.accept(1)
+	b.deliver(x, there)
+	b.done(x)
 	b.settle(x)
-	b.done(y)
-	b.settle(y, "/srv/in/new/a")
+}
+
+func TestOnlyWhatIsNeededIsListed(t *testing.T) {
+	b := newBench(t, mft.Exit{Phase: mft.ExitError}, mft.Exit{Phase: mft.ExitPost, From: "other"})
+	if watched, listed, err := b.j.Watched(t.Context(), b.accept(1).ID); err != nil || !watched || listed {
+		t.Errorf("Watched = %t, %t, %v; want watched and not listed", watched, listed, err)
+	}
+	b.configure(mft.Exit{Phase: mft.ExitPost})
+	if watched, listed, err := b.j.Watched(t.Context(), b.accept(2).ID); err != nil || !watched || !listed {
+		t.Errorf("Watched = %t, %t, %v; want watched and listed", watched, listed, err)
+	}
 }
 
 func TestFailedTransfer(t *testing.T) {

@@ -31,17 +31,15 @@ type pass struct {
 func (r *Runner) settle(ctx context.Context, id mft.TransferID, h *held) error {
 	j := r.c.Journal
 	t, ok, err := j.Transfer(ctx, id)
-	if err != nil || !ok || !t.State.Terminal() {
-		return err
+	watched := false
+	if err == nil && ok && t.State.Terminal() {
+		watched, _, err = j.Watched(ctx, id)
 	}
-	if watched, err := j.Watched(ctx, id); err != nil || !watched {
+	if err != nil || !watched {
+		clear(h.due)
 		return err // it was settled since it was looked for
 	}
 	landing, _, err := j.Landing(ctx, id)
-	if err != nil {
-		return err
-	}
-	_, _, whole, err := j.Receipt(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -49,7 +47,7 @@ func (r *Runner) settle(ctx context.Context, id mft.TransferID, h *held) error {
 	facts := r.facts(t, landing)
 	err = j.Delivered(ctx, id, func(b journal.Batch) error {
 		for i := range b.Entries {
-			if delivered(&b.Entries[i], whole) {
+			if delivered(&b.Entries[i]) {
 				if err := p.file(ctx, facts, landing, &b.Entries[i]); err != nil {
 					return err
 				}
@@ -67,12 +65,12 @@ func (r *Runner) settle(ctx context.Context, id mft.TransferID, h *held) error {
 	return j.Update(ctx, func(tx *journal.Tx) error { return tx.Unwatch(id) })
 }
 
-// delivered reports whether an entry is a file that came with the transfer and
-// has its final name. What was built aside, and has no temporary name of its own,
-// got it with the receipt.
-func delivered(e *journal.Entry, whole bool) bool {
+// delivered reports whether an entry is a file that came with the transfer.
+// What has no temporary name was there already; of a transfer that is listed
+// nothing is built aside.
+func delivered(e *journal.Entry) bool {
 	_, moved := publish.Moved(e.Digest)
-	return e.Type == mft.ItemFile && !moved && (e.Temp != "" || whole)
+	return e.Type == mft.ItemFile && !moved && e.Temp != ""
 }
 
 // facts returns what is known of a transfer as a whole.

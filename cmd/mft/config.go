@@ -42,6 +42,10 @@ func newConfigCheck(s *shell) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check [FILE]",
 		Short: "Read the configuration without starting anything, and say all that is wrong",
+		Long: `Read the configuration without starting anything, and say all that is wrong.
+
+Run it as the user of the agent: which users the commands in the section exits
+may run as depends on that.`,
 		Args:  argument.Takes(0, 1, "one FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 1 {

@@ -41,7 +41,7 @@ func TestScript(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup:               makeHosts,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "await": await, "linked": linked, "appears": appears, "holds": holds, "ended": ended,
+			"exits": exitsWith, "await": await, "linked": linked, "appears": appears, "holds": holds, "ended": ended,
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "root" {
@@ -80,7 +80,7 @@ func makeHosts(env *testscript.Env) error {
 	return nil
 }
 
-func exits(ts *testscript.TestScript, neg bool, args []string) {
+func exitsWith(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits STATUS PROGRAM ARGS…")
 	}

@@ -120,7 +120,9 @@ func Transfer(w io.Writer, detail localapi.TransferDetail) {
 
 // isExit reports whether an event is that of a command, which may have its
 // output below its first line.
-func isExit(e localapi.Event) bool { return e.Kind == mft.EventExitBegun || e.Kind == mft.EventExitEnded }
+func isExit(e localapi.Event) bool {
+	return e.Kind == mft.EventExitBegun || e.Kind == mft.EventExitEnded
+}
 
 // quote writes what a command wrote below a line of a table, line by line.
 func quote(w io.Writer, output string) {
