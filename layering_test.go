@@ -151,6 +151,7 @@ var house = map[string]houseRule{
 	"exchange/exchangetest/faulty": {layerMechanism, []string{".", "exchange"}},
 	"exchange/letter":              {layerMechanism, []string{".", "exchange", "identity/sealing", "protocol"}},
 	"exchange/mailbox":             {layerMechanism, []string{".", "exchange"}},
+	"exchange/owner":               {layerMechanism, []string{".", "exchange"}},
 	"exchange/parcel":              {layerMechanism, []string{"."}},
 	"exchange/record": {layerMechanism, []string{
 		".", "exchange", "exchange/parcel", "internal/durable", "internal/ring", "protocol", "protocol/relay", "transfer",
@@ -171,7 +172,7 @@ var house = map[string]houseRule{
 		"transfer/sender", "transfer/staging", "golang.org/x/sync",
 	}},
 	"agent/courier": {layerRole, []string{
-		".", "exchange", "exchange/letter", "exchange/mailbox", "exchange/record", "exchange/talk", "identity", "identity/card",
+		".", "exchange", "exchange/letter", "exchange/mailbox", "exchange/owner", "exchange/record", "exchange/talk", "identity", "identity/card",
 		"identity/sealing", "internal/durable", "protocol", "protocol/relay", "transfer",
 	}},
 	"agent/dispatch":  {layerRole, []string{".", "agent/queue"}},
@@ -303,6 +304,7 @@ var sideways = map[string]string{
 	"exchange/exchangetest/faulty -> exchange":               "the double has the face of what it wraps",
 	"exchange/letter -> exchange":                            "the limit of a letter has one home",
 	"exchange/mailbox -> exchange":                           "letters are taken from any exchange",
+	"exchange/owner -> exchange":                             "the decision lies in any container",
 	"exchange/record -> exchange":                            "parts go into any container",
 	"exchange/record -> exchange/parcel":                     "the form of parcels has one home",
 	"exchange/record -> transfer":                            "it speaks as a receiver does",

@@ -87,6 +87,15 @@ func (a *Agent) noMirror(at *attempt, t mft.Transfer) error {
 	return mft.Fail(mft.CodeUnreachable, "mirror to", string(t.Peer), errors.New(why+", and the link to this peer is not up"))
 }
 
+// own returns what makes this agent the one of its name that delivers a
+// transfer, nil where that needs no asking.
+func (a *Agent) own(id mft.TransferID) func(context.Context) error {
+	if a.courier == nil {
+		return nil
+	}
+	return func(ctx context.Context) error { return a.courier.Own(ctx, id) }
+}
+
 // underWay reports whether a transfer has not ended.
 func (a *Agent) underWay(ctx context.Context, id mft.TransferID) (bool, error) {
 	t, known, err := a.journal.Transfer(ctx, id)

@@ -65,7 +65,7 @@ func (r *receiver) commitAll(ctx context.Context, landed <-chan struct{}) (mft.R
 		if b.Len() == 0 {
 			continue
 		}
-		good, bad, err := r.area.Commit(ctx, &b, nil)
+		good, bad, err := r.deliver(ctx, &b, nil)
 		if err != nil {
 			return mft.Receipt{}, err
 		}
@@ -76,11 +76,24 @@ func (r *receiver) commitAll(ctx context.Context, landed <-chan struct{}) (mft.R
 	}
 }
 
+// deliver commits a batch, if this end may deliver the transfer at all. What it is
+// not allowed to commit goes with the attempt.
+func (r *receiver) deliver(ctx context.Context, b *staging.Batch, last staging.Ending) ([]staging.Item, []staging.Refusal, error) {
+	if r.in.Own != nil && !r.owned {
+		if err := r.in.Own(ctx); err != nil {
+			b.Close()
+			return nil, nil, err
+		}
+		r.owned = true
+	}
+	return r.area.Commit(ctx, b, last)
+}
+
 // commitRest commits what had landed when the attempt was interrupted, so that
 // even a network that breaks after every few files gets somewhere. After an
 // order to stop, or when the peer is not to be trusted, nothing more appears.
 func (r *receiver) commitRest(cause error) {
-	if code := mft.CodeOf(cause); !code.Retryable() || code == mft.CodeCorrupt {
+	if code := mft.CodeOf(cause); !code.Retryable() || code == mft.CodeCorrupt || code == mft.CodeElsewhere {
 		return
 	}
 	b := r.take(true)
@@ -88,7 +101,7 @@ func (r *receiver) commitRest(cause error) {
 		return
 	}
 	// The next attempt finds in the journal how far this came.
-	_, _, _ = r.area.Commit(context.Background(), &b, nil)
+	_, _, _ = r.deliver(context.Background(), &b, nil)
 }
 
 // commitLast checks that what came is what the sender sealed, and commits the
@@ -108,7 +121,7 @@ func (r *receiver) commitLast(ctx context.Context, seal mft.Seal) (receipt mft.R
 		b.Close()
 		return receipt, err
 	}
-	good, bad, err := r.area.Commit(ctx, &b, func(good []staging.Item, bad []staging.Refusal) func(*journal.Tx) error {
+	good, bad, err := r.deliver(ctx, &b, func(good []staging.Item, bad []staging.Refusal) func(*journal.Tx) error {
 		r.countRefused(bad)
 		rest := r.removeRest(ctx, &seal)
 		receipt = r.receipt(&seal, good)
