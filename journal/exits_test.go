@@ -124,7 +124,6 @@ func TestExits(t *testing.T) {
 	}
 	one := ExitRun{
 		Key: key(7), Phase: mft.ExitPost, Path: "/in/a\xff\n", Command: "/bin/x", Running: true, Runs: 1, At: time.Unix(7, 0).UTC(),
-		Output: []byte{},
 	}
 	for _, change := range []func(){
 		func() {},
