@@ -70,7 +70,8 @@ const (
 	CodeIDTaken    Code = "ID_TAKEN"
 	CodeNoAnswer   Code = "NO_ANSWER"
 
-	CodeExit Code = "EXIT_FAILED"
+	CodeExit        Code = "EXIT_FAILED"
+	CodeExitRefused Code = "EXIT_REFUSED"
 
 	CodeJournal  Code = "JOURNAL"
 	CodeInternal Code = "INTERNAL"
@@ -140,6 +141,7 @@ var meanings = [...]meaning{
 	{CodeNoAnswer, "the agent went away before it answered, and may have taken the order", "once the agent runs, see `mft transfer show ID`, or repeat the command with --id ID, which cannot deliver twice", false},
 
 	{CodeExit, "a command that runs because of a transfer failed; what was delivered stands", "see its output in `mft transfer show ID` on the receiving host, mend the command, run it by hand where it is still needed", true},
+	{CodeExitRefused, "a command of the receiving host decided against the transfer", "the reason is what that command wrote; `mft transfer show ID` on the receiving host says which it was", false},
 
 	{CodeJournal, "the journal could not be read or written", "look at the disk that holds the data directory; nothing is delivered without the journal", true},
 	{CodeInternal, "a defect of mft itself", "report it with the log of both ends", false},

@@ -168,7 +168,7 @@ func TestExits(t *testing.T) {
 			id = alpha.copyTo(beta, beta.in+"/", "", write(t, alpha.out, "b", "1234"))
 			d.expect(fmt.Sprintf(`pre 1 ["%s" "4"]`, beta.in), 1)
 			sent := alpha.awaitIf(id, func(t mft.Transfer) bool { return t.State.Terminal() })
-			if sent.State != mft.StateRejected || sent.Reason.Code != mft.CodeNotAllowed || !strings.Contains(sent.Reason.Detail, "said by pre") {
+			if sent.State != mft.StateRejected || sent.Reason.Code != mft.CodeExitRefused || !strings.Contains(sent.Reason.Detail, "said by pre") {
 				t.Errorf("the sender's state is %s (%+v), want rejected", sent.State, sent.Reason)
 			}
 			if _, there := tree(t, beta.in)["b"]; there {

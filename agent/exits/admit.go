@@ -30,9 +30,9 @@ const (
 // Admit runs the commands of phase pre for an offer that everything else has
 // admitted, one after another, within rule.PreTimeout for all of them. It is for
 // offers of transfers that this host has not accepted before. Errors:
-// CodeNotAllowed when a command refuses by exit status 1 and CodeMaintenance when
-// it puts off by 75, with what it wrote as the reason; CodeExit when one fails in
-// another way: then nothing is accepted either, and the sender comes again.
+// CodeExitRefused when a command refuses by exit status 1 and CodeMaintenance
+// when it puts off by 75, with what it wrote as the reason; CodeExit when one fails
+// in another way: then nothing is accepted either, and the sender comes again.
 func (r *Runner) Admit(ctx context.Context, o *mft.Offer, l journal.Landing) error {
 	runs := rule.Decide(r.rules, rule.Facts{
 		Phase: mft.ExitPre, Agent: r.c.Agent, Source: o.Sender, Transfer: o.Transfer, Channel: o.Channel,
@@ -75,7 +75,7 @@ func (r *Runner) answer(run *rule.Run, outcome process.Outcome, failure error) e
 	switch {
 	case ended && outcome.Status == 0:
 	case ended && outcome.Status == refusal:
-		answer = mft.Fail(mft.CodeNotAllowed, "accept", subject, errors.New(said(outcome, "a command of the receiving host refused it")))
+		answer = mft.Fail(mft.CodeExitRefused, "accept", subject, errors.New(said(outcome, "a command of the receiving host refused it")))
 	case ended && outcome.Status == later:
 		answer = mft.Fail(mft.CodeMaintenance, "accept", subject, errors.New(said(outcome, "a command of the receiving host says: not now")))
 	default:

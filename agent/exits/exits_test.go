@@ -417,8 +417,8 @@ func TestAdmit(t *testing.T) {
 		reason  string
 	}{
 		{"accepts", process.Outcome{}, nil, mft.CodeOK, ""},
-		{"refuses", process.Outcome{Status: 1, Output: []byte("closed until\nMonday\xff\n")}, nil, mft.CodeNotAllowed, "closed until"},
-		{"refuses without a word", process.Outcome{Status: 1}, nil, mft.CodeNotAllowed, "refused"},
+		{"refuses", process.Outcome{Status: 1, Output: []byte("closed until\nMonday\xff\n")}, nil, mft.CodeExitRefused, "closed until"},
+		{"refuses without a word", process.Outcome{Status: 1}, nil, mft.CodeExitRefused, "refused"},
 		{"puts off", process.Outcome{Status: 75, Output: []byte("after lunch")}, nil, mft.CodeMaintenance, "after lunch"},
 		{"fails", process.Outcome{Status: 2, Output: []byte("secret")}, nil, mft.CodeExit, "failed on the receiving host"},
 		{"takes too long", process.Outcome{Status: 1, TimedOut: true}, nil, mft.CodeExit, ""},

@@ -46,7 +46,7 @@ func newConfigCheck(s *shell) *cobra.Command {
 
 Run it as the user of the agent: which users the commands in the section exits
 may run as depends on that.`,
-		Args:  argument.Takes(0, 1, "one FILE"),
+		Args: argument.Takes(0, 1, "one FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				s.configFile = args[0]
