@@ -8,6 +8,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/receiver/outcome"
 	"mft.dev/mft/transfer/receiver/reply"
 	"mft.dev/mft/transfer/staging"
@@ -21,19 +22,34 @@ func (r *receiver) stage(it staging.Item) {
 		r.roomy.Wait()
 	}
 	r.area.Add(&r.batch, it)
-	if r.batch.Grown() {
-		select {
-		case r.kick <- struct{}{}:
-		default:
-		}
+	r.hurry()
+}
+
+// hurry has the committer look if waiting for a larger batch would gain nothing.
+// The caller holds mu.
+func (r *receiver) hurry() {
+	if !r.batch.Grown() && !r.pressed() {
+		return
 	}
+	select {
+	case r.kick <- struct{}{}:
+	default:
+	}
+}
+
+// pressed reports whether the window fills up behind items of which most wait in
+// the batch for company: the sender is about to wait for them. The caller holds
+// mu.
+func (r *receiver) pressed() bool {
+	n := r.batch.Len()
+	return n > 0 && 2*n >= r.open && r.items.Room() < transfer.Window/2
 }
 
 // take returns the batch when it is ripe, or in any case.
 func (r *receiver) take(anyway bool) staging.Batch {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !anyway && !r.batch.Ripe() {
+	if !anyway && !r.batch.Ripe() && !r.pressed() {
 		return staging.Batch{}
 	}
 	b := r.batch
@@ -177,7 +193,7 @@ func (r *receiver) tellCommitted(good []staging.Item, bad []staging.Refusal) err
 		it := &good[i]
 		slot := r.items.At(it.Index)
 		if slot != nil {
-			slot.settled = true
+			r.settle(slot)
 		}
 		if !r.kept(it.Index) {
 			moved++

@@ -142,6 +142,7 @@ type receiver struct {
 
 	mu        sync.Mutex
 	items     *ring.Ring[item]
+	open      int // of items: how many are not settled
 	manifest  *protocol.Manifest
 	hashedTo  uint64
 	delivered mft.Count // committed now or before
