@@ -30,7 +30,7 @@ func TestMistakes(t *testing.T) {
 		{"exit that a peer chooses", "exits: [{phase: post, run: [sh, -c, 'import {fileName}']}]", []string{"line 1: exits[0]: run: sh would take a name that a peer chose for its program"}},
 		{"exit with no variable", "exits: [{phase: post, run: [/x, '{file}']}]", []string{"line 1: exits[0]: run: there is no variable {file}"}},
 		{"exit with a bad pattern", "exits: [{phase: post, match: '(', run: [/x]}]", []string{"line 1: exits[0]: match: \"(\" is no regular expression"}},
-		{"exit that waits long", "exits: [{phase: pre, timeout: 1m, run: [/x]}]", []string{"line 1: exits[0]: timeout: 1m0s is not between"}},
+		{"exit that waits long", "exits: [{phase: pre, timeout: 1m, run: [/x]}]", []string{"line 1: exits[0]: timeout: 1m0s is not above 0 and at most 10s"}},
 		{"exit of another agent", "exits: [{phase: post, agent: ERP, run: [/x]}]", []string{"line 1: exits[0].agent: want the name of an agent"}},
 		{"exit of a channel for another", "channels:\n- {" + goodChannel + ",\n   exits: [{after: success, agent: x, run: [/x]}]}", []string{"line 3: channels[0].exits[0]: agent and channel are those of the channel"}},
 		{"repeated key", "agent:\n  name: a\n  name: b", []string{"line 3: agent.name: stands here again; it was on line 2"}},

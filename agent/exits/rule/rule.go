@@ -109,7 +109,7 @@ func (r *Rule) settings() error {
 	case e.Phase != mft.ExitPre && e.Phase != mft.ExitPost && e.Phase != mft.ExitError:
 		return fmt.Errorf("phase: %q is none; there are pre, post and error", e.Phase)
 	case e.Timeout < 0 || e.Timeout > most:
-		return fmt.Errorf("timeout: %v is not between 1s and %v, which is the most in phase %s", e.Timeout, most, e.Phase)
+		return fmt.Errorf("timeout: %v is not above 0 and at most %v, which is the most in phase %s", e.Timeout, most, e.Phase)
 	case pre && (e.Retries != 0 || e.RetryDelay != 0 || e.Once):
 		return errors.New("retries, retry_delay, once: have no meaning in phase pre, for the sender waits; it comes again by itself")
 	case e.Retries < 0 || e.Retries > MaxRetries:
