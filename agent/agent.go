@@ -90,7 +90,7 @@ func New(o Options) (*Agent, error) {
 	a := &Agent{
 		cfg: c, log: o.Log, version: o.Version, now: o.Now, offered: o.Listener,
 		turns: turn.New(), door: admission.NewDoor(c.Agent.MaxTransfers), channels: map[string]*arrival.Watcher{},
-		ways: route.New(o.Exchange != nil, paths(c)),
+		ways: route.New(o.Exchange != nil, c.Paths()),
 	}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
@@ -149,15 +149,6 @@ func (a *Agent) linked(peer mft.AgentName) {
 	a.ways.Up(peer)
 	a.queue.Rouse(peer)
 	a.notices.Poke()
-}
-
-// paths returns the way that is configured for each peer.
-func paths(c *config.Config) map[mft.AgentName]mft.Path {
-	out := map[mft.AgentName]mft.Path{}
-	for name, peer := range c.Peers {
-		out[name] = peer.Path
-	}
-	return out
 }
 
 // Close releases the journal. Run must have returned.

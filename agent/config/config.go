@@ -70,6 +70,15 @@ type Peer struct {
 	Path mft.Path
 }
 
+// Paths returns the way that is configured for each peer.
+func (c *Config) Paths() map[mft.AgentName]mft.Path {
+	out := map[mft.AgentName]mft.Path{}
+	for name, peer := range c.Peers {
+		out[name] = peer.Path
+	}
+	return out
+}
+
 // A Destination is one line of a destinations file: where one copy goes.
 type Destination struct {
 	Agent mft.AgentName

@@ -18,6 +18,10 @@ func Check(list []mft.Exit) (notes []string, err error) {
 }
 
 func check(list []mft.Exit) (rules []*rule.Rule, notes []string, err error) {
+	var shared error // why a umask cannot be set
+	if len(list) > 0 {
+		shared = process.OwnUmask()
+	}
 	for i, e := range list {
 		name := fmt.Sprintf("exits[%d]", i)
 		r, _, err := rule.Compile(e)
@@ -32,6 +36,12 @@ func check(list []mft.Exit) (rules []*rule.Rule, notes []string, err error) {
 				err = cause.Err
 			}
 			return nil, nil, mft.Fail(mft.CodeConfig, "set up", name, fmt.Errorf("%s: %w", e.Run[0], err))
+		}
+		switch {
+		case shared != nil && e.Umask != "":
+			return nil, nil, mft.Fail(mft.CodeConfig, "set up", name, fmt.Errorf("umask: %w", shared))
+		case shared != nil:
+			notes = append(notes, fmt.Sprintf("%s: %s has the umask of the agent: %v", name, e.Run[0], shared))
 		}
 		if e.User == "" && os.Geteuid() == 0 {
 			notes = append(notes, fmt.Sprintf("%s: %s runs as root; name a user for it", name, e.Run[0]))

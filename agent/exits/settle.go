@@ -199,6 +199,6 @@ func (r *Runner) one(ctx context.Context, run *rule.Run, nth int) (process.Outco
 	}
 	return r.run(ctx, process.Order{
 		Args: run.Args, Env: append(run.Env, fmt.Sprintf("MFT_RUN=%d", nth)), As: who, Dir: e.Directory,
-		Umask: run.Rule.Umask(), Timeout: e.Timeout,
+		Umask: run.Rule.Umask(), MustUmask: e.Umask != "", Timeout: e.Timeout,
 	})
 }

@@ -27,12 +27,15 @@ const Path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // An Order is a command to run.
 type Order struct {
-	Args    []string // program first: absolute, or a bare name that is looked for in Path
-	Env     []string // NAME=value, besides PATH, HOME, USER, LOGNAME, LANG
-	As      Who
-	Dir     string // absolute
-	Umask   int
-	Timeout time.Duration
+	Args []string // program first: absolute, or a bare name that is looked for in Path
+	Env  []string // NAME=value, besides PATH, HOME, USER, LOGNAME, LANG
+	As   Who
+	Dir  string // absolute
+	// Umask is used where OwnUmask allows it. Where it does not the command has
+	// the agent's, unless MustUmask says that it must not run then.
+	Umask     int
+	MustUmask bool
+	Timeout   time.Duration
 }
 
 // An Outcome is how a command ended.

@@ -26,17 +26,19 @@ func start(cmd *exec.Cmd, o *Order) (over func(), err error) {
 	go func() {
 		defer close(gone)
 		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		started <- startHere(cmd, o.Umask)
+		started <- startHere(cmd, o)
 		<-release
 	}()
 	return func() { close(release); <-gone }, <-started
 }
 
-func startHere(cmd *exec.Cmd, umask int) error {
-	if err := unix.Unshare(unix.CLONE_FS); err != nil {
-		return fmt.Errorf("taking a umask apart from the agent's: %w", err)
+func startHere(cmd *exec.Cmd, o *Order) error {
+	switch err := apart(); {
+	case err == nil:
+		unix.Umask(o.Umask)
+	case o.MustUmask:
+		return err
 	}
-	unix.Umask(umask)
 	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil && !errors.Is(err, unix.EINVAL) {
 		return fmt.Errorf("giving up capabilities: %w", err)
 	}
@@ -44,6 +46,25 @@ func startHere(cmd *exec.Cmd, umask int) error {
 		return fmt.Errorf("keeping descriptors back: %w", err)
 	}
 	return cmd.Start()
+}
+
+// apart takes what this thread shares with the others apart, umask among it.
+func apart() error {
+	if err := unix.Unshare(unix.CLONE_FS); err != nil {
+		return fmt.Errorf("this system, perhaps a container, does not let the agent give a command a umask of its own: %w", err)
+	}
+	return nil
+}
+
+// OwnUmask says why commands cannot have a umask of their own here; nil if they
+// can.
+func OwnUmask() error {
+	can := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked, as in start
+		can <- apart()
+	}()
+	return <-can
 }
 
 // closeOnExec keeps back what the agent itself inherited without that mark;

@@ -17,6 +17,11 @@ func start(cmd *exec.Cmd, o *Order) (over func(), err error) {
 	return func() {}, cmd.Start()
 }
 
+// OwnUmask says why commands cannot have a umask of their own here.
+func OwnUmask() error {
+	return errors.New("a umask of their own for commands is not possible on this operating system")
+}
+
 func wait(cmd *exec.Cmd) error { return cmd.Wait() }
 
 func terminate(cmd *exec.Cmd) { _ = cmd.Process.Kill() }
