@@ -168,8 +168,16 @@ func TestSurroundings(t *testing.T) {
 	if !slices.Contains(r.Env, o.Env[0]) {
 		t.Errorf("the command does not have %q", o.Env[0])
 	}
-	if r.Dir != dir || r.Umask != 0o027 || !r.Leader || !r.InputIsEmpty || len(r.Descriptors) != 0 {
+	umask := 0o027
+	if OwnUmask() != nil {
+		umask = 0o022 // the agent's
+	}
+	if r.Dir != dir || r.Umask != umask || !r.Leader || !r.InputIsEmpty || len(r.Descriptors) != 0 {
 		t.Errorf("surroundings %+v", r)
+	}
+	o.MustUmask = true
+	if _, err := Run(t.Context(), o); (err == nil) != (OwnUmask() == nil) {
+		t.Errorf("with a umask that must be: %v, OwnUmask says %v", err, OwnUmask())
 	}
 	if now := syscall.Umask(0o022); now != 0o022 {
 		t.Errorf("the agent's umask became %o", now)
