@@ -169,7 +169,7 @@ var house = map[string]houseRule{
 
 	"agent": {layerRole, []string{
 		".", "agent/admission", "agent/arrival", "agent/config", "agent/courier", "agent/dispatch", "agent/exits", "agent/notice", "agent/order",
-		"agent/pairing", "agent/queue", "agent/route", "agent/source", "agent/trail", "agent/turn", "agent/upkeep", "exchange", "exchange/mailbox",
+		"agent/pairing", "agent/queue", "agent/route", "agent/source", "agent/trail", "agent/turn", "agent/upkeep", "agent/view", "exchange", "exchange/mailbox",
 		"exchange/talk", "internal/confine", "internal/resident", "journal", "link", "protocol", "transfer", "transfer/receiver",
 		"transfer/marks", "transfer/sender", "transfer/staging", "golang.org/x/sync",
 	}},
@@ -177,6 +177,7 @@ var house = map[string]houseRule{
 		".", "exchange", "exchange/letter", "exchange/mailbox", "exchange/owner", "exchange/record", "exchange/talk", "identity", "identity/card",
 		"identity/sealing", "internal/durable", "protocol", "protocol/relay", "transfer",
 	}},
+	"agent/view":      {layerRole, []string{".", "journal"}},
 	"agent/dispatch":  {layerRole, []string{".", "agent/queue"}},
 	"agent/route":     {layerRole, []string{"."}},
 	"agent/admission": {layerRole, []string{".", "journal", "transfer"}},

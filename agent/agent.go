@@ -27,6 +27,7 @@ import (
 	"mft.dev/mft/agent/trail"
 	"mft.dev/mft/agent/turn"
 	"mft.dev/mft/agent/upkeep"
+	"mft.dev/mft/agent/view"
 	"mft.dev/mft/exchange"
 	"mft.dev/mft/exchange/mailbox"
 	"mft.dev/mft/internal/confine"
@@ -58,6 +59,7 @@ type Options struct {
 // and is safe to use while Run runs.
 type Agent struct {
 	*pairing.Pairing
+	view.View
 	cfg     *config.Config
 	log     *slog.Logger
 	version string
@@ -110,6 +112,7 @@ func New(o Options) (*Agent, error) {
 		return nil, err
 	}
 	a.trail = trail.New(a.journal, a.log, a.now)
+	a.View = view.View{Journal: a.journal, Flush: a.trail.Flush, Live: a.live}
 	a.marks = marks.Open(filepath.Join(c.Agent.DataDir, "marks"), a.log)
 	a.exits, err = exits.New(exits.Config{Exits: c.Exits, Agent: c.Agent.Name, Journal: a.journal, Log: a.log, Now: a.now})
 	if err != nil {

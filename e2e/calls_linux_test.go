@@ -82,7 +82,7 @@ type delivery struct {
 	before func(n int)
 	after  func(id mft.TransferID) // both ends are done, and may still be struck
 	flags  []string                // of the command
-	log    string   // of the latest tracing
+	log    string                  // of the latest tracing
 	// unsettled counts deliveries that came to no end; a few say enough.
 	unsettled int
 }
