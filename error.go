@@ -72,6 +72,9 @@ const (
 	CodeIDTaken    Code = "ID_TAKEN"
 	CodeNoAnswer   Code = "NO_ANSWER"
 
+	CodeExit        Code = "EXIT_FAILED"
+	CodeExitRefused Code = "EXIT_REFUSED"
+
 	// Conditions of an update.
 	CodeBadRelease Code = "BAD_RELEASE"
 	CodeUnfit      Code = "RELEASE_UNFIT"
@@ -144,6 +147,9 @@ var meanings = [...]meaning{
 	{CodeTimeout, "it took longer than allowed", "try again; look at the load of both hosts", true},
 	{CodeIDTaken, "the transfer id stands for another order", "repeat an order word for word, or leave out --id for a new transfer; `mft transfer show ID` tells what has the id", false},
 	{CodeNoAnswer, "the agent went away before it answered, and may have taken the order", "once the agent runs, see `mft transfer show ID`, or repeat the command with --id ID, which cannot deliver twice", false},
+
+	{CodeExit, "a command that runs because of a transfer failed; what was delivered stands", "see its output on the receiving host, in `mft transfer show ID` or the log, and mend the command; after a delivery run it by hand where it is still needed", true},
+	{CodeExitRefused, "a command of the receiving host decided against the transfer", "the reason is what that command wrote; the log of the receiving host says which it was", false},
 
 	{CodeBadRelease, "the release is not one that a trusted key has signed", "fetch it again from where it is made, and compare `update.keys` with what `mft release key` prints there; if both are right, treat it as an attack", false},
 	{CodeUnfit, "the release is not for this host", "see the sentence; `mft update --check` shows what is there", false},

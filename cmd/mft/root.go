@@ -14,6 +14,7 @@ import (
 	"mft.dev/mft/cmd/mft/exchange"
 	"mft.dev/mft/cmd/mft/exit"
 	"mft.dev/mft/cmd/mft/publish"
+	"mft.dev/mft/cmd/mft/settings"
 	"mft.dev/mft/cmd/mft/unit"
 	"mft.dev/mft/cmd/mft/upgrade"
 )
@@ -72,7 +73,7 @@ on which they are typed, through a local socket.`,
 		}),
 		unit.Command(unit.Shell{Config: s.config, Client: s.client, Absolute: s.absolute, Out: s.out, Print: s.print}),
 		publish.Command(publish.Shell{Out: s.out, Absolute: s.absolute, Print: s.print}),
-		newStatus(s), newDoctor(s), newConfig(s), newVersion(s),
+		newStatus(s), newDoctor(s), settings.Command(s.settings()), newVersion(s),
 		newExitTopic(),
 	)
 	return root
