@@ -83,8 +83,8 @@ On Windows it makes a service with the virtual account NT SERVICE\NAME, to which
 the administrator gives access to the directories it is to use, and which is
 started again when it fails. It writes to the event log.
 
-Settings of your own belong into a drop-in (systemctl edit mft): the next install
-writes the unit anew.`,
+Settings of your own belong into a drop-in (systemctl edit mft): the unit is
+written anew by the next install.`,
 		Example: `  mft service install --print
   mft service install --config /etc/mft/mft.yaml --write /srv/in
   mft service install --root ./pkg --user mft`,
