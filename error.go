@@ -69,6 +69,10 @@ const (
 	CodeIDTaken    Code = "ID_TAKEN"
 	CodeNoAnswer   Code = "NO_ANSWER"
 
+	// Conditions of who is told of events.
+	CodeCollectorAway    Code = "COLLECTOR_AWAY"
+	CodeCollectorRefuses Code = "COLLECTOR_REFUSES"
+
 	CodeJournal  Code = "JOURNAL"
 	CodeInternal Code = "INTERNAL"
 	CodeOther    Code = "OTHER_ERROR"
@@ -134,6 +138,9 @@ var meanings = [...]meaning{
 	{CodeTimeout, "it took longer than allowed", "try again; look at the load of both hosts", true},
 	{CodeIDTaken, "the transfer id stands for another order", "repeat an order word for word, or leave out --id for a new transfer; `mft transfer show ID` tells what has the id", false},
 	{CodeNoAnswer, "the agent went away before it answered, and may have taken the order", "once the agent runs, see `mft transfer show ID`, or repeat the command with --id ID, which cannot deliver twice", false},
+
+	{CodeCollectorAway, "what receives telemetry cannot be reached, or has no time", "nothing for transfers, which go on; events wait in the journal and follow when it is back. Check `telemetry:` and the collector", true},
+	{CodeCollectorRefuses, "what receives telemetry refuses it", "nothing for transfers, which go on; events wait in the journal. Check address, headers, key and `signals` of `telemetry:`, and that the collector takes them", true},
 
 	{CodeJournal, "the journal could not be read or written", "look at the disk that holds the data directory; nothing is delivered without the journal", true},
 	{CodeInternal, "a defect of mft itself", "report it with the log of both ends", false},

@@ -23,6 +23,7 @@ import (
 	"mft.dev/mft/agent/order"
 	"mft.dev/mft/agent/pairing"
 	"mft.dev/mft/agent/route"
+	"mft.dev/mft/agent/telemetry"
 	"mft.dev/mft/agent/trail"
 	"mft.dev/mft/agent/turn"
 	"mft.dev/mft/agent/upkeep"
@@ -45,6 +46,8 @@ type Options struct {
 	// Exchange is what peers are reached through that cannot be reached directly;
 	// nil for none.
 	Exchange *exchange.Exchange
+	// Telemetry tells collectors of events; nil for none.
+	Telemetry *telemetry.Exporter
 	// Letters is how long is waited for letters; zero for what suits storage that
 	// is far away.
 	Letters mailbox.Delays
@@ -68,6 +71,7 @@ type Agent struct {
 	link     *link.Link
 	notices  *notice.Notices
 	courier  *courier.Courier // nil without an exchange
+	tells    *telemetry.Exporter
 	channels map[string]*arrival.Watcher
 
 	turns *turn.Turns
@@ -88,7 +92,7 @@ func New(o Options) (*Agent, error) {
 	a := &Agent{
 		cfg: c, log: o.Log, version: o.Version, now: o.Now, offered: o.Listener,
 		turns: turn.New(), door: admission.NewDoor(c.Agent.MaxTransfers), channels: map[string]*arrival.Watcher{},
-		ways: route.New(o.Exchange != nil, paths(c)),
+		ways: route.New(o.Exchange != nil, paths(c)), tells: o.Telemetry,
 	}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
@@ -105,6 +109,7 @@ func New(o Options) (*Agent, error) {
 	if a.journal, err = journal.Open(context.Background(), filepath.Join(c.Agent.DataDir, "journal.db")); err != nil {
 		return nil, err
 	}
+	a.tells.Follow(a.journal)
 	a.trail = trail.New(a.journal, a.log, a.now)
 	pc := pairing.Config{
 		Config: c, Log: a.log, Now: a.now, Event: a.event, Up: a.linked,
@@ -198,6 +203,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	start(a.trail.Run)
 	start(a.Pairing.Run)
 	start(a.notices.Run)
+	start(a.tells.Run)
 	if a.courier != nil {
 		start(a.courier.Run)
 	}

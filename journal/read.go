@@ -85,6 +85,13 @@ func (j *Journal) TransferEvents(ctx context.Context, id mft.TransferID) ([]mft.
 	return j.events(ctx, "SELECT "+eventColumns+" FROM events WHERE transfer = ? ORDER BY seq", id[:])
 }
 
+// Milestones returns the events of one transfer without those of single items,
+// oldest first, at most limit of them.
+func (j *Journal) Milestones(ctx context.Context, id mft.TransferID, limit int) ([]mft.Event, error) {
+	return j.events(ctx, "SELECT "+eventColumns+" FROM events WHERE transfer = ? AND kind <> ? ORDER BY seq LIMIT ?",
+		id[:], string(mft.EventItem), limited(limit))
+}
+
 func (j *Journal) events(ctx context.Context, query string, args ...any) ([]mft.Event, error) {
 	var out []mft.Event
 	err := j.db.Rows(ctx, "reading events", query, args, func(rows *sql.Rows) error {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"mft.dev/mft/agent/config/collector"
 	"mft.dev/mft/agent/config/storage"
 	"mft.dev/mft/agent/config/strict"
 )
@@ -10,11 +11,12 @@ import (
 
 // file is a configuration in mft's own words.
 type file struct {
-	Agent    agentSection            `yaml:"agent" doc:"What this host is and where it keeps its things."`
-	Peers    map[agentName]peerEntry `yaml:"peers" doc:"Agents that this file pins, by name. Others are added by mft invite and mft join."`
-	Exchange *storage.Exchange       `yaml:"exchange" doc:"Storage that agents share who cannot reach each other."`
-	Allow    allowSection            `yaml:"allow" doc:"Who may do what on this host. Whoever is not listed may do nothing."`
-	Channels []channelEntry          `yaml:"channels" doc:"Standing orders: what moves from where to where, and when."`
+	Agent     agentSection            `yaml:"agent" doc:"What this host is and where it keeps its things."`
+	Peers     map[agentName]peerEntry `yaml:"peers" doc:"Agents that this file pins, by name. Others are added by mft invite and mft join."`
+	Exchange  *storage.Exchange       `yaml:"exchange" doc:"Storage that agents share who cannot reach each other."`
+	Allow     allowSection            `yaml:"allow" doc:"Who may do what on this host. Whoever is not listed may do nothing."`
+	Telemetry *collector.Telemetry    `yaml:"telemetry" doc:"Who is told what happens to transfers."`
+	Channels  []channelEntry          `yaml:"channels" doc:"Standing orders: what moves from where to where, and when."`
 }
 
 type agentSection struct {
@@ -109,7 +111,7 @@ type azureSection struct {
 	strict.Place
 	Agent          azureAgent    `yaml:"agent" doc:"What this host is."`
 	Paths          azurePaths    `yaml:"paths" doc:"Where azure-mft kept its things."`
-	AppInsightsKey strict.Unused `yaml:"app_insights_key" doc:"No meaning: nothing is sent to Application Insights."`
+	AppInsightsKey azureKey      `yaml:"app_insights_key" doc:"Instrumentation key or connection string of Application Insights, where the events of transfers go."`
 	MFT            azureStorage  `yaml:"mft" doc:"Where the storage account was named."`
 	Azure          azureAccount  `yaml:"azure" doc:"How the storage account was reached."`
 	FilesFrom      []azureName   `yaml:"allow_files_from" doc:"Agents that may send files to anywhere on this host."`
@@ -134,9 +136,9 @@ type azureStorage struct {
 }
 
 type azureAccount struct {
-	Name     word          `yaml:"account_name" doc:"Name of the storage account: the exchange for peers that cannot be reached directly."`
-	Key      azureKey      `yaml:"account_key" doc:"Key of the storage account. It is a secret in a file; mft's own format only says where secrets lie."`
-	Insights strict.Unused `yaml:"instrumentation_key" doc:"No meaning: nothing is sent to Application Insights."`
+	Name     word     `yaml:"account_name" doc:"Name of the storage account: the exchange for peers that cannot be reached directly."`
+	Key      azureKey `yaml:"account_key" doc:"Key of the storage account. It is a secret in a file; mft's own format only says where secrets lie."`
+	Insights azureKey `yaml:"instrumentation_key" doc:"Instrumentation key or connection string of Application Insights, where the events of transfers go."`
 }
 
 // destinationsFile is the file of `mft copy --config` in its long form; the

@@ -106,7 +106,10 @@ func isAzure(root *yaml.Node) bool {
 // config completes what the file says with the defaults.
 func (f *file) config(d *strict.Decoder, defaults *Config) (*Config, error) {
 	cfg := *defaults
-	cfg.Agent, cfg.Exchange = f.Agent.over(defaults.Agent), f.Exchange
+	cfg.Agent, cfg.Exchange, cfg.Telemetry = f.Agent.over(defaults.Agent), f.Exchange, f.Telemetry
+	if cfg.Telemetry != nil {
+		cfg.Notes = append(cfg.Notes, cfg.Telemetry.Notes()...)
+	}
 	cfg.Peers = make(map[mft.AgentName]Peer)
 	for _, name := range slices.Sorted(maps.Keys(f.Peers)) {
 		e := f.Peers[name]
