@@ -7,10 +7,13 @@
 package otlp
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -135,10 +138,28 @@ func (c *Client) call(ctx context.Context, signal Signal, header http.Header, me
 	if err := grpcError(status); err != nil {
 		return Partial{}, err
 	}
-	if b := answer.Body; len(b) >= 5 && b[0] == 0 && uint64(binary.BigEndian.Uint32(b[1:])) == uint64(len(b)-5) {
-		return partially(b[5:]), nil
+	return partially(unframe(answer.Body)), nil
+}
+
+// unframe returns the one message of an answer; servers compress it as the
+// request was. What cannot be read says nothing: the status has said it.
+func unframe(b []byte) []byte {
+	if len(b) < 5 || uint64(binary.BigEndian.Uint32(b[1:])) != uint64(len(b)-5) {
+		return nil
 	}
-	return Partial{}, nil
+	if b[0] == 0 {
+		return b[5:]
+	}
+	z, err := gzip.NewReader(bytes.NewReader(b[5:]))
+	if err != nil {
+		return nil
+	}
+	const most = 64 << 10
+	message, err := io.ReadAll(io.LimitReader(z, most))
+	if err != nil || len(message) == most {
+		return nil
+	}
+	return message
 }
 
 var errNotGRPC = errors.New("the answer is not of gRPC; is the endpoint one for HTTP?")
