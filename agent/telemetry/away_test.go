@@ -300,6 +300,18 @@ func TestHistory(t *testing.T) {
 	}
 }
 
+// TestKilledAtOnce has an agent end before it wrote anything, with events that
+// nobody has: they are no history.
+func TestKilledAtOnce(t *testing.T) {
+	h := newHost(t, "alpha")
+	section := otlpAt("http://127.0.0.1:1", collector.Logs)
+	New(Config{Section: section, Dir: h.dir}).Follow(h.j)
+	h.happen(aRow(newID(), mft.RoleSend, "beta"), whole()...)
+	s := newSink(t)
+	h.tell(otlpAt(s.url, collector.Logs))
+	eventually(t, "they arrive", s.has(func() bool { return len(s.records) == 7 }))
+}
+
 // TestNil has an exporter of a configuration without telemetry.
 func TestNil(t *testing.T) {
 	e := New(Config{})

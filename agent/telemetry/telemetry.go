@@ -61,6 +61,9 @@ type Exporter struct {
 type Status struct {
 	Name     string `json:"name"` // "otlp traces"
 	Endpoint string `json:"endpoint"`
+	// Sums says that sums are sent, in which no event has to wait for its turn:
+	// Waiting, Sent and Dropped are not for those.
+	Sums bool `json:"sums,omitempty"`
 	// Waiting is how many events are not sent yet, at most.
 	Waiting int64 `json:"waiting"`
 	Sent    int64 `json:"sent"`
@@ -111,6 +114,7 @@ func (e *Exporter) Follow(j *journal.Journal) {
 	for _, s := range e.streams {
 		s.note(e.memory.open(s.name, j.Newest()))
 	}
+	e.save() // from here on nothing is history, whatever happens
 }
 
 // Run tells destinations until ctx ends.
@@ -163,6 +167,7 @@ func (e *Exporter) Status() []Status {
 	}
 	if e.numbers != nil {
 		add(e.numbers.stream, 0)
+		out[len(out)-1].Sums = true
 	}
 	return out
 }

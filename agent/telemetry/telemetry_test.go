@@ -130,8 +130,13 @@ func (h *host) happen(row mft.Transfer, steps ...step) {
 // whole are the events of a quick transfer.
 func whole() []step {
 	return []step{
-		{kind: mft.EventPlanned}, {kind: mft.EventOffered}, {kind: mft.EventAccepted}, {kind: mft.EventMoving, detail: "over the direct link"},
-		{kind: mft.EventVerified}, {kind: mft.EventDelivered}, {kind: mft.EventDone},
+		{kind: mft.EventPlanned},
+		{kind: mft.EventOffered},
+		{kind: mft.EventAccepted},
+		{kind: mft.EventMoving, detail: "over the direct link"},
+		{kind: mft.EventVerified},
+		{kind: mft.EventDelivered},
+		{kind: mft.EventDone},
 	}
 }
 

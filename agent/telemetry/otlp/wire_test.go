@@ -39,3 +39,15 @@ func FuzzPartial(f *testing.F) {
 		}
 	})
 }
+
+// FuzzUnframe reads answers of gRPC.
+func FuzzUnframe(f *testing.F) {
+	f.Add([]byte{0, 0, 0, 0, 2, 0x0a, 0})
+	f.Add(append([]byte{1, 0, 0, 0, 5}, "no gz"...))
+	f.Add([]byte{1, 0xff, 0xff, 0xff, 0xff})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if got := unframe(b); len(got) > max(64<<10, len(b)) {
+			t.Errorf("unframe(%x) has %d bytes", b, len(got))
+		}
+	})
+}

@@ -23,7 +23,10 @@ func checkTelemetryFiles(cfg *config.Config) []Finding {
 func checkTelemetry(list []telemetry.Status) []Finding {
 	var out []Finding
 	for _, t := range list {
-		what := "telemetry " + t.Name
+		what, waits := "telemetry "+t.Name, fmt.Sprintf("%d events wait", t.Waiting)
+		if t.Sums {
+			waits = "sums miss nothing"
+		}
 		switch {
 		case t.Code != "":
 			grade := GradeWarn
@@ -32,13 +35,13 @@ func checkTelemetry(list []telemetry.Status) []Finding {
 			}
 			out = append(out, Finding{
 				Grade: grade, What: what, Remedy: t.Code.Remedy(),
-				Says: fmt.Sprintf("nothing arrives at %s since %s, and %d events wait: %s",
-					t.Endpoint, t.Since.Format(time.DateTime), t.Waiting, progress.Sentence(t.Code, t.Detail)),
+				Says: fmt.Sprintf("nothing has arrived at %s since %s, %s: %s",
+					t.Endpoint, t.Since.Local().Format(time.DateTime), waits, progress.Sentence(t.Code, t.Detail)),
 			})
 		case t.Last.IsZero():
-			out = append(out, good(what, "nothing sent to %s since the start; %d events wait", t.Endpoint, t.Waiting))
+			out = append(out, good(what, "nothing sent to %s since the start; %s", t.Endpoint, waits))
 		default:
-			out = append(out, good(what, "arrives at %s; %d events wait", t.Endpoint, t.Waiting))
+			out = append(out, good(what, "arrives at %s; %s", t.Endpoint, waits))
 		}
 		if t.Dropped > 0 {
 			out = append(out, Finding{

@@ -84,13 +84,20 @@ func statusTelemetry(w io.Writer, list []telemetry.Status, now time.Time) {
 			fmt.Fprintf(w, "  %s\t%s\t", t.Name, progress.Plain(t.Endpoint))
 			switch {
 			case t.Code != "":
-				fmt.Fprintf(w, "nothing arrives since %s", Ago(now.Sub(t.Since)))
+				fmt.Fprintf(w, "nothing has arrived for %s", Ago(now.Sub(t.Since)))
 			case t.Last.IsZero():
 				fmt.Fprint(w, "nothing sent since the start")
 			default:
-				fmt.Fprintf(w, "last %s ago", Ago(now.Sub(t.Last)))
+				fmt.Fprintf(w, "last sent %s ago", Ago(now.Sub(t.Last)))
 			}
-			fmt.Fprintf(w, "\t%d events wait", t.Waiting)
+			switch {
+			case t.Sums:
+				fmt.Fprint(w, "\tsums")
+			case t.Waiting == 1:
+				fmt.Fprint(w, "\t1 event waits")
+			default:
+				fmt.Fprintf(w, "\t%d events wait", t.Waiting)
+			}
 			if t.Dropped > 0 {
 				fmt.Fprintf(w, ", %d dropped: %s", t.Dropped, progress.OneLine(OrDash(t.Dropping)))
 			}
