@@ -338,3 +338,24 @@ func TestDamaged(t *testing.T) {
 		eventually(t, "it is told", s.has(func() bool { return len(s.records) == 7 && len(s.spans) == 7 && s.metrics["mft.transfers"] != nil }))
 	}
 }
+
+// TestLongStory has a transfer break off more often than is read of it: it
+// still has one whole span, from its beginning to its end.
+func TestLongStory(t *testing.T) {
+	s := newSink(t)
+	h := newHost(t, "alpha")
+	h.tell(otlpAt(s.url, collector.Traces))
+	row := aRow(newID(), mft.RoleSend, "beta")
+	steps := []step{{kind: mft.EventPlanned}}
+	for range 800 {
+		steps = append(steps, step{kind: mft.EventOffered}, step{kind: mft.EventItem, code: mft.CodeIO}, step{kind: mft.EventAccepted}, step{kind: mft.EventWaiting, code: mft.CodeDisconnected})
+	}
+	h.happen(row, append(steps, step{kind: mft.EventFailed, code: mft.CodeDisconnected})...)
+	eventually(t, "it ends", s.has(func() bool { return slices.Contains(names(s.spans), "mft send") }))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	last := s.spans[len(s.spans)-1]
+	if took := time.Duration(last.EndTimeUnixNano - last.StartTimeUnixNano); last.Name != "mft send" || took != 3201*time.Second {
+		t.Errorf("%s took %s, want 3201 s", last.Name, took)
+	}
+}

@@ -34,10 +34,6 @@ func (b *batch) role(e mft.Event) mft.Role {
 	return ""
 }
 
-// maxMilestones bounds what is read of one transfer for its spans; one that has
-// more of them gets no more.
-const maxMilestones = 2000
-
 // readBatch reads up to limit events after cursor. ends says which events may
 // end a span that is wanted; nil stands for none. Its last is cursor when
 // there is nothing.
@@ -67,7 +63,7 @@ func readBatch(ctx context.Context, j *journal.Journal, cursor int64, limit int,
 			continue
 		}
 		ended[e.Transfer] = true
-		story, err := j.Milestones(ctx, e.Transfer, maxMilestones)
+		story, err := j.Milestones(ctx, e.Transfer)
 		if err != nil {
 			return nil, err
 		}
@@ -76,6 +72,9 @@ func readBatch(ctx context.Context, j *journal.Journal, cursor int64, limit int,
 			continue // its row was forgotten meanwhile
 		}
 		for _, one := range span.Of(role, story) {
+			if t := b.row(e.Transfer); t != nil && one.Phase == span.Whole && t.Created.Before(one.Start) {
+				one.Start = t.Created // of a long story the beginning is not there
+			}
 			if seq := one.Outcome.Seq; seq > cursor && seq <= b.last {
 				b.spans = append(b.spans, one)
 			}
