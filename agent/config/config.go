@@ -4,6 +4,7 @@ import (
 	"log/slog"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/config/collector"
 	"mft.dev/mft/agent/config/storage"
 	"mft.dev/mft/agent/config/strict"
 )
@@ -23,6 +24,8 @@ type Config struct {
 	// Exchange is what peers are reached through that cannot be reached
 	// directly; nil for none.
 	Exchange *storage.Exchange
+	// Telemetry is who is told what happens to transfers; nil for nobody.
+	Telemetry *collector.Telemetry
 	// Allow is who may do what on this host.
 	Allow mft.AllowList
 	// Channels are in the order of the file. Those of other agents are among

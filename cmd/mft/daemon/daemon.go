@@ -22,6 +22,7 @@ import (
 	"mft.dev/mft/agent"
 	"mft.dev/mft/agent/config"
 	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/agent/telemetry"
 	"mft.dev/mft/cmd/mft/depot"
 )
 
@@ -44,7 +45,12 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
 		return err
 	}
 	defer store.Close()
-	a, err := agent.New(agent.Options{Config: cfg, Log: log, Version: o.Version, Exchange: store.Exchange})
+	a, err := agent.New(agent.Options{
+		Config: cfg, Log: log, Version: o.Version, Exchange: store.Exchange,
+		Telemetry: telemetry.New(telemetry.Config{
+			Section: cfg.Telemetry, Agent: cfg.Agent.Name, Version: o.Version, Dir: cfg.Agent.DataDir, Log: log, Env: o.Env,
+		}),
+	})
 	if err != nil {
 		return err
 	}
