@@ -136,6 +136,7 @@ type receiver struct {
 
 	line     *wire.Line
 	verdicts reply.Verdicts
+	untold   int // items whose verdicts may be kept back for others
 
 	big   *bigFile        // the file that DATA belongs to
 	shelf *rebuild.Shelf  // old versions that are in use
@@ -281,10 +282,21 @@ func (r *receiver) awaitSeal(ctx context.Context, conv transfer.Conversation) er
 	return nil
 }
 
+// untoldMost bounds how many items wait for their verdicts so that these go
+// together: a sender that is woken for few has time for little else, and one that
+// hears of many at once has nothing to do meanwhile.
+const untoldMost = 512
+
 // land takes what the sender sends until it has sent everything.
 func (r *receiver) land(ctx context.Context, in *intake.Intake) error {
 	moving := false
 	for {
+		if !in.Ready() || r.untold >= untoldMost { // the sender may wait for it
+			r.untold = 0
+			if err := r.line.Flush(); err != nil {
+				return err
+			}
+		}
 		f, err := in.Next(ctx, r.big != nil)
 		if err != nil {
 			return err
