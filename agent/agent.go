@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -96,12 +97,9 @@ type Agent struct {
 func New(o Options) (*Agent, error) {
 	c := o.Config
 	a := &Agent{
-		cfg: c, log: o.Log, version: o.Version, now: o.Now, offered: o.Listener,
+		cfg: c, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), version: o.Version, now: o.Now, offered: o.Listener,
 		turns: turn.New(), door: admission.NewDoor(c.Agent.MaxTransfers), channels: map[string]*arrival.Watcher{},
 		ways: route.New(o.Exchange != nil, c.Paths()), tells: o.Telemetry,
-	}
-	if a.log == nil {
-		a.log = slog.New(slog.DiscardHandler)
 	}
 	if a.now == nil {
 		a.now = time.Now
