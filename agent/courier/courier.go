@@ -102,6 +102,7 @@ func New(c Config) (*Courier, error) {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, mft.Fail(mft.CodeIO, "make directory", dir, err)
 		}
+		durable.Sweep(dir)
 	}
 	if err := durable.SyncDir(c.Dir); err != nil {
 		return nil, mft.Fail(mft.CodeIO, "make directory", c.Dir, err)

@@ -30,7 +30,7 @@ func instead(code mft.Code, err error, stand ...mft.Code) error {
 	if is.Retryable() && is != mft.CodeOther {
 		return err
 	}
-	for _, c := range append(stand, mft.CodeNotAllowed, mft.CodeTooLarge) {
+	for _, c := range append(stand, mft.CodeNotAllowed) {
 		if is == c {
 			return err
 		}
@@ -42,7 +42,7 @@ type sturdyQueue struct{ exchange.Queue }
 
 // Put waits for a queue that is not there.
 func (q sturdyQueue) Put(ctx context.Context, to mft.AgentName, body []byte) error {
-	return instead(mft.CodeUnreachable, q.Queue.Put(ctx, to, body))
+	return instead(mft.CodeUnreachable, q.Queue.Put(ctx, to, body), mft.CodeTooLarge)
 }
 
 type sturdyKeys struct{ exchange.Keys }
@@ -63,7 +63,7 @@ func (c sturdyContainer) Stage(ctx context.Context, name string, block int, cont
 	case mft.CodeSymlink, mft.CodeWrongType, mft.CodeNotRegular:
 		return instead(mft.CodeExists, err)
 	}
-	return instead(mft.CodeUnreachable, err, mft.CodeExists)
+	return instead(mft.CodeUnreachable, err, mft.CodeExists, mft.CodeTooLarge)
 }
 
 // Publish takes for missing what cannot be an object.
@@ -75,6 +75,16 @@ func (c sturdyContainer) Publish(ctx context.Context, name string, blocks int) e
 func (c sturdyContainer) Grant(ctx context.Context, name string, life time.Duration) (exchange.Grant, error) {
 	g, err := c.Container.Grant(ctx, name, life)
 	return g, instead(mft.CodeNotFound, err)
+}
+
+// Remove has nothing to do where there is no container, and waits where something
+// else is in its place.
+func (c sturdyContainer) Remove(ctx context.Context, name string) error {
+	err := c.Container.Remove(ctx, name)
+	if mft.CodeOf(err) == mft.CodeNotFound {
+		return nil
+	}
+	return instead(mft.CodeUnreachable, err)
 }
 
 type sturdyReader struct{ exchange.Reader }
