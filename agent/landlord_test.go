@@ -22,9 +22,9 @@ import (
 // secret is in all content and names: nobody may find it in the folder.
 const secret = "Sesame-opens"
 
-// An owner is whoever owns the folder that two agents share. It looks at the
+// A landlord is whoever owns the folder that two agents share. It looks at the
 // files in it when something has happened there, and does one deed.
-type owner struct {
+type landlord struct {
 	t      *testing.T
 	folder string
 	r      *rand.Rand
@@ -68,18 +68,18 @@ type deed struct {
 	kind, name string
 	at         moment
 	n          int
-	do         func(o *owner, path string)
+	do         func(o *landlord, path string)
 }
 
-func newOwner(t *testing.T, folder string, seed uint64) *owner {
-	return &owner{
+func newLandlord(t *testing.T, folder string, seed uint64) *landlord {
+	return &landlord{
 		t: t, folder: folder, r: rand.New(rand.NewPCG(seed, 3)), cards: map[mft.AgentName]map[string]string{},
 		chest: t.TempDir(), counts: map[moment]int{}, old: map[string]string{},
 	}
 }
 
 // arm makes ready for a deed, and reports whether the last one was done.
-func (o *owner) arm(d *deed) bool {
+func (o *landlord) arm(d *deed) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	was := o.done
@@ -92,7 +92,7 @@ func (o *owner) arm(d *deed) bool {
 }
 
 // happens does the deed if this is its moment.
-func (o *owner) happens(m moment, path string) {
+func (o *landlord) happens(m moment, path string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.counts[m]++
@@ -103,7 +103,7 @@ func (o *owner) happens(m moment, path string) {
 }
 
 // release lets go what was held back.
-func (o *owner) release() {
+func (o *landlord) release() {
 	o.gate.Lock()
 	defer o.gate.Unlock()
 	o.mu.Lock()
@@ -115,14 +115,14 @@ func (o *owner) release() {
 }
 
 // exchange puts the owner between an agent and the folder.
-func (o *owner) exchange(x exchange.Exchange) *exchange.Exchange {
+func (o *landlord) exchange(x exchange.Exchange) *exchange.Exchange {
 	x.Queue, x.Container, x.Reader, x.Keys = ownedQueue{x.Queue, o}, ownedContainer{x.Container, o}, ownedReader{x.Reader, o}, ownedKeys{x.Keys, o}
 	return &x
 }
 
 type ownedQueue struct {
 	exchange.Queue
-	o *owner
+	o *landlord
 }
 
 func (q ownedQueue) Put(ctx context.Context, to mft.AgentName, body []byte) error {
@@ -156,11 +156,11 @@ func (q ownedQueue) Take(ctx context.Context, most int, lease time.Duration) ([]
 
 type ownedContainer struct {
 	exchange.Container
-	o *owner
+	o *landlord
 }
 
 // object is the directory of an object of alpha, the only one that sends.
-func (o *owner) object(name string) string {
+func (o *landlord) object(name string) string {
 	return filepath.Join(o.folder, "alpha", "objects", "o-"+name)
 }
 
@@ -191,7 +191,7 @@ func (c ownedContainer) Grant(ctx context.Context, name string, life time.Durati
 
 type ownedReader struct {
 	exchange.Reader
-	o *owner
+	o *landlord
 }
 
 func (r ownedReader) Read(ctx context.Context, ref string, offset int64, p []byte) error {
@@ -203,7 +203,7 @@ func (r ownedReader) Read(ctx context.Context, ref string, offset int64, p []byt
 
 type ownedKeys struct {
 	exchange.Keys
-	o *owner
+	o *landlord
 }
 
 func (k ownedKeys) Statements(ctx context.Context, of mft.AgentName) ([][]byte, error) {
@@ -212,13 +212,13 @@ func (k ownedKeys) Statements(ctx context.Context, of mft.AgentName) ([][]byte, 
 }
 
 // secrecy checks that what lies in the folder says nothing.
-func (o *owner) secrecy(b []byte) {
+func (o *landlord) secrecy(b []byte) {
 	if strings.Contains(string(b), secret) {
 		o.t.Error("what is secret lies in the folder")
 	}
 }
 
-func (o *owner) names(dir string) (out []string) {
+func (o *landlord) names(dir string) (out []string) {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		o.t.Error(err)
@@ -230,22 +230,22 @@ func (o *owner) names(dir string) (out []string) {
 }
 
 // must reports what the owner cannot do: it could have.
-func (o *owner) must(err error) {
+func (o *landlord) must(err error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		o.t.Errorf("the owner: %v", err)
 	}
 }
 
-func (o *owner) read(path string) []byte {
+func (o *landlord) read(path string) []byte {
 	b, err := os.ReadFile(path)
 	o.must(err)
 	return b
 }
 
-func (o *owner) write(path string, b []byte) { o.must(os.WriteFile(path, b, 0o644)) }
+func (o *landlord) write(path string, b []byte) { o.must(os.WriteFile(path, b, 0o644)) }
 
 // snapshot returns the letters and objects in the folder.
-func (o *owner) snapshot() map[string]string {
+func (o *landlord) snapshot() map[string]string {
 	out := map[string]string{}
 	for _, agent := range []string{"alpha", "beta"} {
 		for _, sub := range []string{"queue", "objects"} {
@@ -265,7 +265,7 @@ func (o *owner) snapshot() map[string]string {
 }
 
 // restore makes the folder what it was.
-func (o *owner) restore(was map[string]string) {
+func (o *landlord) restore(was map[string]string) {
 	for path := range o.snapshot() {
 		if _, ok := was[path]; !ok {
 			o.must(os.Remove(path))
@@ -278,7 +278,7 @@ func (o *owner) restore(was map[string]string) {
 }
 
 // keep remembers the statements as they are.
-func (o *owner) keep() {
+func (o *landlord) keep() {
 	for _, agent := range []mft.AgentName{"alpha", "beta"} {
 		o.cards[agent] = map[string]string{}
 		keys := filepath.Join(o.folder, string(agent), "keys")
@@ -289,7 +289,7 @@ func (o *owner) keep() {
 }
 
 // repair puts back what agents cannot make anew.
-func (o *owner) repair() {
+func (o *landlord) repair() {
 	for _, agent := range []mft.AgentName{"alpha", "beta"} {
 		for _, sub := range []string{"", "queue", "objects", "keys", "temporary"} {
 			path := filepath.Join(o.folder, string(agent), sub)

@@ -69,7 +69,7 @@ func shapes() []shape {
 type estate struct {
 	t           *testing.T
 	alpha, beta *host
-	owner       *owner
+	landlord    *landlord
 	ear         *ear
 	mu          sync.Mutex
 	away        time.Duration // by which the clocks of the agents are ahead
@@ -86,14 +86,14 @@ var soonest = mailbox.Delays{
 func newEstate(t *testing.T, seed uint64) *estate {
 	alpha, beta, folder := apart(t)
 	s := &estate{t: t, alpha: alpha, beta: beta, ear: &ear{codes: map[mft.Code]int{}}, delivered: map[string]map[string]fs.FileInfo{}}
-	s.owner = newOwner(t, folder, seed)
+	s.landlord = newLandlord(t, folder, seed)
 	for _, h := range []*host{alpha, beta} {
 		// Whoever waits for letters keeps the owner waiting.
 		x, err := dir.New(dir.Config{Path: folder, Agent: h.conf.Agent.Name, Wait: 3 * time.Millisecond})
 		if err != nil {
 			t.Fatal(err)
 		}
-		h.exchange = s.owner.exchange(x)
+		h.exchange = s.landlord.exchange(x)
 		h.exchange.Sizes.MaxBlock = 8 << 10
 		h.now = s.now
 		h.log = slog.New(s.ear)
@@ -102,7 +102,7 @@ func newEstate(t *testing.T, seed uint64) *estate {
 		keys := filepath.Join(folder, string(h.conf.Agent.Name), "keys")
 		h.until("its key", func() bool { return len(tree(t, keys)) > 0 }, func() any { return tree(t, keys) })
 	}
-	s.owner.keep()
+	s.landlord.keep()
 	return s
 }
 
@@ -166,8 +166,8 @@ func (s *estate) settle(what string, id mft.TransferID, out, in string) (ended m
 			s.t.Errorf("%s: %v did not end: %s (%+v) and %s (%+v)", what, id, sent.State, sent.Reason, received.State, received.Reason)
 			return sent.State, days
 		}
-		s.owner.repair()
-		s.owner.release()
+		s.landlord.repair()
+		s.landlord.release()
 		s.pass(25 * time.Hour)
 		for _, h := range []*host{s.alpha, s.beta} {
 			_, _ = h.agent.Resume(s.t.Context(), id)
@@ -240,7 +240,7 @@ func (s *estate) empty(what string) {
 }
 
 func (s *estate) left() []string {
-	return slices.DeleteFunc(leftIn(s.t, s.owner.folder), func(path string) bool {
+	return slices.DeleteFunc(leftIn(s.t, s.landlord.folder), func(path string) bool {
 		name := filepath.Base(path)
 		return strings.HasPrefix(name, "stranger-") || name == "readme.txt" || strings.HasPrefix(name, "t-") // not of agents, or of a moment
 	})
@@ -324,7 +324,7 @@ func TestOwner(t *testing.T) {
 func own(t *testing.T, kind shape, seed uint64, all []deed) map[[2]string]int {
 	s := newEstate(t, seed)
 	found, ids := map[[2]string]int{}, map[mft.TransferID]string{}
-	s.owner.arm(&deed{kind: "none", at: onPublish, n: 1, do: func(o *owner, object string) {
+	s.landlord.arm(&deed{kind: "none", at: onPublish, n: 1, do: func(o *landlord, object string) {
 		dir := o.published(object)
 		for _, name := range o.names(dir) {
 			o.old[name] = string(o.read(filepath.Join(dir, name)))
@@ -341,16 +341,16 @@ func own(t *testing.T, kind shape, seed uint64, all []deed) map[[2]string]int {
 		}
 		s.empty(what)
 		s.ear.heard()
-		s.owner.arm(d)
+		s.landlord.arm(d)
 		id, out, in := s.begin(kind)
 		state, days := s.settle(what, id, out, in)
 		if state == mft.StateDone {
 			ids[id] = what
 		}
-		s.owner.repair()
-		s.owner.release()
+		s.landlord.repair()
+		s.landlord.release()
 		s.calm()
-		if !s.owner.arm(nil) {
+		if !s.landlord.arm(nil) {
 			t.Errorf("%s: nothing was done", what)
 		}
 		sent, received := s.states(id)
@@ -380,9 +380,9 @@ func (s *estate) calm() {
 		return true
 	}, func() any { return s.left() })
 	for _, agent := range []string{"alpha", "beta"} { // what only its owner can remove, or nobody would for a long time
-		queue := filepath.Join(s.owner.folder, agent, "queue")
-		for _, name := range s.owner.names(queue) {
-			s.owner.must(os.RemoveAll(filepath.Join(queue, name)))
+		queue := filepath.Join(s.landlord.folder, agent, "queue")
+		for _, name := range s.landlord.names(queue) {
+			s.landlord.must(os.RemoveAll(filepath.Join(queue, name)))
 		}
 	}
 }
