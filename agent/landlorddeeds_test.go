@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	"mft.dev/mft/exchange"
 )
@@ -93,7 +92,7 @@ func things() []struct {
 			o.must(os.Symlink(filepath.Join(o.chest, "nothing"), path))
 		}},
 		{"a directory", func(o *landlord, path string) { aside(o, path); o.must(os.Mkdir(path, 0o755)) }},
-		{"a pipe", func(o *landlord, path string) { aside(o, path); o.must(syscall.Mkfifo(path, 0o644)) }},
+		{"a pipe", func(o *landlord, path string) { aside(o, path); o.must(pipe(path)) }},
 		{"a second name of a file elsewhere", func(o *landlord, path string) {
 			to := aside(o, path)
 			if fi, err := os.Stat(to); err == nil && !fi.IsDir() {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -75,7 +76,6 @@ type estate struct {
 	away        time.Duration // by which the clocks of the agents are ahead
 	n           int
 	delivered   map[string]map[string]fs.FileInfo // by destination, when the receipt was there
-	seen        int64                             // events of beta that were heard
 }
 
 // soonest is how long agents wait that nobody has to wait for.
@@ -273,6 +273,9 @@ func deeds(mine func(agent string) []byte, of, nth int, kind shape) (out []deed)
 // twice, no receipt is false, and when the owner leaves off all is delivered and
 // nothing is left.
 func TestOwner(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("what is open cannot be taken away there, and links need a right")
+	}
 	sample := 24 // of which one is done
 	if *long {
 		sample = 2 // each deed in two shapes
