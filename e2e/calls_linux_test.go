@@ -77,9 +77,10 @@ type delivery struct {
 	spec     tracing
 	ledger   *ledger
 	// make makes what delivery n sends and returns its path; before is
-	// called while nothing is struck yet, and may be nil.
+	// called while nothing is struck yet, and like after may be nil.
 	make   func(n int) string
 	before func(n int)
+	after  func(id mft.TransferID) // both ends are done, and may still be struck
 	// dead is called when the struck agent has died, and may be nil.
 	dead   func(*host)
 	folder string   // that the agents share, if they do
@@ -153,6 +154,9 @@ func (d *delivery) strikeAt(n int) bool {
 			d.t.Errorf("%s: call %d struck: transfer %s ended as %s: %+v", h.Name, n, id, tr.State, tr.Reason)
 			d.explain()
 		}
+	}
+	if d.after != nil {
+		d.after(id)
 	}
 	keepUp()
 
