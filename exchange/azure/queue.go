@@ -59,7 +59,7 @@ func (q queue) Take(ctx context.Context, most int, lease time.Duration) ([]excha
 	for until := q.now().Add(askFor); ; {
 		letters, err := q.take(ctx, count, seconds)
 		if len(letters) > 0 {
-			q.rhythm.speak(q.now())
+			q.rhythm.hear(q.now())
 		}
 		if err != nil || len(letters) > 0 || q.rhythm.idle < 0 || !q.now().Before(until) {
 			return letters, err
@@ -70,16 +70,16 @@ func (q queue) Take(ctx context.Context, most int, lease time.Duration) ([]excha
 	}
 }
 
-// wait waits until it is time to ask again. What is said meanwhile makes the
-// wait a short one, not none: the answer is not there yet.
+// wait waits until it is time to ask again. A letter that is put meanwhile makes
+// the wait a short one, not none: the answer is not there yet.
 func (q queue) wait(ctx context.Context) error {
 	for begun := time.Now(); ; {
-		d, said := q.rhythm.pause(q.now())
+		d, put := q.rhythm.pause(q.now())
 		pause := time.NewTimer(d - time.Since(begun))
 		select {
 		case <-pause.C:
 			return nil
-		case <-said:
+		case <-put:
 			pause.Stop()
 		case <-ctx.Done():
 			pause.Stop()
