@@ -21,9 +21,8 @@ type attempt struct {
 	began time.Time
 	// entry is what the queue knew of the transfer, if it gave it.
 	entry queue.Entry
-	// reached says that the peer was reached directly, alone that what holds the
-	// transfer up holds up no other.
-	reached, alone bool
+	// reached says that the peer was reached directly.
+	reached bool
 }
 
 // claim takes the turn of a transfer; see turn.Turns.Take.
@@ -165,7 +164,7 @@ func (a *Agent) conclude(at *attempt, t mft.Transfer, v queue.Verdict) {
 // again puts a transfer back into the queue as the verdict says.
 func (a *Agent) again(at *attempt, t mft.Transfer, v queue.Verdict) {
 	switch {
-	case v.PeerWide && !at.alone:
+	case v.PeerWide:
 		a.queue.Shut(at.peer, v.Reason)
 		v.Delay = 0
 	case at.reached:

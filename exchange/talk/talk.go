@@ -190,7 +190,7 @@ func (o *Outgoing) Receive(ctx context.Context) (*protocol.Envelope, error) {
 		if o.Decision == nil {
 			return nil, &Parked{protocol.KindDecision}
 		}
-		return onOneStream(o.Decision)
+		return o.here(o.Decision)
 	}
 	// The sender listens for the receipt while it sends.
 	if err := o.wait(); err != nil {
@@ -204,14 +204,16 @@ func (o *Outgoing) Receive(ctx context.Context) (*protocol.Envelope, error) {
 	}
 }
 
-// onOneStream returns a decision for this conversation: how many data connections
+// here returns a decision for this conversation: how many data connections
 // there are between hosts, which is what the peer spoke of, does not concern it.
-func onOneStream(e *protocol.Envelope) (*protocol.Envelope, error) {
+// What the peer has nobody here knows, so everything is sent; of a mirror also
+// what each directory has, for whatever may be there besides.
+func (o *Outgoing) here(e *protocol.Envelope) (*protocol.Envelope, error) {
 	d, err := e.Decision()
 	if err != nil || !d.Code.OK() {
 		return e, err
 	}
-	d.Streams, d.Zstd = 1, false
+	d.Streams, d.Zstd, d.Basis = 1, false, mft.Basis{Present: o.Offer.Mirror.On}
 	here := *e
 	here.Body = protocol.AppendDecision(nil, &d)
 	return &here, nil
