@@ -53,6 +53,7 @@ type Reader struct {
 	ahead    []*fetched
 	free     [][]byte
 	atOnce   int
+	beside   *Reader
 }
 
 // fetched is a part that has been fetched or is under way.
@@ -71,6 +72,11 @@ func NewReader(ctx context.Context, form Form, extent Extent, atOnce int, fetch 
 	r.ctx, r.stop = context.WithCancel(ctx)
 	return r
 }
+
+// Beside has r take a part that other has in memory from there, and not fetch
+// it: where a parcel is read at two places at once. Both are for the same
+// goroutine, and of one parcel.
+func (r *Reader) Beside(other *Reader) { r.beside = other }
 
 // Range has Read go on at from, up to to. Parts beyond to are not fetched; parts
 // that are in memory already are not fetched again. The error has CodeProtocol
@@ -140,6 +146,11 @@ func (r *Reader) begin(number int) *fetched {
 		buf = make([]byte, r.extent.length(0, r.form.Part)+Overhead)
 	}
 	part := &fetched{number: number, sealed: buf, ready: make(chan struct{})}
+	if plain := r.beside.has(number); plain != nil {
+		part.plain = buf[:copy(buf, plain)]
+		close(part.ready)
+		return part
+	}
 	go func() {
 		defer close(part.ready)
 		sealed := part.sealed[:r.extent.length(number, r.form.Part)+Overhead]
@@ -150,6 +161,19 @@ func (r *Reader) begin(number int) *fetched {
 		part.plain, part.err = r.form.Open(number, sealed)
 	}()
 	return part
+}
+
+// has returns the content of a part that has been read from, nil without one.
+func (r *Reader) has(number int) []byte {
+	if r == nil || len(r.ahead) == 0 || r.ahead[0].number != number {
+		return nil
+	}
+	select {
+	case <-r.ahead[0].ready:
+		return r.ahead[0].plain // nil after an error
+	default:
+		return nil
+	}
 }
 
 // Close ends what is under way and waits for it.
