@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"mft.dev/mft/agent/queue"
 	"mft.dev/mft/agent/trail"
 	"mft.dev/mft/agent/turn"
+	"mft.dev/mft/exchange/talk"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/transfer"
 )
@@ -110,8 +112,12 @@ func (a *Agent) work(ctx context.Context, peer mft.AgentName, e queue.Entry) {
 // verdictOf decides about an attempt that ended with err.
 func (a *Agent) verdictOf(at *attempt, err error) queue.Verdict {
 	v := queue.Decide(err, context.Cause(at.Context), at.entry.Tries+1, rand.Float64())
-	if v.State == mft.StateCancelled {
+	var parked *talk.Parked
+	switch {
+	case v.State == mft.StateCancelled:
 		v.Reason.Detail = trail.EndedThere + v.Reason.Detail
+	case errors.As(err, &parked):
+		v.Reason.Detail = parked.Why()
 	}
 	return v
 }

@@ -37,6 +37,11 @@ func (p *Parked) Error() string { return p.Unwrap().Error() }
 
 // Unwrap gives the code mft.CodeRelayed to mft.CodeOf.
 func (p *Parked) Unwrap() error {
+	return &mft.Error{Code: mft.CodeRelayed, Op: "send", Err: errors.New(p.Why())}
+}
+
+// Why says what is waited for, for people.
+func (p *Parked) Why() string {
 	why := "the offer lies in the exchange; the peer has not answered yet"
 	switch p.For {
 	case protocol.KindReceipt:
@@ -44,7 +49,7 @@ func (p *Parked) Unwrap() error {
 	case protocol.KindOffer:
 		why = "the request lies in the exchange; what the peer sends has not come yet"
 	}
-	return &mft.Error{Code: mft.CodeRelayed, Op: "send", Err: errors.New(why)}
+	return why
 }
 
 // A Post signs a message of the transfer, seals it, and puts it into the peer's
