@@ -91,8 +91,15 @@ func (r *Reader) Range(from, to int64) error {
 
 // Read reads from the range; io.EOF is its end.
 func (r *Reader) Read(p []byte) (int, error) {
+	next, err := r.Next(len(p))
+	return copy(p, next), err
+}
+
+// Next reads up to most bytes of the range and returns them where they lie, for
+// as long as nothing else is read; io.EOF is the end.
+func (r *Reader) Next(most int) ([]byte, error) {
 	if r.from >= r.to {
-		return 0, io.EOF
+		return nil, io.EOF
 	}
 	number := int(r.from / int64(r.form.Part))
 	r.plan(number)
@@ -100,15 +107,16 @@ func (r *Reader) Read(p []byte) (int, error) {
 	select {
 	case <-part.ready:
 	case <-r.ctx.Done():
-		return 0, context.Cause(r.ctx)
+		return nil, context.Cause(r.ctx)
 	}
 	if part.err != nil {
-		return 0, part.err
+		return nil, part.err
 	}
 	start := int64(number) * int64(r.form.Part)
-	n := copy(p, part.plain[r.from-start:min(int64(len(part.plain)), r.to-start)])
-	r.from += int64(n)
-	return n, nil
+	next := part.plain[r.from-start : min(int64(len(part.plain)), r.to-start)]
+	next = next[:min(len(next), most)]
+	r.from += int64(len(next))
+	return next, nil
 }
 
 // plan has the part of the given number come first, and those behind it follow

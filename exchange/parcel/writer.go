@@ -21,7 +21,7 @@ type Writer struct {
 	stop  context.CancelFunc
 	stage Stage
 
-	plain []byte // of the part that is being filled
+	part  []byte // being filled: room for its salt, and content; nil before there is any
 	next  int    // its number
 	free  chan []byte
 	hands sync.WaitGroup
@@ -37,20 +37,23 @@ type Writer struct {
 }
 
 // NewWriter returns a writer that goes on at part first, which is 0 for a new
-// parcel. At most atOnce parts are staged at a time, and as many more kept in
-// memory.
+// parcel. At most atOnce parts are sealed and staged at a time, and one more is
+// kept in memory.
 func NewWriter(ctx context.Context, form Form, first, atOnce int, stage Stage) *Writer {
 	w := &Writer{form: form, stage: stage, next: first, whole: first, done: map[int]bool{}}
 	w.ctx, w.stop = context.WithCancel(ctx)
-	w.free, w.window = make(chan []byte, atOnce), make(chan struct{}, 2*atOnce)
-	for range atOnce {
+	w.free, w.window = make(chan []byte, atOnce+1), make(chan struct{}, 2*atOnce)
+	for range cap(w.free) {
 		w.free <- nil // allocated when it is needed
 	}
 	return w
 }
 
 // Position is how many bytes come before the next one that is written.
-func (w *Writer) Position() int64 { return int64(w.next)*int64(w.form.Part) + int64(len(w.plain)) }
+func (w *Writer) Position() int64 { return int64(w.next)*int64(w.form.Part) + int64(w.filled()) }
+
+// filled is the content of the part that is being filled.
+func (w *Writer) filled() int { return max(len(w.part)-saltSize, 0) }
 
 // Staged is how many bytes, from the first on, are in parts that are staged.
 func (w *Writer) Staged() int64 {
@@ -63,13 +66,13 @@ func (w *Writer) Staged() int64 {
 func (w *Writer) Write(p []byte) (int, error) {
 	n := len(p)
 	for len(p) > 0 {
-		if w.plain == nil {
-			w.plain = make([]byte, 0, w.form.Part)
+		if err := w.begin(); err != nil {
+			return n - len(p), err
 		}
-		k := min(len(p), w.form.Part-len(w.plain))
-		w.plain = append(w.plain, p[:k]...)
+		k := min(len(p), w.form.Part-w.filled())
+		w.part = append(w.part, p[:k]...)
 		p = p[k:]
-		if len(w.plain) < w.form.Part {
+		if w.filled() < w.form.Part {
 			break
 		}
 		if err := w.pass(); err != nil {
@@ -79,34 +82,45 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return n, w.failure()
 }
 
-// pass seals the part that is full, or the last one, and has it staged.
+// begin waits for memory for a part, unless there is one that is not full.
+func (w *Writer) begin() error {
+	if w.part != nil {
+		return nil
+	}
+	select {
+	case w.part = <-w.free:
+	case <-w.ctx.Done():
+		return w.stopped()
+	}
+	if w.part == nil {
+		w.part = w.form.room()
+	}
+	return nil
+}
+
+// pass has the part that is full, or the last one, be sealed and staged.
 func (w *Writer) pass() error {
 	number := w.next
 	if number >= MaxParts {
 		return mft.Fail(mft.CodeTooLarge, "write parcel", "", fmt.Errorf("it would have more than %d parts of %d bytes", MaxParts, w.form.Part))
 	}
-	var sealed []byte
+	if err := w.begin(); err != nil {
+		return err
+	}
 	select {
 	case w.window <- struct{}{}:
 	case <-w.ctx.Done():
 		return w.stopped()
 	}
-	select {
-	case sealed = <-w.free:
-	case <-w.ctx.Done():
-		return w.stopped()
-	}
-	if sealed == nil {
-		sealed = make([]byte, 0, w.form.Part+Overhead)
-	}
-	sealed, err := w.form.Seal(sealed[:0], number, w.plain)
-	if err != nil {
-		return err
-	}
-	w.plain, w.next = w.plain[:0], number+1
+	part := w.part
+	w.part, w.next = nil, number+1
 	w.hands.Go(func() {
-		w.staged(number, w.stage(w.ctx, number, sealed))
-		w.free <- sealed
+		sealed, err := w.form.sealInPlace(number, part)
+		if err == nil {
+			err = w.stage(w.ctx, number, sealed)
+		}
+		w.staged(number, err)
+		w.free <- part[:saltSize]
 	})
 	return nil
 }
@@ -148,7 +162,7 @@ func (w *Writer) failure() error {
 // and returns the extent of the parcel.
 func (w *Writer) Finish() (Extent, error) {
 	e := Extent{Parts: w.next, Size: w.Position()}
-	if len(w.plain) > 0 || e.Parts == 0 {
+	if w.filled() > 0 || e.Parts == 0 {
 		if err := w.pass(); err != nil {
 			return Extent{}, err
 		}
