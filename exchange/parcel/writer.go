@@ -24,10 +24,12 @@ type Writer struct {
 	part  []byte // being filled: room for its salt, and content; nil before there is any
 	next  int    // its number
 	free  chan []byte
+	slots chan struct{} // has a value for each part that is being staged
 	hands sync.WaitGroup
 	// window has a value for each part behind the first that is not staged, and
 	// that one: a part that takes long does not let much be staged behind it, which
-	// would count for nothing after a crash.
+	// would count for nothing after a crash. It is one less than twice the slots,
+	// for the next part may begin before it is noted that the first is staged.
 	window chan struct{}
 
 	mu    sync.Mutex
@@ -42,7 +44,7 @@ type Writer struct {
 func NewWriter(ctx context.Context, form Form, first, atOnce int, stage Stage) *Writer {
 	w := &Writer{form: form, stage: stage, next: first, whole: first, done: map[int]bool{}}
 	w.ctx, w.stop = context.WithCancel(ctx)
-	w.free, w.window = make(chan []byte, atOnce+1), make(chan struct{}, 2*atOnce)
+	w.free, w.slots, w.window = make(chan []byte, atOnce+1), make(chan struct{}, atOnce), make(chan struct{}, 2*atOnce-1)
 	for range cap(w.free) {
 		w.free <- nil // allocated when it is needed
 	}
@@ -66,9 +68,7 @@ func (w *Writer) Staged() int64 {
 func (w *Writer) Write(p []byte) (int, error) {
 	n := len(p)
 	for len(p) > 0 {
-		if err := w.begin(); err != nil {
-			return n - len(p), err
-		}
+		w.begin()
 		k := min(len(p), w.form.Part-w.filled())
 		w.part = append(w.part, p[:k]...)
 		p = p[k:]
@@ -82,20 +82,15 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return n, w.failure()
 }
 
-// begin waits for memory for a part, unless there is one that is not full.
-func (w *Writer) begin() error {
-	if w.part != nil {
-		return nil
-	}
-	select {
-	case w.part = <-w.free:
-	case <-w.ctx.Done():
-		return w.stopped()
+// begin has memory for a part be there. There is some: no more parts than have a
+// slot are under way, and there is one more.
+func (w *Writer) begin() {
+	if w.part == nil {
+		w.part = <-w.free
 	}
 	if w.part == nil {
 		w.part = w.form.room()
 	}
-	return nil
 }
 
 // pass has the part that is full, or the last one, be sealed and staged.
@@ -104,14 +99,14 @@ func (w *Writer) pass() error {
 	if number >= MaxParts {
 		return mft.Fail(mft.CodeTooLarge, "write parcel", "", fmt.Errorf("it would have more than %d parts of %d bytes", MaxParts, w.form.Part))
 	}
-	if err := w.begin(); err != nil {
-		return err
+	for _, turn := range []chan struct{}{w.window, w.slots} {
+		select {
+		case turn <- struct{}{}:
+		case <-w.ctx.Done():
+			return w.stopped()
+		}
 	}
-	select {
-	case w.window <- struct{}{}:
-	case <-w.ctx.Done():
-		return w.stopped()
-	}
+	w.begin() // of nothing, where the parcel is empty
 	part := w.part
 	w.part, w.next = nil, number+1
 	w.hands.Go(func() {
@@ -121,6 +116,7 @@ func (w *Writer) pass() error {
 		}
 		w.staged(number, err)
 		w.free <- part[:saltSize]
+		<-w.slots
 	})
 	return nil
 }
