@@ -95,23 +95,14 @@ func (f *Form) aead(salt []byte, number int) (cipher.AEAD, error) {
 // Seal appends the sealed part of the given number to dst, which must not
 // overlap plain.
 func (f *Form) Seal(dst []byte, number int, plain []byte) ([]byte, error) {
-	sealed, err := f.sealInPlace(number, append(make([]byte, saltSize, len(plain)+Overhead), plain...))
-	return append(dst, sealed...), err
-}
-
-// room returns memory for a part of this form that is sealed where it lies.
-func (f *Form) room() []byte { return make([]byte, saltSize, f.Part+Overhead) }
-
-// sealInPlace seals a part whose content stands behind room for the salt, in
-// memory of room, and returns it.
-func (f *Form) sealInPlace(number int, part []byte) ([]byte, error) {
-	rand.Read(part[:saltSize])
-	aead, err := f.aead(part[:saltSize], number)
+	var salt [saltSize]byte
+	rand.Read(salt[:])
+	aead, err := f.aead(salt[:], number)
 	if err != nil {
 		return nil, mft.Fail(mft.CodeInternal, "seal part", "", err)
 	}
-	sealed := aead.Seal(part[saltSize:saltSize], make([]byte, aead.NonceSize()), part[saltSize:], nil)
-	return part[:saltSize+len(sealed)], nil
+	dst = append(dst, salt[:]...)
+	return aead.Seal(dst, make([]byte, aead.NonceSize()), plain, nil), nil
 }
 
 // Open decrypts a sealed part in its place and returns its content. The error

@@ -21,15 +21,13 @@ type Writer struct {
 	stop  context.CancelFunc
 	stage Stage
 
-	part  []byte // being filled: room for its salt, and content; nil before there is any
+	plain []byte // of the part that is being filled
 	next  int    // its number
 	free  chan []byte
-	slots chan struct{} // has a value for each part that is being staged
 	hands sync.WaitGroup
 	// window has a value for each part behind the first that is not staged, and
 	// that one: a part that takes long does not let much be staged behind it, which
-	// would count for nothing after a crash. It is one less than twice the slots,
-	// for the next part may begin before it is noted that the first is staged.
+	// would count for nothing after a crash.
 	window chan struct{}
 
 	mu    sync.Mutex
@@ -39,23 +37,20 @@ type Writer struct {
 }
 
 // NewWriter returns a writer that goes on at part first, which is 0 for a new
-// parcel. At most atOnce parts are sealed and staged at a time, and one more is
-// kept in memory.
+// parcel. At most atOnce parts are staged at a time, and as many more kept in
+// memory.
 func NewWriter(ctx context.Context, form Form, first, atOnce int, stage Stage) *Writer {
 	w := &Writer{form: form, stage: stage, next: first, whole: first, done: map[int]bool{}}
 	w.ctx, w.stop = context.WithCancel(ctx)
-	w.free, w.slots, w.window = make(chan []byte, atOnce+1), make(chan struct{}, atOnce), make(chan struct{}, 2*atOnce-1)
-	for range cap(w.free) {
+	w.free, w.window = make(chan []byte, atOnce), make(chan struct{}, 2*atOnce)
+	for range atOnce {
 		w.free <- nil // allocated when it is needed
 	}
 	return w
 }
 
 // Position is how many bytes come before the next one that is written.
-func (w *Writer) Position() int64 { return int64(w.next)*int64(w.form.Part) + int64(w.filled()) }
-
-// filled is the content of the part that is being filled.
-func (w *Writer) filled() int { return max(len(w.part)-saltSize, 0) }
+func (w *Writer) Position() int64 { return int64(w.next)*int64(w.form.Part) + int64(len(w.plain)) }
 
 // Staged is how many bytes, from the first on, are in parts that are staged.
 func (w *Writer) Staged() int64 {
@@ -68,11 +63,13 @@ func (w *Writer) Staged() int64 {
 func (w *Writer) Write(p []byte) (int, error) {
 	n := len(p)
 	for len(p) > 0 {
-		w.begin()
-		k := min(len(p), w.form.Part-w.filled())
-		w.part = append(w.part, p[:k]...)
+		if w.plain == nil {
+			w.plain = make([]byte, 0, w.form.Part)
+		}
+		k := min(len(p), w.form.Part-len(w.plain))
+		w.plain = append(w.plain, p[:k]...)
 		p = p[k:]
-		if w.filled() < w.form.Part {
+		if len(w.plain) < w.form.Part {
 			break
 		}
 		if err := w.pass(); err != nil {
@@ -82,41 +79,34 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return n, w.failure()
 }
 
-// begin has memory for a part be there. There is some: no more parts than have a
-// slot are under way, and there is one more.
-func (w *Writer) begin() {
-	if w.part == nil {
-		w.part = <-w.free
-	}
-	if w.part == nil {
-		w.part = w.form.room()
-	}
-}
-
-// pass has the part that is full, or the last one, be sealed and staged.
+// pass seals the part that is full, or the last one, and has it staged.
 func (w *Writer) pass() error {
 	number := w.next
 	if number >= MaxParts {
 		return mft.Fail(mft.CodeTooLarge, "write parcel", "", fmt.Errorf("it would have more than %d parts of %d bytes", MaxParts, w.form.Part))
 	}
-	for _, turn := range []chan struct{}{w.window, w.slots} {
-		select {
-		case turn <- struct{}{}:
-		case <-w.ctx.Done():
-			return w.stopped()
-		}
+	var sealed []byte
+	select {
+	case w.window <- struct{}{}:
+	case <-w.ctx.Done():
+		return w.stopped()
 	}
-	w.begin() // of nothing, where the parcel is empty
-	part := w.part
-	w.part, w.next = nil, number+1
+	select {
+	case sealed = <-w.free:
+	case <-w.ctx.Done():
+		return w.stopped()
+	}
+	if sealed == nil {
+		sealed = make([]byte, 0, w.form.Part+Overhead)
+	}
+	sealed, err := w.form.Seal(sealed[:0], number, w.plain)
+	if err != nil {
+		return err
+	}
+	w.plain, w.next = w.plain[:0], number+1
 	w.hands.Go(func() {
-		sealed, err := w.form.sealInPlace(number, part)
-		if err == nil {
-			err = w.stage(w.ctx, number, sealed)
-		}
-		w.staged(number, err)
-		w.free <- part[:saltSize]
-		<-w.slots
+		w.staged(number, w.stage(w.ctx, number, sealed))
+		w.free <- sealed
 	})
 	return nil
 }
@@ -158,7 +148,7 @@ func (w *Writer) failure() error {
 // and returns the extent of the parcel.
 func (w *Writer) Finish() (Extent, error) {
 	e := Extent{Parts: w.next, Size: w.Position()}
-	if w.filled() > 0 || e.Parts == 0 {
+	if len(w.plain) > 0 || e.Parts == 0 {
 		if err := w.pass(); err != nil {
 			return Extent{}, err
 		}
