@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"mft.dev/mft/bench/bare"
+	"mft.dev/mft/bench/contender/bare"
 	"mft.dev/mft/bench/faraway"
 	"mft.dev/mft/bench/limit"
 )

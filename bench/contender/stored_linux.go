@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"mft.dev/mft/bench/bare"
+	"mft.dev/mft/bench/contender/bare"
 	"mft.dev/mft/bench/contender/meter"
 	"mft.dev/mft/internal/rig"
 )
