@@ -47,7 +47,7 @@ func New(a *account.Account) *Storage {
 	if every == 0 {
 		every = pollEvery
 	}
-	return &Storage{account: a, agent: a.Config.Agent, rhythm: newRhythm(every), now: time.Now}
+	return &Storage{account: a, agent: a.Config.Agent, rhythm: newRhythm(every, time.Now()), now: time.Now}
 }
 
 // Exchange returns the storage as package exchange describes it.

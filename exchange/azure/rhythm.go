@@ -28,7 +28,10 @@ type rhythm struct {
 	put   chan struct{} // closed when this agent speaks
 }
 
-func newRhythm(idle time.Duration) *rhythm { return &rhythm{idle: idle, put: make(chan struct{})} }
+// newRhythm begins as if something had just been heard: letters may lie there.
+func newRhythm(idle time.Duration, now time.Time) *rhythm {
+	return &rhythm{idle: idle, heard: now, put: make(chan struct{})}
+}
 
 // speak notes that a letter was put.
 func (r *rhythm) speak(now time.Time) {

@@ -10,9 +10,10 @@ func TestRhythm(t *testing.T) {
 	at := func(d time.Duration) time.Time { return start.Add(d) }
 	for _, tc := range []struct {
 		name         string
-		spoke, heard time.Duration // after start; 0 is never
+		spoke, heard time.Duration // after start; 0 is not since then
 		after, want  time.Duration
 	}{
+		{"at the start", 0, 0, time.Second, askWhile},
 		{"nothing was ever said", 0, 0, time.Hour, pollEvery},
 		{"a letter was put", time.Second, 0, time.Second, askSoonest},
 		{"a while ago", time.Second, 0, 2600 * time.Millisecond, 200 * time.Millisecond},
@@ -24,7 +25,7 @@ func TestRhythm(t *testing.T) {
 		{"the clock went back", time.Minute, 0, time.Second, pollEvery},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			r := newRhythm(pollEvery)
+			r := newRhythm(pollEvery, start)
 			if tc.spoke != 0 {
 				r.speak(at(tc.spoke))
 			}
@@ -36,7 +37,7 @@ func TestRhythm(t *testing.T) {
 			}
 		})
 	}
-	r := newRhythm(pollEvery)
+	r := newRhythm(pollEvery, start)
 	_, put := r.pause(start)
 	r.speak(start)
 	select {
@@ -44,7 +45,7 @@ func TestRhythm(t *testing.T) {
 	default:
 		t.Error("a letter that is put does not end the wait")
 	}
-	if got, _ := newRhythm(10 * time.Millisecond).pause(start); got != 10*time.Millisecond {
+	if got, _ := newRhythm(10*time.Millisecond, start).pause(start); got != 10*time.Millisecond {
 		t.Errorf("the pause is longer than configured: %v", got)
 	}
 }
