@@ -257,10 +257,13 @@ var house = map[string]houseRule{
 	"cmd/mft/show": {layerCommand, []string{".", "agent/localapi", "agent/telemetry", "cmd/mft/progress"}},
 
 	"bench": {layerOutside, []string{
-		"bench/contender", "bench/contender/meter", "bench/faraway", "bench/limit", "bench/result", "bench/workload",
-		"bench/workload/content", "internal/rig", "golang.org/x/sys",
+		"bench/contender", "bench/contender/bare", "bench/contender/meter", "bench/faraway", "bench/limit", "bench/result",
+		"bench/workload", "bench/workload/content", "internal/rig", "golang.org/x/sys",
 	}},
-	"bench/contender":        {layerOutside, []string{"bench/contender/meter", "internal/rig", "golang.org/x/sys"}},
+	"bench/contender/bare": {layerOutside, []string{
+		"github.com/Azure/azure-sdk-for-go/sdk/azcore", "github.com/Azure/azure-sdk-for-go/sdk/storage/azblob", "golang.org/x/sync",
+	}},
+	"bench/contender":        {layerOutside, []string{"bench/contender/bare", "bench/contender/meter", "internal/rig", "golang.org/x/sys"}},
 	"bench/contender/meter":  {layerOutside, nil},
 	"bench/faraway":          {layerOutside, []string{"golang.org/x/sys"}},
 	"bench/limit":            {layerOutside, []string{"internal/blake3"}},
