@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/config/storage"
 	"mft.dev/mft/agent/config/strict"
 )
 
@@ -106,7 +107,10 @@ func isAzure(root *yaml.Node) bool {
 // config completes what the file says with the defaults.
 func (f *file) config(d *strict.Decoder, defaults *Config) (*Config, error) {
 	cfg := *defaults
-	cfg.Agent, cfg.Exchange = f.Agent.over(defaults.Agent), f.Exchange
+	cfg.Agent, cfg.Exchange, cfg.Relay = f.Agent.over(defaults.Agent), f.Exchange, f.Relay
+	if why := storage.Misfit(storage.Name(cfg.Agent.Name), storage.Listen(cfg.Agent.Listen), f.Exchange, f.Relay); why != "" {
+		d.Mistake(0, "relay", "%s", why)
+	}
 	cfg.Peers = make(map[mft.AgentName]Peer)
 	for _, name := range slices.Sorted(maps.Keys(f.Peers)) {
 		e := f.Peers[name]

@@ -38,7 +38,7 @@ func peerOf(p pairing.Peer) Peer {
 	out := Peer{
 		Name: p.Name, Address: p.Address, Pins: []string{}, Configured: p.Configured, Link: "down",
 		LinkSince: p.Link.Since, Software: p.Link.Software, Added: p.Added,
-		FilesInto: p.Files, DeletesFrom: p.Removes, RequestsFrom: p.RequestsFrom,
+		FilesInto: append([]string{}, p.Files...), DeletesFrom: append([]string{}, p.Removes...), RequestsFrom: append([]string{}, p.RequestsFrom...),
 	}
 	if p.Link.Connected {
 		out.Link = "up"
@@ -47,15 +47,6 @@ func peerOf(p pairing.Peer) Peer {
 	}
 	for _, k := range p.Pins {
 		out.Pins = append(out.Pins, string(k.Pin))
-	}
-	if out.FilesInto == nil {
-		out.FilesInto = []string{}
-	}
-	if out.DeletesFrom == nil {
-		out.DeletesFrom = []string{}
-	}
-	if out.RequestsFrom == nil {
-		out.RequestsFrom = []string{}
 	}
 	return out
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"mft.dev/mft"
+	relay "mft.dev/mft/exchange/relay/server"
 )
 
 // A CopyOrder asks for files of this host to be sent to one or more agents.
@@ -145,6 +146,7 @@ type Status struct {
 	Resident     int64             `json:"resident_bytes"` // 0 where unknown
 	MaxTransfers int               `json:"max_transfers"`
 	Notes        []string          `json:"notes"` // of the configuration
+	Relay        []relay.Held      `json:"relay,omitempty"` // what this agent keeps for others
 }
 
 // A ChannelStatus tells how a channel of this agent is watched.

@@ -86,7 +86,7 @@ func newHub(t testing.TB, change func(*server.Config), agents ...party) *hub {
 	t.Helper()
 	h := &hub{t: t, party: newParty(t, "hub"), clock: &shift{}}
 	h.conf = server.Config{
-		Name: "hub", Keys: h.party.keys, Trust: trust(t, agents...), Limits: server.Limits{Requests: 100_000, AtOnce: 1000},
+		Name: "hub", Keys: h.party.keys, Trust: trust(t, agents...), Limits: func(mft.AgentName) server.Limits { return server.Limits{Requests: 100_000, AtOnce: 1000} },
 		Store: store.Config{Dir: filepath.Join(t.TempDir(), "relay"), Now: h.clock.now},
 	}
 	for _, a := range agents {

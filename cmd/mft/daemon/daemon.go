@@ -49,6 +49,13 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
+	keys, trust := a.Identity()
+	store.Identify(keys, trust)
+	relay, err := depot.Serve(ctx, cfg, keys, trust, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, relay.Close()) }()
 	ln, err := localapi.Listen(cfg.Agent.Socket, cfg.Agent.SocketGroup)
 	if err != nil {
 		return err
@@ -63,7 +70,8 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
 	})()
 	g, alive := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.Run(alive) })
-	g.Go(func() error { return localapi.Serve(alive, ln, a) })
+	g.Go(func() error { return relay.Run(alive) })
+	g.Go(func() error { return localapi.Serve(alive, ln, a, relay.Held) })
 	g.Go(func() error {
 		// The agent serves its direct links meanwhile, and afterwards too.
 		if err := store.Ready(alive); err != nil && alive.Err() == nil {

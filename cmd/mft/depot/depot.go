@@ -33,6 +33,7 @@ type Depot struct {
 	Notes []string
 
 	agent mft.AgentName
+	who   *identified // nil where storage does not ask
 	does  does
 }
 
@@ -70,6 +71,8 @@ func Open(cfg *config.Config, env func(string) string) (*Depot, error) {
 		return d, nil
 	case x.Dir != nil:
 		return d, d.openDir(string(x.Dir.Path))
+	case x.Relay != nil:
+		return d, d.openRelay(cfg)
 	default:
 		return d, d.openAzure(accountOf(x.Azure, cfg.Agent.Name, env))
 	}

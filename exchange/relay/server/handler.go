@@ -172,7 +172,7 @@ func (q *request) bound() error {
 
 // deadline says until when so many bytes must have passed.
 func (q *request) deadline(set func(time.Time) error, size int64) error {
-	d := q.s.c.Limits.Stall + time.Duration(size/SlowestRate)*time.Second
+	d := q.s.c.Stall + time.Duration(size/SlowestRate)*time.Second
 	if err := set(time.Now().Add(d)); err != nil {
 		return mft.Fail(mft.CodeInternal, "bound request", "", err)
 	}

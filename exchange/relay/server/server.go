@@ -43,8 +43,12 @@ type Config struct {
 	Agents []mft.AgentName
 	// Store says where things are kept, and how much.
 	Store store.Config
-	// Limits are those of each agent; what is 0 is as DefaultLimits has it.
-	Limits Limits
+	// Limits returns those of an agent; what is 0, or all if it is nil, is as
+	// DefaultLimits has it.
+	Limits func(mft.AgentName) Limits
+	// Stall is how long a body may take, besides its size divided by SlowestRate;
+	// DefaultStall if it is 0.
+	Stall time.Duration
 	Log    *slog.Logger
 	// Now is the clock for trust; nil is time.Now.
 	Now func() time.Time
@@ -59,16 +63,17 @@ type Limits struct {
 	// AtOnce is how many requests are dealt with at a time, those that wait for
 	// letters included.
 	AtOnce int
-	// Stall is how long a body may take, besides its size divided by SlowestRate.
-	Stall time.Duration
 }
+
+// DefaultStall is how long a body may take that is small.
+const DefaultStall = 30 * time.Second
 
 // SlowestRate is the least rate at which a body must come, in bytes a second.
 const SlowestRate = 16 << 10
 
 // DefaultLimits are those of an agent unless the operator says otherwise.
 func DefaultLimits() Limits {
-	return Limits{Connections: 16, Requests: 200, AtOnce: 64, Stall: 30 * time.Second}
+	return Limits{Connections: 16, Requests: 200, AtOnce: 64}
 }
 
 // complete fills in what is 0.
@@ -78,9 +83,6 @@ func (l Limits) complete() Limits {
 		if *n == 0 {
 			*n = d
 		}
-	}
-	if l.Stall == 0 {
-		l.Stall = by.Stall
 	}
 	return l
 }
@@ -122,7 +124,12 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	c.Limits = c.Limits.complete()
+	if c.Limits == nil {
+		c.Limits = func(mft.AgentName) Limits { return Limits{} }
+	}
+	if c.Stall == 0 {
+		c.Stall = DefaultStall
+	}
 	c.Store.Collected = func(letters, objects int64) {
 		c.Log.Warn("the relay removed what nobody came for", "letters", letters, "objects", objects)
 	}
@@ -133,7 +140,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	}
 	s := &Server{c: c, store: st, pending: gate.New(maxPending, maxPendingOf), clients: map[mft.AgentName]*client{}}
 	for _, name := range c.Agents {
-		s.clients[name] = newClient(c.Limits, c.Now)
+		s.clients[name] = newClient(c.Limits(name).complete(), c.Now)
 	}
 	return s, nil
 }
@@ -203,7 +210,7 @@ func (d debugLog) Write(p []byte) (int, error) {
 type Held struct {
 	wire.Place
 	// Seen is when it last asked for something; zero if it has not since the start.
-	Seen time.Time
+	Seen time.Time `json:"seen,omitzero"`
 }
 
 // Held returns what the relay keeps, for each agent that it serves.
