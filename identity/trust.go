@@ -41,13 +41,10 @@ type Trust struct {
 // be understood, and else the code of the file system.
 func OpenTrust(path string, configured []Peer) (*Trust, error) {
 	t, stale, err := readTrust(path, configured)
-	if err == nil && stale {
-		err = t.keep(t.kept)
+	if err != nil || !stale {
+		return t, err
 	}
-	if err != nil {
-		return nil, err
-	}
-	return t, nil
+	return t, t.keep(t.kept)
 }
 
 // ReadTrust is OpenTrust for a process beside the agent: it writes nothing, and
@@ -57,8 +54,7 @@ func ReadTrust(path string, configured []Peer) (*Trust, error) {
 	return t, err
 }
 
-// readTrust reads the trust, and reports whether the file holds what is to be
-// forgotten.
+// readTrust also reports whether the file holds what is to be forgotten.
 func readTrust(path string, configured []Peer) (t *Trust, stale bool, err error) {
 	t = &Trust{path: path, configured: map[mft.AgentName]Peer{}, shown: map[Pin]ed25519.PublicKey{}}
 	for _, p := range configured {

@@ -145,7 +145,7 @@ type Status struct {
 	Channels     []ChannelStatus   `json:"channels"`
 	Resident     int64             `json:"resident_bytes"` // 0 where unknown
 	MaxTransfers int               `json:"max_transfers"`
-	Notes        []string          `json:"notes"` // of the configuration
+	Notes        []string          `json:"notes"`           // of the configuration
 	Relay        []relay.Held      `json:"relay,omitempty"` // what this agent keeps for others
 }
 

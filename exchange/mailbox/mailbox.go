@@ -88,6 +88,7 @@ func (c Config) Run(ctx context.Context) {
 	defer b.hands.Wait()
 	wait := b.Delays.Pause
 	for ctx.Err() == nil {
+		began := time.Now()
 		n, err := b.take(ctx)
 		if ctx.Err() != nil {
 			return
@@ -99,7 +100,9 @@ func (c Config) Run(ctx context.Context) {
 			sleep(ctx, wait)
 			wait = min(2*wait, b.Delays.LongPause)
 		case n == 0:
-			sleep(ctx, b.Delays.Pause)
+			if time.Since(began) < 10*b.Delays.Pause { // storage that waits long itself is asked again at once
+				sleep(ctx, b.Delays.Pause)
+			}
 			fallthrough
 		default:
 			wait = b.Delays.Pause

@@ -43,7 +43,8 @@ func (r *Relay) Check(ctx context.Context, peer mft.AgentName) []Finding {
 	off := time.Until(time.UnixMilli(place.Now)).Round(time.Second)
 	c.note("the clock of this host agrees with that of the relay", off.Abs() < 5*time.Minute, fmt.Sprintf("it is off by %v", -off), "set the clocks: letters are signed for a time")
 	c.note("there is room", place.Bytes < place.Quota.Bytes && place.Objects < place.Quota.Objects && place.Put < place.Quota.Letters,
-		fmt.Sprintf("%d of %d bytes, %d of %d objects, %d of %d letters", place.Bytes, place.Quota.Bytes, place.Objects, place.Quota.Objects, place.Put, place.Quota.Letters),
+		fmt.Sprintf("%.2f of %.2f GiB, %d of %d objects, %d of %d letters", float64(place.Bytes)/(1<<30), float64(place.Quota.Bytes)/(1<<30),
+			place.Objects, place.Quota.Objects, place.Put, place.Quota.Letters),
 		"have the peers fetch what waits for them, or raise relay.quota on the host of the relay")
 	c.queue()
 	c.container()

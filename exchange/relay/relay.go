@@ -76,7 +76,9 @@ func New(c Config) (*Relay, error) {
 			return nil, err
 		}
 	}
-	bad := func(why string) error { return mft.Fail(mft.CodeConfig, "use the relay", string(c.Relay), errors.New(why)) }
+	bad := func(why string) error {
+		return mft.Fail(mft.CodeConfig, "use the relay", string(c.Relay), errors.New(why))
+	}
 	if c.Agent == c.Relay {
 		return nil, bad("it is this agent itself; an agent needs no relay to reach its own peers")
 	}
@@ -182,4 +184,6 @@ func unreached(op, address string, err error) error {
 var errNotKnown = errors.New("the relay does not accept this agent's key: this agent has to be a peer there, by pairing or by its pin in the configuration")
 
 // refused reports whether the other end's TLS said that it does not want this one.
-func refused(err error) bool { return transport.Alerted(err) && transport.Code(err) == mft.CodeUntrusted }
+func refused(err error) bool {
+	return transport.Alerted(err) && transport.Code(err) == mft.CodeUntrusted
+}

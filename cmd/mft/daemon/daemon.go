@@ -49,9 +49,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
-	keys, trust := a.Identity()
-	store.Identify(keys, trust)
-	relay, err := depot.Serve(ctx, cfg, keys, trust, log)
+	relay, err := o.relay(ctx, a, store)
 	if err != nil {
 		return err
 	}
@@ -96,6 +94,14 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
 		return err
 	}
 	return nil // it was told to end before it had quite begun
+}
+
+// relay opens what this host keeps for others, and tells the exchange that it uses
+// itself who it is.
+func (o Options) relay(ctx context.Context, a *agent.Agent, x *depot.Depot) (*depot.Served, error) {
+	keys, trust := a.Identity()
+	x.Identify(keys, trust)
+	return depot.Serve(ctx, a.Config(), keys, trust, o.Log)
 }
 
 // started waits until the agent listens to its peers.

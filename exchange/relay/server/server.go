@@ -49,7 +49,7 @@ type Config struct {
 	// Stall is how long a body may take, besides its size divided by SlowestRate;
 	// DefaultStall if it is 0.
 	Stall time.Duration
-	Log    *slog.Logger
+	Log   *slog.Logger
 	// Now is the clock for trust; nil is time.Now.
 	Now func() time.Time
 }

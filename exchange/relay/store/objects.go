@@ -69,7 +69,7 @@ func blockPath(object int64, number int, file string) string {
 	return path.Join(objectPath(object), blockName(number, file))
 }
 
-func objectPath(object int64) string          { return objectsDir + "/" + strconv.FormatInt(object, 10) }
+func objectPath(object int64) string           { return objectsDir + "/" + strconv.FormatInt(object, 10) }
 func blockName(number int, file string) string { return fmt.Sprintf("%05d-%s", number, file) }
 
 // reserve counts a block that is under way, so that many at once do not exceed

@@ -118,8 +118,11 @@ func TestForeignAnswers(t *testing.T) {
 // FuzzOrders: whatever comes as an order is refused or comes back as it was.
 func FuzzOrders(f *testing.F) {
 	for _, v := range []any{
-		Take{Most: 32, Lease: 120_000, Wait: 50_000}, Hold{ID: "12", Claim: strings.Repeat("ab", 16), Lease: 1},
-		Publish{Blocks: 3}, Life{Life: 1}, Read{Ref: RefPrefix, Offset: 1 << 40, Length: MaxBlock},
+		Take{Most: 32, Lease: 120_000, Wait: 50_000},
+		Hold{ID: "12", Claim: strings.Repeat("ab", 16), Lease: 1},
+		Publish{Blocks: 3},
+		Life{Life: 1},
+		Read{Ref: RefPrefix, Offset: 1 << 40, Length: MaxBlock},
 	} {
 		f.Add(Encode(v))
 	}
