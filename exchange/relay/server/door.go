@@ -44,27 +44,47 @@ type visit struct {
 
 	mu     sync.Mutex // guards what follows
 	client *client    // nil before it has greeted
+	known  bool       // it has greeted
+	over   bool       // it is one too many
 	closed bool
 }
 
-// greeted counts the connection as one of an agent. The error says why it may have
-// no more.
-func (v *visit) greeted(c *client, name mft.AgentName) error {
+// greeted counts the connection as one of an agent. TLS could not say that there
+// are too many, so that one is let in and told so.
+func (v *visit) greeted(c *client) {
 	v.s.pending.Leave(v.place)
-	if c == nil {
-		return nil // it is told so when it asks for something
-	}
-	if !c.enter() {
-		return mft.Fail(mft.CodeBusy, "greet", string(name), errors.New("it has as many connections as it may"))
-	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.closed {
-		c.leave()
-		return net.ErrClosed
+	v.known = true
+	if c == nil {
+		return // it is told so when it asks for something
 	}
-	v.client = c
-	return nil
+	if v.over = !c.enter(); !v.over && v.closed {
+		c.leave()
+	} else if !v.over {
+		v.client = c
+	}
+}
+
+// tooMany reports whether the agent has more connections than it may, and this is
+// one of them.
+func (v *visit) tooMany() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.over
+}
+
+// visitKey is where the context of a connection has its visit.
+type visitKey struct{}
+
+// remember has requests know their visit.
+func remember(ctx context.Context, conn net.Conn) context.Context {
+	if secure, ok := conn.(*tls.Conn); ok {
+		if v, ok := secure.NetConn().(*visit); ok {
+			return context.WithValue(ctx, visitKey{}, v)
+		}
+	}
+	return ctx
 }
 
 // Close implements net.Conn.
@@ -74,8 +94,13 @@ func (v *visit) Close() error {
 	if !v.closed && v.client != nil {
 		v.client.leave()
 	}
+	known, first := v.known, !v.closed
 	v.closed = true
 	v.mu.Unlock()
+	if first && !known {
+		transport.Dismiss(v.Conn) // so that who is refused learns why
+		return nil
+	}
 	return v.Conn.Close()
 }
 
@@ -96,7 +121,7 @@ func (s *Server) tls() *tls.Config {
 				name, err := s.c.Trust.VerifyChain(state.PeerCertificates, now)
 				if err == nil {
 					if v, ok := hello.Conn.(*visit); ok {
-						err = v.greeted(s.client(name), name)
+						v.greeted(s.client(name))
 					}
 				}
 				if err != nil {

@@ -91,6 +91,10 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if v, ok := r.Context().Value(visitKey{}).(*visit); ok && v.tooMany() {
+		w.Header().Set("Connection", "close")
+		return nil, busy("this agent has as many connections as it may")
+	}
 	end, err := s.client(who).begin(r.Context())
 	if err != nil {
 		return nil, err
