@@ -26,6 +26,7 @@ const (
 	CodeBadSigned   Code = "BAD_SIGNATURE"
 	CodeMaintenance Code = "MAINTENANCE"
 	CodeBusy        Code = "BUSY"
+	CodeElsewhere   Code = "ELSEWHERE"
 
 	// Conditions of a file system.
 	CodeNoSpace     Code = "INSUFFICIENT_SPACE"
@@ -94,6 +95,7 @@ var meanings = [...]meaning{
 	{CodeExpired, "the message is past its time", "set the clocks of both hosts", true},
 	{CodeBadSigned, "the signature does not fit the message", "run `mft peer list` on both ends and pair again if the keys differ", false},
 	{CodeMaintenance, "the peer is shutting down or being serviced", "nothing: it is tried again", true},
+	{CodeElsewhere, "another agent of the peer's name has begun to deliver the transfer", "nothing while that agent runs: it goes on there. If it never comes back, cancel the transfer and send again", true},
 	{CodeBusy, "the peer has as many transfers as it takes at once", "nothing: it is tried again", true},
 
 	{CodeNoSpace, "there is not enough free space", "free space on the file system that is named; the transfer goes on by itself", true},

@@ -158,6 +158,7 @@ var house = map[string]houseRule{
 	"exchange/exchangetest/faulty": {layerMechanism, []string{".", "exchange"}},
 	"exchange/letter":              {layerMechanism, []string{".", "exchange", "identity/sealing", "protocol"}},
 	"exchange/mailbox":             {layerMechanism, []string{".", "exchange"}},
+	"exchange/owner":               {layerMechanism, []string{".", "exchange"}},
 	"exchange/parcel":              {layerMechanism, []string{"."}},
 	"exchange/record": {layerMechanism, []string{
 		".", "exchange", "exchange/parcel", "internal/durable", "internal/ring", "protocol", "protocol/relay", "transfer",
@@ -178,7 +179,7 @@ var house = map[string]houseRule{
 		"transfer/sender", "transfer/staging", "golang.org/x/sync",
 	}},
 	"agent/courier": {layerRole, []string{
-		".", "exchange", "exchange/letter", "exchange/mailbox", "exchange/record", "exchange/talk", "identity", "identity/card",
+		".", "exchange", "exchange/letter", "exchange/mailbox", "exchange/owner", "exchange/record", "exchange/talk", "identity", "identity/card",
 		"identity/sealing", "internal/durable", "protocol", "protocol/relay", "transfer",
 	}},
 	"agent/dispatch":  {layerRole, []string{".", "agent/queue"}},
@@ -209,14 +210,14 @@ var house = map[string]houseRule{
 	"agent/localapi/socket": {layerRole, []string{".", "golang.org/x/sys"}},
 
 	"cmd/mft": {layerCommand, []string{
-		".", "agent/config", "agent/localapi", "protocol", "cmd/mft/argument", "cmd/mft/daemon", "cmd/mft/doctor", "cmd/mft/exchange",
+		".", "agent/config", "agent/localapi", "agent/pairing", "protocol", "cmd/mft/argument", "cmd/mft/daemon", "cmd/mft/doctor", "cmd/mft/exchange",
 		"cmd/mft/exit", "cmd/mft/follow", "cmd/mft/progress", "cmd/mft/quickstart", "cmd/mft/show", "github.com/spf13/cobra", "github.com/spf13/pflag",
 	}},
 	"cmd/mft/argument": {layerCommand, []string{".", "agent/config", "cmd/mft/exit", "github.com/spf13/cobra", "github.com/spf13/pflag"}},
 	"cmd/mft/daemon":   {layerCommand, []string{"agent", "agent/config", "agent/localapi", "cmd/mft/depot", "golang.org/x/sync"}},
 	"cmd/mft/depot": {layerCommand, []string{
 		".", "agent/config", "agent/config/storage", "agent/pairing", "exchange", "exchange/azure", "exchange/azure/account", "exchange/dir",
-		"exchange/relay", "exchange/relay/server", "exchange/relay/store", "exchange/relay/wire", "identity",
+		"exchange/relay", "exchange/relay/server", "exchange/relay/store", "exchange/relay/wire", "identity", "identity/statefile",
 	}},
 	"cmd/mft/exchange": {layerCommand, []string{
 		".", "agent/config", "cmd/mft/argument", "cmd/mft/depot", "cmd/mft/exit", "cmd/mft/progress", "cmd/mft/show",
@@ -312,6 +313,7 @@ var sideways = map[string]string{
 	"exchange/exchangetest/faulty -> exchange":               "the double has the face of what it wraps",
 	"exchange/letter -> exchange":                            "the limit of a letter has one home",
 	"exchange/mailbox -> exchange":                           "letters are taken from any exchange",
+	"exchange/owner -> exchange":                             "the decision lies in any container",
 	"exchange/record -> exchange":                            "parts go into any container",
 	"exchange/record -> exchange/parcel":                     "the form of parcels has one home",
 	"exchange/record -> transfer":                            "it speaks as a receiver does",

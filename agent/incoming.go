@@ -74,7 +74,7 @@ func (a *Agent) answer(ctx context.Context, conv transfer.Conversation, d mft.De
 
 // witness records that the envelope was seen; a second time is CodeReplayed.
 func (a *Agent) witness(ctx context.Context, e *protocol.Envelope) error {
-	return a.journal.Update(ctx, func(tx *journal.Tx) error { return tx.Witness(e.Sender, e.Sequence) })
+	return a.journal.Update(ctx, func(tx *journal.Tx) error { return tx.Witness(e.Sender, e.KeyID, e.Sequence) })
 }
 
 // offeredBy answers an offer and receives the transfer.
@@ -128,7 +128,7 @@ func (o *offer) witness(tx *journal.Tx) error {
 	if o.witnessed {
 		return nil
 	}
-	return tx.Witness(o.Sender, o.envelope.Sequence)
+	return tx.Witness(o.Sender, o.envelope.KeyID, o.envelope.Sequence)
 }
 
 // receive answers the offer of a transfer that the caller has claimed.
@@ -160,7 +160,7 @@ func (a *Agent) receive(at *attempt, conv transfer.Conversation, o *offer) error
 	}
 	_, err = receiver.Run(at.Context, conv, receiver.Incoming{
 		Offer: o.Offer, Landing: landing, Journal: a.journal, Meter: &at.meter, Note: a.trail.Moving(at.ID, way),
-		Whole: o.parcel != nil,
+		Whole: o.parcel != nil, Own: a.own(o.Transfer),
 	})
 	at.reached = o.parcel == nil
 	if err != nil && o.parcel != nil {
@@ -252,6 +252,9 @@ func (a *Agent) concludeReceive(at *attempt, t mft.Transfer, err error) {
 	}
 	v := a.verdictOf(at, err)
 	v.PeerWide = false
+	if v.Reason.Code == mft.CodeElsewhere {
+		v.State = mft.StateCancelled // here
+	}
 	if v.State.Terminal() {
 		a.discard(ctx, at.ID)
 	}

@@ -40,43 +40,30 @@ type Trust struct {
 // usable or others can write the file, mft.CodeCorrupt when the file cannot
 // be understood, and else the code of the file system.
 func OpenTrust(path string, configured []Peer) (*Trust, error) {
-	t, stale, err := readTrust(path, configured)
-	if err != nil || !stale {
-		return t, err
-	}
-	return t, t.keep(t.kept)
-}
-
-// ReadTrust is OpenTrust for a process beside the agent: it writes nothing, and
-// the methods that change the trust are not for it.
-func ReadTrust(path string, configured []Peer) (*Trust, error) {
-	t, _, err := readTrust(path, configured)
-	return t, err
-}
-
-// readTrust also reports whether the file holds what is to be forgotten.
-func readTrust(path string, configured []Peer) (t *Trust, stale bool, err error) {
-	t = &Trust{path: path, configured: map[mft.AgentName]Peer{}, shown: map[Pin]ed25519.PublicKey{}}
+	t := &Trust{path: path, configured: map[mft.AgentName]Peer{}, shown: map[Pin]ed25519.PublicKey{}}
 	for _, p := range configured {
 		if err := p.check(); err != nil {
-			return nil, false, mft.Fail(mft.CodeConfig, "read configured peer", string(p.Name), err)
+			return nil, mft.Fail(mft.CodeConfig, "read configured peer", string(p.Name), err)
 		}
 		if _, twice := t.configured[p.Name]; twice {
-			return nil, false, mft.Fail(mft.CodeConfig, "read configured peer", string(p.Name), errors.New("it is there twice"))
+			return nil, mft.Fail(mft.CodeConfig, "read configured peer", string(p.Name), errors.New("it is there twice"))
 		}
 		t.configured[p.Name] = p.clone()
 	}
 	kept, err := readPeers(path)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	before := len(kept.peers)
 	maps.DeleteFunc(kept.peers, func(name mft.AgentName, p Peer) bool {
 		_, still := t.configured[name]
 		return p.Configured && !still
 	})
+	if len(kept.peers) != before {
+		return t, t.keep(kept)
+	}
 	t.adopt(kept)
-	return t, len(kept.peers) != before, nil
+	return t, nil
 }
 
 // keep makes kept durable and then current. The caller holds mu, or nobody

@@ -14,7 +14,7 @@ const MaxBatch = 16384
 // writers for long.
 const ForgetAtMost = 1000
 
-// ReplayWindow is how many sequences of each sender Tx.Witness remembers one
+// ReplayWindow is how many sequences of each key Tx.Witness remembers one
 // by one.
 const ReplayWindow = 65536
 

@@ -132,6 +132,7 @@ type fixture struct {
 	offer    mft.Offer
 	landing  journal.Landing
 	step     staging.Stepper
+	own      func(context.Context) error
 	wrap     func(net.Conn) net.Conn
 	forge    func(*protocol.Envelope) // what comes to the sender
 	undialed string                   // the end whose data connection cannot be dialled
@@ -250,7 +251,7 @@ func (f *fixture) attempt(ctx context.Context) result {
 			return
 		}
 		res.received, res.receiveErr = run(ctx, b, Incoming{
-			Offer: offer, Landing: f.landing, Journal: f.journal, Meter: &f.received, Note: f.note,
+			Offer: offer, Landing: f.landing, Journal: f.journal, Meter: &f.received, Note: f.note, Own: f.own,
 		}, f.step)
 		// The control connection outlives the conversation, as it does in
 		// an agent; the sender has what was sent before it hears of the cut.

@@ -45,6 +45,9 @@ type Incoming struct {
 	// Whole has every file come whole, none as a delta: nobody answers questions
 	// about an old version.
 	Whole bool
+	// Own, if it is set, is asked before anything of the transfer is delivered, and
+	// may fail: several hosts may be offered the same transfer, and one delivers it.
+	Own func(ctx context.Context) error
 }
 
 // Run answers an admitted offer, takes what is sent, and commits it. When it
@@ -139,6 +142,7 @@ type receiver struct {
 
 	mu        sync.Mutex
 	items     *ring.Ring[item]
+	open      int // of items: how many are not settled
 	manifest  *protocol.Manifest
 	hashedTo  uint64
 	delivered mft.Count // committed now or before
@@ -149,6 +153,7 @@ type receiver struct {
 	stopped   bool      // the attempt is over: nobody takes the batch
 
 	failures transfer.Failures
+	owned    bool // this end delivers the transfer; of the one that commits
 
 	seal chan mft.Seal
 	kick chan struct{} // the committer should look

@@ -16,6 +16,7 @@ import (
 	"mft.dev/mft/agent/pairing"
 	"mft.dev/mft/exchange/relay"
 	"mft.dev/mft/identity"
+	"mft.dev/mft/identity/statefile"
 )
 
 // An identified is who this agent is and whom it trusts, for a relay.
@@ -24,6 +25,8 @@ type identified struct {
 
 	mu   sync.Mutex // guards what follows
 	keys *identity.Keys
+	// copied is a directory with a copy of what is trusted, "" for none.
+	copied string
 	// verify judges the certificates that a relay shows.
 	verify func(chain []*x509.Certificate, now time.Time) (mft.AgentName, error)
 }
@@ -51,15 +54,14 @@ func (w *identified) identity() (relay.Identity, error) {
 	return relay.Identity{Certificate: w.keys.Certificate(), Verify: w.verify}, nil
 }
 
-// read reads keys and trust of an agent that may be running. A key to which the relay
-// has changed meanwhile is for the agent to follow.
+// read reads keys and trust of an agent that may be running. To a new key of the
+// relay it follows in a copy of its own: what is kept is the agent's to change.
 func (w *identified) read() error {
 	a := w.cfg.Agent
-	dir := a.KeysDir
-	if _, err := os.Stat(filepath.Join(dir, "keys.json")); errors.Is(err, fs.ErrNotExist) {
-		return mft.Fail(mft.CodeConfig, "read the keys in", dir, errors.New("there are none: start the agent once, which makes them"))
+	if _, err := os.Stat(filepath.Join(a.KeysDir, "keys.json")); errors.Is(err, fs.ErrNotExist) {
+		return mft.Fail(mft.CodeConfig, "read the keys in", a.KeysDir, errors.New("there are none: start the agent once, which makes them"))
 	}
-	keys, err := identity.LoadOrCreate(dir, a.Name, time.Now())
+	keys, err := identity.LoadOrCreate(a.KeysDir, a.Name, time.Now())
 	if err != nil {
 		return err
 	}
@@ -67,26 +69,42 @@ func (w *identified) read() error {
 	if err != nil {
 		return err
 	}
-	trust, err := identity.ReadTrust(filepath.Join(a.DataDir, "peers.json"), peers)
+	if w.copied == "" {
+		if w.copied, err = os.MkdirTemp("", "mft-peers-"); err != nil {
+			return mft.Fail(mft.CodePermission, "make a directory for a copy in", os.TempDir(), bare(err))
+		}
+	}
+	kept, copied := filepath.Join(a.DataDir, "peers.json"), filepath.Join(w.copied, "peers.json")
+	if err := copyFile(kept, copied); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return mft.Fail(statefile.Code(err), "copy", kept, bare(err))
+	}
+	trust, err := identity.OpenTrust(copied, peers)
+	if err == nil {
+		w.keys, w.verify = keys, trust.VerifyChain
+	}
+	return err
+}
+
+// copyFile copies a file with its mode, which says whether it is to be believed.
+func copyFile(from, to string) error {
+	content, err := os.ReadFile(from)
 	if err != nil {
 		return err
 	}
-	w.keys, w.verify = keys, func(chain []*x509.Certificate, now time.Time) (mft.AgentName, error) {
-		const op = "verify key of the relay"
-		name := mft.AgentName(chain[0].Subject.CommonName)
-		pin, err := identity.PinOf(chain[0].PublicKey)
-		if err != nil {
-			return "", mft.Fail(mft.CodeUntrusted, op, string(name), err)
-		}
-		if _, known := trust.Peer(name); !known {
-			return "", mft.Fail(mft.CodeUnknownPeer, op, string(name), nil)
-		}
-		if !trust.Trusts(name, pin, now) {
-			return "", mft.Fail(mft.CodeUntrusted, op, string(name), errors.New("key "+string(pin)+" is not pinned for it; if the relay has a new one, the agent follows when it runs"))
-		}
-		return name, nil
+	info, err := os.Stat(from)
+	if err != nil {
+		return err
 	}
-	return nil
+	return errors.Join(os.WriteFile(to, content, 0o600), os.Chmod(to, info.Mode().Perm()))
+}
+
+// forget removes the copy.
+func (w *identified) forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.copied != "" {
+		_ = os.RemoveAll(w.copied) // it is of no use to anybody
+	}
 }
 
 func (d *Depot) openRelay(cfg *config.Config) error {
@@ -116,7 +134,7 @@ func (d *Depot) openRelay(cfg *config.Config) error {
 			}
 			return out
 		},
-		close: r.Close,
+		close: func() { r.Close(); d.who.forget() },
 	}
 	return nil
 }
