@@ -71,13 +71,15 @@ var house = map[string]houseRule{
 	"identity/sealing":   {layerRecords, []string{"."}},
 	"identity/card":      {layerRecords, []string{".", "identity", "identity/keyring", "identity/sealing"}},
 	"identity/statefile": {layerRecords, []string{".", "internal/durable"}},
-	"journal":            {layerRecords, []string{".", "journal/database", "journal/removal", "github.com/klauspost/compress/zstd"}},
+	"journal":            {layerRecords, []string{".", "journal/batch", "journal/database", "journal/removal"}},
+	"journal/batch":      {layerRecords, []string{".", "github.com/klauspost/compress/zstd"}},
 	"journal/removal":    {layerRecords, nil},
 	"journal/database":   {layerRecords, []string{".", "internal/durable", "golang.org/x/sys", "modernc.org/sqlite"}},
 	"trigger":            {layerRecords, []string{".", "github.com/bmatcuk/doublestar"}},
 
-	"transfer":      {layerMechanism, []string{".", "internal/blake3", "internal/confine", "journal", "protocol"}},
-	"transfer/look": {layerMechanism, []string{"internal/confine"}},
+	"transfer":       {layerMechanism, []string{".", "internal/blake3", "internal/confine", "journal", "protocol"}},
+	"transfer/marks": {layerMechanism, []string{"internal/blake3", "internal/confine", "transfer/delta"}},
+	"transfer/look":  {layerMechanism, []string{"internal/confine"}},
 	"transfer/scan": {layerMechanism, []string{
 		".", "internal/blake3", "internal/confine", "internal/siphash", "transfer/look", "github.com/bmatcuk/doublestar",
 	}},
@@ -102,18 +104,19 @@ var house = map[string]houseRule{
 	"transfer/receiver": {layerMechanism, []string{
 		".", "internal/confine", "internal/ring", "journal", "protocol", "protocol/listing", "protocol/patch", "transfer",
 		"transfer/delta", "transfer/mirror", "transfer/receiver/intake", "transfer/receiver/known", "transfer/receiver/landing",
-		"transfer/receiver/outcome", "transfer/receiver/rebuild", "transfer/receiver/reply", "transfer/receiver/wire", "transfer/resident", "transfer/staging",
+		"transfer/receiver/outcome", "transfer/receiver/rebuild", "transfer/receiver/remember", "transfer/receiver/reply", "transfer/receiver/wire", "transfer/resident", "transfer/staging",
 		"transfer/staging/publish", "golang.org/x/sync",
 	}},
 	"transfer/receiver/intake": {layerMechanism, []string{".", "internal/blake3", "protocol", "protocol/zframe", "transfer"}},
 	"transfer/receiver/landing": {layerMechanism, []string{
 		".", "internal/confine", "protocol", "transfer", "transfer/delta", "transfer/receiver/rebuild", "transfer/staging",
 	}},
-	"transfer/receiver/rebuild": {layerMechanism, []string{"protocol", "protocol/patch", "transfer", "transfer/delta"}},
-	"transfer/receiver/reply":   {layerMechanism, []string{".", "protocol", "transfer"}},
-	"transfer/receiver/outcome": {layerMechanism, []string{".", "journal"}},
-	"transfer/receiver/wire":    {layerMechanism, []string{".", "protocol", "protocol/zframe", "transfer"}},
-	"transfer/receiver/known":   {layerMechanism, []string{".", "journal", "protocol"}},
+	"transfer/receiver/rebuild":  {layerMechanism, []string{"protocol", "protocol/patch", "transfer", "transfer/delta"}},
+	"transfer/receiver/remember": {layerMechanism, []string{"internal/confine", "protocol", "transfer/delta"}},
+	"transfer/receiver/reply":    {layerMechanism, []string{".", "protocol", "transfer"}},
+	"transfer/receiver/outcome":  {layerMechanism, []string{".", "journal"}},
+	"transfer/receiver/wire":     {layerMechanism, []string{".", "protocol", "protocol/zframe", "transfer"}},
+	"transfer/receiver/known":    {layerMechanism, []string{".", "journal", "protocol"}},
 	"transfer/staging": {layerMechanism, []string{
 		".", "internal/confine", "journal", "protocol", "transfer", "transfer/staging/aside", "transfer/staging/owner",
 		"transfer/staging/publish",
@@ -173,10 +176,10 @@ var house = map[string]houseRule{
 	}},
 
 	"agent": {layerRole, []string{
-		".", "agent/admission", "agent/arrival", "agent/config", "agent/courier", "agent/dispatch", "agent/notice", "agent/order",
+		".", "agent/admission", "agent/arrival", "agent/config", "agent/courier", "agent/dispatch", "agent/exits", "agent/notice", "agent/order",
 		"agent/pairing", "agent/queue", "agent/route", "agent/source", "agent/trail", "agent/turn", "agent/upkeep", "exchange", "exchange/mailbox",
 		"exchange/talk", "internal/confine", "internal/resident", "journal", "link", "protocol", "transfer", "transfer/receiver",
-		"transfer/sender", "transfer/staging", "golang.org/x/sync",
+		"transfer/marks", "transfer/sender", "transfer/staging", "golang.org/x/sync",
 	}},
 	"agent/courier": {layerRole, []string{
 		".", "exchange", "exchange/letter", "exchange/mailbox", "exchange/owner", "exchange/record", "exchange/talk", "identity", "identity/card",
@@ -188,7 +191,12 @@ var house = map[string]houseRule{
 	"agent/arrival": {layerRole, []string{
 		".", "agent/trail", "internal/confine", "internal/watch", "journal", "transfer/scan", "trigger",
 	}},
-	"agent/notice": {layerRole, []string{".", "agent/trail", "journal", "link", "protocol"}},
+	"agent/exits": {layerRole, []string{
+		".", "agent/exits/process", "agent/exits/rule", "journal", "transfer/staging/publish", "golang.org/x/sync",
+	}},
+	"agent/exits/process": {layerPlumbing, []string{".", "golang.org/x/sys"}},
+	"agent/exits/rule":    {layerRecords, []string{"."}},
+	"agent/notice":        {layerRole, []string{".", "agent/trail", "journal", "link", "protocol"}},
 	"agent/order": {layerRole, []string{
 		".", "agent/source", "agent/trail", "journal", "transfer", "github.com/google/uuid",
 	}},
@@ -200,18 +208,20 @@ var house = map[string]houseRule{
 	"agent/upkeep":  {layerRole, []string{".", "journal", "transfer/staging"}},
 
 	"agent/config": {layerRole, []string{
-		".", "agent/config/storage", "agent/config/strict", "identity", "trigger", "go.yaml.in/yaml",
+		".", "agent/config/command", "agent/config/storage", "agent/config/strict", "identity", "trigger", "go.yaml.in/yaml",
 	}},
+	"agent/config/command": {layerRole, []string{".", "agent/config/strict", "agent/exits/rule"}},
 	"agent/config/storage": {layerRole, []string{"."}},
 	"agent/config/strict":  {layerRole, []string{"go.yaml.in/yaml"}},
 	"agent/localapi": {layerRole, []string{
-		".", "agent", "agent/localapi/socket", "agent/order", "agent/pairing", "exchange/relay/server", "journal",
+		".", "agent", "agent/localapi/opaque", "agent/localapi/socket", "agent/order", "agent/pairing", "exchange/relay/server", "journal",
 	}},
+	"agent/localapi/opaque": {layerRole, nil},
 	"agent/localapi/socket": {layerRole, []string{".", "golang.org/x/sys"}},
 
 	"cmd/mft": {layerCommand, []string{
 		".", "agent/config", "agent/localapi", "agent/pairing", "protocol", "cmd/mft/argument", "cmd/mft/daemon", "cmd/mft/doctor", "cmd/mft/exchange",
-		"cmd/mft/exit", "cmd/mft/follow", "cmd/mft/progress", "cmd/mft/quickstart", "cmd/mft/show", "github.com/spf13/cobra", "github.com/spf13/pflag",
+		"cmd/mft/exit", "cmd/mft/follow", "cmd/mft/progress", "cmd/mft/quickstart", "cmd/mft/settings", "cmd/mft/show", "github.com/spf13/cobra", "github.com/spf13/pflag",
 	}},
 	"cmd/mft/argument": {layerCommand, []string{".", "agent/config", "cmd/mft/exit", "github.com/spf13/cobra", "github.com/spf13/pflag"}},
 	"cmd/mft/daemon":   {layerCommand, []string{"agent", "agent/config", "agent/localapi", "cmd/mft/depot", "golang.org/x/sync"}},
@@ -223,8 +233,9 @@ var house = map[string]houseRule{
 		".", "agent/config", "cmd/mft/argument", "cmd/mft/depot", "cmd/mft/exit", "cmd/mft/progress", "cmd/mft/show",
 		"exchange/azure/roles", "github.com/spf13/cobra",
 	}},
+	"cmd/mft/settings": {layerCommand, []string{".", "agent/config", "agent/exits", "cmd/mft/argument", "github.com/spf13/cobra"}},
 	"cmd/mft/doctor": {layerCommand, []string{
-		".", "agent/config", "agent/config/storage", "agent/localapi", "cmd/mft/depot", "cmd/mft/progress", "internal/confine",
+		".", "agent/config", "agent/config/storage", "agent/exits", "agent/localapi", "cmd/mft/depot", "cmd/mft/progress", "internal/confine",
 	}},
 	"cmd/mft/exit":     {layerRecords, []string{".", "cmd/mft/progress"}},
 	"cmd/mft/follow":   {layerCommand, []string{".", "agent/localapi", "cmd/mft/exit", "cmd/mft/progress", "golang.org/x/sys"}},
@@ -284,6 +295,7 @@ var sideways = map[string]string{
 	"internal/confine/entries -> internal/confine/filesys": "the facts of a file system have one home",
 	"agent/arrival -> agent/trail":                         "what a channel found and the transfer that sends it are told in one transaction",
 	"agent/notice -> agent/trail":                          "that a peer was told is part of the story of the transfer",
+	"agent/config/command -> agent/config/strict":          "every section is read in one way",
 	"agent/pairing -> agent/config":                        "the configuration pins peers and grants",
 	"agent/localapi -> agent":                              "the local socket is the agent's front door, and the agent does not know of it",
 	"identity/keyring -> identity/sealing":                 "a new sealing key is stated by the signing key that comes with it",
@@ -331,6 +343,7 @@ var sideways = map[string]string{
 	"protocol/relay -> protocol/internal/wire":               "fields have one form in all messages",
 	"protocol/patch -> protocol/internal/wire":               "fields have one form in all messages",
 	"protocol/patch -> protocol":                             "the limits of the protocol have one home",
+	"transfer/marks -> transfer/delta":                       "what a record of marks is, is said there",
 	"transfer/receiver -> transfer/delta":                    "a receiver names ranges of an old version as they are checked there",
 	"transfer/receiver/intake -> transfer":                   "both ends hold to what package transfer agrees on",
 	"transfer/receiver/landing -> transfer":                  "both ends hold to what package transfer agrees on",
@@ -339,12 +352,14 @@ var sideways = map[string]string{
 	"transfer/receiver/landing -> transfer/staging":          "content goes to where it is committed from",
 	"transfer/receiver/rebuild -> transfer":                  "what breaks the protocol is called by one name",
 	"transfer/receiver/rebuild -> transfer/delta":            "marks are made there",
+	"transfer/receiver/remember -> transfer/delta":           "what a record of marks is, is said there",
 	"transfer/sender/patch -> transfer":                      "both ends hold to what package transfer agrees on",
 	"transfer/sender/patch -> transfer/delta":                "what of a file is in its old version is found there",
 	"cmd/mft/daemon -> cmd/mft/depot":                        "the agent, its doctor and its commands open one exchange in one way",
 	"cmd/mft/doctor -> cmd/mft/depot":                        "the agent, its doctor and its commands open one exchange in one way",
 	"cmd/mft/quickstart -> cmd/mft/depot":                    "the agent, its doctor and its commands open one exchange in one way",
 	"cmd/mft/exchange -> cmd/mft/depot":                      "the agent, its doctor and its commands open one exchange in one way",
+	"cmd/mft/settings -> cmd/mft/argument":                   "all commands are typed in one way",
 	"cmd/mft/exchange -> cmd/mft/argument":                   "all commands are typed in one way",
 	"cmd/mft/exchange -> cmd/mft/show":                       "all commands print tables in one way",
 }

@@ -98,6 +98,11 @@ func (a *Agent) TransferEvents(ctx context.Context, id mft.TransferID) ([]mft.Ev
 	return a.journal.TransferEvents(ctx, id)
 }
 
+// Exits returns the commands that were run because of a transfer.
+func (a *Agent) Exits(ctx context.Context, id mft.TransferID) ([]journal.ExitRun, error) {
+	return a.journal.Exits(ctx, id)
+}
+
 // Events returns up to limit events with Seq > after, oldest first.
 func (a *Agent) Events(ctx context.Context, after int64, limit int) ([]mft.Event, error) {
 	return a.journal.Events(ctx, after, limit)

@@ -89,6 +89,7 @@ func (r *receiver) commitAll(ctx context.Context, landed <-chan struct{}) (mft.R
 		if err := r.tellCommitted(good, bad); err != nil {
 			return mft.Receipt{}, err
 		}
+		r.keeper.Tidy()
 	}
 }
 
@@ -189,12 +190,16 @@ func (r *receiver) tellCommitted(good []staging.Item, bad []staging.Refusal) err
 	var committed reply.Committed
 	var moved int64
 	r.mu.Lock()
+	for i := range bad {
+		r.keeper.Refused(bad[i].Index)
+	}
 	for i := range good {
 		it := &good[i]
 		slot := r.items.At(it.Index)
 		if slot != nil {
 			r.settle(slot)
 		}
+		r.keeper.Committed(it.Index)
 		if !r.kept(it.Index) {
 			moved++
 			r.delivered.Items++

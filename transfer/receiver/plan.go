@@ -37,9 +37,10 @@ func (r *receiver) plan(ctx context.Context, first uint64, items []mft.Item) err
 		}
 		r.verdicts.Add(index, w)
 	}
-	if err := r.line.Write(protocol.FrameWant, r.verdicts.Take()); err != nil {
+	if err := r.line.Gather(protocol.FrameWant, r.verdicts.Take()); err != nil {
 		return err
 	}
+	r.untold += len(items)
 	r.shelf.Release()
 	// Not before: they might be committed at once, and the sender must have
 	// heard the verdict first.
