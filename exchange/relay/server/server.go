@@ -222,6 +222,7 @@ func (s *Server) Held(ctx context.Context) ([]Held, error) {
 		if err != nil {
 			return nil, err
 		}
+		place.Relay = s.c.Name
 		out = append(out, Held{Place: place, Seen: s.client(name).lastSeen()})
 	}
 	return out, nil
