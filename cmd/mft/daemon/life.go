@@ -17,6 +17,7 @@ import (
 	"mft.dev/mft/agent/config"
 	"mft.dev/mft/agent/handover"
 	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/agent/telemetry"
 	"mft.dev/mft/cmd/mft/depot"
 )
 
@@ -43,11 +44,18 @@ func (o Options) live(ctx context.Context, cfg *config.Config, last failed) (nex
 		return nil, err
 	}
 	defer store.Close()
-	a, err := agent.New(agent.Options{Config: cfg, Log: o.Log, Version: o.Version, Exchange: store.Exchange})
+	a, err := o.agent(cfg, store)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
+	relay := (*depot.Served)(nil)
+	if o.Trial == nil { // what a relay keeps is not copied, so no other version opens it before it stays
+		if relay, err = o.relay(ctx, a, store); err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, relay.Close()) }()
+	}
 	o.Log.Info("agent starts", "name", cfg.Agent.Name, "version", o.Version, "config", cfg.Path, "listen", cfg.Agent.Listen,
 		"socket", cfg.Agent.Socket, "trial", o.Trial != nil)
 	for _, note := range append(store.Notes, cfg.Notes...) {
@@ -60,7 +68,7 @@ func (o Options) live(ctx context.Context, cfg *config.Config, last failed) (nex
 		o.Log.Info("agent ends")
 		o.notify("STOPPING=1")
 	})()
-	if err := l.serve(alive, store); err != nil && (alive.Err() == nil || !errors.Is(err, context.Canceled)) {
+	if err := l.serve(alive, store, relay); err != nil && (alive.Err() == nil || !errors.Is(err, context.Canceled)) {
 		return nil, err
 	} // it was told to end, perhaps before it had quite begun
 	l.mu.Lock()
@@ -68,9 +76,27 @@ func (o Options) live(ctx context.Context, cfg *config.Config, last failed) (nex
 	return l.next, nil
 }
 
+// agent makes the agent.
+func (o Options) agent(cfg *config.Config, x *depot.Depot) (*agent.Agent, error) {
+	return agent.New(agent.Options{
+		Config: cfg, Log: o.Log, Version: o.Version, Exchange: x.Exchange,
+		Telemetry: telemetry.New(telemetry.Config{
+			Section: cfg.Telemetry, Agent: cfg.Agent.Name, Version: o.Version, Dir: cfg.Agent.DataDir, Log: o.Log, Env: o.Env,
+		}),
+	})
+}
+
+// relay opens what this host keeps for others, and tells the exchange that it uses
+// itself who it is.
+func (o Options) relay(ctx context.Context, a *agent.Agent, x *depot.Depot) (*depot.Served, error) {
+	keys, trust := a.Identity()
+	x.Identify(keys, trust)
+	return depot.Serve(ctx, a.Config(), keys, trust, o.Log)
+}
+
 // serve runs everything that belongs to an agent until ctx ends.
-func (l *life) serve(ctx context.Context, store *depot.Depot) error {
-	doors, err := l.doors()
+func (l *life) serve(ctx context.Context, store *depot.Depot, relay *depot.Served) error {
+	doors, err := l.doors(relay)
 	if err != nil {
 		return err
 	}
@@ -82,6 +108,7 @@ func (l *life) serve(ctx context.Context, store *depot.Depot) error {
 		g.Go(func() error { return l.onTrial(alive) })
 	} else {
 		g.Go(func() error { return l.agent.Run(alive) })
+		g.Go(func() error { return relay.Run(alive) })
 		g.Go(func() error {
 			if started(alive, l.agent) {
 				l.o.notify("READY=1")
@@ -141,14 +168,14 @@ func (l *life) onTrial(ctx context.Context) error {
 
 // doors makes the sockets of this host, and returns what serves each. An agent
 // on trial hears only who updates it.
-func (l *life) doors() ([]func(context.Context) error, error) {
+func (l *life) doors(relay *depot.Served) ([]func(context.Context) error, error) {
 	var doors []func(context.Context) error
 	if l.o.Trial == nil {
 		ln, err := localapi.Listen(l.cfg.Agent.Socket, l.cfg.Agent.SocketGroup)
 		if err != nil {
 			return nil, err
 		}
-		doors = append(doors, func(ctx context.Context) error { return localapi.Serve(ctx, ln, l.agent) })
+		doors = append(doors, func(ctx context.Context) error { return localapi.Serve(ctx, ln, l.agent, relay.Held) })
 	}
 	ln, err := handover.Listen(handover.SocketBeside(l.cfg.Agent.Socket))
 	if err != nil {
