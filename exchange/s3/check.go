@@ -24,11 +24,7 @@ const (
 // makes.
 func (s *Storage) Check(ctx context.Context, peer mft.AgentName) []probe.Finding {
 	c := &checker{s: s, ctx: ctx}
-	there, err := s.client.BucketExists(ctx, s.config.Bucket)
-	if err == nil && !there {
-		err = mft.Fail(mft.CodeNotFound, "find", "bucket "+s.config.Bucket, nil)
-	}
-	if !c.Must("find the bucket "+s.config.Bucket, "run `mft exchange setup`, or make the bucket; "+giveRights, Failure(ctx, "find", "bucket", err)) {
+	if !c.Must("find the bucket "+s.config.Bucket, "run `mft exchange setup`, or make the bucket; "+giveRights, Failure(ctx, "find", "bucket", s.look(ctx, s.config.Agent))) {
 		return c.Found
 	}
 	c.Container(ctx, s.Exchange(), giveRights, c.meanwhile)
@@ -105,13 +101,8 @@ func (c *checker) over(key string) error {
 func (c *checker) with(peer mft.AgentName) {
 	name := probe.Name()
 	key := c.s.key(peer, name)
-	var err error
-	for info := range c.s.client.ListObjectsIter(c.ctx, c.s.config.Bucket, minio.ListObjectsOptions{Prefix: c.s.key(peer, ""), MaxKeys: 1}) {
-		err = info.Err
-		break
-	}
-	c.MustNot(fmt.Sprintf("list the container of %s", peer), takeRights, Failure(c.ctx, "list", "", err))
-	_, err = c.s.client.StatObject(c.ctx, c.s.config.Bucket, key, minio.StatObjectOptions{})
+	c.MustNot(fmt.Sprintf("list the container of %s", peer), takeRights, Failure(c.ctx, "list", "", c.s.look(c.ctx, peer)))
+	_, err := c.s.client.StatObject(c.ctx, c.s.config.Bucket, key, minio.StatObjectOptions{})
 	if answered(err, "NoSuchKey") {
 		err = nil // who is told that something is not there may look
 	}

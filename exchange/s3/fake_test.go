@@ -80,9 +80,10 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case code != "":
 		fail(w, http.StatusForbidden, code)
+	case bucket != f.bucket && r.Method == http.MethodPut && key == "":
+		f.bucket = bucket
 	case bucket != f.bucket:
 		fail(w, http.StatusNotFound, "NoSuchBucket")
-	case key == "" && r.Method == http.MethodHead:
 	case !strings.HasPrefix(under, who+"/"):
 		fail(w, http.StatusForbidden, "AccessDenied")
 	case key == "" && q.Has("uploads"):

@@ -198,14 +198,23 @@ func (s *Storage) key(agent mft.AgentName, name string) string {
 
 // Setup makes the bucket if there is none, and reports whether it did.
 func (s *Storage) Setup(ctx context.Context) (made bool, err error) {
-	const op = "set up"
-	subject := "bucket " + s.config.Bucket
-	there, err := s.client.BucketExists(ctx, s.config.Bucket)
-	if err != nil || there {
-		return false, Failure(ctx, op, subject, err)
+	if err = s.look(ctx, s.config.Agent); answered(err, "NoSuchBucket") {
+		err = s.client.MakeBucket(ctx, s.config.Bucket, minio.MakeBucketOptions{Region: s.config.Region})
+		made = err == nil
 	}
-	err = s.client.MakeBucket(ctx, s.config.Bucket, minio.MakeBucketOptions{Region: s.config.Region})
-	return err == nil, Failure(ctx, op, subject, err)
+	return made, Failure(ctx, "set up", "bucket "+s.config.Bucket, err)
+}
+
+// look lists an object of an agent, if there is any. Whether there is a bucket is
+// asked in this way because to ask for the bucket itself takes the right to list
+// all of it.
+func (s *Storage) look(ctx context.Context, agent mft.AgentName) error {
+	within, stop := context.WithCancel(ctx)
+	defer stop() // ends the listing of the library
+	for info := range s.client.ListObjectsIter(within, s.config.Bucket, minio.ListObjectsOptions{Prefix: s.key(agent, ""), MaxKeys: 1}) {
+		return info.Err
+	}
+	return nil
 }
 
 func misfit(subject string, why error) error {

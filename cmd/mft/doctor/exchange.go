@@ -40,11 +40,8 @@ func checkExchange(ctx context.Context, cfg *config.Config, env func(string) str
 
 // checkSecrets looks whether others may read the files with secrets.
 func checkSecrets(x *storage.Exchange) []Finding {
-	if x.Azure == nil {
-		return nil
-	}
 	var list []Finding
-	for _, path := range x.Azure.Credential.Files() {
+	for _, path := range x.Files() {
 		info, err := os.Stat(string(path))
 		if err != nil || closedTo(info) {
 			continue // what cannot be read is reported when it is
