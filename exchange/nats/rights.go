@@ -28,7 +28,7 @@ func Rights(agent mft.AgentName, peers []mft.AgentName, noBox bool) (string, err
 		}
 	}
 	q, b := queueStream(agent), boxStream(agent)
-	put("take its letters", "$JS.API.CONSUMER.MSG.NEXT."+q+"."+consumer, "$JS.API.CONSUMER.INFO."+q+"."+consumer,
+	put("take its letters, and put some to itself", queueOf(agent), "$JS.API.CONSUMER.MSG.NEXT."+q+"."+consumer, "$JS.API.CONSUMER.INFO."+q+"."+consumer,
 		"$JS.API.DIRECT.GET."+q, "$JS.ACK."+q+"."+consumer+".>", "$JS.ACK.*.*."+q+"."+consumer+".>")
 	put("state its keys, and read those of all", keysOf(agent)+".*", "$JS.API.DIRECT.GET."+keysStream)
 	streams := []string{q, keysStream}

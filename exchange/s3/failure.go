@@ -30,6 +30,7 @@ var answers = map[string]struct {
 	"NoSuchBucket":                   {mft.CodeNotFound, "there is no such bucket"},
 	"InvalidRange":                   {mft.CodeNotFound, "the object is shorter"},
 	"InvalidPart":                    {mft.CodeNotFound, "a block is not staged"},
+	"BadDigest":                      {mft.CodeDisconnected, "it was damaged on the way"},
 	"EntityTooSmall":                 {mft.CodeUsage, "a block that is not the last has less than 5 MiB"},
 	"EntityTooLarge":                 {mft.CodeTooLarge, ""},
 	"PreconditionFailed":             {mft.CodeExists, ""},

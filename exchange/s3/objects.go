@@ -149,7 +149,7 @@ func (o objects) stage(ctx context.Context, name string, block int, content []by
 		return err
 	}
 	_, err = o.core.PutObjectPart(ctx, o.config.Bucket, o.key(name), id, block+1, bytes.NewReader(content), int64(len(content)),
-		minio.PutObjectPartOptions{Md5Base64: digest(content)})
+		minio.PutObjectPartOptions{Md5Base64: digest(content), DisableContentSha256: true})
 	return err
 }
 
