@@ -39,6 +39,8 @@ type fake struct {
 	last    int
 	pages   int  // the most that one answer lists
 	lax     bool // conditions are not known
+	// lose says whether the answer to what is done gets lost.
+	lose func(*http.Request) bool
 }
 
 type object struct {
@@ -68,6 +70,10 @@ func secretOf(key string) string { return "secret of " + key }
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.lose != nil && f.lose(r) {
+		defer panic(http.ErrAbortHandler)
+		w = httptest.NewRecorder()
+	}
 	w.Header().Set("Date", f.now().Format(http.TimeFormat))
 	path := strings.TrimPrefix(r.URL.Path, "/")
 	bucket, key, _ := strings.Cut(path, "/")
@@ -176,7 +182,7 @@ func (f *fake) multipart(w http.ResponseWriter, r *http.Request, key string, q u
 		f.uploads[id] = &upload{key, f.now(), map[int]object{}}
 		answer(w, struct {
 			XMLName  xml.Name `xml:"InitiateMultipartUploadResult"`
-			UploadId string   //nolint:stylecheck // as S3 writes it
+			UploadId string
 		}{UploadId: id})
 	case u == nil || u.key != key:
 		fail(w, http.StatusNotFound, "NoSuchUpload")
@@ -236,9 +242,9 @@ func (f *fake) complete(w http.ResponseWriter, r *http.Request, id string, u *up
 	etag := fmt.Sprintf(`"%x-%d"`, md5.Sum(whole[:min(len(whole), 100)]), len(wanted.Part))
 	f.objects[u.key] = object{whole, etag, f.now()}
 	answer(w, struct {
-		XMLName xml.Name `xml:"CompleteMultipartUploadResult"`
-		ETag    string
-	}{ETag: etag})
+		XMLName           xml.Name `xml:"CompleteMultipartUploadResult"`
+		Bucket, Key, ETag string
+	}{Bucket: f.bucket, Key: u.key, ETag: etag})
 }
 
 func (f *fake) listParts(w http.ResponseWriter, q url.Values, u *upload) {
@@ -270,14 +276,14 @@ func (f *fake) listParts(w http.ResponseWriter, q url.Values, u *upload) {
 
 func (f *fake) listUploads(w http.ResponseWriter, q url.Values) {
 	type entry struct {
-		Key, UploadId string //nolint:stylecheck // as S3 writes it
+		Key, UploadId string
 		Initiated     time.Time
 	}
 	var out struct {
 		XMLName            xml.Name `xml:"ListMultipartUploadsResult"`
 		IsTruncated        bool
 		NextKeyMarker      string
-		NextUploadIdMarker string //nolint:stylecheck // as S3 writes it
+		NextUploadIdMarker string
 		Upload             []entry
 	}
 	ids := slices.SortedFunc(maps.Keys(f.uploads), func(a, b string) int {
