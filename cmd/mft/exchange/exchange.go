@@ -132,7 +132,7 @@ func (s Shell) printRoles(w roles.Wanted, peers []string, bicep bool) error {
 	}
 	switch {
 	case bicep && account == nil, cfg.Exchange == nil, cfg.Exchange.Dir != nil:
-		return exit.Misused("this is for an exchange in Azure, or without --bicep in NATS, and the configuration names none")
+		return exit.Misused("role assignments are for an exchange in Azure, other rights for one in NATS, and the configuration names none")
 	case cfg.Exchange.NATS != nil && !bicep:
 		if text, err = depot.Rights(cfg.Exchange.NATS, w.Agent, w.Peers); err != nil {
 			return err
