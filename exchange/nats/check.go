@@ -25,8 +25,13 @@ const (
 // allowed.
 func (s *Storage) Check(ctx context.Context, peer mft.AgentName) []probe.Finding {
 	c := &checker{s: s, ctx: ctx}
-	if !c.Must("reach the servers", "see whether the servers run and can be reached from here; "+giveRights, c.reach()) {
+	if err := c.reach(); err != nil {
+		c.Note(false, "reach the servers", err.Error(), "see whether the servers run, can be reached from here, and know the credential of this agent")
 		return c.Found
+	}
+	c.Note(true, "reach the servers", "allowed", "")
+	if !c.streams() {
+		return c.Found // all else would fail for the same reason
 	}
 	c.own()
 	if peer != "" && peer != s.agent {
@@ -61,7 +66,9 @@ func (c *checker) refusedPut(stream, subject string) error {
 	return c.failure(err)
 }
 
-func (c *checker) own() {
+// streams looks at what Setup makes, and reports whether it is there.
+func (c *checker) streams() bool {
+	there := true
 	for _, want := range c.s.streams() {
 		have, err := c.s.stream(c.ctx, want.Name)
 		if err == nil {
@@ -71,9 +78,15 @@ func (c *checker) own() {
 		if mft.CodeOf(c.failure(err)) == mft.CodeNotFound {
 			remedy = runSetup
 		}
-		c.Must("find the stream "+want.Name+" as it has to be", remedy, c.failure(err))
+		there = c.Must("find the stream "+want.Name+" as it has to be", remedy, c.failure(err)) && there
 	}
-	c.Must("find the consumer of the own queue as it has to be", runSetup, c.failure(c.s.consumer(c.ctx)))
+	if !there {
+		return false
+	}
+	return c.Must("find the consumer of the own queue as it has to be", runSetup, c.failure(c.s.consumer(c.ctx)))
+}
+
+func (c *checker) own() {
 	c.Must("put a letter into the own queue", giveRights, c.refusedPut(queueStream(c.s.agent), queueOf(c.s.agent)))
 	c.Must("ask for letters of the own queue", giveRights, c.failure(c.askLetters(c.s.agent)))
 	c.Must("publish a statement of the own key", giveRights, c.refusedPut(keysStream, keysOf(c.s.agent)+".mft-check"))

@@ -170,7 +170,6 @@ func TestCredentials(t *testing.T) {
 		{"wrong password", cluster.Credential{User: "erp", Password: secret("s3cret-wrong")}, mft.CodeNotAllowed},
 		{"token of nobody", cluster.Credential{Token: secret("s3cret-token")}, mft.CodeNotAllowed},
 		{"none", cluster.Credential{}, mft.CodeNotAllowed},
-		{"creds that are none", cluster.Credential{Creds: secret("s3cret-creds")}, mft.CodeUnreachable},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := open(t, cluster.Config{Agent: "erp", Servers: []string{at.ClientURL()}, Credential: c.by}, Options{})
@@ -215,6 +214,8 @@ func TestOpenRefuses(t *testing.T) {
 		"a certificate and no key":  {Agent: "erp", Servers: []string{"tls://host"}, TLS: cluster.TLS{Cert: "x"}},
 		"a seed that is none":       {Agent: "erp", Servers: []string{"tls://host"}, Credential: cluster.Credential{Nkey: secret("s3cret")}},
 		"a seed that is not there":  {Agent: "erp", Servers: []string{"tls://host"}, Credential: cluster.Credential{Nkey: broken}},
+		"creds that are none":       {Agent: "erp", Servers: []string{"tls://host"}, Credential: cluster.Credential{Creds: secret("s3cret")}},
+		"a token that is not there": {Agent: "erp", Servers: []string{"tls://host"}, Credential: cluster.Credential{Token: broken}},
 		"a password without a user": {Agent: "erp", Servers: []string{"tls://host"}, Credential: cluster.Credential{Password: secret("x")}},
 	} {
 		k, err := cluster.Open(c)

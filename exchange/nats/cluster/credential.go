@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"errors"
+	"net/url"
 	"strings"
 
 	"github.com/nats-io/nats.go"
@@ -40,8 +41,23 @@ func (c Credential) option() ([]nats.Option, error) {
 	if n > 1 || (c.User == "") != (c.Password == nil) {
 		return nil, misfit("", errors.New("want at most one credential, and a password with a user"))
 	}
+	// One that cannot be read is told now, and not by a server that refuses it.
+	for what, s := range map[string]Secret{"password": c.Password, "token": c.Token} {
+		if s == nil {
+			continue
+		}
+		if _, err := s(); err != nil {
+			return nil, misfit(what, err)
+		}
+	}
 	switch {
 	case c.Creds != nil:
+		if _, err := c.Creds.jwt(); err != nil {
+			return nil, misfit("creds", err)
+		}
+		if _, err := c.Creds.sign(nil); err != nil {
+			return nil, misfit("creds", err)
+		}
 		return []nats.Option{nats.UserJWT(c.Creds.jwt, c.Creds.sign)}, nil
 	case c.Nkey != nil:
 		public, err := c.Nkey.public()
@@ -130,7 +146,8 @@ func (c Config) Notes() []string {
 			"and each agent can read and remove what is another's (it stays sealed)")
 	}
 	for _, s := range c.Servers {
-		if strings.HasPrefix(s, "nats://") && !c.TLS.First && c.TLS.CA == "" && c.TLS.Cert == "" {
+		u, err := url.Parse(s)
+		if err == nil && u.Scheme == "nats" && !loopback(u.Hostname()) && !c.TLS.First && c.TLS.CA == "" && c.TLS.Cert == "" {
 			out = append(out, "the connection is only encrypted if the server asks for it; tls:// asks for it here")
 			break
 		}
