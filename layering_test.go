@@ -153,9 +153,9 @@ var house = map[string]houseRule{
 	"exchange/nats": {layerMechanism, []string{
 		".", "exchange", "exchange/nats/cluster", "exchange/probe", "github.com/nats-io/nats.go", "golang.org/x/sync",
 	}},
-	"exchange/nats/cluster":        {layerMechanism, []string{".", "github.com/nats-io/nats.go", "github.com/nats-io/nkeys"}},
-	"exchange/parcel":              {layerMechanism, []string{"."}},
-	"exchange/probe":               {layerMechanism, []string{".", "exchange"}},
+	"exchange/nats/cluster": {layerMechanism, []string{".", "github.com/nats-io/nats.go", "github.com/nats-io/nkeys"}},
+	"exchange/parcel":       {layerMechanism, []string{"."}},
+	"exchange/probe":        {layerMechanism, []string{".", "exchange"}},
 	"exchange/record": {layerMechanism, []string{
 		".", "exchange", "exchange/parcel", "internal/durable", "internal/ring", "protocol", "protocol/relay", "transfer",
 		"github.com/klauspost/compress/zstd", "golang.org/x/sync",

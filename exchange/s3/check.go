@@ -135,7 +135,9 @@ func Policy(c Config) (string, error) {
 	}{"2012-10-17", []statement{
 		{"MftObjects", "Allow", []string{"s3:PutObject", "s3:GetObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"}, bucket + "/" + own + "*", nil},
 		{
-			"MftList", "Allow", []string{"s3:ListBucket", "s3:ListBucketMultipartUploads"}, bucket,
+			"MftList", "Allow",
+			[]string{"s3:ListBucket", "s3:ListBucketMultipartUploads"},
+			bucket,
 			map[string]map[string][]string{"StringLike": {"s3:prefix": {own + "*"}}},
 		},
 	}}, "", "  ")
