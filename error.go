@@ -26,6 +26,7 @@ const (
 	CodeBadSigned   Code = "BAD_SIGNATURE"
 	CodeMaintenance Code = "MAINTENANCE"
 	CodeBusy        Code = "BUSY"
+	CodeElsewhere   Code = "ELSEWHERE"
 
 	// Conditions of a file system.
 	CodeNoSpace     Code = "INSUFFICIENT_SPACE"
@@ -69,6 +70,9 @@ const (
 	CodeIDTaken    Code = "ID_TAKEN"
 	CodeNoAnswer   Code = "NO_ANSWER"
 
+	CodeExit        Code = "EXIT_FAILED"
+	CodeExitRefused Code = "EXIT_REFUSED"
+
 	CodeJournal  Code = "JOURNAL"
 	CodeInternal Code = "INTERNAL"
 	CodeOther    Code = "OTHER_ERROR"
@@ -94,6 +98,7 @@ var meanings = [...]meaning{
 	{CodeExpired, "the message is past its time", "set the clocks of both hosts", true},
 	{CodeBadSigned, "the signature does not fit the message", "run `mft peer list` on both ends and pair again if the keys differ", false},
 	{CodeMaintenance, "the peer is shutting down or being serviced", "nothing: it is tried again", true},
+	{CodeElsewhere, "another agent of the peer's name has begun to deliver the transfer", "nothing while that agent runs: it goes on there. If it never comes back, cancel the transfer and send again", true},
 	{CodeBusy, "the peer has as many transfers as it takes at once", "nothing: it is tried again", true},
 
 	{CodeNoSpace, "there is not enough free space", "free space on the file system that is named; the transfer goes on by itself", true},
@@ -134,6 +139,9 @@ var meanings = [...]meaning{
 	{CodeTimeout, "it took longer than allowed", "try again; look at the load of both hosts", true},
 	{CodeIDTaken, "the transfer id stands for another order", "repeat an order word for word, or leave out --id for a new transfer; `mft transfer show ID` tells what has the id", false},
 	{CodeNoAnswer, "the agent went away before it answered, and may have taken the order", "once the agent runs, see `mft transfer show ID`, or repeat the command with --id ID, which cannot deliver twice", false},
+
+	{CodeExit, "a command that runs because of a transfer failed; what was delivered stands", "see its output on the receiving host, in `mft transfer show ID` or the log, and mend the command; after a delivery run it by hand where it is still needed", true},
+	{CodeExitRefused, "a command of the receiving host decided against the transfer", "the reason is what that command wrote; the log of the receiving host says which it was", false},
 
 	{CodeJournal, "the journal could not be read or written", "look at the disk that holds the data directory; nothing is delivered without the journal", true},
 	{CodeInternal, "a defect of mft itself", "report it with the log of both ends", false},

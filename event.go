@@ -24,6 +24,8 @@ const (
 	EventRejected  EventKind = "rejected"
 	EventFailed    EventKind = "failed"
 	EventCancelled EventKind = "cancelled"
+	EventExitBegun EventKind = "exit-started" // a command begins to run
+	EventExitEnded EventKind = "exit-ended"   // it is over; a code says that it failed
 	EventPaused    EventKind = "paused"
 	EventResumed   EventKind = "resumed"
 

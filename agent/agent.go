@@ -19,6 +19,7 @@ import (
 	"mft.dev/mft/agent/config"
 	"mft.dev/mft/agent/courier"
 	"mft.dev/mft/agent/dispatch"
+	"mft.dev/mft/agent/exits"
 	"mft.dev/mft/agent/notice"
 	"mft.dev/mft/agent/order"
 	"mft.dev/mft/agent/pairing"
@@ -26,11 +27,13 @@ import (
 	"mft.dev/mft/agent/trail"
 	"mft.dev/mft/agent/turn"
 	"mft.dev/mft/agent/upkeep"
+	"mft.dev/mft/agent/view"
 	"mft.dev/mft/exchange"
 	"mft.dev/mft/exchange/mailbox"
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/link"
+	"mft.dev/mft/transfer/marks"
 )
 
 // Options are what an agent is made of.
@@ -56,6 +59,7 @@ type Options struct {
 // and is safe to use while Run runs.
 type Agent struct {
 	*pairing.Pairing
+	view.View
 	cfg     *config.Config
 	log     *slog.Logger
 	version string
@@ -68,10 +72,12 @@ type Agent struct {
 	link     *link.Link
 	notices  *notice.Notices
 	courier  *courier.Courier // nil without an exchange
+	exits    *exits.Runner
 	channels map[string]*arrival.Watcher
 
 	turns *turn.Turns
 	door  *admission.Door
+	marks *marks.Store
 	queue *dispatch.Dispatcher
 	ways  *route.Table
 
@@ -88,7 +94,7 @@ func New(o Options) (*Agent, error) {
 	a := &Agent{
 		cfg: c, log: o.Log, version: o.Version, now: o.Now, offered: o.Listener,
 		turns: turn.New(), door: admission.NewDoor(c.Agent.MaxTransfers), channels: map[string]*arrival.Watcher{},
-		ways: route.New(o.Exchange != nil, paths(c)),
+		ways: route.New(o.Exchange != nil, c.Paths()),
 	}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
@@ -106,6 +112,12 @@ func New(o Options) (*Agent, error) {
 		return nil, err
 	}
 	a.trail = trail.New(a.journal, a.log, a.now)
+	a.View = view.View{Journal: a.journal, Flush: a.trail.Flush, Live: a.live}
+	a.marks = marks.Open(filepath.Join(c.Agent.DataDir, "marks"), a.log)
+	a.exits, err = exits.New(exits.Config{Exits: c.Exits, Agent: c.Agent.Name, Journal: a.journal, Log: a.log, Now: a.now})
+	if err != nil {
+		return nil, errors.Join(err, a.journal.Close())
+	}
 	pc := pairing.Config{
 		Config: c, Log: a.log, Now: a.now, Event: a.event, Up: a.linked,
 		Keep: func(peer mft.AgentName) bool { return a.ways.Path(peer) != mft.PathRelay },
@@ -143,15 +155,6 @@ func (a *Agent) linked(peer mft.AgentName) {
 	a.ways.Up(peer)
 	a.queue.Rouse(peer)
 	a.notices.Poke()
-}
-
-// paths returns the way that is configured for each peer.
-func paths(c *config.Config) map[mft.AgentName]mft.Path {
-	out := map[mft.AgentName]mft.Path{}
-	for name, peer := range c.Peers {
-		out[name] = peer.Path
-	}
-	return out
 }
 
 // Close releases the journal. Run must have returned.
@@ -198,6 +201,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	start(a.trail.Run)
 	start(a.Pairing.Run)
 	start(a.notices.Run)
+	start(a.exits.Run)
 	if a.courier != nil {
 		start(a.courier.Run)
 	}

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"mft.dev/mft/agent/queue"
 	"mft.dev/mft/agent/trail"
 	"mft.dev/mft/agent/turn"
+	"mft.dev/mft/exchange/talk"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/transfer"
 )
@@ -21,9 +23,8 @@ type attempt struct {
 	began time.Time
 	// entry is what the queue knew of the transfer, if it gave it.
 	entry queue.Entry
-	// reached says that the peer was reached directly, alone that what holds the
-	// transfer up holds up no other.
-	reached, alone bool
+	// reached says that the peer was reached directly.
+	reached bool
 }
 
 // claim takes the turn of a transfer; see turn.Turns.Take.
@@ -111,8 +112,12 @@ func (a *Agent) work(ctx context.Context, peer mft.AgentName, e queue.Entry) {
 // verdictOf decides about an attempt that ended with err.
 func (a *Agent) verdictOf(at *attempt, err error) queue.Verdict {
 	v := queue.Decide(err, context.Cause(at.Context), at.entry.Tries+1, rand.Float64())
-	if v.State == mft.StateCancelled {
+	var parked *talk.Parked
+	switch {
+	case v.State == mft.StateCancelled:
 		v.Reason.Detail = trail.EndedThere + v.Reason.Detail
+	case errors.As(err, &parked):
+		v.Reason.Detail = parked.Why()
 	}
 	return v
 }
@@ -165,7 +170,7 @@ func (a *Agent) conclude(at *attempt, t mft.Transfer, v queue.Verdict) {
 // again puts a transfer back into the queue as the verdict says.
 func (a *Agent) again(at *attempt, t mft.Transfer, v queue.Verdict) {
 	switch {
-	case v.PeerWide && !at.alone:
+	case v.PeerWide:
 		a.queue.Shut(at.peer, v.Reason)
 		v.Delay = 0
 	case at.reached:

@@ -25,7 +25,12 @@ import (
 	"mft.dev/mft/journal"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == mark {
+		os.Exit(runAsCommand(os.Args[2], os.Args[3:]))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // patience bounds how long a test waits for what must happen.
 const patience = 60 * time.Second

@@ -74,7 +74,7 @@ func (a *Agent) answer(ctx context.Context, conv transfer.Conversation, d mft.De
 
 // witness records that the envelope was seen; a second time is CodeReplayed.
 func (a *Agent) witness(ctx context.Context, e *protocol.Envelope) error {
-	return a.journal.Update(ctx, func(tx *journal.Tx) error { return tx.Witness(e.Sender, e.Sequence) })
+	return a.journal.Update(ctx, func(tx *journal.Tx) error { return tx.Witness(e.Sender, e.KeyID, e.Sequence) })
 }
 
 // offeredBy answers an offer and receives the transfer.
@@ -119,8 +119,8 @@ type offer struct {
 	parcel *talk.Incoming
 }
 
-func (o *offer) offered(known bool) trail.Offered {
-	return trail.Offered{Offer: &o.Offer, Known: known, Witness: o.witness}
+func (a *Agent) offering(o *offer, known bool) trail.Offered {
+	return trail.Offered{Offer: &o.Offer, Known: known, Witness: o.witness, Watch: a.exits.Watch}
 }
 
 // witness records the message within the transaction that gives it effect.
@@ -128,7 +128,7 @@ func (o *offer) witness(tx *journal.Tx) error {
 	if o.witnessed {
 		return nil
 	}
-	return tx.Witness(o.Sender, o.envelope.Sequence)
+	return tx.Witness(o.Sender, o.envelope.KeyID, o.envelope.Sequence)
 }
 
 // receive answers the offer of a transfer that the caller has claimed.
@@ -147,7 +147,7 @@ func (a *Agent) receive(at *attempt, conv transfer.Conversation, o *offer) error
 	}
 	landing, err := a.admit(at.Context, &o.Offer, t, known)
 	if err == nil {
-		t, err = a.trail.Accept(at.Context, o.offered(known), landing)
+		t, err = a.trail.Accept(at.Context, a.offering(o, known), landing)
 	}
 	if err != nil {
 		a.refused(at, o, known, err)
@@ -160,7 +160,7 @@ func (a *Agent) receive(at *attempt, conv transfer.Conversation, o *offer) error
 	}
 	_, err = receiver.Run(at.Context, conv, receiver.Incoming{
 		Offer: o.Offer, Landing: landing, Journal: a.journal, Meter: &at.meter, Note: a.trail.Moving(at.ID, way),
-		Whole: o.parcel != nil,
+		Whole: o.parcel != nil, Own: a.own(o.Transfer), Memory: a.marks,
 	})
 	at.reached = o.parcel == nil
 	if err != nil && o.parcel != nil {
@@ -186,7 +186,7 @@ func (a *Agent) over(ctx context.Context, conv transfer.Conversation, t mft.Tran
 }
 
 // admit decides whether the offer may proceed, and where its items land.
-// Nothing is touched.
+// Nothing is touched, save by commands that have a say in it.
 func (a *Agent) admit(ctx context.Context, o *mft.Offer, t mft.Transfer, known bool) (journal.Landing, error) {
 	c := admission.Case{Offer: o, Grants: a.FileGrants(o.Sender)}
 	if known {
@@ -199,7 +199,11 @@ func (a *Agent) admit(ctx context.Context, o *mft.Offer, t mft.Transfer, known b
 			c.First = &first
 		}
 	}
-	return admission.Decide(c)
+	landing, err := admission.Decide(c)
+	if err == nil && c.First == nil {
+		err = a.exits.Admit(ctx, o, landing)
+	}
+	return landing, err
 }
 
 // refused writes down that an offer was refused: operators on both ends want
@@ -213,7 +217,7 @@ func (a *Agent) refused(at *attempt, o *offer, known bool, cause error) {
 	if known {
 		a.discard(ctx, o.Transfer)
 	}
-	if err := a.trail.Refuse(ctx, o.offered(known), reason); err != nil {
+	if err := a.trail.Refuse(ctx, a.offering(o, known), reason); err != nil {
 		a.log.Error("cannot write that an offer was refused", "transfer", o.Transfer, "err", err)
 	}
 }
@@ -252,6 +256,9 @@ func (a *Agent) concludeReceive(at *attempt, t mft.Transfer, err error) {
 	}
 	v := a.verdictOf(at, err)
 	v.PeerWide = false
+	if v.Reason.Code == mft.CodeElsewhere {
+		v.State = mft.StateCancelled // here
+	}
 	if v.State.Terminal() {
 		a.discard(ctx, at.ID)
 	}

@@ -14,6 +14,7 @@ import (
 	"mft.dev/mft/exchange"
 	"mft.dev/mft/exchange/mailbox"
 	"mft.dev/mft/exchange/talk"
+	"mft.dev/mft/journal"
 	"mft.dev/mft/link"
 	"mft.dev/mft/protocol"
 )
@@ -54,8 +55,8 @@ func (a *Agent) reach(ctx context.Context, t mft.Transfer) (*link.Conversation, 
 // be done before the peer has to say something.
 func (a *Agent) sendRelayed(at *attempt, t mft.Transfer, c *source.Content) (mft.Receipt, *protocol.Envelope, error) {
 	fail := func(err error) (mft.Receipt, *protocol.Envelope, error) { return mft.Receipt{}, nil, err }
-	if t.Mirror.On {
-		return fail(a.noMirror(at, t))
+	if err := a.inTurn(at.Context, t); err != nil {
+		return fail(err)
 	}
 	out, err := a.courier.Outgoing(at.Context, t, c.Offer)
 	if err != nil {
@@ -75,16 +76,34 @@ func (a *Agent) sendRelayed(at *attempt, t mft.Transfer, c *source.Content) (mft
 	return a.offer(at, t, told, out.Offer, c, trail.ThroughExchange)
 }
 
-// noMirror says why a mirror does not go through the exchange: what is to be
-// removed the two ends find out together. It waits for the link, if there may
-// be one.
-func (a *Agent) noMirror(at *attempt, t mft.Transfer) error {
-	const why = "a mirror goes over the direct link only, not through an exchange"
-	if a.ways.Path(t.Peer) == mft.PathRelay {
-		return mft.Fail(mft.CodeConfig, "mirror to", string(t.Peer), errors.New(why+"; the path of this peer is relay"))
+// inTurn lets one mirror of a directory at a time through the exchange. A parcel is
+// the source as it was: one that an earlier mirror left behind and that arrives
+// last would undo the later one.
+func (a *Agent) inTurn(ctx context.Context, t mft.Transfer) error {
+	if !t.Mirror.On {
+		return nil
 	}
-	at.alone = true
-	return mft.Fail(mft.CodeUnreachable, "mirror to", string(t.Peer), errors.New(why+", and the link to this peer is not up"))
+	open, err := a.journal.Transfers(ctx, journal.Filter{Role: mft.RoleSend, Peer: t.Peer, States: []mft.State{
+		mft.StateQueued, mft.StateWaiting, mft.StateRunning, mft.StateVerifying, mft.StatePaused,
+	}})
+	if err != nil {
+		return err
+	}
+	for i := range open {
+		if o := &open[i]; o.Mirror.On && o.Destination == t.Destination && o.ID.String() < t.ID.String() && o.Created.Compare(t.Created) <= 0 {
+			return mft.Fail(mft.CodeBusy, "mirror to", t.Destination, fmt.Errorf("an earlier mirror of it has not ended: %s", o.ID))
+		}
+	}
+	return nil
+}
+
+// own returns what makes this agent the one of its name that delivers a
+// transfer, nil where that needs no asking.
+func (a *Agent) own(id mft.TransferID) func(context.Context) error {
+	if a.courier == nil {
+		return nil
+	}
+	return func(ctx context.Context) error { return a.courier.Own(ctx, id) }
 }
 
 // underWay reports whether a transfer has not ended.

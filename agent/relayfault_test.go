@@ -365,21 +365,16 @@ func TestRelayOldVersion(t *testing.T) {
 }
 
 // TestPaths: a peer whose path is relay is not dialled, and one whose path is
-// direct not written to; a mirror needs the link.
+// direct not written to.
 func TestPaths(t *testing.T) {
 	for _, c := range []struct {
-		name   string
-		path   mft.Path
-		mirror bool
-		want   func(mft.Transfer) bool
-		said   string
+		name string
+		path mft.Path
+		said string
 	}{
-		{"relay", mft.PathRelay, false, func(t mft.Transfer) bool { return t.State == mft.StateDone }, "through the exchange"},
-		{"auto", mft.PathAuto, false, func(t mft.Transfer) bool { return t.State == mft.StateDone }, "over the direct link"},
-		{"direct", mft.PathDirect, false, func(t mft.Transfer) bool { return t.State == mft.StateDone }, "over the direct link"},
-		{"mirror by relay", mft.PathRelay, true, func(t mft.Transfer) bool {
-			return t.State == mft.StateFailed && t.Reason.Code == mft.CodeConfig
-		}, "direct link only"},
+		{"relay", mft.PathRelay, "through the exchange"},
+		{"auto", mft.PathAuto, "over the direct link"},
+		{"direct", mft.PathDirect, "over the direct link"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -391,14 +386,11 @@ func TestPaths(t *testing.T) {
 			alpha.start()
 			write(t, alpha.out, "a", "1")
 			to := order.Destination{Agent: "beta", Path: beta.in + "/"}
-			if c.mirror {
-				to.Mirror = mft.DefaultMirror()
-			}
 			placed, err := alpha.agent.Copy(t.Context(), []string{alpha.out + "/"}, []order.Destination{to})
 			if err != nil || placed[0].Err != nil {
 				t.Fatalf("Copy = %+v, %v", placed, err)
 			}
-			got := alpha.awaitIf(placed[0].Transfer, c.want)
+			got := alpha.await(placed[0].Transfer, mft.StateDone)
 			events, err := alpha.agent.TransferEvents(t.Context(), got.ID)
 			if err != nil {
 				t.Fatal(err)
@@ -419,23 +411,4 @@ func TestPaths(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestMirrorWaitsForTheLink: a mirror says what it waits for, and holds up nothing
-// else.
-func TestMirrorWaitsForTheLink(t *testing.T) {
-	alpha, beta, _ := apart(t)
-	alpha.start()
-	beta.start()
-	write(t, alpha.out, "a", "1")
-	placed, err := alpha.agent.Copy(t.Context(), []string{alpha.out + "/"}, []order.Destination{
-		{Agent: "beta", Path: beta.in + "/", Mirror: mft.DefaultMirror()},
-	})
-	if err != nil || placed[0].Err != nil {
-		t.Fatalf("Copy = %+v, %v", placed, err)
-	}
-	alpha.awaitIf(placed[0].Transfer, func(t mft.Transfer) bool {
-		return t.State == mft.StateWaiting && strings.Contains(t.Reason.Detail, "direct link only")
-	})
-	deliveredOnce(t, alpha, beta, alpha.copyTo(beta, beta.in+"/", "", alpha.out+"/"))
 }

@@ -55,26 +55,6 @@ func (a *Agent) Status(ctx context.Context) (Status, error) {
 	return s, nil
 }
 
-// Transfers returns the transfers that f chooses, those that run with what has
-// moved this moment.
-func (a *Agent) Transfers(ctx context.Context, f journal.Filter) ([]mft.Transfer, error) {
-	list, err := a.journal.Transfers(ctx, f)
-	for i := range list {
-		list[i], _ = a.live(list[i])
-	}
-	return list, err
-}
-
-// Transfer returns one transfer and its rate: bytes a second on average over
-// the attempt that runs, zero when none does. The error is CodeNotFound.
-func (a *Agent) Transfer(ctx context.Context, id mft.TransferID) (t mft.Transfer, rate float64, err error) {
-	t, err = a.find(ctx, id)
-	if err == nil {
-		t, rate = a.live(t)
-	}
-	return t, rate, err
-}
-
 // live replaces the counts of a transfer that runs.
 func (a *Agent) live(t mft.Transfer) (mft.Transfer, float64) {
 	at, _ := a.turns.Holder(t.ID).(*attempt)
@@ -90,23 +70,4 @@ func (a *Agent) live(t mft.Transfer) (mft.Transfer, float64) {
 		return t, float64(moved.Bytes) / d
 	}
 	return t, 0
-}
-
-// TransferEvents returns the story of one transfer, oldest first.
-func (a *Agent) TransferEvents(ctx context.Context, id mft.TransferID) ([]mft.Event, error) {
-	a.trail.Flush()
-	return a.journal.TransferEvents(ctx, id)
-}
-
-// Events returns up to limit events with Seq > after, oldest first.
-func (a *Agent) Events(ctx context.Context, after int64, limit int) ([]mft.Event, error) {
-	return a.journal.Events(ctx, after, limit)
-}
-
-// NewestEvent returns the Seq of the last event.
-func (a *Agent) NewestEvent() int64 { return a.journal.Newest() }
-
-// AwaitEvents blocks until there is an event with Seq > after.
-func (a *Agent) AwaitEvents(ctx context.Context, after int64) error {
-	return a.journal.Wait(ctx, after)
 }

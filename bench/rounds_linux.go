@@ -148,6 +148,11 @@ func (h *heat) turn(ctx context.Context, l *lane, round int) error {
 	if l.row.Why != "" {
 		return nil
 	}
+	if h.w.Anew && l.Forget != nil {
+		if err := l.Forget(); err != nil {
+			return l.fail(ctx, "", err)
+		}
+	}
 	reading, err := h.move(ctx, l, h.trip(l), round == 0)
 	flush := time.Now()
 	if err == nil {

@@ -77,11 +77,12 @@ type delivery struct {
 	spec     tracing
 	ledger   *ledger
 	// make makes what delivery n sends and returns its path; before is
-	// called while nothing is struck yet, and may be nil.
+	// called while nothing is struck yet, and like after may be nil.
 	make   func(n int) string
 	before func(n int)
-	flags  []string // of the command
-	log    string   // of the latest tracing
+	after  func(id mft.TransferID) // both ends are done, and may still be struck
+	flags  []string                // of the command
+	log    string                  // of the latest tracing
 	// unsettled counts deliveries that came to no end; a few say enough.
 	unsettled int
 }
@@ -138,6 +139,9 @@ func (d *delivery) strikeAt(n int) bool {
 			d.t.Errorf("%s: call %d struck: transfer %s ended as %s: %+v", h.Name, n, id, tr.State, tr.Reason)
 			d.explain()
 		}
+	}
+	if d.after != nil {
+		d.after(id)
 	}
 	keepUp()
 

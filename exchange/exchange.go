@@ -150,4 +150,7 @@ type Exchange struct {
 	Reader    Reader
 	Keys      Keys
 	Sizes     Sizes
+	// Shared says that several agents of this name use it: they share the queue and
+	// the container, see package owner.
+	Shared bool
 }

@@ -70,27 +70,36 @@ func LoadOrCreate(dir string, name mft.AgentName, now time.Time) (*Keys, error) 
 	if err := statefile.MakePrivateDir(dir); err != nil {
 		return nil, err
 	}
-	k := &Keys{name: name, path: filepath.Join(dir, "keys.json")}
-	ring, err := keyring.Read(k.path, name)
+	k, err := Load(dir, name, now)
 	if mft.CodeOf(err) == mft.CodeNotFound {
-		ring, err = create(k.path, name, now)
+		if err = create(filepath.Join(dir, keysFile), name, now); err == nil {
+			k, err = Load(dir, name, now)
+		}
 	}
+	return k, err
+}
+
+// keysFile holds the keys, in their directory.
+const keysFile = "keys.json"
+
+// Load reads the keys as LoadOrCreate does. When there are none it fails with
+// mft.CodeNotFound, and makes nothing.
+func Load(dir string, name mft.AgentName, now time.Time) (*Keys, error) {
+	k := &Keys{name: name, path: filepath.Join(dir, keysFile)}
+	ring, err := keyring.Read(k.path, name)
 	if err != nil {
 		return nil, err
 	}
-	if err := k.use(ring.Without(now)); err != nil {
-		return nil, err
-	}
-	return k, nil
+	return k, k.use(ring.Without(now))
 }
 
 // create makes the first keys of an agent and the file that holds them.
-func create(path string, name mft.AgentName, now time.Time) (keyring.Ring, error) {
+func create(path string, name mft.AgentName, now time.Time) error {
 	ring, err := keyring.New(name, now)
 	if err != nil {
-		return ring, mft.Fail(mft.CodeInternal, "make keys", string(name), err)
+		return mft.Fail(mft.CodeInternal, "make keys", string(name), err)
 	}
-	return ring, keyring.Write(path, name, ring)
+	return keyring.Write(path, name, ring)
 }
 
 // use makes ring the keys of the agent. The caller holds mu, or nobody else

@@ -10,7 +10,7 @@
 // readers see what is committed and never wait for a writer.
 //
 //	err := j.Update(ctx, func(tx *journal.Tx) error {
-//		if err := tx.Witness(offer.Sender, sequence); err != nil {
+//		if err := tx.Witness(offer.Sender, keyID, sequence); err != nil {
 //			return err
 //		}
 //		return tx.Create(transfer)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"mft.dev/mft"
+	"mft.dev/mft/journal/batch"
 )
 
 func entries(from, n int) []Entry {
@@ -190,11 +191,11 @@ func TestPrepareRefuses(t *testing.T) {
 		f(&out[1])
 		return out
 	}
-	long := string(bytes.Repeat([]byte("x"), maxPath+1))
+	long := string(bytes.Repeat([]byte("x"), batch.MaxPath+1))
 	many := make([]Entry, MaxBatch+1)
-	wide := make([]Entry, maxNames/maxPath+1)
+	wide := make([]Entry, batch.MaxNames/batch.MaxPath+1)
 	for i := range wide {
-		wide[i].Final = long[:maxPath]
+		wide[i].Final = long[:batch.MaxPath]
 	}
 	tests := []struct {
 		name    string

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"mft.dev/mft"
+	"mft.dev/mft/journal/batch"
 	"mft.dev/mft/journal/database"
 )
 
@@ -15,7 +16,7 @@ var errClosed = errors.New("the journal is closed")
 type Journal struct {
 	path    string
 	db      *database.DB
-	blobs   *blobs
+	blobs   *batch.Codec
 	window  int           // ReplayWindow, less in tests
 	closing chan struct{} // closed by Close
 
@@ -32,13 +33,13 @@ type Journal struct {
 // full, and CodeJournal when the file cannot be used: it is damaged, not a
 // journal, or of a newer mft.
 func Open(ctx context.Context, path string) (*Journal, error) {
-	blobs, err := newBlobs()
+	blobs, err := batch.New()
 	if err != nil {
 		return nil, mft.Fail(mft.CodeInternal, "open the journal", path, err)
 	}
 	db, err := database.Open(ctx, path, form())
 	if err != nil {
-		return nil, errors.Join(err, blobs.close())
+		return nil, errors.Join(err, blobs.Close())
 	}
 	j := &Journal{
 		path: path, db: db, blobs: blobs, window: ReplayWindow,
@@ -66,7 +67,7 @@ func (j *Journal) Close() error {
 	if closed {
 		return nil
 	}
-	return errors.Join(j.db.Close(), j.blobs.close())
+	return errors.Join(j.db.Close(), j.blobs.Close())
 }
 
 // Update runs f at most once, in a transaction that is on stable storage when

@@ -92,7 +92,7 @@ func TestOpenRefuses(t *testing.T) {
 			f := form()
 			f.Steps = append(f.Steps, "CREATE TABLE later (x)")
 			makeDatabase(t, path, f)
-		}, mft.CodeJournal, "version 4, written by a newer mft"},
+		}, mft.CodeJournal, "version 5, written by a newer mft"},
 		{"a database of something else", func(t *testing.T, path string) {
 			makeDatabase(t, path, database.Form{ApplicationID: 7, Steps: []string{"CREATE TABLE x (y)"}})
 		}, mft.CodeJournal, "not a journal"},
@@ -216,7 +216,7 @@ func checkVersion1(t *testing.T, j *Journal) {
 	if got, err := j.TransferEvents(ctx, id(0)); err != nil || len(got) != 1 || got[0].Detail != event(2).Detail {
 		t.Errorf("TransferEvents = %+v, %v", got, err)
 	}
-	refused(t, j, "a sequence that was seen", mft.CodeReplayed, func(tx *Tx) error { return tx.Witness("erp", 41) })
+	refused(t, j, "a sequence that was seen", mft.CodeReplayed, func(tx *Tx) error { return tx.Witness("erp", [16]byte{1}, 41) })
 	update(t, j, func(tx *Tx) error {
 		next, err := tx.NextSequence("erp", at(0))
 		if want := uint64(at(0).UnixMicro()) + 1; err != nil || next != want {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"mft.dev/mft"
+	"mft.dev/mft/journal/batch"
 )
 
 // chunk is how many batches Committed reads at a time. It keeps no read
@@ -58,7 +59,7 @@ func (j *Journal) Prepared(ctx context.Context, id mft.TransferID) ([]Batch, err
 			if err := rows.Scan(&b.N, &keys, &names); err != nil {
 				return err
 			}
-			entries, err := j.blobs.decode(keys, names)
+			entries, err := j.blobs.Decode(keys, names)
 			if err != nil {
 				return fmt.Errorf("batch %d: %w", b.N, err)
 			}
@@ -106,7 +107,7 @@ func (j *Journal) Committed(ctx context.Context, id mft.TransferID, f func(key [
 // eachKey takes the keys of one batch apart; the schema holds their length to
 // whole entries.
 func eachKey(keys []byte, f func(key [16]byte, d mft.Digest) error) error {
-	for ; len(keys) >= keySize; keys = keys[keySize:] {
+	for ; len(keys) >= batch.KeySize; keys = keys[batch.KeySize:] {
 		var key [16]byte
 		var d mft.Digest
 		copy(d[:], keys[copy(key[:], keys):])

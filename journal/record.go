@@ -4,17 +4,18 @@ import (
 	"time"
 
 	"mft.dev/mft"
+	"mft.dev/mft/journal/batch"
 )
 
 // MaxBatch is how many entries one PREPARED batch may have.
-const MaxBatch = 16384
+const MaxBatch = batch.Max
 
 // ForgetAtMost is how many transfers, and how many events that belong to no
 // transfer, one Tx.Forget drops at most, so that it does not hold up other
 // writers for long.
 const ForgetAtMost = 1000
 
-// ReplayWindow is how many sequences of each sender Tx.Witness remembers one
+// ReplayWindow is how many sequences of each key Tx.Witness remembers one
 // by one.
 const ReplayWindow = 65536
 
@@ -31,18 +32,8 @@ type Landing struct {
 	AllowSetID bool
 }
 
-// An Entry is one item of a batch: verified, flushed under its temporary
-// name, about to be renamed.
-type Entry struct {
-	// Key names the item within its transfer across attempts.
-	Key [16]byte
-	// Temp and Final are paths relative to the transfer's Landing.Root.
-	Temp, Final string
-	Digest      mft.Digest
-	Size        int64
-	Type        mft.ItemType
-	Overwrite   mft.Overwrite
-}
+// An Entry is one item of a batch; see package batch.
+type Entry = batch.Entry
 
 // A Batch is a set of entries that share their flushes. N names it within
 // this journal and is never used again.

@@ -30,7 +30,12 @@ var schema2 string
 //go:embed schema3.sql
 var schema3 string
 
+// schema4 adds what exits need.
+//
+//go:embed schema4.sql
+var schema4 string
+
 // form returns the steps that lead to the schema of this version.
 func form() database.Form {
-	return database.Form{ApplicationID: applicationID, Steps: []string{schema1, schema2, schema3}}
+	return database.Form{ApplicationID: applicationID, Steps: []string{schema1, schema2, schema3, schema4}}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mft.dev/mft"
+	"mft.dev/mft/journal/batch"
 	"mft.dev/mft/journal/database"
 )
 
@@ -17,7 +18,7 @@ import (
 // of that id.
 type Tx struct {
 	db     *database.Tx
-	blobs  *blobs
+	blobs  *batch.Codec
 	window int   // ReplayWindow, less in tests
 	newest int64 // Seq of the newest event
 }

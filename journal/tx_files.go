@@ -61,7 +61,7 @@ func (tx *Tx) Prepare(id mft.TransferID, entries []Entry) (batch int64, err erro
 	if err != nil {
 		return 0, err
 	}
-	keys, names, err := tx.blobs.encode(entries)
+	keys, names, err := tx.blobs.Encode(entries)
 	if err != nil {
 		return 0, bug(doing, id.String(), "%w", err)
 	}

@@ -19,27 +19,34 @@ func (tx *Tx) NextSequence(recipient mft.AgentName, now time.Time) (uint64, erro
 	return uint64(next), err
 }
 
-// Witness records that a message of sender with this sequence was seen. The
-// error has code CodeReplayed when it was seen before, or is so far behind
+// Witness records that a message of sender with this sequence, signed with this
+// key, was seen. Each key has its own window, because agents that share a name
+// count on their own. The error has code CodeReplayed when it was seen before, or is so far behind
 // that it may have been: the journal remembers the ReplayWindow highest
-// sequences of each sender, and a floor below them. A sender starts with floor
-// 0. No clock is involved.
-func (tx *Tx) Witness(sender mft.AgentName, sequence uint64) error {
+// sequences of each key, and a floor below them. A key starts with floor 0. No clock is involved.
+func (tx *Tx) Witness(sender mft.AgentName, key [16]byte, sequence uint64) error {
 	const doing = "check a message for replay"
 	replayed := func(why string) error {
 		return mft.Fail(mft.CodeReplayed, doing, string(sender), fmt.Errorf("sequence %d %s", sequence, why))
 	}
-	value := ordered(sequence)
+	value, whose := ordered(sequence), fmt.Sprintf("%s %x", sender, key)
 	floor, kept := ordered(0), 0
-	_, err := tx.db.Row(doing, "SELECT floor, kept FROM senders WHERE sender = ?", []any{string(sender)}, &floor, &kept)
+	_, err := tx.db.Row(doing, "SELECT floor, kept FROM senders WHERE sender = ?", []any{whose}, &floor, &kept)
 	if err != nil {
 		return err
 	}
-	if value <= floor {
+	// Before windows were those of keys they were those of names: what was seen
+	// then stays seen.
+	earlier, err := tx.db.Row(doing, `SELECT 1 FROM senders WHERE sender = ?1 AND floor >= ?2
+		UNION ALL SELECT 1 FROM witnessed WHERE sender = ?1 AND sequence = ?2`, []any{string(sender), value}, new(int))
+	if err != nil {
+		return err
+	}
+	if earlier || value <= floor {
 		return replayed("is not above the floor of what is remembered")
 	}
 	added, err := tx.db.Exec(doing, "INSERT INTO witnessed (sender, sequence) VALUES (?, ?) ON CONFLICT DO NOTHING",
-		string(sender), value)
+		whose, value)
 	if err != nil {
 		return err
 	}
@@ -49,7 +56,7 @@ func (tx *Tx) Witness(sender mft.AgentName, sequence uint64) error {
 	if kept++; kept > tx.window {
 		ok, err := tx.db.Row(doing, `DELETE FROM witnessed WHERE sender = ?1
 			AND sequence = (SELECT min(sequence) FROM witnessed WHERE sender = ?1) RETURNING sequence`,
-			[]any{string(sender)}, &floor)
+			[]any{whose}, &floor)
 		if err != nil {
 			return err
 		}
@@ -60,7 +67,7 @@ func (tx *Tx) Witness(sender mft.AgentName, sequence uint64) error {
 	}
 	_, err = tx.db.Exec(doing, `INSERT INTO senders (sender, floor, kept) VALUES (?, ?, ?)
 		ON CONFLICT (sender) DO UPDATE SET floor = excluded.floor, kept = excluded.kept`,
-		string(sender), floor, kept)
+		whose, floor, kept)
 	return err
 }
 

@@ -45,39 +45,43 @@ func TestWitness(t *testing.T) {
 	tests := []struct {
 		sender   mft.AgentName
 		sequence uint64
+		key      byte
 		want     mft.Code
 	}{
-		{"erp", 0, mft.CodeReplayed}, // the floor
-		{"erp", 10, ""},
-		{"erp", 10, mft.CodeReplayed},
-		{"ledger", 10, ""},
-		{"erp", 5, ""}, // out of order
-		{"erp", 20, ""},
-		{"erp", 5, mft.CodeReplayed},
-		{"erp", 7, ""},               // pushes 5 out
-		{"erp", 5, mft.CodeReplayed}, // the floor is 5 now
-		{"erp", 6, ""},               // above the floor, and below all others: becomes the floor
-		{"erp", 6, mft.CodeReplayed},
-		{"erp", math.MaxUint64, ""}, // pushes 7 out
-		{"erp", 8, ""},
-		{"erp", math.MaxInt64, ""},
-		{"erp", math.MaxInt64 + 1, ""},
-		{"erp", 20, mft.CodeReplayed},
-		{"erp", math.MaxUint64, mft.CodeReplayed},
-		{"ledger", 1, ""},
+		{"erp", 0, 0, mft.CodeReplayed}, // the floor
+		{"erp", 10, 0, ""},
+		{"erp", 10, 0, mft.CodeReplayed},
+		{"ledger", 10, 0, ""},
+		{"erp", 5, 0, ""}, // out of order
+		{"erp", 20, 0, ""},
+		{"erp", 5, 0, mft.CodeReplayed},
+		{"erp", 7, 0, ""},               // pushes 5 out
+		{"erp", 5, 0, mft.CodeReplayed}, // the floor is 5 now
+		{"erp", 6, 0, ""},               // above the floor, and below all others: becomes the floor
+		{"erp", 6, 0, mft.CodeReplayed},
+		{"erp", math.MaxUint64, 0, ""}, // pushes 7 out
+		{"erp", 8, 0, ""},
+		{"erp", math.MaxInt64, 0, ""},
+		{"erp", math.MaxInt64 + 1, 0, ""},
+		{"erp", 20, 0, mft.CodeReplayed},
+		{"erp", math.MaxUint64, 0, mft.CodeReplayed},
+		{"ledger", 1, 0, ""},
+		{"erp", 8, 1, ""}, // another agent of this name
+		{"erp", 8, 1, mft.CodeReplayed},
+		{"erp", 7, 0, mft.CodeReplayed},
 	}
 	for i, test := range tests {
-		what := fmt.Sprintf("step %d: Witness(%s, %d)", i, test.sender, test.sequence)
+		what := fmt.Sprintf("step %d: Witness(%s, %d, %d)", i, test.sender, test.key, test.sequence)
 		if test.want == "" {
 			test.want = mft.CodeOK
 		}
-		refused(t, j, what, test.want, func(tx *Tx) error { return tx.Witness(test.sender, test.sequence) })
+		refused(t, j, what, test.want, func(tx *Tx) error { return tx.Witness(test.sender, [16]byte{test.key}, test.sequence) })
 	}
 	var wrong int
 	_, err := j.db.Row(t.Context(), "count", `SELECT count(*) FROM senders
 		WHERE kept <> (SELECT count(*) FROM witnessed WHERE witnessed.sender = senders.sender)`, nil, &wrong)
 	if err != nil || wrong != 0 {
-		t.Errorf("%d senders have more or less than they count, %v", wrong, err)
+		t.Errorf("%d windows have more or less than they count, %v", wrong, err)
 	}
 }
 
@@ -114,7 +118,7 @@ func TestWitnessAgainstModel(t *testing.T) {
 			err := j.Update(t.Context(), func(tx *Tx) error {
 				for range rapid.IntRange(1, 8).Draw(rt, "steps") {
 					s := base + rapid.Uint64Range(0, 30).Draw(rt, "sequence")
-					err := tx.Witness(sender, s)
+					err := tx.Witness(sender, [16]byte{1}, s)
 					if code := mft.CodeOf(err); code != mft.CodeOK && code != mft.CodeReplayed {
 						rt.Fatalf("Witness(%d): %v", s, err)
 					}
@@ -141,12 +145,13 @@ func TestWitnessAgainstModel(t *testing.T) {
 // lowest sequences are really there: the count is what tells it to prune.
 func TestReplayWindowIsFull(t *testing.T) {
 	j := newJournal(t)
+	whose := fmt.Sprintf("erp %x", [16]byte{})
 	update(t, j, func(tx *Tx) error {
-		_, err := tx.db.Exec("fill", "INSERT INTO witnessed VALUES ('erp', ?1 + 1), ('erp', ?1 + 2), ('erp', ?1 + 3)", ordered(0))
+		_, err := tx.db.Exec("fill", "INSERT INTO witnessed VALUES (?2, ?1 + 1), (?2, ?1 + 2), (?2, ?1 + 3)", ordered(0), whose)
 		if err != nil {
 			return err
 		}
-		_, err = tx.db.Exec("fill", "INSERT INTO senders VALUES ('erp', ?, ?)", ordered(0), 65535)
+		_, err = tx.db.Exec("fill", "INSERT INTO senders VALUES (?, ?, ?)", whose, ordered(0), 65535)
 		return err
 	})
 	for _, test := range []struct {
@@ -161,7 +166,7 @@ func TestReplayWindowIsFull(t *testing.T) {
 		{2, mft.CodeReplayed}, // seen
 	} {
 		refused(t, j, fmt.Sprint("Witness ", test.sequence), test.want, func(tx *Tx) error {
-			return tx.Witness("erp", test.sequence)
+			return tx.Witness("erp", [16]byte{}, test.sequence)
 		})
 	}
 	var n int

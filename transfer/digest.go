@@ -42,9 +42,9 @@ func (h Hash) WriteZeros(ctx context.Context, n int64) error {
 	return nil
 }
 
-// WriteFrom adds the first n bytes of f. It fails with io.ErrUnexpectedEOF when
-// there are fewer.
-func (h Hash) WriteFrom(ctx context.Context, f *os.File, n int64) error {
+// WriteFrom adds the first n bytes of f, and writes them to whoever else wants
+// them and never fails. It fails with io.ErrUnexpectedEOF when there are fewer.
+func (h Hash) WriteFrom(ctx context.Context, f *os.File, n int64, others ...io.Writer) error {
 	buf := make([]byte, Chunk)
 	for pos := int64(0); pos < n; {
 		if err := ctx.Err(); err != nil {
@@ -52,6 +52,9 @@ func (h Hash) WriteFrom(ctx context.Context, f *os.File, n int64) error {
 		}
 		k, err := f.ReadAt(buf[:min(n-pos, Chunk)], pos)
 		h.h.Write(buf[:k])
+		for _, w := range others {
+			_, _ = w.Write(buf[:k])
+		}
 		pos += int64(k)
 		if pos == n || err == nil {
 			continue

@@ -32,6 +32,8 @@ func Ended(t mft.Transfer) mft.Decision {
 	switch {
 	case t.State == mft.StatePaused:
 		d = mft.Decision{Code: mft.CodePaused, Detail: "paused on the receiving host", RetryIn: PausedDelay}
+	case t.State == mft.StateCancelled && d.Code == mft.CodeElsewhere:
+		// Not over there.
 	case t.State == mft.StateCancelled:
 		d.Code = mft.CodeCancelled
 	case d.Code.OK() || d.Code.Retryable():

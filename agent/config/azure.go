@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/config/command"
 	"mft.dev/mft/agent/config/storage"
 	"mft.dev/mft/agent/config/strict"
 )
@@ -30,6 +31,8 @@ func (f *azureFile) config(d *strict.Decoder, defaults *Config) (*Config, error)
 		cfg.Notes = append(cfg.Notes, "allow_requests_from lets those agents ask for whatever the user of this service may read; "+
 			"allow.requests_from with `root: DIRECTORY` confines each of them")
 	}
+	exits, notes := command.OfAzure(f.Config.Exits)
+	cfg.Exits, cfg.Notes = exits, append(cfg.Notes, notes...)
 	if err := d.Err(); err != nil {
 		return nil, err
 	}

@@ -28,6 +28,9 @@ type Config struct {
 	// Channels are in the order of the file. Those of other agents are among
 	// them: the same list may be given to every host.
 	Channels []mft.Channel
+	// Exits are the commands that this host runs, those of channels behind the
+	// others.
+	Exits []mft.Exit
 	// Notes are sentences about what was read but has no meaning here.
 	Notes []string
 }
@@ -65,6 +68,15 @@ type Peer struct {
 	// Path is the way that transfers to and from it take, "" when the file
 	// does not say: then it is mft.PathAuto.
 	Path mft.Path
+}
+
+// Paths returns the way that is configured for each peer.
+func (c *Config) Paths() map[mft.AgentName]mft.Path {
+	out := map[mft.AgentName]mft.Path{}
+	for name, peer := range c.Peers {
+		out[name] = peer.Path
+	}
+	return out
 }
 
 // A Destination is one line of a destinations file: where one copy goes.

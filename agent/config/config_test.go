@@ -79,13 +79,27 @@ func TestFull(t *testing.T) {
 				Overwrite: mft.OverwriteVersion, Compare: mft.CompareQuick, Compress: mft.CompressAuto,
 			},
 			{
+				Name: "inward", From: mft.Endpoint{Agent: "branch", Path: "/srv/out"},
+				To:        []mft.Endpoint{{Agent: "erp", Path: "/srv/in"}},
+				When:      []mft.Trigger{{Kind: mft.TriggerManual}},
+				Overwrite: mft.OverwriteReplace, Compare: mft.CompareQuick, Compress: mft.CompressAuto,
+			},
+			{
 				Name: "by-hand", From: mft.Endpoint{Agent: "erp", Path: "/srv/hand"},
 				To:        []mft.Endpoint{{Agent: "ledger", Path: "/srv/in"}},
 				When:      []mft.Trigger{{Kind: mft.TriggerManual}},
 				Overwrite: mft.OverwriteNever, Compare: mft.CompareQuick, Compress: mft.CompressNever,
 			},
 		},
-		Notes: []string{"channel by-hand fires only by hand, and this version has no command for that yet; use mft copy"},
+		Exits: []mft.Exit{
+			{
+				Phase: mft.ExitPost, From: "ledger", Channel: "nightly", Match: `\.csv$`, Run: []string{"/usr/local/bin/import", "--", "{fileName}"},
+				User: "erp", Group: "erp", Directory: "/srv/in", Umask: "022", Timeout: 5 * time.Minute, Retries: 3, RetryDelay: 30 * time.Second, Once: true,
+			},
+			{Phase: mft.ExitPre, Run: []string{"/usr/local/bin/may", "it be"}},
+			{Phase: mft.ExitError, From: "branch", Channel: "inward", Run: []string{"/usr/local/bin/tell", "{reason}"}},
+		},
+		Notes: []string{"channel inward starts at agent branch; agent erp does not start it", "channel by-hand fires only by hand, and this version has no command for that yet; use mft copy"},
 	}
 	if diff := cmp.Diff(want, got, unseen); diff != "" {
 		t.Errorf("read(full.yaml) differs (-want +got):\n%s", diff)
@@ -142,6 +156,7 @@ func TestAzureMFT(t *testing.T) {
 		asks  []mft.Grant
 		by    storage.Credential
 		notes []string // the beginning of each
+		match string
 	}{
 		{
 			file:  "azure-readme.yaml",
@@ -151,12 +166,13 @@ func TestAzureMFT(t *testing.T) {
 			notes: []string{
 				"this file is in the words of azure-mft",
 				"line 3: config.app_insights_key: ",
-				"line 13: config.exits: No meaning yet",
 				"the storage account is the exchange",
 				"allow_files_from: allowed_agent_name is no legal agent name",
 				"allow_files_from lets those agents write wherever",
 				"allow_requests_from lets those agents ask",
+				`line 14: config.exits[0]: match: "*\\\\.txt$" is no regular expression; it is taken for "\\.txt$"`,
 			},
+			match: `*\\.txt$`,
 		},
 		{
 			file:  "azure-code.yaml",
@@ -170,12 +186,12 @@ func TestAzureMFT(t *testing.T) {
 				"line 7: config.paths.cache_dir: ",
 				"line 8: config.paths.tmp_dir: ",
 				"line 12: config.azure.instrumentation_key: ",
-				"line 13: config.exits: ",
 				"account_key is a secret in a file",
 				"the storage account is the exchange",
 				"allow_files_from lets",
 				"allow_requests_from lets",
 			},
+			match: `.*\.txt$`,
 		},
 	}
 	for _, tt := range tests {
@@ -190,6 +206,7 @@ func TestAzureMFT(t *testing.T) {
 			want.Agent.Name, want.Agent.LogLevel = "erp", tt.level
 			want.Exchange = &storage.Exchange{Azure: &storage.Azure{Account: "exampleaccount", Credential: tt.by}}
 			want.Allow = mft.AllowList{FilesFrom: tt.files, RequestsFrom: tt.asks}
+			want.Exits = []mft.Exit{{Phase: mft.ExitPost, From: "ledger", Match: tt.match, Run: []string{"cat", "{fullFilePath}"}}}
 			if diff := cmp.Diff(want, got, unseen); diff != "" {
 				t.Errorf("read(%s) differs (-want +got):\n%s", tt.file, diff)
 			}

@@ -16,6 +16,8 @@
 //	    when: {arrival: {stable: 500ms, rescan: 30s}}
 //	    select: {include: ["*.csv"], exclude: ["*.tmp"]}
 //	    overwrite: true
+//	exits:
+//	  - {phase: post, match: '\.csv$', run: [/usr/local/bin/import, "{fullFilePath}"]}
 //
 // azure-mft's config.yaml is read unchanged, in the words of its README and in
 // those of its code; whatever in it has no meaning here becomes a note in

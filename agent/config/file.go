@@ -1,6 +1,7 @@
 package config
 
 import (
+	"mft.dev/mft/agent/config/command"
 	"mft.dev/mft/agent/config/storage"
 	"mft.dev/mft/agent/config/strict"
 )
@@ -15,6 +16,7 @@ type file struct {
 	Exchange *storage.Exchange       `yaml:"exchange" doc:"Storage that agents share who cannot reach each other."`
 	Allow    allowSection            `yaml:"allow" doc:"Who may do what on this host. Whoever is not listed may do nothing."`
 	Channels []channelEntry          `yaml:"channels" doc:"Standing orders: what moves from where to where, and when."`
+	Exits    []command.Entry         `yaml:"exits" doc:"Commands that this host runs because of transfers that it receives."`
 }
 
 type agentSection struct {
@@ -63,12 +65,12 @@ type channelEntry struct {
 	Select    selectEntry     `yaml:"select" doc:"Which files move. Default: all."`
 	Overwrite overwrite       `yaml:"overwrite" doc:"What happens to a file of that name at the destination: true or replace, false or never, version. Default: true."`
 	Compare   compare         `yaml:"compare" doc:"How a file is recognised that is there already: quick, by size and time; content; or none, which sends everything. Default: quick."`
+	Exits     []command.Entry `yaml:"exits" doc:"Commands that the receiving hosts run, those that have the channel in their own file, because of what it sends."`
 	Compress  compress        `yaml:"compress" doc:"When what moves travels compressed: auto, when that is faster; always; or never. Default: auto."`
 
 	Markers strict.NotYet `yaml:"markers"`
 	RunAs   strict.NotYet `yaml:"run_as"`
 	Expect  strict.NotYet `yaml:"expect"`
-	Exits   strict.NotYet `yaml:"exits"`
 }
 
 type endpointEntry struct {
@@ -107,14 +109,14 @@ type azureFile struct {
 
 type azureSection struct {
 	strict.Place
-	Agent          azureAgent    `yaml:"agent" doc:"What this host is."`
-	Paths          azurePaths    `yaml:"paths" doc:"Where azure-mft kept its things."`
-	AppInsightsKey strict.Unused `yaml:"app_insights_key" doc:"No meaning: nothing is sent to Application Insights."`
-	MFT            azureStorage  `yaml:"mft" doc:"Where the storage account was named."`
-	Azure          azureAccount  `yaml:"azure" doc:"How the storage account was reached."`
-	FilesFrom      []azureName   `yaml:"allow_files_from" doc:"Agents that may send files to anywhere on this host."`
-	RequestsFrom   []azureName   `yaml:"allow_requests_from" doc:"Agents that may ask for any file of this host."`
-	Exits          strict.Unused `yaml:"exits" doc:"No meaning yet: no command is run after a transfer."`
+	Agent          azureAgent      `yaml:"agent" doc:"What this host is."`
+	Paths          azurePaths      `yaml:"paths" doc:"Where azure-mft kept its things."`
+	AppInsightsKey strict.Unused   `yaml:"app_insights_key" doc:"No meaning: nothing is sent to Application Insights."`
+	MFT            azureStorage    `yaml:"mft" doc:"Where the storage account was named."`
+	Azure          azureAccount    `yaml:"azure" doc:"How the storage account was reached."`
+	FilesFrom      []azureName     `yaml:"allow_files_from" doc:"Agents that may send files to anywhere on this host."`
+	RequestsFrom   []azureName     `yaml:"allow_requests_from" doc:"Agents that may ask for any file of this host."`
+	Exits          []command.Azure `yaml:"exits" doc:"Commands that run when a file of an agent has been delivered."`
 }
 
 type azureAgent struct {

@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/config/command"
 	"mft.dev/mft/agent/config/strict"
 )
 
@@ -123,6 +124,7 @@ func (f *file) config(d *strict.Decoder, defaults *Config) (*Config, error) {
 		cfg.Allow.RequestsFrom = append(cfg.Allow.RequestsFrom,
 			mft.Grant{Agent: mft.AgentName(g.Agent), Root: string(g.Root)})
 	}
+	cfg.Exits, cfg.Notes = command.List(d, f.Exits)
 	first := make(map[channelName]int)
 	for i := range f.Channels {
 		entry := &f.Channels[i]
@@ -130,8 +132,10 @@ func (f *file) config(d *strict.Decoder, defaults *Config) (*Config, error) {
 			d.Mistake(entry.Line, entry.Key+".name", "a channel of this name is on line %d already", line)
 		}
 		first[entry.Name] = entry.Line
-		cfg.Channels = append(cfg.Channels, entry.channel(d))
-		cfg.Notes = append(cfg.Notes, entry.notes(cfg.Agent.Name)...)
+		c := entry.channel(d)
+		cfg.Channels = append(cfg.Channels, c)
+		exits, notes := command.OfChannel(d, entry.Exits, &c, cfg.Agent.Name)
+		cfg.Exits, cfg.Notes = append(cfg.Exits, exits...), append(cfg.Notes, append(notes, entry.notes(cfg.Agent.Name)...)...)
 	}
 	if err := d.Err(); err != nil {
 		return nil, err

@@ -9,6 +9,8 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v3"
+
+	"mft.dev/mft/agent/exits/rule"
 )
 
 var update = flag.Bool("update", false, "write docs/mft.schema.json")
@@ -132,6 +134,11 @@ func FuzzRead(f *testing.F) {
 		for _, g := range append(cfg.Allow.FilesFrom, cfg.Allow.RequestsFrom...) {
 			if g.Agent == "" || !filepath.IsAbs(g.Root) {
 				t.Errorf("read let a grant through that means nothing: %+v", g)
+			}
+		}
+		for _, e := range cfg.Exits {
+			if _, _, err := rule.Compile(e); err != nil {
+				t.Errorf("read let an exit through that cannot run: %+v: %v", e, err)
 			}
 		}
 		for _, c := range cfg.Channels {

@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/config/command"
 	"mft.dev/mft/agent/config/storage"
 )
 
@@ -31,7 +32,8 @@ type document struct {
 		FilesFrom    []documentFiles    `yaml:"files_from,omitempty" json:"files_from,omitempty"`
 		RequestsFrom []documentRequests `yaml:"requests_from,omitempty" json:"requests_from,omitempty"`
 	} `yaml:"allow,omitempty" json:"allow"`
-	Channels []documentChannel `yaml:"channels,omitempty" json:"channels,omitempty"`
+	Channels []documentChannel  `yaml:"channels,omitempty" json:"channels,omitempty"`
+	Exits    []command.Document `yaml:"exits,omitempty" json:"exits,omitempty"`
 }
 
 type documentPeer struct {
@@ -99,6 +101,9 @@ func (c *Config) document() document {
 	}
 	for _, ch := range c.Channels {
 		d.Channels = append(d.Channels, documentOf(ch))
+	}
+	for _, e := range c.Exits {
+		d.Exits = append(d.Exits, command.DocumentOf(e))
 	}
 	return d
 }

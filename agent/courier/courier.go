@@ -119,7 +119,7 @@ func New(c Config) (*Courier, error) {
 func (c *Courier) Run(ctx context.Context) {
 	box := mailbox.Config{
 		Queue: c.c.Exchange.Queue, Handle: c.handle, Aside: c.putAside, Reached: c.reached, AtOnce: atOnce,
-		Delays: c.c.Delays, Log: c.c.Log,
+		Shared: c.c.Exchange.Shared, Delays: c.c.Delays, Log: c.c.Log,
 	}
 	done := make(chan struct{})
 	go func() {
@@ -140,7 +140,7 @@ type Conversation struct {
 func (v Conversation) Answer(ctx context.Context, kind protocol.Kind, body []byte) error {
 	return v.courier.post(ctx, &protocol.Envelope{
 		Kind: kind, Transfer: v.Opening.Transfer, Channel: v.Opening.Channel, Recipient: v.Opening.Sender, Nonce: v.Opening.Nonce, Body: body,
-	})
+	}, v.Opening.KeyID)
 }
 
 // Incoming returns the conversation about the parcel that the opening letter

@@ -284,7 +284,7 @@ func (e *end) available(ctx context.Context, v courier.Conversation) error {
 		if _, known, err := tx.Transfer(id); err != nil || known {
 			return err
 		}
-		if err := tx.Witness(v.Opening.Sender, v.Opening.Sequence); err != nil {
+		if err := tx.Witness(v.Opening.Sender, v.Opening.KeyID, v.Opening.Sequence); err != nil {
 			return err
 		}
 		err := tx.Create(mft.Transfer{

@@ -10,7 +10,6 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/exchange"
 	"mft.dev/mft/exchange/letter"
-	"mft.dev/mft/identity/card"
 	"mft.dev/mft/identity/sealing"
 	"mft.dev/mft/protocol"
 )
@@ -29,14 +28,22 @@ func (c *Courier) Open(ctx context.Context, t mft.Transfer, kind protocol.Kind, 
 		return err
 	}
 	c.complete(e)
+	to, err := c.keysOf(ctx, t.Peer)
+	if err != nil {
+		return err
+	}
 	if kind == protocol.KindCancel {
-		return c.put(ctx, e)
+		// To each of several agents of one name: it is for the one that has it.
+		for i := range to {
+			err = errors.Join(err, c.put(ctx, e, to[i:i+1]))
+		}
+		return err
 	}
 	// First: the answer may come at once.
 	if err := c.shelf.open(e); err != nil {
 		return err
 	}
-	if err := c.put(ctx, e); err != nil {
+	if err := c.put(ctx, e, to); err != nil {
 		return err
 	}
 	return c.shelf.posted(e)
@@ -60,64 +67,32 @@ func (c *Courier) complete(e *protocol.Envelope) {
 	}
 }
 
-// post signs an answer and posts it.
-func (c *Courier) post(ctx context.Context, e *protocol.Envelope) error {
+// post signs an answer to the agent that signed with the key called opener, and
+// posts it.
+func (c *Courier) post(ctx context.Context, e *protocol.Envelope, opener protocol.KeyID) error {
 	c.complete(e)
-	return c.put(ctx, e)
-}
-
-// put seals an envelope to its recipient and puts it into the queue.
-func (c *Courier) put(ctx context.Context, e *protocol.Envelope) error {
-	key, err := c.keyOf(ctx, e.Recipient)
+	to, err := c.keysOfOpener(ctx, e.Recipient, opener)
 	if err != nil {
 		return err
 	}
-	body, err := letter.Seal(e, key)
+	return c.put(ctx, e, to)
+}
+
+// put seals an envelope to keys of its recipient and puts it into the queue.
+func (c *Courier) put(ctx context.Context, e *protocol.Envelope, to []sealing.Key) error {
+	body, err := letter.Seal(e, to...)
 	if err != nil {
 		return err
 	}
 	return c.c.Exchange.Queue.Put(ctx, e.Recipient, body)
 }
 
-// keyOf returns the newest sealing key of a peer for which a key vouches that is
-// pinned here: from its card in the exchange, or from when they paired.
-func (c *Courier) keyOf(ctx context.Context, name mft.AgentName) (sealing.Key, error) {
-	peer, ok := c.c.Trust.Peer(name)
-	if !ok {
-		return sealing.Key{}, mft.Fail(mft.CodeUnknownPeer, "write to", string(name), nil)
-	}
-	var newest sealing.Key
-	for _, k := range peer.Pins {
-		if key, err := sealing.Parse(peer.Sealing, name, k.Key); err == nil {
-			newest = key
-		}
-	}
-	cards, err := c.c.Exchange.Keys.Statements(ctx, name)
-	if err != nil && newest.Public == nil {
-		return newest, err
-	}
-	var why error
-	for _, b := range cards {
-		key, err := card.Read(b, name, c.c.Trust, c.c.Now())
-		if err != nil {
-			why = err
-		} else if key.Created.After(newest.Created) {
-			newest = key
-		}
-	}
-	switch {
-	case newest.Public != nil:
-		return newest, nil
-	case why != nil:
-		return newest, mft.Fail(mft.CodeUntrusted, "find the sealing key of", string(name), why)
-	}
-	return newest, mft.Fail(mft.CodeUnreachable, "find the sealing key of", string(name),
-		errors.New("its agent has not published one in the exchange yet; it does when it runs"))
-}
-
 // handle deals with one letter.
 func (c *Courier) handle(ctx context.Context, l exchange.Letter) error {
 	e, err := letter.Open(l.Body, c.c.Keys)
+	if errors.Is(err, letter.ErrOtherKey) && c.c.Exchange.Shared {
+		return mft.Fail(mft.CodeElsewhere, "take letter", "", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -152,6 +127,9 @@ func (c *Courier) handle(ctx context.Context, l exchange.Letter) error {
 // opened hands on a letter that opens a conversation.
 func (c *Courier) opened(ctx context.Context, e *protocol.Envelope) error {
 	if e.Kind == protocol.KindAvailable {
+		if err := c.mine(ctx, e.Transfer); err != nil {
+			return err
+		}
 		select {
 		case c.parcels <- struct{}{}:
 			defer func() { <-c.parcels }()
@@ -169,7 +147,7 @@ func (c *Courier) verify(ctx context.Context, e *protocol.Envelope, now time.Tim
 	if mft.CodeOf(err) != mft.CodeBadSigned {
 		return err
 	}
-	if _, err := c.keyOf(ctx, e.Sender); err != nil {
+	if _, err := c.keysOf(ctx, e.Sender); err != nil {
 		return err
 	}
 	return c.c.Trust.Verify(e, now)
@@ -178,7 +156,7 @@ func (c *Courier) verify(ctx context.Context, e *protocol.Envelope, now time.Tim
 // later gives an error that says nothing of the letter the code of one: it comes
 // again for as long as it takes.
 func later(err error) error {
-	if code := mft.CodeOf(err); err != nil && code.Retryable() && code != mft.CodeReplayed {
+	if code := mft.CodeOf(err); err != nil && code.Retryable() && code != mft.CodeReplayed && code != mft.CodeElsewhere {
 		return mft.Fail(mft.CodeBusy, "deal with", "a letter", err)
 	}
 	return err

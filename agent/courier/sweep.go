@@ -8,6 +8,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/exchange"
+	"mft.dev/mft/exchange/owner"
 	"mft.dev/mft/exchange/record"
 	"mft.dev/mft/identity/card"
 )
@@ -91,15 +92,22 @@ func (c *Courier) publish(ctx context.Context) error {
 // this agent that belong to none.
 func (c *Courier) sweepOnce(ctx context.Context) error {
 	// Objects first: an object that is listed had its ledger before.
-	var objects []string
+	var objects, over []string
 	err := c.c.Exchange.Container.List(ctx, func(o exchange.Object) bool {
 		if strings.HasPrefix(o.Name, c.shelf.instance+"-") {
 			objects = append(objects, o.Name)
+		} else if owner.Over(o, c.c.Now()) {
+			over = append(over, o.Name)
 		}
 		return true
 	})
 	if err != nil {
 		return err
+	}
+	for _, name := range over {
+		if err := c.c.Exchange.Container.Remove(ctx, name); err != nil {
+			return err
+		}
 	}
 	known, err := c.shelf.transfers()
 	if err != nil {

@@ -2,7 +2,9 @@ package localapi
 
 import (
 	"mft.dev/mft"
+	"mft.dev/mft/agent/localapi/opaque"
 	"mft.dev/mft/agent/pairing"
+	"mft.dev/mft/journal"
 )
 
 func transferOf(t mft.Transfer) Transfer {
@@ -22,6 +24,20 @@ func transfersOf(list []mft.Transfer) []Transfer {
 	out := make([]Transfer, len(list))
 	for i, t := range list {
 		out[i] = transferOf(t)
+	}
+	return out
+}
+
+func exitOf(r journal.ExitRun) Exit {
+	out := Exit{
+		Phase: r.Phase, Path: opaque.String(r.Path), Command: r.Command, State: "again", Runs: r.Runs, Failures: r.Failures,
+		Status: r.Status, Code: r.Code, Detail: r.Detail, Output: opaque.String(r.Output), At: r.At,
+	}
+	switch {
+	case r.Running:
+		out.State = "running"
+	case r.Ended:
+		out.State = "ended"
 	}
 	return out
 }

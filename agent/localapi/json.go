@@ -2,67 +2,19 @@ package localapi
 
 import (
 	"encoding/json"
-	"unicode/utf8"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/localapi/opaque"
 )
 
-// opaque is a string of any bytes. JSON strings are Unicode, names of files
-// are not: what is not valid UTF-8 becomes {"base64": "…"}.
-type opaque string
-
-type opaqueBytes struct {
-	Base64 []byte `json:"base64"`
-}
-
-func (o opaque) MarshalJSON() ([]byte, error) {
-	if utf8.ValidString(string(o)) {
-		return json.Marshal(string(o))
-	}
-	return json.Marshal(opaqueBytes{[]byte(o)})
-}
-
-func (o *opaque) UnmarshalJSON(b []byte) error {
-	if len(b) > 0 && b[0] == '{' {
-		var v opaqueBytes
-		if err := json.Unmarshal(b, &v); err != nil {
-			return err
-		}
-		*o = opaque(v.Base64)
-		return nil
-	}
-	var s string
-	if err := json.Unmarshal(b, &s); err != nil {
-		return err
-	}
-	*o = opaque(s)
-	return nil
-}
-
-func opaques(in []string) []opaque {
-	out := make([]opaque, len(in))
-	for i, s := range in {
-		out[i] = opaque(s)
-	}
-	return out
-}
-
-func strs(in []opaque) []string {
-	out := make([]string, len(in))
-	for i, s := range in {
-		out[i] = string(s)
-	}
-	return out
-}
-
 type copyOrderJSON struct {
-	Sources      []opaque          `json:"sources"`
+	Sources      []opaque.String   `json:"sources"`
 	Destinations []destinationJSON `json:"destinations"`
 }
 
 type destinationJSON struct {
 	Agent     mft.AgentName  `json:"agent"`
-	Path      opaque         `json:"path"`
+	Path      opaque.String  `json:"path"`
 	Overwrite mft.Overwrite  `json:"overwrite,omitempty"`
 	Transfer  mft.TransferID `json:"transfer,omitzero"`
 	Compare   mft.Compare    `json:"compare,omitempty"`
@@ -87,10 +39,10 @@ func (m *Mirror) order() mft.Mirror {
 
 // MarshalJSON implements json.Marshaler.
 func (o CopyOrder) MarshalJSON() ([]byte, error) {
-	j := copyOrderJSON{Sources: opaques(o.Sources)}
+	j := copyOrderJSON{Sources: opaque.List(o.Sources)}
 	for _, d := range o.Destinations {
 		j.Destinations = append(j.Destinations, destinationJSON{
-			d.Agent, opaque(d.Path), d.Overwrite, d.Transfer, d.Compare, d.Compress, mirrorOf(d.Mirror),
+			d.Agent, opaque.String(d.Path), d.Overwrite, d.Transfer, d.Compare, d.Compress, mirrorOf(d.Mirror),
 		})
 	}
 	return json.Marshal(j)
@@ -102,7 +54,7 @@ func (o *CopyOrder) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &j); err != nil {
 		return err
 	}
-	*o = CopyOrder{Sources: strs(j.Sources)}
+	*o = CopyOrder{Sources: opaque.Strings(j.Sources)}
 	for _, d := range j.Destinations {
 		o.Destinations = append(o.Destinations, Destination{
 			d.Agent, string(d.Path), d.Overwrite, d.Transfer, d.Compare, d.Compress, d.Mirror.order(),
@@ -113,8 +65,8 @@ func (o *CopyOrder) UnmarshalJSON(b []byte) error {
 
 type requestOrderJSON struct {
 	Agent     mft.AgentName  `json:"agent"`
-	Path      opaque         `json:"path"`
-	Into      opaque         `json:"into"`
+	Path      opaque.String  `json:"path"`
+	Into      opaque.String  `json:"into"`
 	Overwrite mft.Overwrite  `json:"overwrite,omitempty"`
 	Transfer  mft.TransferID `json:"transfer,omitzero"`
 	Compare   mft.Compare    `json:"compare,omitempty"`
@@ -123,7 +75,7 @@ type requestOrderJSON struct {
 
 // MarshalJSON implements json.Marshaler.
 func (o RequestOrder) MarshalJSON() ([]byte, error) {
-	return json.Marshal(requestOrderJSON{o.Agent, opaque(o.Path), opaque(o.Into), o.Overwrite, o.Transfer, o.Compare, o.Compress})
+	return json.Marshal(requestOrderJSON{o.Agent, opaque.String(o.Path), opaque.String(o.Into), o.Overwrite, o.Transfer, o.Compare, o.Compress})
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -143,13 +95,13 @@ type plainTransfer Transfer
 // field wins in encoding/json.
 type transferJSON struct {
 	plainTransfer
-	Sources     []opaque `json:"sources"`
-	Destination opaque   `json:"destination"`
+	Sources     []opaque.String `json:"sources"`
+	Destination opaque.String   `json:"destination"`
 }
 
 // MarshalJSON implements json.Marshaler.
 func (t Transfer) MarshalJSON() ([]byte, error) {
-	return json.Marshal(transferJSON{plainTransfer(t), opaques(t.Sources), opaque(t.Destination)})
+	return json.Marshal(transferJSON{plainTransfer(t), opaque.List(t.Sources), opaque.String(t.Destination)})
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -159,6 +111,6 @@ func (t *Transfer) UnmarshalJSON(b []byte) error {
 		return err
 	}
 	*t = Transfer(j.plainTransfer)
-	t.Sources, t.Destination = strs(j.Sources), string(j.Destination)
+	t.Sources, t.Destination = opaque.Strings(j.Sources), string(j.Destination)
 	return nil
 }

@@ -103,9 +103,16 @@ func (s *server) transfer(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := TransferDetail{Transfer: transferOf(t), Events: make([]Event, len(events)), Rate: rate}
+	exits, err := s.agent.Exits(r.Context(), id)
+	if err != nil {
+		return nil, err
+	}
+	out := TransferDetail{Transfer: transferOf(t), Events: make([]Event, len(events)), Exits: make([]Exit, len(exits)), Rate: rate}
 	for i, e := range events {
 		out.Events[i] = eventOf(e)
+	}
+	for i, e := range exits {
+		out.Exits[i] = exitOf(e)
 	}
 	return out, nil
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/localapi/opaque"
 )
 
 // A CopyOrder asks for files of this host to be sent to one or more agents.
@@ -103,8 +104,24 @@ type Count struct {
 type TransferDetail struct {
 	Transfer Transfer `json:"transfer"`
 	Events   []Event  `json:"events"`
+	Exits    []Exit   `json:"exits"` // in the order in which they began
 	// Rate is in bytes a second over the last seconds; zero unless it runs.
 	Rate float64 `json:"rate"`
+}
+
+// An Exit is a command that ran because of a transfer; see journal.ExitRun.
+type Exit struct {
+	Phase    mft.ExitPhase `json:"phase"`
+	Path     opaque.String `json:"path"`
+	Command  string        `json:"command"`
+	State    string        `json:"state"` // "running", "again" if it is to be run again, or "ended"
+	Runs     int           `json:"runs"`
+	Failures int           `json:"failures"`
+	Status   int           `json:"status"` // exit status of the last run; -1 for none
+	Code     mft.Code      `json:"code,omitempty"`
+	Detail   string        `json:"detail,omitempty"` // how the last run ended
+	Output   opaque.String `json:"output,omitempty"` // of the last run
+	At       time.Time     `json:"at"`               // when it began, or ended
 }
 
 // An Event is one line of the journal.

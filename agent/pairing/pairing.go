@@ -65,12 +65,8 @@ type Pairing struct {
 func Open(c Config) (*Pairing, error) {
 	p := &Pairing{c: c, changed: make(chan struct{}, 1), keepers: map[mft.AgentName]context.CancelFunc{}}
 	conf := c.Config
-	keysDir := conf.Agent.KeysDir
-	if keysDir == "" {
-		keysDir = filepath.Join(conf.Agent.DataDir, "keys")
-	}
 	var err error
-	if p.keys, err = identity.LoadOrCreate(keysDir, conf.Agent.Name, c.Now()); err != nil {
+	if p.keys, err = identity.LoadOrCreate(keysDir(conf), conf.Agent.Name, c.Now()); err != nil {
 		return nil, err
 	}
 	var configured []identity.Peer
@@ -90,6 +86,23 @@ func Open(c Config) (*Pairing, error) {
 	}
 	p.invites = identity.NewInvites(p.keys)
 	return p, nil
+}
+
+// Stored returns what Keys would of the agent that has this configuration, which
+// need not run. CodeNotFound says that it has none: it makes them when it starts.
+func Stored(conf *config.Config, now time.Time) ([]identity.KeyInfo, error) {
+	keys, err := identity.Load(keysDir(conf), conf.Agent.Name, now)
+	if err != nil {
+		return nil, err
+	}
+	return signing(keys), nil
+}
+
+func keysDir(conf *config.Config) string {
+	if conf.Agent.KeysDir != "" {
+		return conf.Agent.KeysDir
+	}
+	return filepath.Join(conf.Agent.DataDir, "keys")
 }
 
 // Use gives the Pairing its link: one made from c, whose Name, Keys, Trust,

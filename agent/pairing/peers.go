@@ -84,9 +84,11 @@ func (p *Pairing) Peer(name mft.AgentName) (Peer, error) {
 func (p *Pairing) Identity() (*identity.Keys, *identity.Trust) { return p.keys, p.trust }
 
 // Keys returns the agent's own signing keys, the current one first.
-func (p *Pairing) Keys() []identity.KeyInfo {
+func (p *Pairing) Keys() []identity.KeyInfo { return signing(p.keys) }
+
+func signing(keys *identity.Keys) []identity.KeyInfo {
 	var out []identity.KeyInfo
-	for _, k := range p.keys.List() {
+	for _, k := range keys.List() {
 		if k.Role == identity.RoleSigning {
 			out = append(out, k)
 		}

@@ -21,6 +21,9 @@ type Offered struct {
 	Known bool
 	// Witness records the message; its error undoes everything.
 	Witness func(tx *journal.Tx) error
+	// Watch has kept what the transfer delivers, if somebody wants that; nil for
+	// nobody.
+	Watch func(tx *journal.Tx, t mft.Transfer) error
 }
 
 // Accept makes the transfer a row that runs, with the items landing at l. The
@@ -48,6 +51,11 @@ func (t *Trail) Accept(ctx context.Context, o Offered, l journal.Landing) (mft.T
 		}
 		if err := tx.SetLanding(o.Transfer, l); err != nil {
 			return err
+		}
+		if o.Watch != nil {
+			if err := o.Watch(tx, row); err != nil {
+				return err
+			}
 		}
 		if err := tx.AddAttempt(o.Transfer); err != nil {
 			return err

@@ -40,6 +40,9 @@ type Contender struct {
 	Root string
 	// Missing says why the contender cannot take part, "" if it can.
 	Missing string
+	// Forget has it lose what it remembers of files that it moved; nil if it
+	// remembers nothing.
+	Forget func() error
 
 	daemons []meter.Daemon
 	run     func(ctx context.Context, lap *meter.Lap, t Trip) error

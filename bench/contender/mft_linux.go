@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -73,6 +74,7 @@ func (a *agents) contender() *Contender {
 			}
 			return err
 		},
+		Forget: func() error { return os.RemoveAll(filepath.Join(a.beta.Data(), "marks")) },
 	}
 }
 

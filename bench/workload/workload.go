@@ -44,6 +44,9 @@ type Workload struct {
 	Tree bool
 	// Mirror says that what is gone at the source has to go at the destination.
 	Mirror bool
+	// Anew says that the contenders begin without what they remember of files
+	// that they moved before.
+	Anew bool
 	// Far says that the ends are far away from each other; Loss is the share of
 	// packets that the way there loses.
 	Far  bool
@@ -112,7 +115,7 @@ func moving() []Workload {
 // comparing are the workloads whose destination has most of it already.
 func comparing() []Workload {
 	changed := content.At(1)
-	return []Workload{
+	all := []Workload{
 		{
 			Key: "c", Title: "50,000 files, nothing changed", Shared: true, Tree: true, Since: changed,
 			Takers: syncing("rclone", "find"), make: tree(small()),
@@ -143,6 +146,13 @@ func comparing() []Workload {
 			Takers: syncing("find"), make: tree(content.Shape{Files: 1_000_000, Dirs: 10_000, Size: 8}),
 		},
 	}
+	for _, w := range all {
+		if w.Key == "e" || w.Key == "f" {
+			w.Key, w.Title, w.Anew = w.Key+"1", w.Title+", nothing remembered", true
+			all = append(all, w)
+		}
+	}
+	return all
 }
 
 // distant are the workloads whose ends are far away from each other.

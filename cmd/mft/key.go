@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"mft.dev/mft"
 	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/agent/pairing"
 	"mft.dev/mft/cmd/mft/argument"
 	"mft.dev/mft/cmd/mft/exit"
 	"mft.dev/mft/cmd/mft/show"
@@ -25,11 +28,38 @@ reach each other, and so cannot use mft invite, are introduced by their
 operators: each gives the other its pin over a way that both trust, and writes
 that of the other into the configuration:
 
-  peers: {NAME: {pin: "mft1:..."}}`,
+  peers: {NAME: {pin: "mft1:..."}}
+
+The agent need not run; it makes its key when it starts for the first time.`,
 		Args: argument.Takes(0, 0, ""),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return ask(c.Context(), s, (*localapi.Client).Keys, show.Keys)
+			return ask(c.Context(), s, keysOf(s), show.Keys)
 		},
+	}
+}
+
+// keysOf asks the agent for its keys, and reads them where they lie when it does
+// not run.
+func keysOf(s *shell) func(*localapi.Client, context.Context) (localapi.Keys, error) {
+	return func(client *localapi.Client, ctx context.Context) (localapi.Keys, error) {
+		keys, down := client.Keys(ctx)
+		if mft.CodeOf(down) != mft.CodeNotRunning || s.socket != "" {
+			return keys, down // a socket may be that of another agent
+		}
+		cfg, err := s.config()
+		if err != nil {
+			return keys, errors.Join(down, err)
+		}
+		stored, err := pairing.Stored(cfg, time.Now())
+		if mft.CodeOf(err) == mft.CodeNotFound {
+			return keys, mft.Fail(mft.CodeNotRunning, "show the keys of", string(cfg.Agent.Name),
+				errors.New("it has none yet: it makes them when it starts for the first time"))
+		}
+		keys.Name = cfg.Agent.Name
+		for _, k := range stored {
+			keys.Keys = append(keys.Keys, localapi.Key{Pin: string(k.Pin), Created: k.Created, Current: k.Current(), Retires: k.Expires})
+		}
+		return keys, err
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"mft.dev/mft/cmd/mft/argument"
 	"mft.dev/mft/cmd/mft/exchange"
 	"mft.dev/mft/cmd/mft/exit"
+	"mft.dev/mft/cmd/mft/settings"
 )
 
 // execute runs one command line and says how it ended.
@@ -63,7 +64,7 @@ on which they are typed, through a local socket.`,
 		newCopy(s), newReq(s), newTransfer(s),
 		newInvite(s), newJoin(s), newPeer(s), newKey(s),
 		exchange.Command(exchange.Shell{Config: s.config, Env: s.env, Out: s.out, Print: s.print}),
-		newStatus(s), newDoctor(s), newConfig(s), newVersion(s),
+		newStatus(s), newDoctor(s), settings.Command(s.settings()), newVersion(s),
 		newExitTopic(),
 	)
 	return root

@@ -15,6 +15,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"mft.dev/mft"
 	"mft.dev/mft/agent/localapi"
 )
 
@@ -30,6 +31,7 @@ func TestMain(m *testing.M) {
 //	linked NAME PEER             wait until NAME is connected to PEER
 //	appears FILE                 wait until there is such a file
 //	holds FILE TEXT              wait until the text stands in it
+//	ended ID                     wait until the agent of MFT_CONFIG has run all commands because of transfer ID, and there is one
 //
 // and a directory for each of the hosts alpha, beta and gamma, with a
 // configuration mft.yaml and directories in and out.
@@ -39,7 +41,7 @@ func TestScript(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup:               makeHosts,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "await": await, "linked": linked, "appears": appears, "holds": holds,
+			"exits": exitsWith, "await": await, "linked": linked, "appears": appears, "holds": holds, "ended": ended,
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "root" {
@@ -78,7 +80,7 @@ func makeHosts(env *testscript.Env) error {
 	return nil
 }
 
-func exits(ts *testscript.TestScript, neg bool, args []string) {
+func exitsWith(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits STATUS PROGRAM ARGS…")
 	}
@@ -128,6 +130,30 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 	until(ts, func(ctx context.Context) error {
 		_, err := client(ts, args[0]).Status(ctx)
 		return err
+	})
+}
+
+func ended(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: ended ID")
+	}
+	id, err := mft.ParseTransferID(args[0])
+	ts.Check(err)
+	host := filepath.Base(filepath.Dir(ts.Getenv("MFT_CONFIG")))
+	until(ts, func(ctx context.Context) error {
+		detail, err := client(ts, host).Transfer(ctx, id)
+		if err != nil {
+			return err
+		}
+		if len(detail.Exits) == 0 {
+			return fmt.Errorf("no command has run because of %s", id)
+		}
+		for _, e := range detail.Exits {
+			if e.State != "ended" {
+				return fmt.Errorf("%s has not ended: %s", e.Command, e.State)
+			}
+		}
+		return nil
 	})
 }
 

@@ -15,6 +15,7 @@ import (
 	"mft.dev/mft/agent/localapi"
 	"mft.dev/mft/cmd/mft/argument"
 	"mft.dev/mft/cmd/mft/follow"
+	"mft.dev/mft/cmd/mft/settings"
 )
 
 // completionTime is how long somebody who presses Tab waits at most.
@@ -45,6 +46,19 @@ func (s *shell) config() (*config.Config, error) {
 		return config.Default(s.env), nil
 	}
 	return config.Load(path)
+}
+
+// settings is what the commands of the configuration need.
+func (s *shell) settings() settings.Shell {
+	return settings.Shell{
+		Config: func(file string) (*config.Config, error) {
+			if file != "" {
+				s.configFile = file
+			}
+			return s.config()
+		},
+		Out: s.out, Errs: s.errs, JSON: func() bool { return s.json }, Print: s.print,
+	}
 }
 
 // client returns the way to the running agent.

@@ -5,6 +5,9 @@ import (
 	"crypto/ecdh"
 	"crypto/ed25519"
 	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -123,13 +126,74 @@ func TestRefused(t *testing.T) {
 // one says what is wrong.
 func TestLongest(t *testing.T) {
 	_, key := keysOf(t, "beta")
-	n := maxEnvelope - len(protocol.AppendEnvelope(nil, envelope(""))) - 1
-	body, err := Seal(envelope(strings.Repeat("x", n)), key)
-	if err != nil || len(body) > exchange.MaxLetter {
-		t.Errorf("a letter of %d bytes, %v; %d are allowed", len(body), err, exchange.MaxLetter)
+	for keys := 1; keys <= MaxKeys; keys++ {
+		to := slices.Repeat([]sealing.Key{key}, keys)
+		n := maxEnvelope(keys) - len(protocol.AppendEnvelope(nil, envelope(""))) - 1
+		body, err := Seal(envelope(strings.Repeat("x", n)), to...)
+		if err != nil || len(body) > exchange.MaxLetter {
+			t.Errorf("a letter of %d bytes, %v; %d are allowed", len(body), err, exchange.MaxLetter)
+		}
+		if _, err := Seal(envelope(strings.Repeat("x", n+2)), to...); mft.CodeOf(err) != mft.CodeTooLarge {
+			t.Errorf("a longer one: %v, want code FILE_TOO_LARGE", err)
+		}
 	}
-	if _, err := Seal(envelope(strings.Repeat("x", n+2)), key); mft.CodeOf(err) != mft.CodeTooLarge {
-		t.Errorf("a longer one: %v, want code FILE_TOO_LARGE", err)
+}
+
+// TestSeveralKeys: each of several agents of one name opens a letter to all, and
+// none of the others a letter to one.
+func TestSeveralKeys(t *testing.T) {
+	var agents []*identity.Keys
+	var to []sealing.Key
+	for range MaxKeys + 1 {
+		keys, key := keysOf(t, "beta")
+		agents, to = append(agents, keys), append(to, key)
+	}
+	want := envelope("x")
+	all, err := Seal(want, to[:MaxKeys]...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, keys := range agents {
+		got, err := Open(all, keys)
+		if i < MaxKeys && (err != nil || cmp.Diff(want, got) != "") {
+			t.Errorf("agent %d opened %+v, %v", i, got, err)
+		}
+		if i == MaxKeys && (mft.CodeOf(err) != mft.CodeUntrusted || !errors.Is(err, ErrOtherKey)) {
+			t.Errorf("an agent that it is not for: %v, want another key, code UNTRUSTED", err)
+		}
+	}
+	one, err := Seal(want, to[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(one, agents[0]); !errors.Is(err, ErrOtherKey) {
+		t.Errorf("a letter to another agent of the name: %v, want another key", err)
+	}
+	for _, n := range []int{0, MaxKeys + 1} {
+		if _, err := Seal(want, to[:n]...); mft.CodeOf(err) != mft.CodeUsage {
+			t.Errorf("sealed to %d keys: %v, want code USAGE", n, err)
+		}
+	}
+	// A slot that was taken from another letter makes the whole unreadable.
+	raw := func(b []byte) []byte {
+		out, err := base64.RawStdEncoding.DecodeString(string(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	other, err := Seal(want, to[0], to[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := Seal(want, to[0], to[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	mixed := raw(two)
+	copy(mixed[2+slotSize:2+2*slotSize], raw(other)[2+slotSize:])
+	if _, err := Open([]byte(base64.RawStdEncoding.EncodeToString(mixed)), agents[0]); mft.CodeOf(err) != mft.CodeCorrupt {
+		t.Errorf("the slot of another was exchanged: %v, want code CORRUPT", err)
 	}
 }
 

@@ -29,6 +29,9 @@ const (
 	// Lease is how long a letter is hidden at a time, unless Delays says
 	// otherwise.
 	Lease = 2 * time.Minute
+	// maxElsewhere is how often a letter for another agent is given back: at the
+	// pace of Delays.Busy for about two weeks, which is longer than it is good for.
+	maxElsewhere = 14 * 24 * 60 * 2
 	// remembered bounds how many failing letters are counted here.
 	remembered = 10_000
 )
@@ -65,7 +68,8 @@ type Config struct {
 	Queue exchange.Queue
 	// Handle deals with a letter. When it returns nil, whatever the letter
 	// causes is durable. It may see the same letter again. An error with a code
-	// that is mft.CodeBusy or CodeMaintenance means later, any other counts.
+	// that is mft.CodeBusy or CodeMaintenance means later, CodeElsewhere that it is
+	// for another agent that takes letters from this queue; any other counts.
 	Handle func(ctx context.Context, l exchange.Letter) error
 	// Aside keeps a letter for the operator, with the reason. When it returns
 	// nil that is durable.
@@ -73,6 +77,9 @@ type Config struct {
 	// Reached is told whether the storage answers: nil, or the error. It is
 	// called after each try.
 	Reached func(error)
+	// Shared says that others take letters from this queue too: how often the
+	// storage has given one away says nothing of it.
+	Shared bool
 	// AtOnce is how many letters are dealt with at a time, 1 to
 	// exchange.MaxTake.
 	AtOnce int
@@ -201,6 +208,11 @@ func (b *box) failed(ctx context.Context, l *exchange.Letter, cause error) {
 		return
 	}
 	n := b.count(l)
+	if mft.CodeOf(cause) == mft.CodeElsewhere && n < maxElsewhere {
+		// At once to begin with: the other is likely to be there.
+		_ = b.Queue.Renew(ctx, l, min(b.Delays.Busy, b.Delays.Pause<<min(n-1, 10)))
+		return
+	}
 	b.Log.Info("a letter cannot be dealt with", "try", n, "err", cause)
 	if n < MaxTries {
 		_ = b.Queue.Renew(ctx, l, b.Delays.First<<(n-1))
@@ -221,6 +233,9 @@ func (b *box) count(l *exchange.Letter) int {
 		clear(b.tries) // some are tried more often
 	}
 	b.tries[l.ID]++
+	if b.Shared {
+		return b.tries[l.ID]
+	}
 	return max(b.tries[l.ID], l.Taken)
 }
 

@@ -85,6 +85,7 @@ func (q *letters) Remove(_ context.Context, l *exchange.Letter) error {
 
 // office runs a mailbox over q until the test ends it.
 type office struct {
+	shared bool
 	q      letters
 	handle func(ctx context.Context, l exchange.Letter) error
 	aside  []string
@@ -97,7 +98,7 @@ func (o *office) run(t *testing.T, d time.Duration) {
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
 	Config{
-		Queue: &o.q, AtOnce: 2, Log: slog.New(slog.DiscardHandler), Reached: func(error) {},
+		Queue: &o.q, Shared: o.shared, AtOnce: 2, Log: slog.New(slog.DiscardHandler), Reached: func(error) {},
 		Handle: func(ctx context.Context, l exchange.Letter) error {
 			err := o.handle(ctx, l)
 			if err == nil {
@@ -231,4 +232,60 @@ func TestStorageAway(t *testing.T) {
 			t.Errorf("dealt with %v, want it dealt with when the storage is back", o.dealt)
 		}
 	})
+}
+
+// TestElsewhere: a letter for another agent that shares the queue is given back,
+// at once to begin with, and never put aside while it is good for anything; and
+// that others have taken a letter does not count when it fails here.
+func TestElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var tries []time.Duration
+		begun := time.Now()
+		o := office{handle: func(_ context.Context, l exchange.Letter) error {
+			if string(l.Body) == "not mine" {
+				tries = append(tries, time.Since(begun))
+				return mft.Fail(mft.CodeElsewhere, "take", "letter", nil)
+			}
+			return nil
+		}}
+		o.put(t, "not mine", "a")
+		o.run(t, 24*time.Hour)
+		if len(o.aside) != 0 || len(o.q.there) != 1 || len(o.dealt) != 1 {
+			t.Fatalf("put aside %q, %d are left, dealt with %q; want the other's left alone", o.aside, len(o.q.there), o.dealt)
+		}
+		if tries[1]-tries[0] > 2*time.Second {
+			t.Errorf("given back after %v", tries[1]-tries[0])
+		}
+		if n := len(tries); tries[n-1]-tries[n-2] < 30*time.Second || n > 24*60*2+10 {
+			t.Errorf("taken %d times in a day, the last two at %v", n, tries[n-2:])
+		}
+		o.run(t, 14*24*time.Hour)
+		if len(o.aside) != 1 || len(o.q.there) != 0 {
+			t.Errorf("after two weeks: put aside %q, %d are left; want it put aside", o.aside, len(o.q.there))
+		}
+	})
+}
+
+// TestTakenByOthers: how often others have taken a letter counts only where there
+// are no others.
+func TestTakenByOthers(t *testing.T) {
+	for _, shared := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			tries := 0
+			o := office{shared: shared, handle: func(context.Context, exchange.Letter) error {
+				tries++
+				return errors.New("bad")
+			}}
+			o.put(t, "x")
+			o.q.there[0].Taken = 3
+			o.run(t, time.Hour)
+			want := MaxTries - 3
+			if shared {
+				want = MaxTries
+			}
+			if tries != want || len(o.aside) != 1 {
+				t.Errorf("shared %t: put aside %q after %d tries, want %d", shared, o.aside, tries, want)
+			}
+		})
+	}
 }

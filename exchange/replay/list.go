@@ -73,6 +73,14 @@ func (l *list) announce(first uint64, items []mft.Item) error {
 	return l.err
 }
 
+// listed notes what a directory of a mirror has.
+func (l *list) listed(payload []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.said.Listed(payload)
+	l.own.Listed(payload)
+}
+
 // want notes the receiver's verdict on a range of items.
 func (l *list) want(w *protocol.Want) error {
 	l.mu.Lock()

@@ -32,7 +32,10 @@ func (r *replayer) play(manifest *protocol.FrameReader) error {
 			if err := r.write(kind, payload); err != nil {
 				return err
 			}
-		case protocol.FrameScanned:
+		case protocol.FrameListed:
+			r.list.listed(payload)
+			fallthrough
+		case protocol.FrameScanned, protocol.FrameWalked:
 			if err := r.write(kind, payload); err != nil {
 				return err
 			}

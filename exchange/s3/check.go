@@ -47,9 +47,10 @@ func (c *checker) meanwhile(name string) {
 	err := c.over(key)
 	switch mft.CodeOf(err) {
 	case mft.CodeOK:
-		// Whether the object is there is asked first; only two processes with one
-		// name, at the same moment, could replace one by the other.
-		c.Note(true, "publish over it", "it is allowed: this storage does not know the condition that nothing has the name (If-None-Match)", "")
+		// Whether the object is there is asked first; only two agents of one name, at
+		// the same moment, could replace one by the other.
+		c.Note(true, "publish over it", "it is allowed: this storage does not know the condition that nothing has the name (If-None-Match); "+
+			"use it for no agents that share a name (shared: true)", "")
 	case mft.CodeExists:
 		c.Note(true, "publish over it", "refused, as it must be", "")
 	default:

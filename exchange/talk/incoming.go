@@ -2,6 +2,7 @@ package talk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 
@@ -41,6 +42,8 @@ func Say(ctx context.Context, post Post, kind protocol.Kind, body []byte) error 
 		switch {
 		case err != nil || d.Code == mft.CodeDelivered:
 			return err
+		case d.Code == mft.CodeElsewhere:
+			return mft.Fail(mft.CodeElsewhere, "answer", "a letter", errors.New(d.Detail))
 		case d.Code.Retryable() || d.Code == mft.CodePaused:
 			return mft.Fail(mft.CodeBusy, "answer", "a letter", fmt.Errorf("not now: %s: %s", d.Code, d.Detail))
 		}

@@ -37,6 +37,11 @@ func (p *Parked) Error() string { return p.Unwrap().Error() }
 
 // Unwrap gives the code mft.CodeRelayed to mft.CodeOf.
 func (p *Parked) Unwrap() error {
+	return &mft.Error{Code: mft.CodeRelayed, Op: "send", Err: errors.New(p.Why())}
+}
+
+// Why says what is waited for, for people.
+func (p *Parked) Why() string {
 	why := "the offer lies in the exchange; the peer has not answered yet"
 	switch p.For {
 	case protocol.KindReceipt:
@@ -44,7 +49,7 @@ func (p *Parked) Unwrap() error {
 	case protocol.KindOffer:
 		why = "the request lies in the exchange; what the peer sends has not come yet"
 	}
-	return &mft.Error{Code: mft.CodeRelayed, Op: "send", Err: errors.New(why)}
+	return why
 }
 
 // A Post signs a message of the transfer, seals it, and puts it into the peer's
@@ -190,7 +195,7 @@ func (o *Outgoing) Receive(ctx context.Context) (*protocol.Envelope, error) {
 		if o.Decision == nil {
 			return nil, &Parked{protocol.KindDecision}
 		}
-		return onOneStream(o.Decision)
+		return o.here(o.Decision)
 	}
 	// The sender listens for the receipt while it sends.
 	if err := o.wait(); err != nil {
@@ -204,14 +209,16 @@ func (o *Outgoing) Receive(ctx context.Context) (*protocol.Envelope, error) {
 	}
 }
 
-// onOneStream returns a decision for this conversation: how many data connections
+// here returns a decision for this conversation: how many data connections
 // there are between hosts, which is what the peer spoke of, does not concern it.
-func onOneStream(e *protocol.Envelope) (*protocol.Envelope, error) {
+// What the peer has nobody here knows, so everything is sent; of a mirror also
+// what each directory has, for whatever may be there besides.
+func (o *Outgoing) here(e *protocol.Envelope) (*protocol.Envelope, error) {
 	d, err := e.Decision()
 	if err != nil || !d.Code.OK() {
 		return e, err
 	}
-	d.Streams, d.Zstd = 1, false
+	d.Streams, d.Zstd, d.Basis = 1, false, mft.Basis{Present: o.Offer.Mirror.On}
 	here := *e
 	here.Body = protocol.AppendDecision(nil, &d)
 	return &here, nil

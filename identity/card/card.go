@@ -40,13 +40,14 @@ func Make(keys *identity.Keys) []byte {
 	return append(b, keys.Sealing()...)
 }
 
-// Read returns the sealing key on the card of the agent called name. When trust
+// Read returns the sealing key on the card of the agent called name, and the
+// signing key that vouches for it. When trust
 // has verified a card it knows the keys on it, so that what they sign can be
 // verified. Errors: CodeProtocol for what is no card, and those of
 // identity.Trust.VerifyChain and sealing.Parse.
-func Read(b []byte, name mft.AgentName, trust *identity.Trust, now time.Time) (sealing.Key, error) {
-	malformed := func(why string) (sealing.Key, error) {
-		return sealing.Key{}, mft.Fail(mft.CodeProtocol, "read card of", string(name), errors.New(why))
+func Read(b []byte, name mft.AgentName, trust *identity.Trust, now time.Time) (sealing.Key, identity.Pin, error) {
+	malformed := func(why string) (sealing.Key, identity.Pin, error) {
+		return sealing.Key{}, "", mft.Fail(mft.CodeProtocol, "read card of", string(name), errors.New(why))
 	}
 	if len(b) < 2 || len(b) > MaxSize || b[0] != version {
 		return malformed("it is not a card of version 1")
@@ -70,14 +71,19 @@ func Read(b []byte, name mft.AgentName, trust *identity.Trust, now time.Time) (s
 	}
 	who, err := trust.VerifyChain(chain, now)
 	if err != nil {
-		return sealing.Key{}, err
+		return sealing.Key{}, "", err
 	}
 	if who != name {
-		return sealing.Key{}, mft.Fail(mft.CodeUntrusted, "read card of", string(name), fmt.Errorf("it is that of %s", who))
+		return sealing.Key{}, "", mft.Fail(mft.CodeUntrusted, "read card of", string(name), fmt.Errorf("it is that of %s", who))
 	}
 	key, ok := chain[0].PublicKey.(ed25519.PublicKey)
 	if !ok {
 		return malformed("its key is not of Ed25519")
 	}
-	return sealing.Parse(b, name, key)
+	stated, err := sealing.Parse(b, name, key)
+	if err != nil {
+		return sealing.Key{}, "", err
+	}
+	pin, err := identity.PinOf(key)
+	return stated, pin, err
 }

@@ -6,7 +6,8 @@
 // The receiver has the old version. It draws a Seed, and sends it with the
 // size of that version. Then it reads the version once, front to back, and
 // streams its marks, made by [Key.AppendMarks] for blocks of [BlockSize]
-// bytes. It needs no memory for that.
+// bytes. It needs no memory for that. Or it has a [Record] of the version, which
+// a [Marker] made when the version came; then it need not read it.
 //
 // The sender has the new version. It lets the marks arrive in a [Signature]
 // and meanwhile ranges over [Matcher.Match], which yields pieces that rebuild
@@ -36,13 +37,14 @@
 //
 // The hash that compares blocks is universal: of two blocks that differ,
 // however they were chosen, it makes one under no more than one key in about
-// 2^39. The key is drawn anew for each attempt and only the two ends know it,
-// so nobody who writes into the file can prepare a collision, and one that came
-// by chance does not come back. A collision also does no harm but cost: the
-// result must be verified as a whole by a cryptographic digest, as every
-// delivery is, and when that fails the file must be sent whole. A peer that
-// lies about its marks spoils its own delivery only, and the time that it can
-// make the other spend is bounded.
+// 2^39. The key is drawn for an attempt, or is that of a record, and only those
+// know it who took part, so nobody else who writes into the file can prepare a
+// collision. A collision also does no harm but cost: the result must be verified
+// as a whole by a cryptographic digest, as every delivery is. When that fails
+// the record must be forgotten, so that the key is drawn anew, and without a
+// record the file must be sent whole. A peer that lies about its marks spoils
+// its own delivery only, and the time that it can make the other spend is
+// bounded.
 package delta
 
 import (

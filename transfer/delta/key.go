@@ -8,7 +8,8 @@ import (
 )
 
 // A Seed is what the hash of blocks is keyed with. The receiver draws it at
-// random for each attempt on a file and tells it to nobody but the sender.
+// random for an attempt on a file, tells it to nobody but the sender, and may
+// keep it in a Record.
 type Seed [16]byte
 
 // keyLabel separates keys from everything else that BLAKE3 derives. It is
@@ -149,12 +150,15 @@ func nh(p []byte, key *[stripe / 8]uint64) (high, low uint64) {
 func (k *Key) AppendMarks(b []byte, block int, content []byte) []byte {
 	for len(content) > 0 {
 		n := min(block, len(content))
-		m := k.mark(content[:n])
-		b = binary.LittleEndian.AppendUint64(b, m.sum|m.hash<<40)
-		b = binary.LittleEndian.AppendUint16(b, uint16(m.hash>>24))
+		b = appendMark(b, k.mark(content[:n]))
 		content = content[n:]
 	}
 	return b
+}
+
+func appendMark(b []byte, m mark) []byte {
+	b = binary.LittleEndian.AppendUint64(b, m.sum|m.hash<<40)
+	return binary.LittleEndian.AppendUint16(b, uint16(m.hash>>24))
 }
 
 // readMark reads the first mark in p.

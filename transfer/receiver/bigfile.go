@@ -28,10 +28,12 @@ func (r *receiver) landBig(ctx context.Context, start protocol.FileStart) error 
 	if err != nil {
 		return err
 	}
+	final := it.final
 	order := landing.Order{
-		Index: start.Index, Item: it.item, Final: it.final, Key: protocol.KeyOf(&it.item), Area: r.area,
+		Index: start.Index, Item: it.item, Final: final, Key: protocol.KeyOf(&it.item), Area: r.area,
 		Moved: func(n int64) { r.in.Meter.Moved(0, n) },
 		There: it.there != nil, Kept: it.kept, Digest: it.digest, Old: r.shelf.Old(start.Index),
+		Remember: r.keeper.Wants(it.item.Size), Forget: func() error { return r.keeper.Forget(final) },
 	}
 	l, err := landing.Begin(ctx, order, start.Offset)
 	if err != nil {
@@ -93,6 +95,7 @@ func (r *receiver) landEnd(ctx context.Context, end protocol.FileEnd) error {
 	f, err := b.Finish(ctx)
 	switch {
 	case err == nil:
+		r.keeper.Staged(b.Index, b.Final, b.Record(), f.File)
 		r.stageFile(b.Index, &b.it, f)
 	case staging.ItemLevel(err):
 		return r.giveUp(b.Index, b.it.item.Path, err)

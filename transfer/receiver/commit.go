@@ -8,6 +8,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/receiver/outcome"
 	"mft.dev/mft/transfer/receiver/reply"
 	"mft.dev/mft/transfer/staging"
@@ -21,19 +22,34 @@ func (r *receiver) stage(it staging.Item) {
 		r.roomy.Wait()
 	}
 	r.area.Add(&r.batch, it)
-	if r.batch.Grown() {
-		select {
-		case r.kick <- struct{}{}:
-		default:
-		}
+	r.hurry()
+}
+
+// hurry has the committer look if waiting for a larger batch would gain nothing.
+// The caller holds mu.
+func (r *receiver) hurry() {
+	if !r.batch.Grown() && !r.pressed() {
+		return
 	}
+	select {
+	case r.kick <- struct{}{}:
+	default:
+	}
+}
+
+// pressed reports whether the window fills up behind items of which most wait in
+// the batch for company: the sender is about to wait for them. The caller holds
+// mu.
+func (r *receiver) pressed() bool {
+	n := r.batch.Len()
+	return n > 0 && 2*n >= r.open && r.items.Room() < transfer.Window/2
 }
 
 // take returns the batch when it is ripe, or in any case.
 func (r *receiver) take(anyway bool) staging.Batch {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !anyway && !r.batch.Ripe() {
+	if !anyway && !r.batch.Ripe() && !r.pressed() {
 		return staging.Batch{}
 	}
 	b := r.batch
@@ -65,7 +81,7 @@ func (r *receiver) commitAll(ctx context.Context, landed <-chan struct{}) (mft.R
 		if b.Len() == 0 {
 			continue
 		}
-		good, bad, err := r.area.Commit(ctx, &b, nil)
+		good, bad, err := r.deliver(ctx, &b, nil)
 		if err != nil {
 			return mft.Receipt{}, err
 		}
@@ -73,14 +89,28 @@ func (r *receiver) commitAll(ctx context.Context, landed <-chan struct{}) (mft.R
 		if err := r.tellCommitted(good, bad); err != nil {
 			return mft.Receipt{}, err
 		}
+		r.keeper.Tidy()
 	}
+}
+
+// deliver commits a batch, if this end may deliver the transfer at all. What it is
+// not allowed to commit goes with the attempt.
+func (r *receiver) deliver(ctx context.Context, b *staging.Batch, last staging.Ending) ([]staging.Item, []staging.Refusal, error) {
+	if r.in.Own != nil && !r.owned {
+		if err := r.in.Own(ctx); err != nil {
+			b.Close()
+			return nil, nil, err
+		}
+		r.owned = true
+	}
+	return r.area.Commit(ctx, b, last)
 }
 
 // commitRest commits what had landed when the attempt was interrupted, so that
 // even a network that breaks after every few files gets somewhere. After an
 // order to stop, or when the peer is not to be trusted, nothing more appears.
 func (r *receiver) commitRest(cause error) {
-	if code := mft.CodeOf(cause); !code.Retryable() || code == mft.CodeCorrupt {
+	if code := mft.CodeOf(cause); !code.Retryable() || code == mft.CodeCorrupt || code == mft.CodeElsewhere {
 		return
 	}
 	b := r.take(true)
@@ -88,7 +118,7 @@ func (r *receiver) commitRest(cause error) {
 		return
 	}
 	// The next attempt finds in the journal how far this came.
-	_, _, _ = r.area.Commit(context.Background(), &b, nil)
+	_, _, _ = r.deliver(context.Background(), &b, nil)
 }
 
 // commitLast checks that what came is what the sender sealed, and commits the
@@ -108,7 +138,7 @@ func (r *receiver) commitLast(ctx context.Context, seal mft.Seal) (receipt mft.R
 		b.Close()
 		return receipt, err
 	}
-	good, bad, err := r.area.Commit(ctx, &b, func(good []staging.Item, bad []staging.Refusal) func(*journal.Tx) error {
+	good, bad, err := r.deliver(ctx, &b, func(good []staging.Item, bad []staging.Refusal) func(*journal.Tx) error {
 		r.countRefused(bad)
 		rest := r.removeRest(ctx, &seal)
 		receipt = r.receipt(&seal, good)
@@ -160,12 +190,16 @@ func (r *receiver) tellCommitted(good []staging.Item, bad []staging.Refusal) err
 	var committed reply.Committed
 	var moved int64
 	r.mu.Lock()
+	for i := range bad {
+		r.keeper.Refused(bad[i].Index)
+	}
 	for i := range good {
 		it := &good[i]
 		slot := r.items.At(it.Index)
 		if slot != nil {
-			slot.settled = true
+			r.settle(slot)
 		}
+		r.keeper.Committed(it.Index)
 		if !r.kept(it.Index) {
 			moved++
 			r.delivered.Items++

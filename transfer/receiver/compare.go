@@ -18,7 +18,7 @@ func (r *receiver) compare(ctx context.Context, payload []byte) error {
 	if err != nil {
 		return err
 	}
-	return r.line.Write(protocol.FrameAnswers, answers)
+	return r.line.Gather(protocol.FrameAnswers, answers)
 }
 
 // answered takes note of the answer to a listing.

@@ -47,13 +47,18 @@ func (r *receiver) startDelta(slot *item, w protocol.Want) protocol.Want {
 		return w
 	}
 	w.Verdict, w.Old = protocol.Delta, slot.old.Item.Size
-	w.Seed = r.shelf.Put(w.First, f, w.Old)
+	w.Seed = r.shelf.Put(w.First, rebuild.NewOld(f, w.Old, r.keeper.Recall(slot.final, f)))
 	return w
 }
 
 // nextDelta makes room when a file has ended, for those that wait.
 func (r *receiver) nextDelta(ended uint64) error {
-	if !r.shelf.Remove(ended) || len(r.queue) == 0 {
+	old := r.shelf.Remove(ended)
+	if old == nil {
+		return nil
+	}
+	r.keeper.PartWith(old)
+	if len(r.queue) == 0 {
 		return nil
 	}
 	for len(r.queue) > 0 && r.shelf.Room() {

@@ -18,6 +18,7 @@ import (
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/receiver/remember"
 	"mft.dev/mft/transfer/scan"
 	"mft.dev/mft/transfer/sender"
 	"mft.dev/mft/transfer/staging"
@@ -132,11 +133,13 @@ type fixture struct {
 	offer    mft.Offer
 	landing  journal.Landing
 	step     staging.Stepper
+	own      func(context.Context) error
 	wrap     func(net.Conn) net.Conn
 	forge    func(*protocol.Envelope) // what comes to the sender
 	undialed string                   // the end whose data connection cannot be dialled
 	sources  []string                 // as an operator types them; default the contents of src
 	lastTry  bool
+	memory   remember.Memory
 	compress mft.Compress
 	sent     transfer.Meter
 	received transfer.Meter
@@ -250,7 +253,8 @@ func (f *fixture) attempt(ctx context.Context) result {
 			return
 		}
 		res.received, res.receiveErr = run(ctx, b, Incoming{
-			Offer: offer, Landing: f.landing, Journal: f.journal, Meter: &f.received, Note: f.note,
+			Offer: offer, Landing: f.landing, Journal: f.journal, Meter: &f.received, Note: f.note, Own: f.own,
+			Memory: f.memory,
 		}, f.step)
 		// The control connection outlives the conversation, as it does in
 		// an agent; the sender has what was sent before it hears of the cut.

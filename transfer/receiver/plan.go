@@ -37,15 +37,19 @@ func (r *receiver) plan(ctx context.Context, first uint64, items []mft.Item) err
 		}
 		r.verdicts.Add(index, w)
 	}
-	if err := r.line.Write(protocol.FrameWant, r.verdicts.Take()); err != nil {
+	if err := r.line.Gather(protocol.FrameWant, r.verdicts.Take()); err != nil {
 		return err
 	}
+	r.untold += len(items)
 	r.shelf.Release()
 	// Not before: they might be committed at once, and the sender must have
 	// heard the verdict first.
 	for i := range ready {
 		r.stage(ready[i])
 	}
+	r.mu.Lock()
+	r.hurry()
+	r.mu.Unlock()
 	return r.resolve(ctx)
 }
 
@@ -159,6 +163,9 @@ func (r *receiver) push(slot *item, had int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.items.Push(*slot)
+	if !slot.settled {
+		r.open++
+	}
 	r.in.Meter.Found(1, slot.item.Size)
 	if slot.settled && slot.outcome == protocol.Delivered {
 		r.delivered.Items++
@@ -209,9 +216,18 @@ func (r *receiver) decide(index uint64, o protocol.Outcome, d mft.Digest) {
 	it := r.items.At(index)
 	it.decided, it.outcome, it.digest = true, o, d
 	if o != protocol.Delivered {
-		it.settled = true
+		r.settle(it)
 	}
 	r.advance()
+}
+
+// settle notes that nothing more happens to an item of the window. The caller
+// holds mu.
+func (r *receiver) settle(it *item) {
+	if !it.settled {
+		it.settled = true
+		r.open--
+	}
 }
 
 // giveUp notes that an item whose content came cannot be delivered, and tells
@@ -226,7 +242,7 @@ func (r *receiver) tellFailed(index uint64, cause error) error {
 	reason := mft.ReasonOf(cause)
 	r.mu.Lock()
 	if it := r.items.At(index); it != nil {
-		it.settled = true
+		r.settle(it)
 	}
 	r.advance()
 	r.mu.Unlock()

@@ -27,6 +27,7 @@ import (
 	"mft.dev/mft/transfer/receiver/intake"
 	"mft.dev/mft/transfer/receiver/known"
 	"mft.dev/mft/transfer/receiver/rebuild"
+	"mft.dev/mft/transfer/receiver/remember"
 	"mft.dev/mft/transfer/receiver/reply"
 	"mft.dev/mft/transfer/receiver/wire"
 	"mft.dev/mft/transfer/resident"
@@ -45,6 +46,11 @@ type Incoming struct {
 	// Whole has every file come whole, none as a delta: nobody answers questions
 	// about an old version.
 	Whole bool
+	// Memory remembers marks; nil for none.
+	Memory remember.Memory
+	// Own, if it is set, is asked before anything of the transfer is delivered, and
+	// may fail: several hosts may be offered the same transfer, and one delivers it.
+	Own func(ctx context.Context) error
 }
 
 // Run answers an admitted offer, takes what is sent, and commits it. When it
@@ -92,7 +98,9 @@ func (r *receiver) attempt(ctx context.Context, conv transfer.Conversation) (mft
 	if err != nil {
 		return mft.Receipt{}, err
 	}
-	return receipt, reply.Hand(ctx, conv, receipt)
+	err = reply.Hand(ctx, conv, receipt)
+	r.keeper.Tidy() // last, for nobody waits for it
+	return receipt, err
 }
 
 // Redeliver answers an offer of a transfer that already has its receipt.
@@ -128,10 +136,13 @@ type receiver struct {
 
 	line     *wire.Line
 	verdicts reply.Verdicts
+	untold   int // items whose verdicts may be kept back for others
 
 	big   *bigFile        // the file that DATA belongs to
 	shelf *rebuild.Shelf  // old versions that are in use
 	queue []protocol.Want // verdicts Delta that wait for room there
+
+	keeper *remember.Keeper
 
 	place   *resident.Place
 	mirror  *mirror.Mirror // nil without one
@@ -139,6 +150,7 @@ type receiver struct {
 
 	mu        sync.Mutex
 	items     *ring.Ring[item]
+	open      int // of items: how many are not settled
 	manifest  *protocol.Manifest
 	hashedTo  uint64
 	delivered mft.Count // committed now or before
@@ -149,6 +161,7 @@ type receiver struct {
 	stopped   bool      // the attempt is over: nobody takes the batch
 
 	failures transfer.Failures
+	owned    bool // this end delivers the transfer; of the one that commits
 
 	seal chan mft.Seal
 	kick chan struct{} // the committer should look
@@ -178,7 +191,8 @@ func newReceiver(ctx context.Context, in Incoming) (*receiver, error) {
 	r := &receiver{
 		in: in, area: area, known: earlier, place: place,
 		items: ring.New[item](transfer.Window), manifest: protocol.NewManifest(),
-		seal: make(chan mft.Seal, 1), kick: make(chan struct{}, 1),
+		keeper: remember.New(in.Memory, area.Root()),
+		seal:   make(chan mft.Seal, 1), kick: make(chan struct{}, 1),
 	}
 	r.roomy.L = &r.mu
 	if err := r.openMirror(ctx); err != nil {
@@ -189,6 +203,7 @@ func newReceiver(ctx context.Context, in Incoming) (*receiver, error) {
 }
 
 func (r *receiver) close() {
+	r.keeper.Close()
 	r.place.Close() // nothing was written through it
 	r.area.Close()
 }
@@ -267,10 +282,21 @@ func (r *receiver) awaitSeal(ctx context.Context, conv transfer.Conversation) er
 	return nil
 }
 
+// untoldMost bounds how many items wait for their verdicts so that these go
+// together: a sender that is woken for few has time for little else, and one that
+// hears of many at once has nothing to do meanwhile.
+const untoldMost = 512
+
 // land takes what the sender sends until it has sent everything.
 func (r *receiver) land(ctx context.Context, in *intake.Intake) error {
 	moving := false
 	for {
+		if !in.Ready() || r.untold >= untoldMost { // the sender may wait for it
+			r.untold = 0
+			if err := r.line.Flush(); err != nil {
+				return err
+			}
+		}
 		f, err := in.Next(ctx, r.big != nil)
 		if err != nil {
 			return err

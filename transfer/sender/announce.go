@@ -24,13 +24,14 @@ type announcer struct {
 	size  int       // of their encoding, at most
 	since time.Time // of items[0]
 	frame []byte
+	kept  time.Time // since when frames may be kept back, zero for not at all
 }
 
 func (a *announcer) add(it item) error {
 	// What has been collected must not wait for room that only its own
 	// answer can make.
 	if len(a.items) > 0 && !a.s.list.hasRoom() {
-		if err := a.flush(); err != nil {
+		if err := a.Flush(); err != nil {
 			return err
 		}
 	}
@@ -45,19 +46,34 @@ func (a *announcer) add(it item) error {
 	a.items = append(a.items, it.entry.Item)
 	a.s.out.Meter.Found(1, it.entry.Item.Size)
 	a.size += protocol.ItemSize(&it.entry.Item)
-	if len(a.items) == itemsPerFrame || a.size > itemBytes || now.Sub(a.since) > announceEvery {
-		return a.flush()
+	if now.Sub(a.since) > announceEvery || !a.kept.IsZero() && now.Sub(a.kept) > announceEvery {
+		return a.Flush()
+	}
+	if len(a.items) == itemsPerFrame || a.size > itemBytes {
+		return a.close()
 	}
 	return nil
 }
 
-func (a *announcer) flush() error {
+// close ends the frame of items that is being made.
+func (a *announcer) close() error {
 	if len(a.items) == 0 {
 		return nil
 	}
 	a.frame = protocol.AppendItems(a.frame[:0], a.first, a.items)
 	a.items, a.size = a.items[:0], 0
-	return a.s.write(protocol.FrameItems, a.frame)
+	return a.gather(protocol.FrameItems, a.frame)
+}
+
+// gather sends a frame, together with those before and behind it: a receiver that
+// is woken for each small frame has time for little else.
+func (a *announcer) gather(kind protocol.FrameKind, payload []byte) error {
+	if a.kept.IsZero() {
+		a.kept = time.Now()
+	}
+	return a.s.line(func() error {
+		return a.s.small.Gather(func() error { return a.s.frames.WriteFrame(kind, payload) })
+	})
 }
 
 // announce streams the items of the sources to the peer, ahead of their
@@ -76,7 +92,7 @@ func (s *sender) announce(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := a.flush(); err != nil {
+	if err := a.close(); err != nil {
 		return err
 	}
 	totals, _ := s.out.Meter.Snapshot()
@@ -93,7 +109,7 @@ func (s *sender) announce(ctx context.Context) error {
 		if err := a.add(it); err != nil {
 			return err
 		}
-		if err := a.flush(); err != nil {
+		if err := a.Flush(); err != nil {
 			return err
 		}
 	}
@@ -121,15 +137,24 @@ func (a *announcer) Add(source *scan.Source, e scan.Entry) error {
 
 func (a *announcer) Next() uint64 { return a.s.list.next() }
 
-func (a *announcer) Flush() error { return a.flush() }
+func (a *announcer) Flush() error {
+	if err := a.close(); err != nil {
+		return err
+	}
+	a.kept = time.Time{}
+	return a.s.line(a.s.small.Flush)
+}
 
 func (a *announcer) Skip(path string, err error) { a.s.unannounced(path, err) }
 
 func (a *announcer) Tell(kind protocol.FrameKind, payload []byte) error {
+	if err := a.close(); err != nil {
+		return err
+	}
 	if kind == protocol.FrameListed {
 		a.s.list.listed(payload)
 	}
-	return a.s.write(kind, payload)
+	return a.gather(kind, payload)
 }
 
 // announceAll announces all of a source, asking nothing.

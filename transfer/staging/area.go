@@ -45,6 +45,7 @@ type Area struct {
 	dir     string        // where items go
 	name    string        // final name of the only item, or empty
 	setid   bool
+	listed  bool // the journal wants each name: nothing is built aside
 	step    Stepper
 
 	device  uint64                  // of dir
@@ -84,12 +85,16 @@ func Open(ctx context.Context, o Options) (*Area, error) {
 	if err != nil {
 		return nil, err
 	}
+	_, listed, err := o.Journal.Watched(ctx, o.Transfer)
+	if err != nil {
+		return nil, err
+	}
 	root, err := confine.Open(o.Landing.Root)
 	if err != nil {
 		return nil, err
 	}
 	a := &Area{
-		id: o.Transfer, journal: o.Journal, root: root,
+		id: o.Transfer, journal: o.Journal, root: root, listed: listed,
 		dir: o.Landing.Dir, name: o.Landing.Name, setid: o.Landing.AllowSetID,
 		abroad: make(map[uint64]*confine.Dir), targets: make(map[string]*target),
 		asides: aside.New(), owners: owner.New(), parts: make(map[protocol.Key]journal.Partial, len(partials)),

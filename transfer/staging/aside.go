@@ -62,7 +62,7 @@ func (a *Area) inside(d *aside.Dir, final string) (*target, string, error) {
 // built aside: on the file system of the staging directory, and where the
 // kernel would give it no other group.
 func (a *Area) mayAside(dir string) bool {
-	if len(a.asides.All()) >= maxAside || a.name != "" || !a.land.FlushesWhole() {
+	if a.listed || len(a.asides.All()) >= maxAside || a.name != "" || !a.land.FlushesWhole() {
 		return false
 	}
 	t, err := a.target(dir)

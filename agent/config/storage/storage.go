@@ -30,6 +30,8 @@ type Exchange struct {
 	Dir   *Dir   `yaml:"dir,omitempty" json:"dir,omitempty" doc:"A folder that all agents have: a mount of NFS or SMB, or a local directory."`
 	Azure *Azure `yaml:"azure,omitempty" json:"azure,omitempty" doc:"A storage account of Azure."`
 	NATS  *NATS  `yaml:"nats,omitempty" json:"nats,omitempty" doc:"Queues in the JetStream of a NATS cluster, with containers there or elsewhere."`
+	// Shared is about the agents, not the storage.
+	Shared bool `yaml:"shared,omitempty" json:"shared,omitempty" doc:"Several agents of this name, each with keys of its own, use the exchange: exactly one of them delivers each transfer. Set it at all of them. Default: false."`
 }
 
 // Check implements strict.Whole.

@@ -36,7 +36,7 @@ func describeSection(t reflect.Type) map[string]any {
 	if t == reflect.TypeFor[Unused]() {
 		return map[string]any{}
 	}
-	keys, need := map[string]any{}, []string{}
+	keys, need, either := map[string]any{}, []string{}, []any{}
 	for _, f := range fieldsOf(t) {
 		if f.kind == reflect.TypeFor[NotYet]() {
 			continue
@@ -49,14 +49,27 @@ func describeSection(t reflect.Type) map[string]any {
 			one["description"] = f.doc
 		}
 		keys[f.name] = one
-		if f.need {
+		for _, name := range f.also {
+			keys[name] = one
+		}
+		switch {
+		case f.need && len(f.also) > 0:
+			ways := []any{}
+			for _, name := range append([]string{f.name}, f.also...) {
+				ways = append(ways, map[string]any{"required": []string{name}})
+			}
+			either = append(either, map[string]any{"anyOf": ways})
+		case f.need:
 			need = append(need, f.name)
 		}
 	}
 	section := map[string]any{"type": "object", "properties": keys, "additionalProperties": false}
+	if len(either) > 0 {
+		section["allOf"] = either
+	}
 	if len(need) > 0 {
 		section["required"] = need
-	} else {
+	} else if len(either) == 0 {
 		section["type"] = []string{"object", "null"}
 	}
 	if s, ok := reflect.New(t).Interface().(Short); ok {

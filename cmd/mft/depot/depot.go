@@ -65,16 +65,23 @@ type Finding struct {
 // name of the agent.
 func Open(cfg *config.Config, env func(string) string) (*Depot, error) {
 	d := &Depot{agent: cfg.Agent.Name, does: does{close: func() {}}}
-	switch x := cfg.Exchange; {
-	case x == nil:
+	x := cfg.Exchange
+	if x == nil {
 		return d, nil
-	case x.Dir != nil:
-		return d, d.openDir(string(x.Dir.Path))
-	case x.NATS != nil:
-		return d, d.openNATS(x.NATS, env)
-	default:
-		return d, d.openAzure(accountOf(x.Azure, cfg.Agent.Name, env))
 	}
+	var err error
+	switch {
+	case x.Dir != nil:
+		err = d.openDir(string(x.Dir.Path))
+	case x.NATS != nil:
+		err = d.openNATS(x.NATS, env)
+	default:
+		err = d.openAzure(accountOf(x.Azure, cfg.Agent.Name, env))
+	}
+	if err == nil {
+		d.Exchange.Shared = x.Shared
+	}
+	return d, err
 }
 
 // Close lets go of connections.

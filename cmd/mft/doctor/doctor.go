@@ -11,6 +11,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config"
+	"mft.dev/mft/agent/exits"
 	"mft.dev/mft/agent/localapi"
 	"mft.dev/mft/cmd/mft/progress"
 )
@@ -81,6 +82,7 @@ func Examine(ctx context.Context, p Patient) []Finding {
 	}
 	list = append(list, checkDataDir(cfg.Agent.DataDir), checkKeys(cfg.Agent.KeysDir))
 	list = append(list, checkExchange(ctx, cfg, p.Env)...)
+	list = append(list, checkExits(cfg.Exits)...)
 	status, err := p.Agent.Status(ctx)
 	if err != nil {
 		list = append(list, bad("agent", err), checkPortFree(ctx, cfg.Agent.Listen))
@@ -94,6 +96,22 @@ func Examine(ctx context.Context, p Patient) []Finding {
 	list = append(list, checkPeers(status.Peers)...)
 	list = append(list, checkChannels(status.Channels)...)
 	return append(list, checkWaiting(status.Waiting)...)
+}
+
+// checkExits looks at the commands that this host is to run.
+func checkExits(list []mft.Exit) []Finding {
+	if len(list) == 0 {
+		return nil
+	}
+	notes, err := exits.Check(list)
+	if err != nil {
+		return []Finding{bad("exits", err)}
+	}
+	found := []Finding{good("exits", "%d can be run by this user", len(list))}
+	for _, note := range notes {
+		found = append(found, Finding{Grade: GradeNote, What: "exits", Says: note})
+	}
+	return found
 }
 
 func checkVersion(running, own string) []Finding {

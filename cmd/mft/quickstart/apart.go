@@ -15,7 +15,7 @@ import (
 
 // breakLink moves a file over the direct link, one while there is none, and one
 // after it has come back; then it goes on as without, unless Once is set.
-func (s *show) breakLink(ctx context.Context, seen position) error {
+func (s *show) breakLink(ctx context.Context) error {
 	each := *s
 	each.Once = true // watch returns after each file
 	addresses := [...]string{s.alpha.cfg.Agent.Listen, s.beta.cfg.Agent.Listen}
@@ -27,19 +27,23 @@ func (s *show) breakLink(ctx context.Context, seen position) error {
 		if err := before(ctx); err != nil {
 			return err
 		}
+		seen, err := s.last(ctx)
+		if err != nil {
+			return err
+		}
 		if err := s.offer(); err != nil {
 			return err
 		}
 		if err := each.watch(ctx, seen); err != nil {
 			return err
 		}
-		var err error
-		if seen, err = s.last(ctx); err != nil {
-			return err
-		}
 	}
 	if s.Once {
 		return nil
+	}
+	seen, err := s.last(ctx)
+	if err != nil {
+		return err
 	}
 	return s.watch(ctx, seen)
 }
@@ -68,6 +72,9 @@ func (s *show) part(ctx context.Context) error {
 
 // rejoin brings the link back: the agents start again where they were.
 func (s *show) rejoin(ctx context.Context, addresses [2]string) error {
+	if err := s.settled(ctx); err != nil {
+		return err
+	}
 	s.alpha.cfg.Agent.Listen, s.beta.cfg.Agent.Listen = addresses[0], addresses[1]
 	if err := s.again(ctx); err != nil {
 		return err
@@ -77,6 +84,32 @@ func (s *show) rejoin(ctx context.Context, addresses [2]string) error {
 	}
 	s.say("\nthe link is back")
 	return nil
+}
+
+// settled returns once alpha has heard of everything that it sent, which takes a
+// moment longer through the exchange.
+func (s *show) settled(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		st, err := s.alpha.client.Status(ctx)
+		open := 0
+		for state, n := range st.Counts {
+			if !state.Terminal() {
+				open += n
+			}
+		}
+		if err != nil || open == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
 }
 
 // again starts both agents anew with their configurations as they are.

@@ -84,13 +84,13 @@ func (s *show) perform(ctx context.Context) error {
 		return err
 	}
 	s.say("two agents run: alpha on %s, beta on %s", s.alpha.cfg.Agent.Listen, s.beta.cfg.Agent.Listen)
+	s.hint()
+	if s.BreakLink {
+		return s.breakLink(ctx)
+	}
 	seen, err := s.last(ctx)
 	if err != nil {
 		return err
-	}
-	s.hint()
-	if s.BreakLink {
-		return s.breakLink(ctx, seen)
 	}
 	if err := s.offer(); err != nil {
 		return err

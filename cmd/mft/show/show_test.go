@@ -58,6 +58,21 @@ func TestPages(t *testing.T) {
 				{Seq: 3, Time: noon.Add(2 * time.Second), Kind: mft.EventWaiting, Code: mft.CodeNoSpace, Detail: "reserve space"},
 			}})
 		}},
+		{"exits", func(b *strings.Builder) {
+			Transfer(b, localapi.TransferDetail{
+				Transfer: done,
+				Events: []localapi.Event{
+					{Seq: 1, Time: noon, Kind: mft.EventExitBegun, Detail: "post /opt/import \"/in/a\\n.csv\""},
+					{Seq: 2, Time: noon.Add(time.Second), Kind: mft.EventExitEnded, Code: mft.CodeExit, Detail: "post /opt/import \"/in/a\\n.csv\": exit status 3, is run again in 10s\nno such table\n\x1b[2Jcleared"},
+				},
+				Exits: []localapi.Exit{
+					{Phase: mft.ExitPost, State: "again", Runs: 1, Failures: 1, Status: 3, Code: mft.CodeExit, Detail: "exit status 3", Command: "/opt/import \"/in/a\\n.csv\""},
+					{Phase: mft.ExitPost, State: "ended", Runs: 1, Detail: "exit status 0", Command: "/opt/import /in/b.csv"},
+					{Phase: mft.ExitPost, State: "running", Runs: 2, Command: "/opt/import /in/c.csv"},
+					{Phase: mft.ExitError, State: "ended", Runs: 3, Code: mft.CodeExit, Detail: "stopped at its time limit", Command: "/opt/tell"},
+				},
+			})
+		}},
 		{"peers", func(b *strings.Builder) {
 			Peers(b, []localapi.Peer{peer, {Name: "erp", Link: "up", RequestsFrom: []string{"/srv/out", "/srv/more out"}}})
 		}},

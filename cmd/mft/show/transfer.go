@@ -105,9 +105,59 @@ func Transfer(w io.Writer, detail localapi.TransferDetail) {
 	fmt.Fprintln(w)
 	Table(w, func(w io.Writer) {
 		for _, e := range detail.Events {
+			first, output, _ := strings.Cut(e.Detail, "\n")
+			if isExit(e) {
+				e.Detail = first
+			}
 			fmt.Fprintf(w, "%s\t%s%s\n", e.Time.Local().Format(fineStamp), e.Kind, event(e))
+			if isExit(e) && output != "" {
+				quote(w, output)
+			}
 		}
 	})
+	exits(w, detail.Exits)
+}
+
+// isExit reports whether an event is that of a command, which may have its
+// output below its first line.
+func isExit(e localapi.Event) bool {
+	return e.Kind == mft.EventExitBegun || e.Kind == mft.EventExitEnded
+}
+
+// quote writes what a command wrote below a line of a table, line by line.
+func quote(w io.Writer, output string) {
+	for line := range strings.SplitSeq(strings.TrimRight(output, "\n"), "\n") {
+		fmt.Fprintf(w, "\t  | %s\n", progress.OneLine(line))
+	}
+}
+
+// exits writes a table of the commands that ran because of a transfer.
+func exits(w io.Writer, list []localapi.Exit) {
+	if len(list) == 0 {
+		return
+	}
+	fmt.Fprintln(w)
+	Table(w, func(w io.Writer) {
+		fmt.Fprintln(w, "EXIT\tRESULT\tRUNS\tCOMMAND")
+		for _, e := range list {
+			fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", e.Phase, result(e), e.Runs, progress.OneLine(e.Command))
+		}
+	})
+}
+
+// result says how far a command is.
+func result(e localapi.Exit) string {
+	text := progress.OneLine(e.Detail)
+	switch e.State {
+	case "running":
+		return "runs"
+	case "again":
+		return text + ", is run again"
+	}
+	if !e.Code.OK() {
+		text += " [" + string(e.Code) + "]"
+	}
+	return text
 }
 
 // limits says how much a mirror may remove.

@@ -136,6 +136,9 @@ func (in *Intake) Next(ctx context.Context, whole bool) (*Frame, error) {
 	}
 }
 
+// Ready reports whether Next has something already, without the connection.
+func (in *Intake) Ready() bool { return !in.ours && len(in.taken) > 0 }
+
 // Content is the payload of the DATA frame that Next returned last.
 func (in *Intake) Content() io.Reader { return in.frames }
 

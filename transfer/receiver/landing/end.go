@@ -7,6 +7,7 @@ import (
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/delta"
 	"mft.dev/mft/transfer/staging"
 )
 
@@ -43,6 +44,14 @@ func (b *Landing) Finish(ctx context.Context) (*staging.File, error) {
 		return nil, err
 	}
 	return b.file, nil
+}
+
+// Record returns the marks of a file that was verified, or nil.
+func (b *Landing) Record() *delta.Record {
+	if b.marker == nil {
+		return nil
+	}
+	return b.marker.Record()
 }
 
 // sum is the digest of what there is of the file.
@@ -95,12 +104,18 @@ func (b *Landing) Abandon() {
 	b.file.Close()
 }
 
-// giveUp throws away what came of a file. When its old version was to blame,
+// giveUp throws away what came of a file. When the marks of its old version were
+// remembered, they may be those of another content: they are forgotten, and the
+// next attempt makes them anew. When its old version itself was to blame,
 // because it changed or its marks fitted what they should not, a resume point
 // of nothing at all is left: Whole finds it, and the next attempt does without
 // the old version. Else this could go on for ever.
 func (b *Landing) giveUp(ctx context.Context, cause error) {
-	if b.file == nil || !b.patched || mft.CodeOf(cause) != mft.CodeCorrupt {
+	blamed := b.patched && mft.CodeOf(cause) == mft.CodeCorrupt
+	if blamed && b.Old.Remembered && b.Forget != nil && b.Forget() == nil {
+		blamed = false
+	}
+	if b.file == nil || !blamed {
 		b.discard(ctx)
 		return
 	}

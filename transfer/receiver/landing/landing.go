@@ -45,6 +45,10 @@ type Order struct {
 	There, Kept bool
 	Digest      mft.Digest
 	Old         *rebuild.Old // what may be copied from, or nil
+	// Remember has the marks of the content made, if there is an Old. Forget is
+	// called when those that were remembered of that were wrong.
+	Remember bool
+	Forget   func() error
 }
 
 // A Landing takes the content of one big file. The goroutine that reads the
@@ -68,6 +72,7 @@ type Landing struct {
 	patched bool        // something was copied
 	copies  chan []byte // buffers for that
 	hash    transfer.Hash
+	marker  *delta.Marker // nil if marks are not remembered
 	pos     int64
 	saved   int64 // end of the last good CHECK that is durable
 }
@@ -86,6 +91,9 @@ func Begin(ctx context.Context, order Order, offset int64) (*Landing, error) {
 	b := &Landing{
 		Order: order, hash: transfer.NewHash(),
 		steps: make(chan step, transfer.ReadAhead), pool: make(chan []byte, transfer.ReadAhead+2), ended: make(chan struct{}),
+	}
+	if b.Old != nil && b.Remember {
+		b.marker = b.Old.Marker(b.Item.Size)
 	}
 	if err := b.open(ctx, offset); err != nil {
 		if !staging.ItemLevel(err) {
@@ -140,7 +148,11 @@ func (b *Landing) goOn(ctx context.Context, offset int64, open func() (*staging.
 	if b.file, err = open(); err != nil {
 		return err
 	}
-	if err := b.hash.WriteFrom(ctx, b.file.File, offset); err != nil {
+	var others []io.Writer
+	if b.marker != nil {
+		others = append(others, b.marker)
+	}
+	if err := b.hash.WriteFrom(ctx, b.file.File, offset, others...); err != nil {
 		return err
 	}
 	b.pos, b.saved = offset, offset
@@ -227,17 +239,39 @@ func (b *Landing) take(ctx context.Context, s step) error {
 		}
 		return b.checked(ctx)
 	case s.hole > 0:
-		b.pos += n
-		return b.hash.WriteZeros(ctx, s.hole)
+		return b.zeros(ctx, s.hole)
 	case s.old.Length > 0:
 		return b.copy(ctx, s.old)
 	}
 	return b.write(ctx, s.content, b.pool)
 }
 
+// see hashes content, and makes its marks while it is in the processor's cache.
+func (b *Landing) see(content []byte) {
+	b.hash.Write(content)
+	if b.marker != nil {
+		b.marker.Write(content)
+	}
+}
+
+// zeros takes a hole.
+func (b *Landing) zeros(ctx context.Context, n int64) error {
+	zeros := make([]byte, min(n, transfer.Chunk))
+	for n > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		p := zeros[:min(n, int64(len(zeros)))]
+		b.see(p)
+		b.pos += int64(len(p))
+		n -= int64(len(p))
+	}
+	return nil
+}
+
 // write takes content that is in memory, in a buffer that goes home afterwards.
 func (b *Landing) write(ctx context.Context, content []byte, home chan<- []byte) error {
-	b.hash.Write(content)
+	b.see(content)
 	at := b.pos
 	b.pos += int64(len(content))
 	if b.out == nil {
@@ -256,6 +290,9 @@ func (b *Landing) copy(ctx context.Context, r delta.Range) error {
 		for range cap(b.copies) {
 			b.copies <- make([]byte, transfer.Chunk)
 		}
+	}
+	if b.marker != nil {
+		b.Old.Copied(b.marker, r)
 	}
 	for r.Length > 0 {
 		if err := ctx.Err(); err != nil {

@@ -4,16 +4,18 @@
 //
 //	shelf := rebuild.New(line)
 //	go shelf.Run(ctx)
-//	seed := shelf.Put(index, file, size) // for the verdict Delta
+//	seed := shelf.Put(index, old)        // for the verdict Delta
 //	shelf.Release()                      // that has been sent
 //	err := shelf.Ask(ask)                // an ASK frame
 //	n, err := shelf.Old(index).ReadAt(p, at)
+//	marker := shelf.Old(index).Marker(n) // of what is made of it
 //	shelf.Remove(index)                  // the file has landed, or never will
 //
 // An old version may change or shrink at any time, for consumers work with it.
-// Nothing here minds: what cannot be read has marks that fit nothing, and what
-// was copied wrongly is found out by the digest of the whole, which is for the
-// package's user to check.
+// Nothing here minds: what cannot be read has marks that fit nothing, marks that
+// are remembered may be those of another content, and what was copied wrongly is
+// found out by the digest of the whole, which is for the package's user to
+// check.
 package rebuild
 
 import (
@@ -46,20 +48,77 @@ func Worth(old, size int64) bool {
 const (
 	readSize   = 256 << 10
 	flushMarks = 1 << 10
+	// sendMarks is how many bytes of marks go into a frame that are known
+	// before: whole ones.
+	sendMarks = 16 << 10 / delta.MarkSize * delta.MarkSize
+	// maxKnown bounds the marks in bytes that are kept of an old version while
+	// it is read.
+	maxKnown = 4 << 20
 )
 
 // An Old is the open old version of a file that is coming.
 type Old struct {
 	// Size is that which the sender was told.
-	Size  int64
-	file  *os.File
-	index uint64
-	seed  delta.Seed
-	block int
+	Size int64
+	// Remembered says that its marks were known before.
+	Remembered bool
+	file       *os.File
+	index      uint64
+	seed       delta.Seed
+	block      int
+
+	mu    sync.Mutex
+	marks []byte // those that are known, from the first on; never changed, only added to
+	full  bool   // no more are kept
 }
+
+// NewOld returns the first size bytes of a file as an old version. record is what is
+// remembered of it, or nil.
+func NewOld(file *os.File, size int64, record *delta.Record) *Old {
+	v := &Old{Size: size, file: file, block: delta.BlockSize(size)}
+	if record != nil && record.Size == size && record.Whole() {
+		v.Remembered, v.seed, v.marks = true, record.Seed, record.Marks
+	} else {
+		_, _ = rand.Read(v.seed[:]) // it never fails
+	}
+	return v
+}
+
+// Close closes the file. What is reading it at the moment is let finish, or
+// fails.
+func (v *Old) Close() error { return v.file.Close() }
 
 // ReadAt reads what stands there now, like [os.File.ReadAt].
 func (v *Old) ReadAt(p []byte, at int64) (int, error) { return v.file.ReadAt(p, at) }
+
+// Marker returns the marker of a new version of size bytes.
+func (v *Old) Marker(size int64) *delta.Marker {
+	return delta.NewMarker(delta.NewKey(v.seed), v.seed, size)
+}
+
+// Copied tells a marker of the new version that a range of this one follows, and
+// so what its marks are.
+func (v *Old) Copied(m *delta.Marker, r delta.Range) {
+	if m.Block() == v.block {
+		m.Copied(r, v.known())
+	}
+}
+
+// known returns the marks that are known.
+func (v *Old) known() []byte {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.marks
+}
+
+// learn adds marks to those that are known, if that is not too much to keep.
+func (v *Old) learn(marks []byte) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.full = v.full || len(v.marks)+len(marks) > maxKnown; !v.full {
+		v.marks = append(v.marks, marks...)
+	}
+}
 
 // A Line takes frames to the sender, who must read whatever happens: see
 // docs/design/002-speed.md. Gather may keep one back until the next Write.
@@ -101,11 +160,10 @@ func (s *Shelf) Room() bool {
 	return len(s.open) < protocol.DeltaWindow
 }
 
-// Put takes the old version of an item over: its first size bytes. The seed
-// goes into the verdict; marks follow by themselves.
-func (s *Shelf) Put(index uint64, file *os.File, size int64) [16]byte {
-	v := &Old{Size: size, file: file, index: index, block: delta.BlockSize(size)}
-	_, _ = rand.Read(v.seed[:]) // it never fails
+// Put takes the old version of an item over. The seed goes into the verdict;
+// marks follow by themselves.
+func (s *Shelf) Put(index uint64, v *Old) [16]byte {
+	v.index = index
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.open[index] = v
@@ -160,18 +218,14 @@ func (s *Shelf) Ask(a patch.Ask) error {
 	return nil
 }
 
-// Remove closes the old version of an item, if it has one here, and reports
-// whether it had. Questions about it get an empty answer.
-func (s *Shelf) Remove(index uint64) bool {
+// Remove takes the old version of an item away, for the caller to close, or nil
+// if it has none here. Questions about it get an empty answer.
+func (s *Shelf) Remove(index uint64) *Old {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	v := s.open[index]
-	if v == nil {
-		return false
-	}
 	delete(s.open, index)
-	v.file.Close() // nothing was written
-	return true
+	return v
 }
 
 // Close closes everything. Run must have returned.
@@ -258,6 +312,24 @@ func (s *Shelf) answer(v *Old, r delta.Range) error {
 // mark sends the next frame of marks of v.
 func (s *Shelf) mark(v *Old) error {
 	s.frame = patch.AppendMarks(s.frame[:0], &patch.Marks{Index: v.index})
+	if v.Remembered {
+		from := delta.Marks(s.marked, v.block)
+		to := min(from+sendMarks, len(v.marks))
+		s.frame = append(s.frame, v.marks[from:to]...)
+		s.marked = min(int64(to/delta.MarkSize)*int64(v.block), v.Size)
+	} else {
+		s.read(v)
+	}
+	if s.marked == v.Size {
+		s.mu.Lock()
+		s.drop()
+		s.mu.Unlock()
+	}
+	return s.line.Write(protocol.FrameMarks, s.frame)
+}
+
+// read makes the marks of the next frame.
+func (s *Shelf) read(v *Old) {
 	head := len(s.frame)
 	for s.marked < v.Size && len(s.frame)-head < flushMarks {
 		p := s.room(int(min(v.Size-s.marked, int64(max(readSize, v.block)))))
@@ -268,12 +340,7 @@ func (s *Shelf) mark(v *Old) error {
 		}
 		s.marked += int64(len(p))
 	}
-	if s.marked == v.Size {
-		s.mu.Lock()
-		s.drop()
-		s.mu.Unlock()
-	}
-	return s.line.Write(protocol.FrameMarks, s.frame)
+	v.learn(s.frame[head:])
 }
 
 func (s *Shelf) room(n int) []byte {

@@ -129,7 +129,7 @@ func TestMarksAndAnswers(t *testing.T) {
 	s := running(t, w)
 	var keys [2]*delta.Key
 	for i := range keys {
-		keys[i] = delta.NewKey(s.Put(uint64(i), open(t, old), size))
+		keys[i] = delta.NewKey(s.Put(uint64(i), NewOld(open(t, old), size, nil)))
 	}
 	s.Release()
 	block := delta.BlockSize(size)
@@ -140,7 +140,7 @@ func TestMarksAndAnswers(t *testing.T) {
 		}
 	}
 	big := content(64 << 20) // large enough for fine blocks
-	key := delta.NewKey(s.Put(7, open(t, big), int64(len(big))))
+	key := delta.NewKey(s.Put(7, NewOld(open(t, big), int64(len(big)), nil)))
 	s.Release()
 	r := patch.Range{Offset: 4096, Length: 1 << 20}
 	for range 3 {
@@ -157,13 +157,63 @@ func TestMarksAndAnswers(t *testing.T) {
 	}
 }
 
+// TestRemembered: marks that are known are sent as they are, under their seed;
+// those that are not of a file of this size are not used.
+func TestRemembered(t *testing.T) {
+	const size = 256 << 20 // its marks take more than a frame
+	whole := bytes.Repeat([]byte("0123456789"), delta.Marks(size, delta.BlockSize(size))/delta.MarkSize)
+	seed := delta.Seed{7}
+	for _, tt := range []struct {
+		name   string
+		record *delta.Record
+		used   bool
+	}{
+		{"of the file", &delta.Record{Seed: seed, Size: size, Marks: whole}, true},
+		{"of another size", &delta.Record{Seed: seed, Size: size - 1, Marks: whole}, false},
+		{"too few", &delta.Record{Seed: seed, Size: size, Marks: whole[delta.MarkSize:]}, false},
+		{"none", nil, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newTold()
+			s := running(t, w)
+			v := NewOld(open(t, nil), size, tt.record) // nothing can be read
+			got := s.Put(3, v)
+			s.Release()
+			w.until(t, func() bool { return len(w.marks[3]) == len(whole) })
+			if v.Remembered != tt.used || (got == seed) != tt.used || bytes.Equal(w.marks[3], whole) != tt.used {
+				t.Errorf("the marks were used: %v, want %v", v.Remembered, tt.used)
+			}
+		})
+	}
+}
+
+// TestCopied: a marker is told of marks while they are made.
+func TestCopied(t *testing.T) {
+	old := content(3 << 20)
+	w := newTold()
+	s := running(t, w)
+	v := NewOld(open(t, old), int64(len(old)), nil)
+	key := delta.NewKey(s.Put(1, v))
+	m := v.Marker(int64(len(old)))
+	v.Copied(m, delta.Range{Length: 1 << 20}) // none is known
+	m.Write(old[:1<<20])
+	s.Release()
+	block := delta.BlockSize(int64(len(old)))
+	w.until(t, func() bool { return len(w.marks[1]) == delta.Marks(int64(len(old)), block) })
+	v.Copied(m, delta.Range{Offset: 1 << 20, Length: 2 << 20})
+	m.Write(make([]byte, 2<<20)) // is not looked at
+	if r := m.Record(); r == nil || !bytes.Equal(r.Marks, key.AppendMarks(nil, block, old)) {
+		t.Error("the marks are not those of the old version")
+	}
+}
+
 // TestUnreadable: an old version that has become shorter than it was has marks
 // all the same, and questions about what is gone have answers.
 func TestUnreadable(t *testing.T) {
 	const size = 64 << 20
 	w := newTold()
 	s := running(t, w)
-	s.Put(1, open(t, content(2<<20)), size)
+	s.Put(1, NewOld(open(t, content(2<<20)), size, nil))
 	s.Release()
 	w.until(t, func() bool { return len(w.marks[1]) == delta.Marks(size, delta.BlockSize(size)) })
 	if got := w.marks[1][len(w.marks[1])-1000:]; !bytes.Equal(got, make([]byte, 1000)) {
@@ -182,7 +232,7 @@ func TestAskIsBounded(t *testing.T) {
 	const size = 64 << 20
 	s := New(newTold()) // nobody answers
 	defer s.Close()
-	s.Put(1, open(t, nil), size)
+	s.Put(1, NewOld(open(t, nil), size, nil))
 	ask := patch.Ask{Index: 1, Range: patch.Range{Length: 1}}
 	for i := range protocol.AskWindow {
 		if err := s.Ask(ask); err != nil {
@@ -192,11 +242,24 @@ func TestAskIsBounded(t *testing.T) {
 	if err := s.Ask(ask); mft.CodeOf(err) != mft.CodeProtocol {
 		t.Errorf("one question too many: %v, want %s", err, mft.CodeProtocol)
 	}
-	if !s.Remove(1) || s.Remove(1) {
-		t.Error("Remove does not tell what there is")
+	removed(t, s, 1)
+	if s.Remove(1) != nil {
+		t.Error("what was removed is there")
 	}
 	if err := s.Ask(ask); mft.CodeOf(err) != mft.CodeProtocol {
 		t.Errorf("a question about what was removed: %v, want %s", err, mft.CodeProtocol)
+	}
+}
+
+// removed removes what is there.
+func removed(t *testing.T, s *Shelf, index uint64) {
+	t.Helper()
+	v := s.Remove(index)
+	if v == nil {
+		t.Fatalf("there is no old version of item %d", index)
+	}
+	if err := v.Close(); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -207,12 +270,12 @@ func TestRoom(t *testing.T) {
 		if !s.Room() {
 			t.Fatalf("no room for number %d", i)
 		}
-		s.Put(i, open(t, nil), 1<<20)
+		s.Put(i, NewOld(open(t, nil), 1<<20, nil))
 	}
 	if s.Room() {
 		t.Error("there is room without end")
 	}
-	s.Remove(2)
+	removed(t, s, 2)
 	if !s.Room() {
 		t.Error("no room after one was removed")
 	}
@@ -222,7 +285,7 @@ func TestRunEndsWithItsConnection(t *testing.T) {
 	broken := errors.New("broken pipe")
 	s := New(brokenLine{broken})
 	defer s.Close()
-	s.Put(1, open(t, content(2<<20)), 2<<20)
+	s.Put(1, NewOld(open(t, content(2<<20)), 2<<20, nil))
 	s.Release()
 	if err := s.Run(t.Context()); !errors.Is(err, broken) {
 		t.Errorf("Run = %v, want %v", err, broken)

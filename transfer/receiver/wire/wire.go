@@ -80,12 +80,16 @@ func (l *Line) Write(kind protocol.FrameKind, payload []byte) error {
 	return l.send(func() error { return l.frames.WriteFrame(kind, payload) })
 }
 
-// Gather is like Write, but may keep the frame back until the next Write.
+// Gather is like Write, but may keep the frame back until the next Write or
+// Flush.
 func (l *Line) Gather(kind protocol.FrameKind, payload []byte) error {
 	return l.send(func() error {
 		return l.small.Gather(func() error { return l.frames.WriteFrame(kind, payload) })
 	})
 }
+
+// Flush sends what was kept back.
+func (l *Line) Flush() error { return l.send(l.small.Flush) }
 
 func (l *Line) send(write func() error) error {
 	l.writing.Lock()

@@ -40,9 +40,10 @@ type Announcer interface {
 	Add(source *scan.Source, e scan.Entry) error
 	// Next is the index that the next item gets.
 	Next() uint64
-	// Flush sends what was added so far.
+	// Flush sends what was added and told so far.
 	Flush() error
-	// Tell sends a frame.
+	// Tell sends a frame behind what was added so far, at the latest when Flush is
+	// called.
 	Tell(kind protocol.FrameKind, payload []byte) error
 	// Skip notes something that is not announced.
 	Skip(path string, err error)
@@ -197,12 +198,12 @@ func (w *walker) flush() error {
 	if len(w.frame) == 0 {
 		return nil
 	}
-	if err := w.a.Flush(); err != nil {
-		return err
-	}
 	frame := w.frame
 	w.frame = w.frame[:0]
-	return w.a.Tell(protocol.FrameListings, frame)
+	if err := w.a.Tell(protocol.FrameListings, frame); err != nil {
+		return err
+	}
+	return w.a.Flush()
 }
 
 // tellWalked says that no listing follows.
@@ -210,14 +211,14 @@ func (w *walker) tellWalked() error {
 	if err := w.flush(); err != nil || w.walked {
 		return err
 	}
-	if err := w.a.Flush(); err != nil {
-		return err
-	}
 	w.walked = true
 	if !w.Mirror {
-		return nil
+		return w.a.Flush()
 	}
-	return w.a.Tell(protocol.FrameWalked, nil)
+	if err := w.a.Tell(protocol.FrameWalked, nil); err != nil {
+		return err
+	}
+	return w.a.Flush()
 }
 
 // serve does what the answers that have come ask for. It waits for one if told
@@ -295,9 +296,6 @@ func (w *walker) announce(ctx context.Context, f scan.Folder, k *ask) (int64, er
 	w.todo = append(w.todo, dirs...)
 	if !w.Mirror || k.fresh {
 		return int64(l.Count), nil
-	}
-	if err := w.a.Flush(); err != nil {
-		return 0, err
 	}
 	return int64(l.Count), w.a.Tell(protocol.FrameListed, listing.AppendListed(nil, &l))
 }

@@ -1,4 +1,10 @@
-package journal
+// Package batch is how the journal keeps what a receive is about to give its
+// final names, and what it has: the keys and digests of a batch in one blob,
+// the names in another.
+//
+// It knows nothing of states or tables, and bounds what it takes apart: any
+// bytes may be given to [Codec.Decode].
+package batch
 
 import (
 	"encoding/binary"
@@ -22,12 +28,30 @@ import (
 // length of the prefix that it shares with the same path of the entry before,
 // the uvarint length of the rest, and the rest.
 
+// The bounds of a batch.
 const (
-	keySize    = 16 + 32
-	maxPath    = 16 << 10 // bytes of one path
-	maxNames   = 64 << 20 // bytes of all paths of a batch, and of its list
-	maxKept    = 1 << 20  // bytes of a buffer that is kept for the next batch
-	compressAt = 1 << 10  // a shorter list is not worth it
+	Max      = 16384    // entries
+	KeySize  = 16 + 32  // bytes of key and digest of an entry
+	MaxPath  = 16 << 10 // bytes of one path
+	MaxNames = 64 << 20 // bytes of all paths of a batch, and of its list
+)
+
+// An Entry is one item of a batch: verified, flushed under its temporary
+// name, about to be renamed.
+type Entry struct {
+	// Key names the item within its transfer across attempts.
+	Key [16]byte
+	// Temp and Final are paths relative to the transfer's Landing.Root.
+	Temp, Final string
+	Digest      mft.Digest
+	Size        int64
+	Type        mft.ItemType
+	Overwrite   mft.Overwrite
+}
+
+const (
+	maxKept    = 1 << 20 // bytes of a buffer that is kept for the next batch
+	compressAt = 1 << 10 // a shorter list is not worth it
 
 	formPlain = 0
 	formZstd  = 1
@@ -40,39 +64,41 @@ func overwrites() [4]mft.Overwrite {
 	return [...]mft.Overwrite{"", mft.OverwriteReplace, mft.OverwriteNever, mft.OverwriteVersion}
 }
 
-// blobs encodes and decodes batches. decode may be called concurrently.
-type blobs struct {
+// A Codec encodes and decodes batches. Decode may be called concurrently.
+type Codec struct {
 	enc *zstd.Encoder
 	dec *zstd.Decoder
-	// What encode returned last, to be used again. Only one update runs at a
+	// What Encode returned last, to be used again. Only one update runs at a
 	// time, and the database has copied the blobs before the next.
 	keys, list, names []byte
 }
 
-func newBlobs() (*blobs, error) {
+// New returns a codec, to be closed.
+func New() (*Codec, error) {
 	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
 		zstd.WithWindowSize(256<<10), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		return nil, fmt.Errorf("preparing compression: %w", err)
 	}
 	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-		zstd.WithDecoderMaxMemory(maxNames))
+		zstd.WithDecoderMaxMemory(MaxNames))
 	if err != nil {
 		return nil, fmt.Errorf("preparing decompression: %w", err)
 	}
-	return &blobs{enc: enc, dec: dec}, nil
+	return &Codec{enc: enc, dec: dec}, nil
 }
 
-func (b *blobs) close() error {
+// Close gives up what the codec holds.
+func (b *Codec) Close() error {
 	b.dec.Close()
 	return b.enc.Close()
 }
 
-// encode returns the two blobs of a batch, valid until the next call, or an
+// Encode returns the two blobs of a batch, valid until the next call, or an
 // error that says which bound the entries exceed.
-func (b *blobs) encode(entries []Entry) (keys, names []byte, err error) {
-	if len(entries) == 0 || len(entries) > MaxBatch {
-		return nil, nil, fmt.Errorf("a batch has 1 to %d entries, not %d", MaxBatch, len(entries))
+func (b *Codec) Encode(entries []Entry) (keys, names []byte, err error) {
+	if len(entries) == 0 || len(entries) > Max {
+		return nil, nil, fmt.Errorf("a batch has 1 to %d entries, not %d", Max, len(entries))
 	}
 	b.keys, b.list, b.names = reuse(b.keys), reuse(b.list), reuse(b.names)
 	b.list = binary.AppendUvarint(append(b.list, formPlain), uint64(len(entries)))
@@ -83,8 +109,8 @@ func (b *blobs) encode(entries []Entry) (keys, names []byte, err error) {
 		if b.list, err = appendEntry(b.list, e, temp, final); err != nil {
 			return nil, nil, err
 		}
-		if total += len(e.Temp) + len(e.Final); total > maxNames || len(b.list) > maxNames {
-			return nil, nil, fmt.Errorf("the names of a batch have at most %d bytes", maxNames)
+		if total += len(e.Temp) + len(e.Final); total > MaxNames || len(b.list) > MaxNames {
+			return nil, nil, fmt.Errorf("the names of a batch have at most %d bytes", MaxNames)
 		}
 		temp, final = e.Temp, e.Final
 	}
@@ -115,8 +141,8 @@ func appendEntry(list []byte, e Entry, temp, final string) ([]byte, error) {
 		return nil, fmt.Errorf("unknown overwrite policy %q", e.Overwrite)
 	case e.Size < 0:
 		return nil, fmt.Errorf("the size of an entry is negative")
-	case len(e.Temp) > maxPath || len(e.Final) > maxPath:
-		return nil, fmt.Errorf("a path has at most %d bytes", maxPath)
+	case len(e.Temp) > MaxPath || len(e.Final) > MaxPath:
+		return nil, fmt.Errorf("a path has at most %d bytes", MaxPath)
 	}
 	list = append(list, byte(e.Type), byte(policy))
 	list = binary.AppendUvarint(list, uint64(e.Size))
@@ -133,9 +159,9 @@ func appendPath(list []byte, previous, path string) []byte {
 	return append(list, path[shared:]...)
 }
 
-// decode returns the entries of a batch. It takes any bytes, and uses memory
-// in proportion to maxNames at most.
-func (b *blobs) decode(keys, names []byte) ([]Entry, error) {
+// Decode returns the entries of a batch. It takes any bytes, and uses memory
+// in proportion to MaxNames at most.
+func (b *Codec) Decode(keys, names []byte) ([]Entry, error) {
 	if len(names) == 0 {
 		return nil, errNames
 	}
@@ -150,12 +176,12 @@ func (b *blobs) decode(keys, names []byte) ([]Entry, error) {
 	default:
 		return nil, errNames
 	}
-	if len(list) > maxNames {
+	if len(list) > MaxNames {
 		return nil, errNames
 	}
 	r := listReader{rest: list}
-	n := int(r.number(MaxBatch))
-	if r.bad || len(keys) != n*keySize {
+	n := int(r.number(Max))
+	if r.bad || len(keys) != n*KeySize {
 		return nil, errNames
 	}
 	entries := make([]Entry, n)
@@ -164,7 +190,7 @@ func (b *blobs) decode(keys, names []byte) ([]Entry, error) {
 		if r.bad {
 			return nil, errNames
 		}
-		k := keys[i*keySize:]
+		k := keys[i*KeySize:]
 		copy(entries[i].Key[:], k)
 		copy(entries[i].Digest[:], k[len(entries[i].Key):])
 	}
@@ -207,8 +233,8 @@ func (r *listReader) number(limit int64) int64 {
 
 func (r *listReader) path(previous string) string {
 	shared := int(r.number(int64(len(previous))))
-	rest := r.take(int(r.number(maxPath)))
-	if r.total += shared + len(rest); r.total > maxNames || shared+len(rest) > maxPath {
+	rest := r.take(int(r.number(MaxPath)))
+	if r.total += shared + len(rest); r.total > MaxNames || shared+len(rest) > MaxPath {
 		r.bad = true
 	}
 	if r.bad {

@@ -1,16 +1,34 @@
-package main
+// Package settings has the commands that check and show the configuration of
+// this host. They work without the agent, and refuse to change anything.
+package settings
 
 import (
 	"errors"
+	"fmt"
+	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config"
+	"mft.dev/mft/agent/exits"
 	"mft.dev/mft/cmd/mft/argument"
 )
 
-func newConfig(s *shell) *cobra.Command {
+// A Shell is what the commands need of the place where they are typed.
+type Shell struct {
+	// Config loads the configuration of this host, or that of a file.
+	Config    func(file string) (*config.Config, error)
+	Out, Errs io.Writer
+	// JSON reports whether that was asked for.
+	JSON func() bool
+	// Print writes v as JSON when that was asked for, and calls text else.
+	Print func(v any, text func()) error
+}
+
+// Command returns `mft config` with the commands below it.
+func Command(s Shell) *cobra.Command {
 	const long = `Check or show the configuration of this host.
 
 It is read from the first of these that is there:
@@ -26,7 +44,7 @@ On Windows the first two are %APPDATA%\mft\mft.yaml and
 %PROGRAMDATA%\mft\mft.yaml, and azure-mft's is %PROGRAMDATA%\mft2\config.yaml.
 Without any, an agent takes the name of its host and lets nobody do anything.`
 	return argument.Group("config", "Check or show the configuration of this host", long,
-		newConfigCheck(s), newConfigShow(s), newConfigSchema(s))
+		s.check(), s.show(), s.schema())
 }
 
 // A checked is what `mft config check --json` prints.
@@ -37,41 +55,56 @@ type checked struct {
 	Notes    []string        `json:"notes"`
 }
 
-func newConfigCheck(s *shell) *cobra.Command {
+func (s Shell) check() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check [FILE]",
 		Short: "Read the configuration without starting anything, and say all that is wrong",
-		Args:  argument.Takes(0, 1, "one FILE"),
+		Long: `Read the configuration without starting anything, and say all that is wrong.
+
+Run it as the user of the agent: which users the commands in the section exits
+may run as depends on that.`,
+		Args: argument.Takes(0, 1, "one FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if len(args) == 1 {
-				s.configFile = args[0]
+			cfg, err := s.Config(strings.Join(args, ""))
+			if err == nil {
+				cfg, err = checkExits(cfg)
 			}
-			cfg, err := s.config()
 			var bad config.Mistakes
 			if err != nil && !errors.As(err, &bad) {
 				return err
 			}
-			if s.json {
+			if s.JSON() {
 				out := checked{OK: err == nil, Mistakes: append(config.Mistakes{}, bad...), Notes: []string{}}
 				if cfg != nil {
 					out.File, out.Notes = cfg.Path, append(out.Notes, cfg.Notes...)
 				} else {
 					out.File = subjectOf(err)
 				}
-				if perr := s.print(out, nil); perr != nil {
+				if perr := s.Print(out, nil); perr != nil {
 					return perr
 				}
 			}
 			if err != nil {
 				return err
 			}
-			if !s.json {
+			if !s.JSON() {
 				s.notes(cfg)
-				s.printf("%s: ok\n", fileOf(cfg))
+				fmt.Fprintf(s.Out, "%s: ok\n", fileOf(cfg))
 			}
 			return nil
 		},
 	}
+}
+
+// checkExits looks at what of the exits only this host can tell.
+func checkExits(cfg *config.Config) (*config.Config, error) {
+	notes, err := exits.Check(cfg.Exits)
+	if err != nil {
+		return nil, mft.Fail(mft.CodeConfig, "read configuration", cfg.Path,
+			config.Mistakes{{Key: subjectOf(err), What: errors.Unwrap(err).Error()}})
+	}
+	cfg.Notes = append(cfg.Notes, notes...)
+	return cfg, nil
 }
 
 func subjectOf(err error) string {
@@ -82,9 +115,9 @@ func subjectOf(err error) string {
 	return ""
 }
 
-func (s *shell) notes(cfg *config.Config) {
+func (s Shell) notes(cfg *config.Config) {
 	for _, note := range cfg.Notes {
-		s.note("note: %s", note)
+		fmt.Fprintf(s.Errs, "note: %s\n", note)
 	}
 }
 
@@ -96,13 +129,13 @@ func fileOf(cfg *config.Config) string {
 	return cfg.Path
 }
 
-func newConfigShow(s *shell) *cobra.Command {
+func (s Shell) show() *cobra.Command {
 	return &cobra.Command{
 		Use:   "show",
 		Short: "Show what holds for this host, defaults included",
 		Args:  argument.Takes(0, 0, ""),
 		RunE: func(*cobra.Command, []string) error {
-			cfg, err := s.config()
+			cfg, err := s.Config("")
 			if err != nil {
 				return err
 			}
@@ -110,21 +143,21 @@ func newConfigShow(s *shell) *cobra.Command {
 			if err != nil {
 				return mft.Fail(mft.CodeInternal, "write the configuration", "", err)
 			}
-			return s.print(cfg, func() {
+			return s.Print(cfg, func() {
 				s.notes(cfg)
-				s.printf("# %s\n%s", fileOf(cfg), text)
+				fmt.Fprintf(s.Out, "# %s\n%s", fileOf(cfg), text)
 			})
 		},
 	}
 }
 
-func newConfigSchema(s *shell) *cobra.Command {
+func (s Shell) schema() *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema",
 		Short: "Print the JSON Schema of the configuration file",
 		Args:  argument.Takes(0, 0, ""),
 		RunE: func(*cobra.Command, []string) error {
-			s.printf("%s", config.Schema())
+			fmt.Fprintf(s.Out, "%s", config.Schema())
 			return nil
 		},
 	}

@@ -1,0 +1,70 @@
+package command
+
+import (
+	"fmt"
+
+	"mft.dev/mft"
+	"mft.dev/mft/agent/config/strict"
+)
+
+// List returns the exits of a section, and notes for the operator; what is wrong
+// with one is a mistake of d.
+func List(d *strict.Decoder, entries []Entry) (list []mft.Exit, notes []string) {
+	for i := range entries {
+		e := &entries[i]
+		exit, more, err := e.Exit()
+		if err != nil {
+			if e.Phase != "" { // else that is the mistake
+				d.Mistake(e.Line, e.Key, "%v", err)
+			}
+			continue
+		}
+		list = append(list, exit)
+		notes = append(notes, at(e.Place, more)...)
+	}
+	return list, notes
+}
+
+// OfChannel returns those exits of a channel that are for the agent own: it
+// receives what the channel sends.
+func OfChannel(d *strict.Decoder, entries []Entry, c *mft.Channel, own mft.AgentName) (list []mft.Exit, notes []string) {
+	for i := range entries {
+		e := &entries[i]
+		if e.Agent != "" || e.Channel != "" {
+			d.Mistake(e.Line, e.Key, "agent and channel are those of the channel that it stands in")
+		}
+		e.Agent, e.Channel = Source(c.From.Agent), Text(c.Name)
+	}
+	list, notes = List(d, entries)
+	for _, to := range c.To {
+		if to.Agent == own {
+			return list, notes
+		}
+	}
+	return nil, nil
+}
+
+// OfAzure returns the exits of azure-mft that can be run. The others become
+// notes: its file loads as it is.
+func OfAzure(entries []Azure) (list []mft.Exit, notes []string) {
+	for i := range entries {
+		e := &entries[i]
+		exit, more, err := e.Exit()
+		if err != nil {
+			more = []string{fmt.Sprintf("this exit is NOT run: %v", err)}
+		} else {
+			list = append(list, exit)
+		}
+		notes = append(notes, at(e.Place, more)...)
+	}
+	return list, notes
+}
+
+// at says where a note belongs.
+func at(p strict.Place, notes []string) []string {
+	var out []string
+	for _, note := range notes {
+		out = append(out, strict.Mistake{Line: p.Line, Key: p.Key, What: note}.String())
+	}
+	return out
+}

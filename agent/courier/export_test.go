@@ -1,0 +1,4 @@
+package courier
+
+// AnswerAs posts an answer to the agent that signed with a key.
+var AnswerAs = (*Courier).post

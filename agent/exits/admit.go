@@ -1,0 +1,134 @@
+package exits
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+
+	"mft.dev/mft"
+	"mft.dev/mft/agent/exits/process"
+	"mft.dev/mft/agent/exits/rule"
+	"mft.dev/mft/journal"
+)
+
+// What a command of phase pre says by its exit status.
+const (
+	refusal = 1
+	later   = 75 // EX_TEMPFAIL of sysexits.h
+)
+
+const (
+	// maxReason bounds what of its output the sender is told, in bytes.
+	maxReason = 500
+	// maxTold is how many offers are remembered so that what is said of them is
+	// written down once.
+	maxTold = 1024
+)
+
+// Admit runs the commands of phase pre for an offer that everything else has
+// admitted, one after another, within rule.PreTimeout for all of them. It is for
+// offers of transfers that this host has not accepted before. Errors:
+// CodeExitRefused when a command refuses by exit status 1 and CodeMaintenance
+// when it puts off by 75, with what it wrote as the reason; CodeExit when one fails
+// in another way: then nothing is accepted either, and the sender comes again.
+func (r *Runner) Admit(ctx context.Context, o *mft.Offer, l journal.Landing) error {
+	runs := rule.Decide(r.rules, rule.Facts{
+		Phase: mft.ExitPre, Agent: r.c.Agent, Source: o.Sender, Transfer: o.Transfer, Channel: o.Channel,
+		Path: path.Join(l.Root, l.Dir, l.Name), Size: o.Announced.Bytes,
+	}, nil)
+	if len(runs) == 0 {
+		return nil
+	}
+	limited, cancel := context.WithTimeout(ctx, rule.PreTimeout)
+	defer cancel()
+	for i := range runs {
+		outcome, err := r.ask(limited, &runs[i])
+		if ctx.Err() != nil {
+			return fmt.Errorf("asking an exit: %w", ctx.Err())
+		}
+		if err = r.answer(&runs[i], outcome, err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ask runs one command of phase pre.
+func (r *Runner) ask(ctx context.Context, run *rule.Run) (process.Outcome, error) {
+	select {
+	case r.turn <- struct{}{}:
+		defer func() { <-r.turn }()
+	case <-ctx.Done():
+		return process.Outcome{Status: -1}, errors.New("too many exits are being asked at once")
+	}
+	return r.one(ctx, run, 1)
+}
+
+// answer makes of how a command ended what the sender is told, and tells this
+// host's operator more.
+func (r *Runner) answer(run *rule.Run, outcome process.Outcome, failure error) error {
+	subject := run.Facts.Path
+	var answer error
+	ended := !outcome.TimedOut && !outcome.Stopped && failure == nil
+	switch {
+	case ended && outcome.Status == 0:
+	case ended && outcome.Status == refusal:
+		answer = mft.Fail(mft.CodeExitRefused, "accept", subject, errors.New(said(outcome, "a command of the receiving host refused it")))
+	case ended && outcome.Status == later:
+		answer = mft.Fail(mft.CodeMaintenance, "accept", subject, errors.New(said(outcome, "a command of the receiving host says: not now")))
+	default:
+		answer = mft.Fail(mft.CodeExit, "accept", subject, errors.New("the command that decides about it failed on the receiving host"))
+	}
+	detail := outcome.String()
+	if outcome.Stopped {
+		detail = "stopped before it had decided"
+	}
+	if failure != nil {
+		detail = reason(failure)
+	}
+	detail = line(run.Args) + ": " + detail
+	r.note(run, mft.CodeOf(answer), withOutput(detail, outcome.Output))
+	return answer
+}
+
+// note writes down what a command said of an offer, unless it said the same
+// before: the sender may come often.
+func (r *Runner) note(run *rule.Run, code mft.Code, detail string) {
+	id := run.Facts.Transfer
+	r.mu.Lock()
+	same := r.told[id] == detail
+	if len(r.told) >= maxTold {
+		clear(r.told)
+	}
+	r.told[id] = detail
+	r.mu.Unlock()
+	if same {
+		return
+	}
+	if !code.OK() {
+		r.c.Log.Warn("an exit did not accept a transfer", "transfer", id, "what", detail)
+	}
+	if code.OK() {
+		code = ""
+	}
+	err := r.c.Journal.Update(context.Background(), func(tx *journal.Tx) error {
+		return tx.Append(r.event(run, mft.EventExitEnded, code, detail))
+	})
+	if err != nil {
+		r.c.Log.Error("cannot write what an exit said", "err", err)
+	}
+}
+
+// said is the reason of a refusal: what the command wrote, or else.
+func said(o process.Outcome, otherwise string) string {
+	text := strings.ToValidUTF8(strings.TrimSpace(string(o.Output)), "\uFFFD")
+	if len(text) > maxReason {
+		text = strings.ToValidUTF8(text[:maxReason], "") + "…"
+	}
+	if text == "" {
+		return otherwise
+	}
+	return text
+}

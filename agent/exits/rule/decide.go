@@ -1,0 +1,61 @@
+package rule
+
+import (
+	"crypto/sha256"
+
+	"mft.dev/mft"
+)
+
+// A Run is one command that follows from facts.
+type Run struct {
+	Rule *Rule
+	// Key names the command within its transfer: the same rule on the same
+	// occasion has the same key after a restart, whatever else is configured
+	// by then.
+	Key   [16]byte
+	Facts Facts
+	Args  []string // program first
+	Env   []string // the MFT_ variables, NAME=value
+}
+
+// Decide returns the commands that follow, in the order of the rules.
+// Occasion tells apart what may happen more than once in one transfer to the
+// same path, such as two versions of a file. A rule that stands there twice
+// counts once.
+func Decide(rules []*Rule, f Facts, occasion []byte) []Run {
+	var out []Run
+	seen := map[[16]byte]bool{}
+	for _, r := range rules {
+		if r.exit.Phase != f.Phase || !r.For(f.Source, f.Channel) || !r.match.MatchString(f.Path) {
+			continue
+		}
+		run := Run{Rule: r, Key: r.keyOf(f.Path, occasion), Facts: f, Env: environment(&f)}
+		if seen[run.Key] {
+			continue
+		}
+		seen[run.Key] = true
+		for _, a := range r.args {
+			run.Args = append(run.Args, a.expand(&f))
+		}
+		out = append(out, run)
+	}
+	return out
+}
+
+// For reports whether the rule may concern transfers of an agent and channel.
+func (r *Rule) For(source mft.AgentName, channel string) bool {
+	return (r.exit.From == "" || r.exit.From == source) && (r.exit.Channel == "" || r.exit.Channel == channel)
+}
+
+// Phase returns when the rule applies.
+func (r *Rule) Phase() mft.ExitPhase { return r.exit.Phase }
+
+func (r *Rule) keyOf(path string, occasion []byte) (key [16]byte) {
+	h := sha256.New()
+	h.Write(r.key[:])
+	of := sha256.Sum256([]byte(path))
+	h.Write(of[:])
+	h.Write(occasion)
+	copy(key[:], h.Sum(nil))
+	return key
+}

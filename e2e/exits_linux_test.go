@@ -1,0 +1,127 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"mft.dev/mft"
+)
+
+// TestEveryCallWithExits strikes as TestEveryCall does where a command follows
+// each file, also while the commands are run: for each file that was delivered
+// one runs at least once, under a number that is new each time, and for nothing
+// else.
+func TestEveryCallWithExits(t *testing.T) {
+	needs(t, canTrace, "the tracer does not know this machine")
+	for _, tt := range []struct {
+		name string
+		take bool
+	}{{"kill", false}, {"kill, files taken away", true}} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			alpha, beta := newPair(t)
+			e := followed(beta)
+			d := &delivery{
+				t: t, rnd: chance(t), from: alpha, to: beta, struck: beta, spec: tracing{Strike: strikeKill}, ledger: newLedger(),
+			}
+			d.make, d.after = d.tree, func(id mft.TransferID) { e.await(id, 5) }
+			c := consume(t, beta.In(), filepath.Join(beta.Dir, "kept"), tt.take)
+			stride := sample(9, 1)
+			first := 1 + d.rnd.IntN(stride)
+			n := first
+			for d.strikeAt(n) && d.unsettled < 3 {
+				n += stride
+			}
+			if err := c.awaitArrived(d.ledger.len()); err != nil {
+				t.Error(err)
+			}
+			c.verdict(d.ledger)
+			e.verdict(d.ledger)
+			t.Logf("struck at every call from %d to %d in steps of %d", first, n-stride, stride)
+		})
+	}
+}
+
+// exits are commands that write down for which files they run.
+type exits struct {
+	h   *host
+	ran string // the file that they write to, in lines of run and path
+}
+
+// followed has a command run for each file that h receives.
+func followed(h *host) *exits {
+	h.t.Helper()
+	e := &exits{h, filepath.Join(h.Dir, "ran")}
+	command := filepath.Join(h.Dir, "command")
+	text := fmt.Sprintf("#!/bin/sh\necho \"$MFT_RUN $1\" >>%q\n", e.ran)
+	if err := os.WriteFile(command, []byte(text), 0o755); err != nil {
+		h.t.Fatal(err)
+	}
+	h.configure(fmt.Sprintf("\nexits: [{phase: post, run: [%q, \"{fullFilePath}\"], directory: %q}]\n", command, h.Dir))
+	return e
+}
+
+// await returns when n commands have ended because of a transfer, whatever
+// happens to the agent meanwhile.
+func (e *exits) await(id mft.TransferID, n int) {
+	e.h.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), *patience)
+	defer cancel()
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for {
+		detail, err := e.h.api().Transfer(ctx, id)
+		ended := 0
+		for _, one := range detail.Exits {
+			if one.State == "ended" && one.Code.OK() {
+				ended++
+			}
+		}
+		if err == nil && ended == n {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			e.h.t.Errorf("%s: %d commands because of transfer %s have ended well, want %d (%v)\n%+v",
+				e.h.Name, ended, id, n, errors.Join(err, ctx.Err()), detail.Exits)
+			return
+		case <-again.C:
+		}
+	}
+}
+
+// verdict holds what ran against what was sent.
+func (e *exits) verdict(l *ledger) {
+	e.h.t.Helper()
+	content, err := os.ReadFile(e.ran)
+	if err != nil {
+		e.h.t.Fatal(err)
+	}
+	runs, twice := map[string]bool{}, 0
+	for line := range strings.Lines(string(content)) {
+		number, path, _ := strings.Cut(strings.TrimSpace(line), " ")
+		name, err := filepath.Rel(e.h.In(), path)
+		if _, sent := l.made[name]; err != nil || !sent {
+			e.h.t.Errorf("a command ran for %q, which was never sent", path)
+		}
+		if runs[line] {
+			e.h.t.Errorf("two runs for %s have the number %s", name, number)
+		}
+		if number != "1" {
+			twice++
+		}
+		runs[line], runs[name] = true, true
+	}
+	for _, name := range l.order {
+		if !runs[name] {
+			e.h.t.Errorf("no command ran for %s", name)
+		}
+	}
+	e.h.t.Logf("commands ran for %d files, %d of them not for the first time", len(l.order), twice)
+}
