@@ -31,7 +31,7 @@ type Exchange struct {
 	Azure *Azure `yaml:"azure,omitempty" json:"azure,omitempty" doc:"A storage account of Azure."`
 	NATS  *NATS  `yaml:"nats,omitempty" json:"nats,omitempty" doc:"Queues in the JetStream of a NATS cluster, with containers there or elsewhere."`
 	// Shared is about the agents, not the storage.
-	Shared bool `yaml:"shared,omitempty" json:"shared,omitempty" doc:"Several agents of this name, each with keys of its own, use the exchange: exactly one of them delivers each transfer. Set it at all of them. Default: false."`
+	Shared Switch `yaml:"shared,omitempty" json:"shared,omitempty" doc:"Several agents of this name, each with keys of its own, use the exchange: exactly one of them delivers each transfer. Set it at all of them. Default: false."`
 }
 
 // Check implements strict.Whole.

@@ -79,7 +79,7 @@ func Open(cfg *config.Config, env func(string) string) (*Depot, error) {
 		err = d.openAzure(accountOf(x.Azure, cfg.Agent.Name, env))
 	}
 	if err == nil {
-		d.Exchange.Shared = x.Shared
+		d.Exchange.Shared = bool(x.Shared)
 	}
 	return d, err
 }
