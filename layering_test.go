@@ -147,8 +147,16 @@ var house = map[string]houseRule{
 		".", "github.com/Azure/azure-sdk-for-go/sdk/azcore", "github.com/Azure/azure-sdk-for-go/sdk/azidentity",
 		"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob", "github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue",
 	}},
-	"exchange/azure/roles":         {layerMechanism, []string{"."}},
-	"exchange/dir":                 {layerMechanism, []string{".", "exchange", "internal/confine"}},
+	"exchange/azure/roles": {layerMechanism, []string{"."}},
+	"exchange/dir":         {layerMechanism, []string{".", "exchange", "internal/confine"}},
+	"exchange/relay":       {layerMechanism, []string{".", "exchange", "exchange/relay/wire", "identity", "link/transport"}},
+	"exchange/relay/server": {layerMechanism, []string{
+		".", "exchange", "exchange/relay/store", "exchange/relay/wire", "identity", "link/gate", "link/transport",
+	}},
+	"exchange/relay/store": {layerMechanism, []string{
+		".", "exchange", "exchange/relay/wire", "identity/statefile", "journal/database",
+	}},
+	"exchange/relay/wire":          {layerMechanism, []string{"."}},
 	"exchange/exchangetest":        {layerMechanism, []string{".", "exchange"}},
 	"exchange/exchangetest/faulty": {layerMechanism, []string{".", "exchange"}},
 	"exchange/letter":              {layerMechanism, []string{".", "exchange", "identity/sealing", "protocol"}},
@@ -225,7 +233,7 @@ var house = map[string]houseRule{
 	"agent/config/storage":   {layerRole, []string{"."}},
 	"agent/config/strict":    {layerRole, []string{"go.yaml.in/yaml"}},
 	"agent/localapi": {layerRole, []string{
-		".", "agent", "agent/localapi/opaque", "agent/localapi/socket", "agent/order", "agent/pairing", "agent/telemetry", "journal",
+		".", "agent", "agent/localapi/opaque", "agent/localapi/socket", "agent/order", "agent/pairing", "agent/telemetry", "exchange/relay/server", "journal",
 	}},
 	"agent/localapi/opaque": {layerRole, nil},
 	"agent/localapi/socket": {layerRole, []string{".", "golang.org/x/sys"}},
@@ -237,7 +245,8 @@ var house = map[string]houseRule{
 	"cmd/mft/argument": {layerCommand, []string{".", "agent/config", "agent/config/leaf", "cmd/mft/exit", "github.com/spf13/cobra", "github.com/spf13/pflag"}},
 	"cmd/mft/daemon":   {layerCommand, []string{"agent", "agent/config", "agent/localapi", "agent/telemetry", "cmd/mft/depot", "golang.org/x/sync"}},
 	"cmd/mft/depot": {layerCommand, []string{
-		".", "agent/config", "agent/config/storage", "exchange", "exchange/azure", "exchange/azure/account", "exchange/dir",
+		".", "agent/config", "agent/config/storage", "agent/pairing", "exchange", "exchange/azure", "exchange/azure/account", "exchange/dir",
+		"exchange/relay", "exchange/relay/server", "exchange/relay/store", "exchange/relay/wire", "identity", "identity/statefile",
 	}},
 	"cmd/mft/exchange": {layerCommand, []string{
 		".", "agent/config", "cmd/mft/argument", "cmd/mft/depot", "cmd/mft/exit", "cmd/mft/progress", "cmd/mft/show",
@@ -254,13 +263,16 @@ var house = map[string]houseRule{
 	"cmd/mft/quickstart": {layerCommand, []string{
 		".", "agent/config", "agent/config/storage", "agent/localapi", "cmd/mft/depot", "cmd/mft/progress", "golang.org/x/sync",
 	}},
-	"cmd/mft/show": {layerCommand, []string{".", "agent/localapi", "agent/telemetry", "cmd/mft/progress"}},
+	"cmd/mft/show": {layerCommand, []string{".", "agent/localapi", "agent/telemetry", "cmd/mft/progress", "exchange/relay/server"}},
 
 	"bench": {layerOutside, []string{
-		"bench/contender", "bench/contender/meter", "bench/faraway", "bench/limit", "bench/result", "bench/workload",
-		"bench/workload/content", "internal/rig", "golang.org/x/sys",
+		"bench/contender", "bench/contender/bare", "bench/contender/meter", "bench/faraway", "bench/limit", "bench/result",
+		"bench/workload", "bench/workload/content", "internal/rig", "golang.org/x/sys",
 	}},
-	"bench/contender":        {layerOutside, []string{"bench/contender/meter", "internal/rig", "golang.org/x/sys"}},
+	"bench/contender/bare": {layerOutside, []string{
+		"github.com/Azure/azure-sdk-for-go/sdk/azcore", "github.com/Azure/azure-sdk-for-go/sdk/storage/azblob", "golang.org/x/sync",
+	}},
+	"bench/contender":        {layerOutside, []string{"bench/contender/bare", "bench/contender/meter", "internal/rig", "golang.org/x/sys"}},
 	"bench/contender/meter":  {layerOutside, nil},
 	"bench/faraway":          {layerOutside, []string{"golang.org/x/sys"}},
 	"bench/limit":            {layerOutside, []string{"internal/blake3"}},
@@ -337,6 +349,15 @@ var sideways = map[string]string{
 
 	"exchange/azure -> exchange":                             "an adapter does what package exchange declares",
 	"exchange/dir -> exchange":                               "an adapter does what package exchange declares",
+	"exchange/relay -> exchange":                             "an adapter does what package exchange declares",
+	"exchange/relay -> link/transport":                       "agents speak one TLS, whatever they say over it",
+	"exchange/relay/server -> exchange":                      "a server holds to the limits of package exchange",
+	"exchange/relay/server -> exchange/relay/store":          "what is served lies there",
+	"exchange/relay/server -> exchange/relay/wire":           "both ends speak as it is written there",
+	"exchange/relay/server -> link/gate":                     "connections that are not useful yet are bounded in one way",
+	"exchange/relay/server -> link/transport":                "agents speak one TLS, whatever they say over it",
+	"exchange/relay/store -> exchange":                       "a store holds to the limits of package exchange",
+	"exchange/relay/store -> exchange/relay/wire":            "what is asked for and answered has one form",
 	"exchange/exchangetest -> exchange":                      "the suite holds adapters to what package exchange declares",
 	"exchange/exchangetest/faulty -> exchange":               "the double has the face of what it wraps",
 	"exchange/letter -> exchange":                            "the limit of a letter has one home",
