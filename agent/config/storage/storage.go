@@ -9,6 +9,9 @@
 //	    account: contosomft
 //	    credential: {managed_identity: {}}
 //
+//	exchange: {relay: {agent: hub, address: "hub.example:7421"}}
+//
+// and the section `relay:` of the host that serves in the last case ([Served]).
 // Its types are read by package strict, and written as they were read. The
 // package refuses secrets in the file: a [Secret] says where one lies. It opens no
 // storage: cmd/mft/depot does.
@@ -23,14 +26,21 @@ import (
 type Exchange struct {
 	Dir   *Dir   `yaml:"dir,omitempty" json:"dir,omitempty" doc:"A folder that all agents have: a mount of NFS or SMB, or a local directory."`
 	Azure *Azure `yaml:"azure,omitempty" json:"azure,omitempty" doc:"A storage account of Azure."`
+	Relay *Relay `yaml:"relay,omitempty" json:"relay,omitempty" doc:"A third host that both reach, whose agent keeps letters and objects for others: see the section relay there."`
 	// Shared is about the agents, not the storage.
 	Shared bool `yaml:"shared,omitempty" json:"shared,omitempty" doc:"Several agents of this name, each with keys of its own, use the exchange: exactly one of them delivers each transfer. Set it at all of them. Default: false."`
 }
 
 // Check implements strict.Whole.
 func (e *Exchange) Check() error {
-	if (e.Dir == nil) == (e.Azure == nil) {
-		return errors.New("want exactly one of dir and azure")
+	n := 0
+	for _, is := range []bool{e.Dir != nil, e.Azure != nil, e.Relay != nil} {
+		if is {
+			n++
+		}
+	}
+	if n != 1 {
+		return fmt.Errorf("want exactly one of dir, azure and relay, not %d", n)
 	}
 	return nil
 }

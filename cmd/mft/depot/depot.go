@@ -33,6 +33,7 @@ type Depot struct {
 	Notes []string
 
 	agent mft.AgentName
+	who   *identified // nil where storage does not ask
 	does  does
 }
 
@@ -73,6 +74,8 @@ func Open(cfg *config.Config, env func(string) string) (*Depot, error) {
 	switch {
 	case x.Dir != nil:
 		err = d.openDir(string(x.Dir.Path))
+	case x.Relay != nil:
+		err = d.openRelay(cfg)
 	default:
 		err = d.openAzure(accountOf(x.Azure, cfg.Agent.Name, env))
 	}

@@ -37,8 +37,8 @@ type Shell struct {
 func Command(s Shell) *cobra.Command {
 	return argument.Group("exchange", "Set up and check the storage that agents share who cannot reach each other",
 		`Set up and check the storage that agents share who cannot reach each other: a
-folder or a storage account of Azure, in the section exchange of the
-configuration. docs/exchange.md has the whole story.`,
+folder, a third host whose agent is the relay, or a storage account of Azure, in
+the section exchange of the configuration. docs/exchange.md has the whole story.`,
 		s.setup(), s.check())
 }
 
@@ -60,8 +60,9 @@ func (s Shell) setup() *cobra.Command {
 		Short: "Make this agent's place in the storage, or print the rights that it needs",
 		Long: `Make what is missing of this agent's place in the storage: its directory in the
 folder; or its container and its queue in the storage account, and the container
-of all agents' keys. What is there is left as it is, so it can be run again.
-Run it as the user of the agent.
+of all agents' keys. A relay has a place for each agent that it serves, so with one
+the command only says whether it does. What is there is left as it is, so it can
+be run again. Run it as the user of the agent.
 
 With --print-roles nothing is made: the command prints, for whoever administers
 the storage account, the role assignments that this agent needs and no more, as
@@ -139,7 +140,8 @@ func (s Shell) check() *cobra.Command {
 		Use:   "check [PEER]",
 		Short: "Try every right that this agent needs in the storage",
 		Long: `Try every right that this agent needs in the storage; with a PEER, also what it
-must be able to do with what is the peer's, and in Azure what it must not. What
+must be able to do with what is the peer's, and at a relay and in Azure what it must
+not. What
 the check makes it removes again; it touches no letter and no object of anybody.
 The exit status is 1 if anything is not as it must be.`,
 		Example: `  mft exchange check
