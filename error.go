@@ -105,7 +105,7 @@ var meanings = [...]meaning{
 	{CodeBusy, "the peer has as many transfers as it takes at once", "nothing: it is tried again", true},
 
 	{CodeNoSpace, "there is not enough free space", "free space on the file system that is named; the transfer goes on by itself", true},
-	{CodeQuota, "the disk quota is used up", "raise the quota of the service user or remove files; the transfer goes on by itself", true},
+	{CodeQuota, "the quota is used up", "raise the disk quota of the service user, or what the agent may have at its relay (`relay.quota` there), or remove files; the transfer goes on by itself", true},
 	{CodePermission, "the service user lacks the permission", "give the user that runs mft access to the path that is named", false},
 	{CodeNameTooLong, "the name is longer than the file system allows", "shorten the name; most file systems allow 255 bytes a component", false},
 	{CodeTooLarge, "the file is larger than the file system or the limits of the service user allow", "use another file system, or raise the limit (`LimitFSIZE=`, `ulimit -f`)", false},

@@ -147,14 +147,27 @@ var house = map[string]houseRule{
 		".", "github.com/Azure/azure-sdk-for-go/sdk/azcore", "github.com/Azure/azure-sdk-for-go/sdk/azidentity",
 		"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob", "github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue",
 	}},
-	"exchange/azure/roles":         {layerMechanism, []string{"."}},
-	"exchange/dir":                 {layerMechanism, []string{".", "exchange", "internal/confine"}},
+	"exchange/azure/roles": {layerMechanism, []string{"."}},
+	"exchange/dir":         {layerMechanism, []string{".", "exchange", "internal/confine"}},
+	"exchange/relay":       {layerMechanism, []string{".", "exchange", "exchange/relay/wire", "identity", "link/transport"}},
+	"exchange/relay/server": {layerMechanism, []string{
+		".", "exchange", "exchange/relay/store", "exchange/relay/wire", "identity", "link/gate", "link/transport",
+	}},
+	"exchange/relay/store": {layerMechanism, []string{
+		".", "exchange", "exchange/relay/wire", "identity/statefile", "journal/database",
+	}},
+	"exchange/relay/wire":          {layerMechanism, []string{"."}},
 	"exchange/exchangetest":        {layerMechanism, []string{".", "exchange"}},
 	"exchange/exchangetest/faulty": {layerMechanism, []string{".", "exchange"}},
 	"exchange/letter":              {layerMechanism, []string{".", "exchange", "identity/sealing", "protocol"}},
 	"exchange/mailbox":             {layerMechanism, []string{".", "exchange"}},
-	"exchange/owner":               {layerMechanism, []string{".", "exchange"}},
-	"exchange/parcel":              {layerMechanism, []string{"."}},
+	"exchange/nats": {layerMechanism, []string{
+		".", "exchange", "exchange/nats/cluster", "exchange/probe", "github.com/nats-io/nats.go", "golang.org/x/sync",
+	}},
+	"exchange/nats/cluster": {layerMechanism, []string{".", "github.com/nats-io/nats.go", "github.com/nats-io/nkeys"}},
+	"exchange/parcel":       {layerMechanism, []string{"."}},
+	"exchange/probe":        {layerMechanism, []string{".", "exchange"}},
+	"exchange/owner":        {layerMechanism, []string{".", "exchange"}},
 	"exchange/record": {layerMechanism, []string{
 		".", "exchange", "exchange/parcel", "internal/durable", "internal/ring", "protocol", "protocol/relay", "transfer",
 		"github.com/klauspost/compress/zstd", "golang.org/x/sync",
@@ -163,6 +176,7 @@ var house = map[string]houseRule{
 		".", "exchange/parcel", "internal/ring", "protocol", "protocol/relay", "transfer", "github.com/klauspost/compress/zstd",
 		"golang.org/x/sync",
 	}},
+	"exchange/s3": {layerMechanism, []string{".", "exchange", "exchange/probe", "github.com/minio/minio-go"}},
 	"exchange/talk": {layerMechanism, []string{
 		".", "exchange", "exchange/parcel", "exchange/record", "exchange/replay", "protocol", "protocol/relay",
 	}},
@@ -225,7 +239,7 @@ var house = map[string]houseRule{
 	"agent/config/storage":   {layerRole, []string{"."}},
 	"agent/config/strict":    {layerRole, []string{"go.yaml.in/yaml"}},
 	"agent/localapi": {layerRole, []string{
-		".", "agent", "agent/localapi/opaque", "agent/localapi/socket", "agent/order", "agent/pairing", "agent/telemetry", "journal",
+		".", "agent", "agent/localapi/opaque", "agent/localapi/socket", "agent/order", "agent/pairing", "agent/telemetry", "exchange/relay/server", "journal",
 	}},
 	"agent/localapi/opaque": {layerRole, nil},
 	"agent/localapi/socket": {layerRole, []string{".", "golang.org/x/sys"}},
@@ -237,10 +251,12 @@ var house = map[string]houseRule{
 	"cmd/mft/argument": {layerCommand, []string{".", "agent/config", "agent/config/leaf", "cmd/mft/exit", "github.com/spf13/cobra", "github.com/spf13/pflag"}},
 	"cmd/mft/daemon":   {layerCommand, []string{"agent", "agent/config", "agent/localapi", "agent/telemetry", "cmd/mft/depot", "golang.org/x/sync"}},
 	"cmd/mft/depot": {layerCommand, []string{
-		".", "agent/config", "agent/config/storage", "exchange", "exchange/azure", "exchange/azure/account", "exchange/dir",
+		".", "agent/config", "agent/config/storage", "agent/pairing", "exchange", "exchange/azure", "exchange/azure/account", "exchange/dir",
+		"exchange/nats", "exchange/nats/cluster", "exchange/probe", "exchange/s3",
+		"exchange/relay", "exchange/relay/server", "exchange/relay/store", "exchange/relay/wire", "identity", "identity/statefile",
 	}},
 	"cmd/mft/exchange": {layerCommand, []string{
-		".", "agent/config", "cmd/mft/argument", "cmd/mft/depot", "cmd/mft/exit", "cmd/mft/progress", "cmd/mft/show",
+		".", "agent/config", "agent/config/storage", "cmd/mft/argument", "cmd/mft/depot", "cmd/mft/exit", "cmd/mft/progress", "cmd/mft/show",
 		"exchange/azure/roles", "github.com/spf13/cobra",
 	}},
 	"cmd/mft/settings": {layerCommand, []string{".", "agent/config", "agent/exits", "cmd/mft/argument", "github.com/spf13/cobra"}},
@@ -254,7 +270,7 @@ var house = map[string]houseRule{
 	"cmd/mft/quickstart": {layerCommand, []string{
 		".", "agent/config", "agent/config/storage", "agent/localapi", "cmd/mft/depot", "cmd/mft/progress", "golang.org/x/sync",
 	}},
-	"cmd/mft/show": {layerCommand, []string{".", "agent/localapi", "agent/telemetry", "cmd/mft/progress"}},
+	"cmd/mft/show": {layerCommand, []string{".", "agent/localapi", "agent/telemetry", "cmd/mft/progress", "exchange/relay/server"}},
 
 	"bench": {layerOutside, []string{
 		"bench/contender", "bench/contender/bare", "bench/contender/meter", "bench/faraway", "bench/limit", "bench/result",
@@ -340,6 +356,20 @@ var sideways = map[string]string{
 
 	"exchange/azure -> exchange":                             "an adapter does what package exchange declares",
 	"exchange/dir -> exchange":                               "an adapter does what package exchange declares",
+	"exchange/relay -> exchange":                             "an adapter does what package exchange declares",
+	"exchange/relay -> link/transport":                       "agents speak one TLS, whatever they say over it",
+	"exchange/relay/server -> exchange":                      "a server holds to the limits of package exchange",
+	"exchange/relay/server -> exchange/relay/store":          "what is served lies there",
+	"exchange/relay/server -> exchange/relay/wire":           "both ends speak as it is written there",
+	"exchange/relay/server -> link/gate":                     "connections that are not useful yet are bounded in one way",
+	"exchange/relay/server -> link/transport":                "agents speak one TLS, whatever they say over it",
+	"exchange/relay/store -> exchange":                       "a store holds to the limits of package exchange",
+	"exchange/relay/store -> exchange/relay/wire":            "what is asked for and answered has one form",
+	"exchange/nats -> exchange":                              "an adapter does what package exchange declares",
+	"exchange/nats -> exchange/probe":                        "what is tried is told in one form",
+	"exchange/probe -> exchange":                             "what is tried is what package exchange declares",
+	"exchange/s3 -> exchange":                                "an adapter does what package exchange declares",
+	"exchange/s3 -> exchange/probe":                          "what is tried is told in one form",
 	"exchange/exchangetest -> exchange":                      "the suite holds adapters to what package exchange declares",
 	"exchange/exchangetest/faulty -> exchange":               "the double has the face of what it wraps",
 	"exchange/letter -> exchange":                            "the limit of a letter has one home",

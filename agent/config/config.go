@@ -26,6 +26,9 @@ type Config struct {
 	Exchange *storage.Exchange
 	// Telemetry is who is told what happens to transfers; nil for nobody.
 	Telemetry *collector.Telemetry
+	// Relay is what this host keeps for agents that cannot reach each other; nil
+	// when it is no relay.
+	Relay *storage.Served
 	// Allow is who may do what on this host.
 	Allow mft.AllowList
 	// Channels are in the order of the file. Those of other agents are among

@@ -16,6 +16,7 @@ type file struct {
 	Agent     agentSection                 `yaml:"agent" doc:"What this host is and where it keeps its things."`
 	Peers     map[leaf.AgentName]peerEntry `yaml:"peers" doc:"Agents that this file pins, by name. Others are added by mft invite and mft join."`
 	Exchange  *storage.Exchange            `yaml:"exchange" doc:"Storage that agents share who cannot reach each other."`
+	Relay     *storage.Served              `yaml:"relay" doc:"What this host keeps for agents that reach it and that cannot reach each other."`
 	Allow     allowSection                 `yaml:"allow" doc:"Who may do what on this host. Whoever is not listed may do nothing."`
 	Telemetry *collector.Telemetry         `yaml:"telemetry" doc:"Who is told what happens to transfers."`
 	Channels  []channelEntry               `yaml:"channels" doc:"Standing orders: what moves from where to where, and when."`

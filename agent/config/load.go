@@ -15,6 +15,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config/command"
 	"mft.dev/mft/agent/config/leaf"
+	"mft.dev/mft/agent/config/storage"
 	"mft.dev/mft/agent/config/strict"
 )
 
@@ -108,9 +109,12 @@ func isAzure(root *yaml.Node) bool {
 // config completes what the file says with the defaults.
 func (f *file) config(d *strict.Decoder, defaults *Config) (*Config, error) {
 	cfg := *defaults
-	cfg.Agent, cfg.Exchange, cfg.Telemetry = f.Agent.over(defaults.Agent), f.Exchange, f.Telemetry
+	cfg.Agent, cfg.Exchange, cfg.Relay, cfg.Telemetry = f.Agent.over(defaults.Agent), f.Exchange, f.Relay, f.Telemetry
 	if cfg.Telemetry != nil {
 		cfg.Notes = append(cfg.Notes, cfg.Telemetry.Notes()...)
+	}
+	if why := storage.Misfit(storage.Name(cfg.Agent.Name), storage.Listen(cfg.Agent.Listen), f.Exchange, f.Relay); why != "" {
+		d.Mistake(0, "relay", "%s", why)
 	}
 	cfg.Peers = make(map[mft.AgentName]Peer)
 	for _, name := range slices.Sorted(maps.Keys(f.Peers)) {

@@ -29,6 +29,7 @@ type document struct {
 	} `yaml:"agent" json:"agent"`
 	Peers    map[mft.AgentName]documentPeer `yaml:"peers,omitempty" json:"peers,omitempty"`
 	Exchange *storage.Exchange              `yaml:"exchange,omitempty" json:"exchange,omitempty"`
+	Relay    *storage.Served                `yaml:"relay,omitempty" json:"relay,omitempty"`
 	Allow    struct {
 		FilesFrom    []documentFiles    `yaml:"files_from,omitempty" json:"files_from,omitempty"`
 		RequestsFrom []documentRequests `yaml:"requests_from,omitempty" json:"requests_from,omitempty"`
@@ -94,7 +95,7 @@ func (c *Config) document() document {
 		p := c.Peers[name]
 		d.Peers[name] = documentPeer{p.Address, p.Pins, p.Path}
 	}
-	d.Exchange, d.Telemetry = c.Exchange, c.Telemetry
+	d.Exchange, d.Relay, d.Telemetry = c.Exchange, c.Relay, c.Telemetry
 	for _, g := range c.Allow.FilesFrom {
 		d.Allow.FilesFrom = append(d.Allow.FilesFrom, documentFiles{g.Agent, g.Root, g.AllowSetID, g.AllowDelete})
 	}

@@ -23,6 +23,9 @@ func (s *server) status(r *http.Request) (any, error) {
 		DataDir: s.agent.Config().Agent.DataDir, MaxTransfers: s.agent.Config().Agent.MaxTransfers,
 		Notes: s.agent.Config().Notes, Telemetry: st.Telemetry, Peers: []Peer{}, Channels: []ChannelStatus{},
 	}
+	if out.Relay, err = s.held(r.Context()); err != nil {
+		return nil, err
+	}
 	for state, n := range st.Counts {
 		out.Counts[state] = int(n)
 	}

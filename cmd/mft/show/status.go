@@ -10,6 +10,7 @@ import (
 	"mft.dev/mft/agent/localapi"
 	"mft.dev/mft/agent/telemetry"
 	"mft.dev/mft/cmd/mft/progress"
+	relay "mft.dev/mft/exchange/relay/server"
 )
 
 // Status writes a page about an agent as it is at now.
@@ -29,6 +30,7 @@ func Status(w io.Writer, a localapi.Status, now time.Time) {
 	statusPeers(w, a.Peers)
 	statusChannels(w, a.Channels, now)
 	statusTelemetry(w, a.Telemetry, now)
+	statusRelay(w, a.Relay, now)
 	for i, note := range a.Notes {
 		if i == 0 {
 			fmt.Fprintln(w)
@@ -130,4 +132,29 @@ func statusChannels(w io.Writer, channels []localapi.ChannelStatus, now time.Tim
 			fmt.Fprintln(w)
 		}
 	})
+}
+
+// statusRelay shows what this agent keeps for others.
+func statusRelay(w io.Writer, held []relay.Held, now time.Time) {
+	if len(held) == 0 {
+		return
+	}
+	fmt.Fprint(w, "\nkept for others, as their relay:\n")
+	Table(w, func(w io.Writer) {
+		for _, h := range held {
+			seen := "has not asked since the start"
+			if !h.Seen.IsZero() {
+				seen = "asked " + Ago(now.Sub(h.Seen)) + " ago"
+			}
+			fmt.Fprintf(w, "  %s\t%s\t%s wait for it\t%s of it\t%s of %s\n", h.Agent, seen,
+				number(h.Letters, "letter"), number(h.Objects, "object"), progress.Bytes(h.Bytes), progress.Bytes(h.Quota.Bytes))
+		}
+	})
+}
+
+func number(n int64, of string) string {
+	if n != 1 {
+		of += "s"
+	}
+	return fmt.Sprintf("%d %s", n, of)
 }
