@@ -72,6 +72,9 @@ const (
 
 	CodeExit        Code = "EXIT_FAILED"
 	CodeExitRefused Code = "EXIT_REFUSED"
+	// Conditions of who is told of events.
+	CodeCollectorAway    Code = "COLLECTOR_AWAY"
+	CodeCollectorRefuses Code = "COLLECTOR_REFUSES"
 
 	CodeJournal  Code = "JOURNAL"
 	CodeInternal Code = "INTERNAL"
@@ -142,6 +145,8 @@ var meanings = [...]meaning{
 
 	{CodeExit, "a command that runs because of a transfer failed; what was delivered stands", "see its output on the receiving host, in `mft transfer show ID` or the log, and mend the command; after a delivery run it by hand where it is still needed", true},
 	{CodeExitRefused, "a command of the receiving host decided against the transfer", "the reason is what that command wrote; the log of the receiving host says which it was", false},
+	{CodeCollectorAway, "what receives telemetry cannot be reached, or has no time", "nothing for transfers, which go on; events wait in the journal and follow when it is back. Check `telemetry:` and the collector", true},
+	{CodeCollectorRefuses, "what receives telemetry refuses it", "nothing for transfers, which go on; events wait in the journal. Check address, headers, key and `signals` of `telemetry:`, and that the collector takes them", true},
 
 	{CodeJournal, "the journal could not be read or written", "look at the disk that holds the data directory; nothing is delivered without the journal", true},
 	{CodeInternal, "a defect of mft itself", "report it with the log of both ends", false},

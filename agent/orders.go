@@ -25,7 +25,7 @@ func (a *Agent) Request(ctx context.Context, r order.Request) (mft.TransferID, e
 // Cancel ends a transfer, at the other end too as soon as it can be told.
 // Errors: mft.CodeNotFound, mft.CodeBadState when it has ended.
 func (a *Agent) Cancel(ctx context.Context, id mft.TransferID) (mft.Transfer, error) {
-	t, err := a.find(ctx, id)
+	t, err := a.Row(ctx, id)
 	if err != nil {
 		return t, err
 	}
@@ -39,7 +39,7 @@ func (a *Agent) Cancel(ctx context.Context, id mft.TransferID) (mft.Transfer, er
 // Pause stops a transfer until Resume; what has been moved is kept. The other
 // end waits. Errors: mft.CodeNotFound, mft.CodeBadState.
 func (a *Agent) Pause(ctx context.Context, id mft.TransferID) (mft.Transfer, error) {
-	t, err := a.find(ctx, id)
+	t, err := a.Row(ctx, id)
 	if err != nil {
 		return t, err
 	}
@@ -49,7 +49,7 @@ func (a *Agent) Pause(ctx context.Context, id mft.TransferID) (mft.Transfer, err
 // Resume has a paused transfer go on, and one that waits try again at once.
 // Errors: mft.CodeNotFound, mft.CodeBadState.
 func (a *Agent) Resume(ctx context.Context, id mft.TransferID) (mft.Transfer, error) {
-	t, err := a.find(ctx, id)
+	t, err := a.Row(ctx, id)
 	if err != nil {
 		return t, err
 	}
@@ -82,7 +82,7 @@ func (a *Agent) Resume(ctx context.Context, id mft.TransferID) (mft.Transfer, er
 // for the end that ordered the transfer. Errors: mft.CodeNotFound,
 // mft.CodeBadState, and those of order.Book.Retry.
 func (a *Agent) Retry(ctx context.Context, id mft.TransferID) (mft.Transfer, error) {
-	old, err := a.find(ctx, id)
+	old, err := a.Row(ctx, id)
 	if err != nil {
 		return old, err
 	}
@@ -99,16 +99,7 @@ func (a *Agent) Retry(ctx context.Context, id mft.TransferID) (mft.Transfer, err
 	if err != nil {
 		return old, err
 	}
-	return a.find(ctx, again)
-}
-
-// find returns the row of a transfer.
-func (a *Agent) find(ctx context.Context, id mft.TransferID) (mft.Transfer, error) {
-	t, ok, err := a.journal.Transfer(ctx, id)
-	if err == nil && !ok {
-		err = mft.Fail(mft.CodeNotFound, "find transfer", id.String(), errors.New("this agent has no transfer of that id"))
-	}
-	return t, err
+	return a.Row(ctx, again)
 }
 
 // RemovePeer forgets a peer: its keys, its connections, what it was allowed.

@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/config/collector"
 	"mft.dev/mft/agent/config/command"
 	"mft.dev/mft/agent/config/storage"
 )
@@ -33,8 +34,9 @@ type document struct {
 		FilesFrom    []documentFiles    `yaml:"files_from,omitempty" json:"files_from,omitempty"`
 		RequestsFrom []documentRequests `yaml:"requests_from,omitempty" json:"requests_from,omitempty"`
 	} `yaml:"allow,omitempty" json:"allow"`
-	Channels []documentChannel  `yaml:"channels,omitempty" json:"channels,omitempty"`
-	Exits    []command.Document `yaml:"exits,omitempty" json:"exits,omitempty"`
+	Telemetry *collector.Telemetry `yaml:"telemetry,omitempty" json:"telemetry,omitempty"`
+	Channels  []documentChannel    `yaml:"channels,omitempty" json:"channels,omitempty"`
+	Exits     []command.Document   `yaml:"exits,omitempty" json:"exits,omitempty"`
 }
 
 type documentPeer struct {
@@ -93,7 +95,7 @@ func (c *Config) document() document {
 		p := c.Peers[name]
 		d.Peers[name] = documentPeer{p.Address, p.Pins, p.Path}
 	}
-	d.Exchange, d.Relay = c.Exchange, c.Relay
+	d.Exchange, d.Relay, d.Telemetry = c.Exchange, c.Relay, c.Telemetry
 	for _, g := range c.Allow.FilesFrom {
 		d.Allow.FilesFrom = append(d.Allow.FilesFrom, documentFiles{g.Agent, g.Root, g.AllowSetID, g.AllowDelete})
 	}

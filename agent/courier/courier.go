@@ -102,6 +102,7 @@ func New(c Config) (*Courier, error) {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, mft.Fail(mft.CodeIO, "make directory", dir, err)
 		}
+		durable.Sweep(dir)
 	}
 	if err := durable.SyncDir(c.Dir); err != nil {
 		return nil, mft.Fail(mft.CodeIO, "make directory", c.Dir, err)
@@ -110,6 +111,7 @@ func New(c Config) (*Courier, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.Exchange = sturdy(c.Exchange)
 	return &Courier{
 		c: c, shelf: s, parcels: make(chan struct{}, parcelsAtOnce), wake: make(chan struct{}, 1), ended: map[mft.TransferID]bool{},
 	}, nil
@@ -188,7 +190,11 @@ func (c *Courier) Outgoing(ctx context.Context, t mft.Transfer, offer func(conte
 		Offer: o, Recorder: r, Decision: said.decision, Receipt: said.receipt,
 		Told: said.told(c.c.Now(), p.Object), Regrant: said.expired(),
 		Grant: func(ctx context.Context, object string) (exchange.Grant, error) {
-			return c.c.Exchange.Container.Grant(ctx, object, exchange.MaxGrant)
+			g, err := c.c.Exchange.Container.Grant(ctx, object, exchange.MaxGrant)
+			if mft.CodeOf(err) == mft.CodeNotFound { // somebody else has removed the parcel
+				err = errors.Join(mft.Fail(mft.CodeCorrupt, "grant", object, err), r.Again(ctx))
+			}
+			return g, err
 		},
 		Post: func(ctx context.Context, kind protocol.Kind, body []byte) error {
 			return c.Open(ctx, t, kind, body)

@@ -54,7 +54,7 @@ func peerOf(p pairing.Peer) Peer {
 	out := Peer{
 		Name: p.Name, Address: p.Address, Pins: []string{}, Configured: p.Configured, Link: "down",
 		LinkSince: p.Link.Since, Software: p.Link.Software, Added: p.Added,
-		FilesInto: append([]string{}, p.Files...), DeletesFrom: append([]string{}, p.Removes...), RequestsFrom: append([]string{}, p.RequestsFrom...),
+		FilesInto: some(p.Files), DeletesFrom: some(p.Removes), RequestsFrom: some(p.RequestsFrom),
 	}
 	if p.Link.Connected {
 		out.Link = "up"
@@ -66,3 +66,6 @@ func peerOf(p pairing.Peer) Peer {
 	}
 	return out
 }
+
+// some makes no list an empty one, which is not null in JSON.
+func some(list []string) []string { return append([]string{}, list...) }

@@ -6,6 +6,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/localapi/opaque"
+	"mft.dev/mft/agent/telemetry"
 	relay "mft.dev/mft/exchange/relay/server"
 )
 
@@ -164,6 +165,8 @@ type Status struct {
 	MaxTransfers int               `json:"max_transfers"`
 	Notes        []string          `json:"notes"`           // of the configuration
 	Relay        []relay.Held      `json:"relay,omitempty"` // what this agent keeps for others
+	// Telemetry is how the collectors do that are told of events.
+	Telemetry []telemetry.Status `json:"telemetry,omitempty"`
 }
 
 // A ChannelStatus tells how a channel of this agent is watched.

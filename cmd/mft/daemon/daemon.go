@@ -22,6 +22,7 @@ import (
 	"mft.dev/mft/agent"
 	"mft.dev/mft/agent/config"
 	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/agent/telemetry"
 	"mft.dev/mft/cmd/mft/depot"
 )
 
@@ -44,7 +45,12 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
 		return err
 	}
 	defer store.Close()
-	a, err := agent.New(agent.Options{Config: cfg, Log: log, Version: o.Version, Exchange: store.Exchange})
+	a, err := agent.New(agent.Options{
+		Config: cfg, Log: log, Version: o.Version, Exchange: store.Exchange,
+		Telemetry: telemetry.New(telemetry.Config{
+			Section: cfg.Telemetry, Agent: cfg.Agent.Name, Version: o.Version, Dir: cfg.Agent.DataDir, Log: log, Env: o.Env,
+		}),
+	})
 	if err != nil {
 		return err
 	}
@@ -62,10 +68,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
 	for _, note := range append(store.Notes, cfg.Notes...) {
 		log.Warn(note)
 	}
-	defer context.AfterFunc(ctx, func() {
-		log.Info("agent ends")
-		o.notify("STOPPING=1")
-	})()
+	defer context.AfterFunc(ctx, o.stopping)()
 	g, alive := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.Run(alive) })
 	g.Go(func() error { return relay.Run(alive) })
@@ -84,16 +87,19 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
 		return nil
 	})
 	g.Go(func() error {
-		giveBack(alive, a.Quiet(), func() {
-			runtime.GC() // what is in pools goes at the second time
-			debug.FreeOSMemory()
-		})
+		giveBack(alive, a.Quiet(), free)
 		return nil
 	})
 	if err := g.Wait(); ctx.Err() == nil || !errors.Is(err, context.Canceled) {
 		return err
 	}
 	return nil // it was told to end before it had quite begun
+}
+
+// stopping says that the agent was told to end.
+func (o Options) stopping() {
+	o.Log.Info("agent ends")
+	o.notify("STOPPING=1")
 }
 
 // relay opens what this host keeps for others, and tells the exchange that it uses
@@ -135,6 +141,12 @@ func (o Options) boundMemory() {
 // restAfter is how long nothing ends before memory is given back: for a
 // channel that moves one file after the other it would be taken again at once.
 const restAfter = time.Second
+
+// free gives all memory back that is not in use.
+func free() {
+	runtime.GC() // what is in pools goes at the second time
+	debug.FreeOSMemory()
+}
 
 // giveBack frees what the start and then transfers have left, once it has been
 // quiet for a while. The runtime would return it to the system within minutes

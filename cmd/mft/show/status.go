@@ -8,6 +8,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/agent/telemetry"
 	"mft.dev/mft/cmd/mft/progress"
 	relay "mft.dev/mft/exchange/relay/server"
 )
@@ -29,6 +30,7 @@ func Status(w io.Writer, a localapi.Status, now time.Time) {
 	statusPeers(w, a.Peers)
 	statusChannels(w, a.Channels, now)
 	statusRelay(w, a.Relay, now)
+	statusTelemetry(w, a.Telemetry, now)
 	for i, note := range a.Notes {
 		if i == 0 {
 			fmt.Fprintln(w)
@@ -68,6 +70,41 @@ func statusPeers(w io.Writer, peers []localapi.Peer) {
 			fmt.Fprintf(w, "  %s\t%s\t%s", p.Name, p.Link, OrDash(p.Address))
 			if p.LinkReason != nil {
 				fmt.Fprintf(w, "\t%s", sentence(p.LinkReason))
+			}
+			fmt.Fprintln(w)
+		}
+	})
+}
+
+func statusTelemetry(w io.Writer, list []telemetry.Status, now time.Time) {
+	if len(list) == 0 {
+		return
+	}
+	fmt.Fprint(w, "\ntelemetry:\n")
+	Table(w, func(w io.Writer) {
+		for _, t := range list {
+			fmt.Fprintf(w, "  %s\t%s\t", t.Name, progress.Plain(t.Endpoint))
+			switch {
+			case t.Code != "":
+				fmt.Fprintf(w, "nothing has arrived for %s", Ago(now.Sub(t.Since)))
+			case t.Last.IsZero():
+				fmt.Fprint(w, "nothing sent since the start")
+			default:
+				fmt.Fprintf(w, "last sent %s ago", Ago(now.Sub(t.Last)))
+			}
+			switch {
+			case t.Sums:
+				fmt.Fprint(w, "\tsums")
+			case t.Waiting == 1:
+				fmt.Fprint(w, "\t1 event waits")
+			default:
+				fmt.Fprintf(w, "\t%d events wait", t.Waiting)
+			}
+			if t.Dropped > 0 {
+				fmt.Fprintf(w, ", %d dropped: %s", t.Dropped, progress.OneLine(OrDash(t.Dropping)))
+			}
+			if t.Code != "" {
+				fmt.Fprintf(w, "\t%s", progress.Sentence(t.Code, t.Detail))
 			}
 			fmt.Fprintln(w)
 		}
