@@ -72,6 +72,9 @@ const (
 
 	CodeExit        Code = "EXIT_FAILED"
 	CodeExitRefused Code = "EXIT_REFUSED"
+	// Conditions of who is told of events.
+	CodeCollectorAway    Code = "COLLECTOR_AWAY"
+	CodeCollectorRefuses Code = "COLLECTOR_REFUSES"
 
 	CodeJournal  Code = "JOURNAL"
 	CodeInternal Code = "INTERNAL"
@@ -102,7 +105,7 @@ var meanings = [...]meaning{
 	{CodeBusy, "the peer has as many transfers as it takes at once", "nothing: it is tried again", true},
 
 	{CodeNoSpace, "there is not enough free space", "free space on the file system that is named; the transfer goes on by itself", true},
-	{CodeQuota, "the disk quota is used up", "raise the quota of the service user or remove files; the transfer goes on by itself", true},
+	{CodeQuota, "the quota is used up", "raise the disk quota of the service user, or what the agent may have at its relay (`relay.quota` there), or remove files; the transfer goes on by itself", true},
 	{CodePermission, "the service user lacks the permission", "give the user that runs mft access to the path that is named", false},
 	{CodeNameTooLong, "the name is longer than the file system allows", "shorten the name; most file systems allow 255 bytes a component", false},
 	{CodeTooLarge, "the file is larger than the file system or the limits of the service user allow", "use another file system, or raise the limit (`LimitFSIZE=`, `ulimit -f`)", false},
@@ -142,6 +145,8 @@ var meanings = [...]meaning{
 
 	{CodeExit, "a command that runs because of a transfer failed; what was delivered stands", "see its output on the receiving host, in `mft transfer show ID` or the log, and mend the command; after a delivery run it by hand where it is still needed", true},
 	{CodeExitRefused, "a command of the receiving host decided against the transfer", "the reason is what that command wrote; the log of the receiving host says which it was", false},
+	{CodeCollectorAway, "what receives telemetry cannot be reached, or has no time", "nothing for transfers, which go on; events wait in the journal and follow when it is back. Check `telemetry:` and the collector", true},
+	{CodeCollectorRefuses, "what receives telemetry refuses it", "nothing for transfers, which go on; events wait in the journal. Check address, headers, key and `signals` of `telemetry:`, and that the collector takes them", true},
 
 	{CodeJournal, "the journal could not be read or written", "look at the disk that holds the data directory; nothing is delivered without the journal", true},
 	{CodeInternal, "a defect of mft itself", "report it with the log of both ends", false},

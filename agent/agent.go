@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ import (
 	"mft.dev/mft/agent/order"
 	"mft.dev/mft/agent/pairing"
 	"mft.dev/mft/agent/route"
+	"mft.dev/mft/agent/telemetry"
 	"mft.dev/mft/agent/trail"
 	"mft.dev/mft/agent/turn"
 	"mft.dev/mft/agent/upkeep"
@@ -48,6 +50,8 @@ type Options struct {
 	// Exchange is what peers are reached through that cannot be reached directly;
 	// nil for none.
 	Exchange *exchange.Exchange
+	// Telemetry tells collectors of events; nil for none.
+	Telemetry *telemetry.Exporter
 	// Letters is how long is waited for letters; zero for what suits storage that
 	// is far away.
 	Letters mailbox.Delays
@@ -73,6 +77,7 @@ type Agent struct {
 	notices  *notice.Notices
 	courier  *courier.Courier // nil without an exchange
 	exits    *exits.Runner
+	tells    *telemetry.Exporter
 	channels map[string]*arrival.Watcher
 
 	turns *turn.Turns
@@ -92,12 +97,9 @@ type Agent struct {
 func New(o Options) (*Agent, error) {
 	c := o.Config
 	a := &Agent{
-		cfg: c, log: o.Log, version: o.Version, now: o.Now, offered: o.Listener,
+		cfg: c, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), version: o.Version, now: o.Now, offered: o.Listener,
 		turns: turn.New(), door: admission.NewDoor(c.Agent.MaxTransfers), channels: map[string]*arrival.Watcher{},
-		ways: route.New(o.Exchange != nil, c.Paths()),
-	}
-	if a.log == nil {
-		a.log = slog.New(slog.DiscardHandler)
+		ways: route.New(o.Exchange != nil, c.Paths()), tells: o.Telemetry,
 	}
 	if a.now == nil {
 		a.now = time.Now
@@ -107,16 +109,9 @@ func New(o Options) (*Agent, error) {
 		return nil, mft.Fail(confine.CodeFor(err), "make the data directory", c.Agent.DataDir, err)
 	}
 	// The journal comes first: its lock keeps a second agent from the keys.
-	var err error
-	if a.journal, err = journal.Open(context.Background(), filepath.Join(c.Agent.DataDir, "journal.db")); err != nil {
-		return nil, err
-	}
-	a.trail = trail.New(a.journal, a.log, a.now)
-	a.View = view.View{Journal: a.journal, Flush: a.trail.Flush, Live: a.live}
-	a.marks = marks.Open(filepath.Join(c.Agent.DataDir, "marks"), a.log)
-	a.exits, err = exits.New(exits.Config{Exits: c.Exits, Agent: c.Agent.Name, Journal: a.journal, Log: a.log, Now: a.now})
+	err := a.openJournal()
 	if err != nil {
-		return nil, errors.Join(err, a.journal.Close())
+		return nil, err
 	}
 	pc := pairing.Config{
 		Config: c, Log: a.log, Now: a.now, Event: a.event, Up: a.linked,
@@ -148,6 +143,24 @@ func New(o Options) (*Agent, error) {
 		}
 	}
 	return a, nil
+}
+
+// openJournal opens the journal and makes what lives on it.
+func (a *Agent) openJournal() error {
+	dir := a.cfg.Agent.DataDir
+	var err error
+	if a.journal, err = journal.Open(context.Background(), filepath.Join(dir, "journal.db")); err != nil {
+		return err
+	}
+	a.tells.Follow(a.journal)
+	a.trail = trail.New(a.journal, a.log, a.now)
+	a.View = view.View{Journal: a.journal, Flush: a.trail.Flush, Live: a.live}
+	a.marks = marks.Open(filepath.Join(dir, "marks"), a.log)
+	a.exits, err = exits.New(exits.Config{Exits: a.cfg.Exits, Agent: a.cfg.Agent.Name, Journal: a.journal, Log: a.log, Now: a.now})
+	if err != nil {
+		return errors.Join(err, a.journal.Close())
+	}
+	return nil
 }
 
 // linked rouses what waits for a peer that has come.
@@ -202,6 +215,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	start(a.Pairing.Run)
 	start(a.notices.Run)
 	start(a.exits.Run)
+	start(a.tells.Run)
 	if a.courier != nil {
 		start(a.courier.Run)
 	}

@@ -46,6 +46,10 @@ type host struct {
 	stopping context.CancelFunc
 	ended    chan error
 	exchange *exchange.Exchange // nil for none
+	// What is zero is as other tests have it.
+	now     func() time.Time
+	log     *slog.Logger
+	letters mailbox.Delays
 }
 
 // newHost makes a host whose agent does not run yet.
@@ -97,7 +101,14 @@ func newAgent(h *host) (*agent.Agent, error) {
 	if os.Getenv("MFT_TEST_LOG") != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})).With("agent", h.conf.Agent.Name)
 	}
-	return agent.New(agent.Options{Config: h.conf, Version: "test", Log: log, Exchange: h.exchange, Letters: soon})
+	if h.log != nil {
+		log = h.log
+	}
+	delays := soon
+	if h.letters != (mailbox.Delays{}) {
+		delays = h.letters
+	}
+	return agent.New(agent.Options{Config: h.conf, Version: "test", Log: log, Exchange: h.exchange, Letters: delays, Now: h.now})
 }
 
 // stop ends the agent; a second call does nothing.

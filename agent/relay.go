@@ -24,7 +24,7 @@ func (a *Agent) openCourier(x exchange.Exchange, delays mailbox.Delays) error {
 	keys, trust := a.Identity()
 	var err error
 	a.courier, err = courier.New(courier.Config{
-		Exchange: x, Delays: delays, Dir: filepath.Join(a.cfg.Agent.DataDir, "relay"), Keys: keys, Trust: trust,
+		Exchange: x, CardsFor: courier.CardsFor, Delays: delays, Dir: filepath.Join(a.cfg.Agent.DataDir, "relay"), Keys: keys, Trust: trust,
 		NextSequence: a.nextSequence, Opened: a.letter, Answered: a.answered, Late: a.notices.Repeat, UnderWay: a.underWay,
 		PutAside: func(reason error) {
 			r := mft.ReasonOf(reason)

@@ -9,6 +9,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/agent/arrival"
 	"mft.dev/mft/agent/pairing"
+	"mft.dev/mft/agent/telemetry"
 	"mft.dev/mft/internal/resident"
 	"mft.dev/mft/journal"
 )
@@ -23,9 +24,10 @@ type Status struct {
 	Peers     []pairing.Peer
 	Counts    map[mft.State]int64
 	// Waiting are the first transfers that wait, with their reasons.
-	Waiting  []mft.Transfer
-	Channels []arrival.Status // by name
-	Resident int64            // memory in bytes, 0 where unknown
+	Waiting   []mft.Transfer
+	Channels  []arrival.Status // by name
+	Telemetry []telemetry.Status
+	Resident  int64 // memory in bytes, 0 where unknown
 }
 
 // statusWaiting is how many waiting transfers a status shows.
@@ -43,7 +45,7 @@ func (a *Agent) Status(ctx context.Context) (Status, error) {
 	}
 	s := Status{
 		Name: a.Name(), Version: a.version, Address: a.Address(), Peers: a.Peers(),
-		Counts: stats.Transfers, Waiting: waiting, Resident: resident.Bytes(),
+		Counts: stats.Transfers, Waiting: waiting, Resident: resident.Bytes(), Telemetry: a.tells.Status(),
 	}
 	a.mu.Lock()
 	s.Started, s.Listening = a.started, a.listening

@@ -81,10 +81,22 @@ type delivery struct {
 	make   func(n int) string
 	before func(n int)
 	after  func(id mft.TransferID) // both ends are done, and may still be struck
-	flags  []string                // of the command
-	log    string                  // of the latest tracing
+	// dead is called when the struck agent has died, and may be nil.
+	dead   func(*host)
+	folder string   // that the agents share, if they do
+	flags  []string // of the command
+	log    string   // of the latest tracing
 	// unsettled counts deliveries that came to no end; a few say enough.
 	unsettled int
+}
+
+// under is where calls are struck.
+func (d *delivery) under() []string {
+	under := []string{d.struck.Data(), d.struck.In()}
+	if d.folder != "" {
+		under = append(under, d.folder)
+	}
+	return under
 }
 
 // explain shows the latest calls.
@@ -103,7 +115,7 @@ func (d *delivery) strikeAt(n int) bool {
 	d.t.Helper()
 	spec := d.spec
 	spec.At = n
-	spec.Under = []string{d.struck.Data(), d.struck.In()}
+	spec.Under = d.under()
 	spec.Log = filepath.Join(d.struck.Dir, fmt.Sprintf("calls-%04d", n))
 	spec.Arm = spec.Log + ".armed"
 	d.log = spec.Log
@@ -111,6 +123,9 @@ func (d *delivery) strikeAt(n int) bool {
 		d.before(n)
 	}
 	_ = d.struck.Stop() // it may be struck, or recover from it, at this moment
+	if d.dead != nil {
+		d.dead(d.struck)
+	}
 	if err := d.struck.launch(&spec); err != nil {
 		d.t.Fatal(err)
 	}
@@ -183,10 +198,13 @@ func (d *delivery) keepUp(n int) (end func()) {
 				return
 			}
 			d.struck.Kill() // it is dead: take note of it
+			if d.dead != nil {
+				d.dead(d.struck)
+			}
 			var again *tracing
 			if twice {
 				again = &tracing{
-					Under: []string{d.struck.Data(), d.struck.In()},
+					Under: d.under(),
 					Log:   filepath.Join(d.struck.Dir, fmt.Sprintf("calls-%04d-again", n)), Strike: strikeKill, At: at,
 				}
 			}

@@ -48,7 +48,7 @@ func TestRandomKills(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			ended := make(chan error)
 			go func() { ended <- s.flow(ctx) }()
-			killAtRandom(t, rnd, sample(20, 200)/kinds, alpha, beta)
+			killAtRandom(t, rnd, sample(20, 200)/kinds, nil, alpha, beta)
 			cancel()
 			if err := <-ended; err != nil {
 				t.Error(err)
@@ -72,8 +72,9 @@ channels:
 `, from.Name, from.Out(), to.Name, to.In())
 }
 
-// killAtRandom kills one agent or both n times and starts them again.
-func killAtRandom(t *testing.T, rnd *rand.Rand, n int, hosts ...*host) {
+// killAtRandom kills one agent or both n times and starts them again. Dead is
+// called with each that was killed, before it is started, and may be nil.
+func killAtRandom(t *testing.T, rnd *rand.Rand, n int, dead func(*host), hosts ...*host) {
 	t.Helper()
 	pause := func(most time.Duration) {
 		// A random moment is the point here; nothing waits for anything.
@@ -87,6 +88,9 @@ func killAtRandom(t *testing.T, rnd *rand.Rand, n int, hosts ...*host) {
 		}
 		for _, h := range victims {
 			h.Kill()
+			if dead != nil {
+				dead(h)
+			}
 		}
 		if rnd.IntN(4) == 0 {
 			pause(300 * time.Millisecond)
@@ -110,13 +114,14 @@ type stream struct {
 	producer *producer
 	consumer *consumer
 	channel  bool
+	most     int // orders; 0 is as many as there is time for
 	orders   []mft.TransferID
 }
 
 // flow makes files until ctx ends, and has them sent.
 func (s *stream) flow(ctx context.Context) error {
 	for {
-		if err := s.backPressure(ctx); err != nil {
+		if err := s.backPressure(ctx); err != nil || s.most > 0 && len(s.orders) >= s.most {
 			return nil
 		}
 		source := s.produce()

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -48,6 +49,7 @@ type producer struct {
 	ledger *ledger
 	rnd    *rand.Rand
 	next   int
+	big    int64 // of a file that takes a while to move; 0 is big
 }
 
 const (
@@ -62,7 +64,8 @@ func (p *producer) size() int64 {
 	case 0:
 		return 0
 	case 1:
-		return big + p.rnd.Int64N(2*big)
+		least := cmp.Or(p.big, big)
+		return least + p.rnd.Int64N(2*least)
 	case 2, 3, 4, 5:
 		return p.rnd.Int64N(4 << 10)
 	default:

@@ -85,6 +85,12 @@ func (j *Journal) TransferEvents(ctx context.Context, id mft.TransferID) ([]mft.
 	return j.events(ctx, "SELECT "+eventColumns+" FROM events WHERE transfer = ? ORDER BY seq", id[:])
 }
 
+// Milestones is TransferEvents without those of single items; of more than 2,000, the newest.
+func (j *Journal) Milestones(ctx context.Context, id mft.TransferID) ([]mft.Event, error) {
+	const newest = "SELECT * FROM events WHERE transfer = ? AND kind <> 'item' ORDER BY seq DESC LIMIT 2000"
+	return j.events(ctx, "SELECT "+eventColumns+" FROM ("+newest+") ORDER BY seq", id[:])
+}
+
 func (j *Journal) events(ctx context.Context, query string, args ...any) ([]mft.Event, error) {
 	var out []mft.Event
 	err := j.db.Rows(ctx, "reading events", query, args, func(rows *sql.Rows) error {
@@ -92,10 +98,7 @@ func (j *Journal) events(ctx context.Context, query string, args ...any) ([]mft.
 		out = append(out, e)
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
+	return out, err
 }
 
 // Stats describes the journal.

@@ -202,6 +202,37 @@ func TestEventsAreNumberedWithoutGaps(t *testing.T) {
 	}
 }
 
+// TestMilestones has a transfer with more events than are read for its spans.
+func TestMilestones(t *testing.T) {
+	j := newJournal(t)
+	const n, most = 6000, 2000
+	var want []int64 // of the milestones
+	update(t, j, func(tx *Tx) error {
+		for i := range int64(n) {
+			e := mft.Event{Kind: mft.EventOffered, Transfer: id(7)}
+			if i%3 == 0 {
+				e.Kind = mft.EventItem
+			} else if i%5 == 0 {
+				e.Transfer = id(8)
+			} else {
+				want = append(want, i+1)
+			}
+			if err := tx.Append(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	var got []int64
+	list, err := j.Milestones(t.Context(), id(7))
+	for _, e := range list {
+		got = append(got, e.Seq)
+	}
+	if want = want[max(len(want)-most, 0):]; err != nil || !slices.Equal(got, want) {
+		t.Errorf("Milestones returns %d events, %v; want %d", len(got), err, len(want))
+	}
+}
+
 func TestWait(t *testing.T) {
 	j := newJournal(t)
 	add := func(n int) { update(t, j, func(tx *Tx) error { return tx.Append(event(n)) }) }

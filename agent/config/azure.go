@@ -5,7 +5,9 @@ import (
 	"log/slog"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/config/collector"
 	"mft.dev/mft/agent/config/command"
+	"mft.dev/mft/agent/config/leaf"
 	"mft.dev/mft/agent/config/storage"
 	"mft.dev/mft/agent/config/strict"
 )
@@ -20,7 +22,7 @@ func (f *azureFile) config(d *strict.Decoder, defaults *Config) (*Config, error)
 	for _, m := range d.Overlooked() {
 		cfg.Notes = append(cfg.Notes, fmt.Sprintf("line %d: %s: %s", m.Line, m.Key, m.What))
 	}
-	cfg.Exchange = f.Config.exchange(&cfg)
+	cfg.Exchange, cfg.Telemetry = f.Config.exchange(&cfg), f.Config.telemetry(&cfg)
 	cfg.Allow.FilesFrom = grants(f.Config.FilesFrom, "allow_files_from", &cfg)
 	cfg.Allow.RequestsFrom = grants(f.Config.RequestsFrom, "allow_requests_from", &cfg)
 	if len(cfg.Allow.FilesFrom) > 0 {
@@ -62,12 +64,31 @@ func (s *azureSection) exchange(cfg *Config) *storage.Exchange {
 	return &storage.Exchange{Azure: a}
 }
 
+// telemetry is the resource of Application Insights that the file names.
+func (s *azureSection) telemetry(cfg *Config) *collector.Telemetry {
+	name, key := "app_insights_key", s.AppInsightsKey.text
+	if key == "" {
+		name, key = "instrumentation_key", s.Azure.Insights.text
+	}
+	if key == "" {
+		return nil
+	}
+	to, err := collector.ParseConnection(key)
+	if err != nil {
+		cfg.Notes = append(cfg.Notes, fmt.Sprintf("%s is of no use: it has %v. Nothing is sent to Application Insights", name, err))
+		return nil
+	}
+	cfg.Notes = append(cfg.Notes, fmt.Sprintf("%s: the events of transfers go to Application Insights at %s; in mft's own format "+
+		"`telemetry:` says in which file or variable the connection string lies", name, to.Ingestion))
+	return &collector.Telemetry{Insights: &collector.Insights{Connection: storage.Inline(key, collector.ConnectionVariable)}}
+}
+
 // azureKeyVariable is where mft's own format would look for the key, when the
 // file is shown in its words.
 const azureKeyVariable = "MFT_STORAGE_KEY"
 
-// azureKey is the key of a storage account that stands in azure-mft's file. It
-// cannot be printed by mistake.
+// azureKey is a key that stands in azure-mft's file. It cannot be printed by
+// mistake.
 type azureKey struct{ text string }
 
 func (v *azureKey) ReadText(s string) error {
@@ -77,7 +98,7 @@ func (v *azureKey) ReadText(s string) error {
 
 func (*azureKey) Schema() map[string]any { return map[string]any{"type": "string"} }
 
-func grants(names []azureName, key string, cfg *Config) []mft.Grant {
+func grants(names []leaf.AzureName, key string, cfg *Config) []mft.Grant {
 	var out []mft.Grant
 	for _, s := range names {
 		name, err := mft.ParseAgentName(string(s))

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/config/collector"
 	"mft.dev/mft/agent/config/storage"
 )
 
@@ -56,6 +57,17 @@ func TestFull(t *testing.T) {
 				"mft1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE",
 				"mft1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAI",
 			}, Path: mft.PathRelay},
+		},
+		Telemetry: &collector.Telemetry{
+			OTLP: &collector.OTLP{
+				Endpoint: "https://collector.example:4317", Protocol: collector.GRPC, Signals: collector.Signals{collector.Traces, collector.Metrics},
+				Headers: map[collector.Header]storage.Secret{"api-key": {File: "/etc/mft/collector.key"}},
+				TLS:     &collector.TLS{CA: "/etc/mft/roots.pem", Certificate: "/etc/mft/agent.pem", Key: "/etc/mft/agent.key"}, Compression: collector.Plain,
+				Interval: "30s",
+			},
+			Insights:   &collector.Insights{Connection: storage.Secret{Env: "APPLICATIONINSIGHTS_CONNECTION_STRING"}},
+			Details:    collector.DetailsNone,
+			Attributes: map[collector.Attribute]collector.Value{"deployment.environment.name": "production"},
 		},
 		Exchange: &storage.Exchange{Azure: &storage.Azure{Account: "exampleaccount", Credential: storage.Credential{
 			Certificate: &storage.Certificate{
@@ -165,8 +177,8 @@ func TestAzureMFT(t *testing.T) {
 			by:    storage.Credential{ManagedIdentity: &storage.ManagedIdentity{}},
 			notes: []string{
 				"this file is in the words of azure-mft",
-				"line 3: config.app_insights_key: ",
 				"the storage account is the exchange",
+				"app_insights_key: the events of transfers go to Application Insights at https://dc.services.visualstudio.com",
 				"allow_files_from: allowed_agent_name is no legal agent name",
 				"allow_files_from lets those agents write wherever",
 				"allow_requests_from lets those agents ask",
@@ -185,9 +197,9 @@ func TestAzureMFT(t *testing.T) {
 				"line 6: config.paths.keys_dir: ",
 				"line 7: config.paths.cache_dir: ",
 				"line 8: config.paths.tmp_dir: ",
-				"line 12: config.azure.instrumentation_key: ",
 				"account_key is a secret in a file",
 				"the storage account is the exchange",
+				"instrumentation_key: the events of transfers go to Application Insights at https://dc.services.visualstudio.com",
 				"allow_files_from lets",
 				"allow_requests_from lets",
 			},
@@ -205,6 +217,7 @@ func TestAzureMFT(t *testing.T) {
 			want := defaults()
 			want.Agent.Name, want.Agent.LogLevel = "erp", tt.level
 			want.Exchange = &storage.Exchange{Azure: &storage.Azure{Account: "exampleaccount", Credential: tt.by}}
+			want.Telemetry = &collector.Telemetry{Insights: &collector.Insights{Connection: storage.Secret{Env: "APPLICATIONINSIGHTS_CONNECTION_STRING"}}}
 			want.Allow = mft.AllowList{FilesFrom: tt.files, RequestsFrom: tt.asks}
 			want.Exits = []mft.Exit{{Phase: mft.ExitPost, From: "ledger", Match: tt.match, Run: []string{"cat", "{fullFilePath}"}}}
 			if diff := cmp.Diff(want, got, unseen); diff != "" {
@@ -220,6 +233,42 @@ func TestAzureMFT(t *testing.T) {
 				if strings.Contains(note, "bm90IGEga2V5") {
 					t.Errorf("note %d of %s shows the account key", i, tt.file)
 				}
+			}
+		})
+	}
+}
+
+func TestInsightsKey(t *testing.T) {
+	const key = "00000000-0000-0000-0000-00000000000a"
+	for _, tt := range []struct {
+		name, section string
+		want          string // that is read, "" for no telemetry
+		note          string
+	}{
+		{"of the README", "app_insights_key: " + key, key, "go to Application Insights at https://dc."},
+		{"a connection string", "app_insights_key: InstrumentationKey=" + key + ";IngestionEndpoint=https://eu.example/", "InstrumentationKey=" + key + ";IngestionEndpoint=https://eu.example/", "https://eu.example;"},
+		{"of the code", "azure: {instrumentation_key: " + key + "}", key, "instrumentation_key: "},
+		{"none", "app_insights_key: aaaabbbb", "", "app_insights_key is of no use: it has no instrumentation key"},
+		{"left out", "agent: {name: erp}", "", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			content := "config:\n  " + tt.section + "\n"
+			if !strings.Contains(content, "agent:") {
+				content += "  agent: {name: erp}\n"
+			}
+			got, err := read([]byte(content), defaults())
+			if err != nil {
+				t.Fatal(err)
+			}
+			key := ""
+			if got.Telemetry != nil {
+				if key, err = got.Telemetry.Insights.Connection.Read(func(string) string { return "" }); err != nil {
+					t.Error(err)
+				}
+			}
+			notes := strings.Join(got.Notes, "\n")
+			if key != tt.want || !strings.Contains(notes, tt.note) || strings.Contains(notes, "aaaabbbb") {
+				t.Errorf("the key is %q, want %q; notes:\n%s", key, tt.want, notes)
 			}
 		})
 	}

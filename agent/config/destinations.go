@@ -7,6 +7,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/config/leaf"
 	"mft.dev/mft/agent/config/strict"
 )
 
@@ -46,7 +47,7 @@ func readDestinations(content []byte) ([]Destination, error) {
 		d.Decode(root, &f.Destinations)
 	case isAzure(root):
 		var whole struct {
-			Version versionOne       `yaml:"version"`
+			Version leaf.VersionOne  `yaml:"version"`
 			Config  destinationsFile `yaml:"config"`
 		}
 		d.Decode(root, &whole)
@@ -90,4 +91,4 @@ func (e *destinationEntry) ReadShort(s string) error {
 	return e.Path.ReadText(path)
 }
 
-func (*destinationEntry) ShortSchema() map[string]any { return text("^[^:]+:.+$") }
+func (*destinationEntry) ShortSchema() map[string]any { return leaf.Text("^[^:]+:.+$") }

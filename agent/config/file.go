@@ -1,7 +1,9 @@
 package config
 
 import (
+	"mft.dev/mft/agent/config/collector"
 	"mft.dev/mft/agent/config/command"
+	"mft.dev/mft/agent/config/leaf"
 	"mft.dev/mft/agent/config/storage"
 	"mft.dev/mft/agent/config/strict"
 )
@@ -11,32 +13,34 @@ import (
 
 // file is a configuration in mft's own words.
 type file struct {
-	Agent    agentSection            `yaml:"agent" doc:"What this host is and where it keeps its things."`
-	Peers    map[agentName]peerEntry `yaml:"peers" doc:"Agents that this file pins, by name. Others are added by mft invite and mft join."`
-	Exchange *storage.Exchange       `yaml:"exchange" doc:"Storage that agents share who cannot reach each other."`
-	Allow    allowSection            `yaml:"allow" doc:"Who may do what on this host. Whoever is not listed may do nothing."`
-	Channels []channelEntry          `yaml:"channels" doc:"Standing orders: what moves from where to where, and when."`
-	Exits    []command.Entry         `yaml:"exits" doc:"Commands that this host runs because of transfers that it receives."`
+	Agent     agentSection                 `yaml:"agent" doc:"What this host is and where it keeps its things."`
+	Peers     map[leaf.AgentName]peerEntry `yaml:"peers" doc:"Agents that this file pins, by name. Others are added by mft invite and mft join."`
+	Exchange  *storage.Exchange            `yaml:"exchange" doc:"Storage that agents share who cannot reach each other."`
+	Relay     *storage.Served              `yaml:"relay" doc:"What this host keeps for agents that reach it and that cannot reach each other."`
+	Allow     allowSection                 `yaml:"allow" doc:"Who may do what on this host. Whoever is not listed may do nothing."`
+	Telemetry *collector.Telemetry         `yaml:"telemetry" doc:"Who is told what happens to transfers."`
+	Channels  []channelEntry               `yaml:"channels" doc:"Standing orders: what moves from where to where, and when."`
+	Exits     []command.Entry              `yaml:"exits" doc:"Commands that this host runs because of transfers that it receives."`
 }
 
 type agentSection struct {
 	strict.Place
-	Name         agentName `yaml:"name" doc:"Name of the agent. Default: the host name made legal."`
-	Listen       listenOn  `yaml:"listen" doc:"HOST:PORT for peers; the host may be empty. Default: :7420."`
-	Address      dialTo    `yaml:"address" doc:"HOST:PORT that peers should dial."`
-	Data         localPath `yaml:"data" doc:"Directory of journal, keys and trust store. Default: /var/lib/mft for root, else ~/.local/share/mft."`
-	Keys         localPath `yaml:"keys" doc:"Directory of the agent's keys. Default: DATA/keys."`
-	Socket       localPath `yaml:"socket" doc:"Socket of the command line. Default: DATA/agent.sock."`
-	SocketGroup  word      `yaml:"socket_group" doc:"Group of the host whose members may use the socket too."`
-	LogLevel     logLevel  `yaml:"log_level" doc:"Least level that is logged. Default: info."`
-	MaxTransfers atOnce    `yaml:"max_transfers" doc:"How many transfers run at once. Default: 8."`
+	Name         leaf.AgentName `yaml:"name" doc:"Name of the agent. Default: the host name made legal."`
+	Listen       leaf.ListenOn  `yaml:"listen" doc:"HOST:PORT for peers; the host may be empty. Default: :7420."`
+	Address      leaf.DialTo    `yaml:"address" doc:"HOST:PORT that peers should dial."`
+	Data         leaf.LocalPath `yaml:"data" doc:"Directory of journal, keys and trust store. Default: /var/lib/mft for root, else ~/.local/share/mft."`
+	Keys         leaf.LocalPath `yaml:"keys" doc:"Directory of the agent's keys. Default: DATA/keys."`
+	Socket       leaf.LocalPath `yaml:"socket" doc:"Socket of the command line. Default: DATA/agent.sock."`
+	SocketGroup  leaf.Word      `yaml:"socket_group" doc:"Group of the host whose members may use the socket too."`
+	LogLevel     leaf.LogLevel  `yaml:"log_level" doc:"Least level that is logged. Default: info."`
+	MaxTransfers leaf.AtOnce    `yaml:"max_transfers" doc:"How many transfers run at once. Default: 8."`
 }
 
 type peerEntry struct {
 	strict.Place
-	Address dialTo    `yaml:"address" doc:"HOST:PORT to dial; leave it out when the peer dials this host."`
-	Pins    pinOrPins `yaml:"pin" need:"yes" doc:"The key that the peer shows, as mft key show prints it there; several while a key is rotated."`
-	Path    path      `yaml:"path" doc:"How transfers travel: auto, over the direct link, and through the exchange while there is none; direct; or relay, through the exchange alone. Default: auto."`
+	Address leaf.DialTo    `yaml:"address" doc:"HOST:PORT to dial; leave it out when the peer dials this host."`
+	Pins    leaf.PinOrPins `yaml:"pin" need:"yes" doc:"The key that the peer shows, as mft key show prints it there; several while a key is rotated."`
+	Path    path           `yaml:"path" doc:"How transfers travel: auto, over the direct link, and through the exchange while there is none; direct; or relay, through the exchange alone. Default: auto."`
 }
 
 type allowSection struct {
@@ -45,28 +49,28 @@ type allowSection struct {
 }
 
 type filesGrant struct {
-	Agent      agentName `yaml:"agent" need:"yes" doc:"Whom the grant is for."`
-	Into       localPath `yaml:"into" need:"yes" doc:"Directory that the agent may write below."`
-	AllowSetID yesNo     `yaml:"allow_setid" doc:"Keep setuid, setgid and sticky bits. Default: false."`
-	Delete     yesNo     `yaml:"delete" doc:"Let mirrors of the agent remove files there. Default: false."`
+	Agent      leaf.AgentName `yaml:"agent" need:"yes" doc:"Whom the grant is for."`
+	Into       leaf.LocalPath `yaml:"into" need:"yes" doc:"Directory that the agent may write below."`
+	AllowSetID leaf.YesNo     `yaml:"allow_setid" doc:"Keep setuid, setgid and sticky bits. Default: false."`
+	Delete     leaf.YesNo     `yaml:"delete" doc:"Let mirrors of the agent remove files there. Default: false."`
 }
 
 type requestsGrant struct {
-	Agent agentName `yaml:"agent" need:"yes" doc:"Whom the grant is for."`
-	Root  localPath `yaml:"root" need:"yes" doc:"Directory that the agent may ask for files below."`
+	Agent leaf.AgentName `yaml:"agent" need:"yes" doc:"Whom the grant is for."`
+	Root  leaf.LocalPath `yaml:"root" need:"yes" doc:"Directory that the agent may ask for files below."`
 }
 
 type channelEntry struct {
 	strict.Place
-	Name      channelName     `yaml:"name" need:"yes" doc:"Name of the channel, unique in the file."`
-	From      endpointEntry   `yaml:"from" need:"yes" doc:"Where the files are."`
-	To        []endpointEntry `yaml:"to" need:"yes" doc:"Where they go."`
-	When      whenEntry       `yaml:"when" need:"yes" doc:"What makes the channel fire."`
-	Select    selectEntry     `yaml:"select" doc:"Which files move. Default: all."`
-	Overwrite overwrite       `yaml:"overwrite" doc:"What happens to a file of that name at the destination: true or replace, false or never, version. Default: true."`
-	Compare   compare         `yaml:"compare" doc:"How a file is recognised that is there already: quick, by size and time; content; or none, which sends everything. Default: quick."`
-	Exits     []command.Entry `yaml:"exits" doc:"Commands that the receiving hosts run, those that have the channel in their own file, because of what it sends."`
-	Compress  compress        `yaml:"compress" doc:"When what moves travels compressed: auto, when that is faster; always; or never. Default: auto."`
+	Name      leaf.ChannelName `yaml:"name" need:"yes" doc:"Name of the channel, unique in the file."`
+	From      endpointEntry    `yaml:"from" need:"yes" doc:"Where the files are."`
+	To        []endpointEntry  `yaml:"to" need:"yes" doc:"Where they go."`
+	When      whenEntry        `yaml:"when" need:"yes" doc:"What makes the channel fire."`
+	Select    selectEntry      `yaml:"select" doc:"Which files move. Default: all."`
+	Overwrite leaf.Overwrite   `yaml:"overwrite" doc:"What happens to a file of that name at the destination: true or replace, false or never, version. Default: true."`
+	Compare   compare          `yaml:"compare" doc:"How a file is recognised that is there already: quick, by size and time; content; or none, which sends everything. Default: quick."`
+	Exits     []command.Entry  `yaml:"exits" doc:"Commands that the receiving hosts run, those that have the channel in their own file, because of what it sends."`
+	Compress  compress         `yaml:"compress" doc:"When what moves travels compressed: auto, when that is faster; always; or never. Default: auto."`
 
 	Markers strict.NotYet `yaml:"markers"`
 	RunAs   strict.NotYet `yaml:"run_as"`
@@ -75,14 +79,14 @@ type channelEntry struct {
 
 type endpointEntry struct {
 	strict.Place
-	Agent agentName `yaml:"agent" need:"yes" doc:"Agent on whose host the path is."`
-	Path  hostPath  `yaml:"path" need:"yes" doc:"Directory, absolute, in the form of that host."`
+	Agent leaf.AgentName `yaml:"agent" need:"yes" doc:"Agent on whose host the path is."`
+	Path  leaf.HostPath  `yaml:"path" need:"yes" doc:"Directory, absolute, in the form of that host."`
 }
 
 type whenEntry struct {
 	strict.Place
 	Arrival *arrivalEntry `yaml:"arrival" doc:"Fire when a file appears or changes and is stable."`
-	Manual  yesNo         `yaml:"manual" doc:"Fire when an operator says so."`
+	Manual  leaf.YesNo    `yaml:"manual" doc:"Fire when an operator says so."`
 
 	Schedule strict.NotYet `yaml:"schedule"`
 	Timezone strict.NotYet `yaml:"timezone"`
@@ -91,38 +95,38 @@ type whenEntry struct {
 }
 
 type arrivalEntry struct {
-	Stable stableFor  `yaml:"stable" doc:"How long a file must stay the same before it moves, 10ms to 24h. Default: 2s."`
-	Rescan rescanTime `yaml:"rescan" doc:"Longest time between two full scans of the source, 1s to 24h. Default: 30s."`
+	Stable leaf.StableFor  `yaml:"stable" doc:"How long a file must stay the same before it moves, 10ms to 24h. Default: 2s."`
+	Rescan leaf.RescanTime `yaml:"rescan" doc:"Longest time between two full scans of the source, 1s to 24h. Default: 30s."`
 }
 
 type selectEntry struct {
-	Include []pattern `yaml:"include" doc:"Globs; a file must match one. Default: every file."`
-	Exclude []pattern `yaml:"exclude" doc:"Globs; a file must match none."`
+	Include []leaf.Pattern `yaml:"include" doc:"Globs; a file must match one. Default: every file."`
+	Exclude []leaf.Pattern `yaml:"exclude" doc:"Globs; a file must match none."`
 }
 
 // azureFile is azure-mft's config.yaml: the keys of its README, with those of
 // its code beside them.
 type azureFile struct {
-	Version versionOne   `yaml:"version" doc:"Always 1."`
-	Config  azureSection `yaml:"config" need:"yes" doc:"The whole configuration."`
+	Version leaf.VersionOne `yaml:"version" doc:"Always 1."`
+	Config  azureSection    `yaml:"config" need:"yes" doc:"The whole configuration."`
 }
 
 type azureSection struct {
 	strict.Place
-	Agent          azureAgent      `yaml:"agent" doc:"What this host is."`
-	Paths          azurePaths      `yaml:"paths" doc:"Where azure-mft kept its things."`
-	AppInsightsKey strict.Unused   `yaml:"app_insights_key" doc:"No meaning: nothing is sent to Application Insights."`
-	MFT            azureStorage    `yaml:"mft" doc:"Where the storage account was named."`
-	Azure          azureAccount    `yaml:"azure" doc:"How the storage account was reached."`
-	FilesFrom      []azureName     `yaml:"allow_files_from" doc:"Agents that may send files to anywhere on this host."`
-	RequestsFrom   []azureName     `yaml:"allow_requests_from" doc:"Agents that may ask for any file of this host."`
-	Exits          []command.Azure `yaml:"exits" doc:"Commands that run when a file of an agent has been delivered."`
+	Agent          azureAgent       `yaml:"agent" doc:"What this host is."`
+	Paths          azurePaths       `yaml:"paths" doc:"Where azure-mft kept its things."`
+	AppInsightsKey azureKey         `yaml:"app_insights_key" doc:"Instrumentation key or connection string of Application Insights, where the events of transfers go."`
+	MFT            azureStorage     `yaml:"mft" doc:"Where the storage account was named."`
+	Azure          azureAccount     `yaml:"azure" doc:"How the storage account was reached."`
+	FilesFrom      []leaf.AzureName `yaml:"allow_files_from" doc:"Agents that may send files to anywhere on this host."`
+	RequestsFrom   []leaf.AzureName `yaml:"allow_requests_from" doc:"Agents that may ask for any file of this host."`
+	Exits          []command.Azure  `yaml:"exits" doc:"Commands that run when a file of an agent has been delivered."`
 }
 
 type azureAgent struct {
 	strict.Place
-	Name     agentName  `yaml:"name" need:"yes" doc:"Name of the agent."`
-	LogLevel azureLevel `yaml:"log_level" doc:"debug, or anything else for info."`
+	Name     leaf.AgentName  `yaml:"name" need:"yes" doc:"Name of the agent."`
+	LogLevel leaf.AzureLevel `yaml:"log_level" doc:"debug, or anything else for info."`
 }
 
 type azurePaths struct {
@@ -132,25 +136,25 @@ type azurePaths struct {
 }
 
 type azureStorage struct {
-	Account word `yaml:"storage_account" doc:"Name of the storage account: the exchange for peers that cannot be reached directly."`
+	Account leaf.Word `yaml:"storage_account" doc:"Name of the storage account: the exchange for peers that cannot be reached directly."`
 }
 
 type azureAccount struct {
-	Name     word          `yaml:"account_name" doc:"Name of the storage account: the exchange for peers that cannot be reached directly."`
-	Key      azureKey      `yaml:"account_key" doc:"Key of the storage account. It is a secret in a file; mft's own format only says where secrets lie."`
-	Insights strict.Unused `yaml:"instrumentation_key" doc:"No meaning: nothing is sent to Application Insights."`
+	Name     leaf.Word `yaml:"account_name" doc:"Name of the storage account: the exchange for peers that cannot be reached directly."`
+	Key      azureKey  `yaml:"account_key" doc:"Key of the storage account. It is a secret in a file; mft's own format only says where secrets lie."`
+	Insights azureKey  `yaml:"instrumentation_key" doc:"Instrumentation key or connection string of Application Insights, where the events of transfers go."`
 }
 
 // destinationsFile is the file of `mft copy --config` in its long form; the
 // short form is the list alone.
 type destinationsFile struct {
-	Version      versionOne         `yaml:"version"`
+	Version      leaf.VersionOne    `yaml:"version"`
 	Destinations []destinationEntry `yaml:"destinations" need:"yes"`
 }
 
 type destinationEntry struct {
 	strict.Place
-	Agent     agentName `yaml:"agent" also:"name,destAgent,destinationAgent" need:"yes"`
-	Path      hostPath  `yaml:"path" also:"destPath,destinationPath,destinationFileName" need:"yes"`
-	Overwrite overwrite `yaml:"overwrite"`
+	Agent     leaf.AgentName `yaml:"agent" also:"name,destAgent,destinationAgent" need:"yes"`
+	Path      leaf.HostPath  `yaml:"path" also:"destPath,destinationPath,destinationFileName" need:"yes"`
+	Overwrite leaf.Overwrite `yaml:"overwrite"`
 }

@@ -14,6 +14,8 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config/command"
+	"mft.dev/mft/agent/config/leaf"
+	"mft.dev/mft/agent/config/storage"
 	"mft.dev/mft/agent/config/strict"
 )
 
@@ -107,7 +109,13 @@ func isAzure(root *yaml.Node) bool {
 // config completes what the file says with the defaults.
 func (f *file) config(d *strict.Decoder, defaults *Config) (*Config, error) {
 	cfg := *defaults
-	cfg.Agent, cfg.Exchange = f.Agent.over(defaults.Agent), f.Exchange
+	cfg.Agent, cfg.Exchange, cfg.Relay, cfg.Telemetry = f.Agent.over(defaults.Agent), f.Exchange, f.Relay, f.Telemetry
+	if cfg.Telemetry != nil {
+		cfg.Notes = append(cfg.Notes, cfg.Telemetry.Notes()...)
+	}
+	if why := storage.Misfit(storage.Name(cfg.Agent.Name), storage.Listen(cfg.Agent.Listen), f.Exchange, f.Relay); why != "" {
+		d.Mistake(0, "relay", "%s", why)
+	}
 	cfg.Peers = make(map[mft.AgentName]Peer)
 	for _, name := range slices.Sorted(maps.Keys(f.Peers)) {
 		e := f.Peers[name]
@@ -125,7 +133,7 @@ func (f *file) config(d *strict.Decoder, defaults *Config) (*Config, error) {
 			mft.Grant{Agent: mft.AgentName(g.Agent), Root: string(g.Root)})
 	}
 	cfg.Exits, cfg.Notes = command.List(d, f.Exits)
-	first := make(map[channelName]int)
+	first := make(map[leaf.ChannelName]int)
 	for i := range f.Channels {
 		entry := &f.Channels[i]
 		if line, twice := first[entry.Name]; twice && entry.Name != "" {
@@ -171,7 +179,7 @@ func set[T comparable](to *T, value T) {
 	}
 }
 
-func (e peerEntry) peer(d *strict.Decoder, name agentName, own mft.AgentName) Peer {
+func (e peerEntry) peer(d *strict.Decoder, name leaf.AgentName, own mft.AgentName) Peer {
 	if mft.AgentName(name) == own {
 		d.Mistake(e.Line, e.Key, "this is the agent itself; name only others here")
 	}

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"mft.dev/mft/agent/config/leaf"
+
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v3"
 
@@ -158,7 +160,7 @@ func FuzzDestinations(f *testing.F) {
 			t.Fatalf("readDestinations = %v, %v; want one of them", list, err)
 		}
 		for _, d := range list {
-			if d.Agent == "" || !AbsoluteSomewhere(d.Path) {
+			if d.Agent == "" || !leaf.AbsoluteSomewhere(d.Path) {
 				t.Errorf("readDestinations let %+v through", d)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/config/leaf"
 )
 
 // This file has the ways in which files travel.
@@ -15,7 +16,7 @@ type compare mft.Compare
 func (v *compare) ReadText(s string) error {
 	way, err := ParseCompare(s)
 	if err != nil {
-		return cause(err)
+		return leaf.Cause(err)
 	}
 	*v = compare(way)
 	return nil
@@ -41,7 +42,7 @@ type compress mft.Compress
 func (v *compress) ReadText(s string) error {
 	way, err := ParseCompress(s)
 	if err != nil {
-		return cause(err)
+		return leaf.Cause(err)
 	}
 	*v = compress(way)
 	return nil
@@ -67,7 +68,7 @@ type path mft.Path
 func (v *path) ReadText(s string) error {
 	way, err := mft.ParsePath(s)
 	if err != nil {
-		return cause(err)
+		return leaf.Cause(err)
 	}
 	*v = path(way)
 	return nil

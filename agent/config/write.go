@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/config/collector"
 	"mft.dev/mft/agent/config/command"
 	"mft.dev/mft/agent/config/storage"
 )
@@ -28,12 +29,14 @@ type document struct {
 	} `yaml:"agent" json:"agent"`
 	Peers    map[mft.AgentName]documentPeer `yaml:"peers,omitempty" json:"peers,omitempty"`
 	Exchange *storage.Exchange              `yaml:"exchange,omitempty" json:"exchange,omitempty"`
+	Relay    *storage.Served                `yaml:"relay,omitempty" json:"relay,omitempty"`
 	Allow    struct {
 		FilesFrom    []documentFiles    `yaml:"files_from,omitempty" json:"files_from,omitempty"`
 		RequestsFrom []documentRequests `yaml:"requests_from,omitempty" json:"requests_from,omitempty"`
 	} `yaml:"allow,omitempty" json:"allow"`
-	Channels []documentChannel  `yaml:"channels,omitempty" json:"channels,omitempty"`
-	Exits    []command.Document `yaml:"exits,omitempty" json:"exits,omitempty"`
+	Telemetry *collector.Telemetry `yaml:"telemetry,omitempty" json:"telemetry,omitempty"`
+	Channels  []documentChannel    `yaml:"channels,omitempty" json:"channels,omitempty"`
+	Exits     []command.Document   `yaml:"exits,omitempty" json:"exits,omitempty"`
 }
 
 type documentPeer struct {
@@ -92,7 +95,7 @@ func (c *Config) document() document {
 		p := c.Peers[name]
 		d.Peers[name] = documentPeer{p.Address, p.Pins, p.Path}
 	}
-	d.Exchange = c.Exchange
+	d.Exchange, d.Relay, d.Telemetry = c.Exchange, c.Relay, c.Telemetry
 	for _, g := range c.Allow.FilesFrom {
 		d.Allow.FilesFrom = append(d.Allow.FilesFrom, documentFiles{g.Agent, g.Root, g.AllowSetID, g.AllowDelete})
 	}

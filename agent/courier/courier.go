@@ -53,7 +53,7 @@ const generations = 5
 // letterLife is how long a letter is good for: a peer may be away for long.
 const letterLife = protocol.MaxLifetime
 
-// Config is what a courier needs; every field but Delays must be set.
+// Config is what a courier needs; every field but CardsFor and Delays must be set.
 type Config struct {
 	Exchange exchange.Exchange
 	// Dir is a directory of this agent alone; it is made if need be.
@@ -77,6 +77,9 @@ type Config struct {
 	PutAside func(reason error)
 	// Reached is told when the storage answers again.
 	Reached func()
+	// CardsFor is for how long the cards of others are used without asking for
+	// newer ones; 0 is not at all.
+	CardsFor time.Duration
 	// Delays are those of the mailbox; the zero value is for production.
 	Delays mailbox.Delays
 	Now    func() time.Time
@@ -92,8 +95,9 @@ type Courier struct {
 	parcels chan struct{} // has a value for each that comes in
 	wake    chan struct{} // ended has something
 
-	mu    sync.Mutex // guards ended
+	mu    sync.Mutex // guards what follows
 	ended map[mft.TransferID]bool
+	piles map[mft.AgentName]pile // of peers only
 }
 
 // New returns a courier. It starts nothing.
@@ -102,6 +106,7 @@ func New(c Config) (*Courier, error) {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, mft.Fail(mft.CodeIO, "make directory", dir, err)
 		}
+		durable.Sweep(dir)
 	}
 	if err := durable.SyncDir(c.Dir); err != nil {
 		return nil, mft.Fail(mft.CodeIO, "make directory", c.Dir, err)
@@ -110,8 +115,10 @@ func New(c Config) (*Courier, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.Exchange = sturdy(c.Exchange)
 	return &Courier{
 		c: c, shelf: s, parcels: make(chan struct{}, parcelsAtOnce), wake: make(chan struct{}, 1), ended: map[mft.TransferID]bool{},
+		piles: map[mft.AgentName]pile{},
 	}, nil
 }
 
@@ -188,7 +195,11 @@ func (c *Courier) Outgoing(ctx context.Context, t mft.Transfer, offer func(conte
 		Offer: o, Recorder: r, Decision: said.decision, Receipt: said.receipt,
 		Told: said.told(c.c.Now(), p.Object), Regrant: said.expired(),
 		Grant: func(ctx context.Context, object string) (exchange.Grant, error) {
-			return c.c.Exchange.Container.Grant(ctx, object, exchange.MaxGrant)
+			g, err := c.c.Exchange.Container.Grant(ctx, object, exchange.MaxGrant)
+			if mft.CodeOf(err) == mft.CodeNotFound { // somebody else has removed the parcel
+				err = errors.Join(mft.Fail(mft.CodeCorrupt, "grant", object, err), r.Again(ctx))
+			}
+			return g, err
 		},
 		Post: func(ctx context.Context, kind protocol.Kind, body []byte) error {
 			return c.Open(ctx, t, kind, body)

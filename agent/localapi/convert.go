@@ -54,7 +54,7 @@ func peerOf(p pairing.Peer) Peer {
 	out := Peer{
 		Name: p.Name, Address: p.Address, Pins: []string{}, Configured: p.Configured, Link: "down",
 		LinkSince: p.Link.Since, Software: p.Link.Software, Added: p.Added,
-		FilesInto: p.Files, DeletesFrom: p.Removes, RequestsFrom: p.RequestsFrom,
+		FilesInto: some(p.Files), DeletesFrom: some(p.Removes), RequestsFrom: some(p.RequestsFrom),
 	}
 	if p.Link.Connected {
 		out.Link = "up"
@@ -64,14 +64,8 @@ func peerOf(p pairing.Peer) Peer {
 	for _, k := range p.Pins {
 		out.Pins = append(out.Pins, string(k.Pin))
 	}
-	if out.FilesInto == nil {
-		out.FilesInto = []string{}
-	}
-	if out.DeletesFrom == nil {
-		out.DeletesFrom = []string{}
-	}
-	if out.RequestsFrom == nil {
-		out.RequestsFrom = []string{}
-	}
 	return out
 }
+
+// some makes no list an empty one, which is not null in JSON.
+func some(list []string) []string { return append([]string{}, list...) }

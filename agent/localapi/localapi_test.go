@@ -17,6 +17,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/agent"
 	"mft.dev/mft/agent/config"
+	relay "mft.dev/mft/exchange/relay/server"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -58,7 +59,7 @@ func start(t *testing.T, name mft.AgentName) *host {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 2)
 	go func() { ended <- a.Run(ctx) }()
-	go func() { ended <- Serve(ctx, ln, a) }()
+	go func() { ended <- Serve(ctx, ln, a, func(context.Context) ([]relay.Held, error) { return nil, nil }) }()
 	t.Cleanup(func() {
 		cancel()
 		for range 2 {

@@ -12,6 +12,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/agent"
 	"mft.dev/mft/agent/localapi/socket"
+	relay "mft.dev/mft/exchange/relay/server"
 )
 
 const (
@@ -25,7 +26,10 @@ const (
 )
 
 // A server answers orders to one agent.
-type server struct{ agent *agent.Agent }
+type server struct {
+	agent *agent.Agent
+	held  func(context.Context) ([]relay.Held, error) // see Serve
+}
 
 // Listen makes the socket at path, see socket.Listen.
 func Listen(path, group string) (*socket.Listener, error) { return socket.Listen(path, group) }
@@ -35,9 +39,10 @@ type verdictKey struct{}
 
 // Serve answers on ln until ctx ends, then closes ln, waits for the answers
 // under way, and returns nil. It may begin before a.Run and should end
-// with it. The error of an earlier return says why ln failed.
-func Serve(ctx context.Context, ln *socket.Listener, a *agent.Agent) error {
-	s := &server{agent: a}
+// with it. The error of an earlier return says why ln failed. Held says what the
+// agent keeps for others, as a relay.
+func Serve(ctx context.Context, ln *socket.Listener, a *agent.Agent, held func(context.Context) ([]relay.Held, error)) error {
+	s := &server{a, held}
 	srv := &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: 10 * time.Second,

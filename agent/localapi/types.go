@@ -6,6 +6,8 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/localapi/opaque"
+	"mft.dev/mft/agent/telemetry"
+	relay "mft.dev/mft/exchange/relay/server"
 )
 
 // A CopyOrder asks for files of this host to be sent to one or more agents.
@@ -162,6 +164,9 @@ type Status struct {
 	Resident     int64             `json:"resident_bytes"` // 0 where unknown
 	MaxTransfers int               `json:"max_transfers"`
 	Notes        []string          `json:"notes"` // of the configuration
+	// Telemetry is how the collectors do that are told of events.
+	Telemetry []telemetry.Status `json:"telemetry,omitempty"`
+	Relay     []relay.Held       `json:"relay,omitempty"` // what this agent keeps for others
 }
 
 // A ChannelStatus tells how a channel of this agent is watched.

@@ -69,7 +69,21 @@ func Open(c Config) (*Pairing, error) {
 	if p.keys, err = identity.LoadOrCreate(keysDir(conf), conf.Agent.Name, c.Now()); err != nil {
 		return nil, err
 	}
-	var configured []identity.Peer
+	configured, err := Configured(conf)
+	if err != nil {
+		return nil, err
+	}
+	if p.trust, err = identity.OpenTrust(filepath.Join(conf.Agent.DataDir, "peers.json"), configured); err != nil {
+		return nil, err
+	}
+	p.invites = identity.NewInvites(p.keys)
+	return p, nil
+}
+
+// Configured returns the peers that a configuration pins. The error is
+// mft.CodeConfig for a pin that cannot be read.
+func Configured(conf *config.Config) ([]identity.Peer, error) {
+	var out []identity.Peer
 	for name, cp := range conf.Peers {
 		peer := identity.Peer{Name: name, Address: cp.Address, Configured: true}
 		for _, s := range cp.Pins {
@@ -79,13 +93,9 @@ func Open(c Config) (*Pairing, error) {
 			}
 			peer.Pins = append(peer.Pins, identity.PinnedKey{Pin: pin, Source: identity.SourceConfig})
 		}
-		configured = append(configured, peer)
+		out = append(out, peer)
 	}
-	if p.trust, err = identity.OpenTrust(filepath.Join(conf.Agent.DataDir, "peers.json"), configured); err != nil {
-		return nil, err
-	}
-	p.invites = identity.NewInvites(p.keys)
-	return p, nil
+	return out, nil
 }
 
 // Stored returns what Keys would of the agent that has this configuration, which

@@ -5,6 +5,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config"
+	"mft.dev/mft/agent/config/leaf"
 	"mft.dev/mft/agent/localapi"
 	"mft.dev/mft/cmd/mft/argument"
 	"mft.dev/mft/cmd/mft/exit"
@@ -117,7 +118,7 @@ func (s *shell) copyOrder(args []string, o copyOrder) (localapi.CopyOrder, error
 		order.Sources = append(order.Sources, path)
 	}
 	s.configFile = o.agentConfig
-	overwrite, err := config.ParseOverwrite(o.overwrite)
+	overwrite, err := leaf.ParseOverwrite(o.overwrite)
 	if err != nil {
 		return order, err
 	}

@@ -4,7 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mft.dev/mft"
-	"mft.dev/mft/agent/config"
+	"mft.dev/mft/agent/config/leaf"
 	"mft.dev/mft/agent/localapi"
 	"mft.dev/mft/cmd/mft/argument"
 	"mft.dev/mft/cmd/mft/exit"
@@ -63,7 +63,7 @@ func (s *shell) req(c *cobra.Command, dest string, o reqOrder) error {
 	if err != nil {
 		return err
 	}
-	overwrite, err := config.ParseOverwrite(o.overwrite)
+	overwrite, err := leaf.ParseOverwrite(o.overwrite)
 	if err != nil {
 		return err
 	}

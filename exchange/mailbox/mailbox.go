@@ -95,6 +95,7 @@ func (c Config) Run(ctx context.Context) {
 	defer b.hands.Wait()
 	wait := b.Delays.Pause
 	for ctx.Err() == nil {
+		begun := time.Now()
 		n, err := b.take(ctx)
 		if ctx.Err() != nil {
 			return
@@ -106,7 +107,7 @@ func (c Config) Run(ctx context.Context) {
 			sleep(ctx, wait)
 			wait = min(2*wait, b.Delays.LongPause)
 		case n == 0:
-			sleep(ctx, b.Delays.Pause)
+			sleep(ctx, b.Delays.Pause-time.Since(begun))
 			fallthrough
 		default:
 			wait = b.Delays.Pause

@@ -21,10 +21,13 @@ type Writer struct {
 	stop  context.CancelFunc
 	stage Stage
 
-	plain []byte // of the part that is being filled
-	next  int    // its number
-	free  chan []byte
-	hands sync.WaitGroup
+	plain  []byte // of the part that is being filled
+	next   int    // its number
+	unread int    // bytes at its beginning that are staged and not in plain
+	cut    int    // how many of its bytes were there at the last Cut
+	known  Known
+	free   chan []byte
+	hands  sync.WaitGroup
 	// window has a value for each part behind the first that is not staged, and
 	// that one: a part that takes long does not let much be staged behind it, which
 	// would count for nothing after a crash.
@@ -34,6 +37,8 @@ type Writer struct {
 	done  map[int]bool // staged, behind a gap
 	whole int          // parts staged without a gap
 	err   error        // the first
+	// printed are the prints of what was staged.
+	printed []Print
 }
 
 // NewWriter returns a writer that goes on at part first, which is 0 for a new
@@ -85,11 +90,20 @@ func (w *Writer) pass() error {
 	if number >= MaxParts {
 		return mft.Fail(mft.CodeTooLarge, "write parcel", "", fmt.Errorf("it would have more than %d parts of %d bytes", MaxParts, w.form.Part))
 	}
+	staged, err := w.recognize()
+	if err != nil {
+		return err
+	}
 	var sealed []byte
 	select {
 	case w.window <- struct{}{}:
 	case <-w.ctx.Done():
 		return w.stopped()
+	}
+	if staged {
+		w.advance()
+		w.staged(number, nil)
+		return nil
 	}
 	select {
 	case sealed = <-w.free:
@@ -99,20 +113,27 @@ func (w *Writer) pass() error {
 	if sealed == nil {
 		sealed = make([]byte, 0, w.form.Part+Overhead)
 	}
-	sealed, err := w.form.Seal(sealed[:0], number, w.plain)
+	sealed, err = w.form.Seal(sealed[:0], number, w.plain)
 	if err != nil {
 		return err
 	}
-	w.plain, w.next = w.plain[:0], number+1
+	var prints []Print
+	if len(w.plain) == w.form.Part {
+		prints = []Print{w.print()}
+	}
+	w.advance()
 	w.hands.Go(func() {
-		w.staged(number, w.stage(w.ctx, number, sealed))
+		w.staged(number, w.stage(w.ctx, number, sealed), prints...)
 		w.free <- sealed
 	})
 	return nil
 }
 
+// advance begins the next part.
+func (w *Writer) advance() { w.plain, w.next, w.unread, w.cut = w.plain[:0], w.next+1, 0, 0 }
+
 // staged notes how staging a part ended.
-func (w *Writer) staged(number int, err error) {
+func (w *Writer) staged(number int, err error, prints ...Print) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err != nil {
@@ -123,6 +144,7 @@ func (w *Writer) staged(number int, err error) {
 		return
 	}
 	w.done[number] = true
+	w.printed = append(w.printed, prints...)
 	for w.done[w.whole] {
 		delete(w.done, w.whole)
 		w.whole++

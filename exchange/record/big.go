@@ -21,8 +21,8 @@ func (r *rig) begin(start protocol.FileStart) error {
 	}
 	b := &bigFile{index: start.Index, key: a.key, size: a.size, offset: start.Offset, noted: start.Offset}
 	if start.Offset > 0 {
-		h := r.ledger.open
-		if h == nil || h.key != a.key || h.offset != start.Offset {
+		h := r.ledger.last(a.key)
+		if h == nil || h.offset != start.Offset {
 			return transfer.Nonsense("item %d resumes at %d, which was not offered", start.Index, start.Offset)
 		}
 		b.whole = h.frames
@@ -112,10 +112,11 @@ func (r *rig) check(payload []byte) error {
 	if err := b.fresh.WriteFrame(protocol.FrameCheck, payload); err != nil {
 		return err
 	}
-	h := halfway{key: b.key, offset: b.offset, digest: digest, end: r.parcel.Position(), from: b.noted, frames: b.frames.Bytes()}
+	h := checked{key: b.key, offset: b.offset, digest: digest, end: r.parcel.Position(), from: b.noted, frames: b.frames.Bytes()}
 	if err := r.ledger.half(&h); err != nil {
 		return err
 	}
+	r.parcel.Cut()
 	b.whole = append(b.whole, b.frames.Bytes()...)
 	b.frames.Reset()
 	b.noted = b.offset
@@ -137,6 +138,7 @@ func (r *rig) endBig(payload []byte) error {
 	if err := r.ledger.whole(b.key, end.Digest, r.parcel.Position(), nil, frames); err != nil {
 		return err
 	}
+	r.parcel.Cut()
 	if err := r.manifest.WriteFrame(protocol.FrameFile, protocol.AppendFileStart(nil, &protocol.FileStart{Index: b.index})); err != nil {
 		return err
 	}

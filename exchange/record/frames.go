@@ -115,6 +115,11 @@ func (r *rig) listen(ctx context.Context, conn net.Conn) error {
 
 // mark notes in the ledger how much is staged, when that has grown.
 func (r *rig) mark() error {
+	for _, p := range r.parcel.Printed() {
+		if err := r.ledger.print(&p); err != nil {
+			return err
+		}
+	}
 	staged := r.parcel.Staged()
 	if staged <= r.marked {
 		return nil
@@ -199,7 +204,7 @@ func (r *rig) item(index uint64, it *mft.Item) (protocol.Want, error) {
 		return w, r.again(index, a.size, n)
 	}
 	r.window.Push(a)
-	if h := r.ledger.open; h != nil && h.key == a.key {
+	if h := r.ledger.last(a.key); h != nil {
 		w.Verdict, w.Offset, w.Digest = protocol.Resume, h.offset, h.digest
 	}
 	return w, nil
@@ -278,6 +283,7 @@ func (r *rig) small(payload []byte) error {
 		if err := r.ledger.whole(a.key, digest, r.parcel.Position(), relay.AppendRef(nil, s.Ref), nil); err != nil {
 			return err
 		}
+		r.parcel.Cut()
 		if err := r.mark(); err != nil {
 			return err
 		}

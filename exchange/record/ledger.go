@@ -32,11 +32,13 @@ type ledger struct {
 	size int64
 
 	head      head
-	files     []noted    // sorted by key when it was opened; what counts
-	open      *halfway   // the file that was interrupted
-	staged    int64      // position up to which everything is staged
-	sealed    *Published // everything is staged
-	published bool       // and published
+	files     []noted                   // sorted by key when it was opened; what counts
+	open      map[protocol.Key]*halfway // files that were interrupted
+	ended     []noted                   // files in open that have come to their end
+	prints    map[int]parcel.Print      // of parts that are staged
+	staged    int64                     // position up to which everything is staged
+	sealed    *Published                // everything is staged
+	published bool                      // and published
 }
 
 // The kinds of entry.
@@ -45,6 +47,8 @@ const (
 	entryFile      = 'F' // a whole file is in the parcel
 	entryHalf      = 'C' // a file is in the parcel up to a check point
 	entryStaged    = 'S' // everything before a position is staged
+	entryPrint     = 'T' // a part is staged, perhaps behind a gap
+	entryChanged   = 'U' // a part is staged anew, with something else
 	entryBack      = 'B' // recording goes on at a position
 	entrySealed    = 'P' // everything is staged, and is to be published
 	entryPublished = 'Q' // the object is published
@@ -69,14 +73,32 @@ type noted struct {
 	length int
 }
 
-// halfway is a file that is in the parcel up to a check point.
+// halfway is a file that is in the parcel up to check points.
 type halfway struct {
+	checks []checked
+	frames []byte // that stand for the content
+}
+
+// checked is a check point of a file.
+type checked struct {
 	key    protocol.Key
-	offset int64 // of the check point
+	offset int64
 	digest mft.Digest
 	end    int64 // position behind it in the parcel
 	from   int64 // offset from which on frames stand for the content
 	frames []byte
+	upTo   int // of the frames of the file, those before it
+}
+
+// last returns the last check point of a file that counts, nil when there is none.
+func (l *ledger) last(key protocol.Key) *checked {
+	h := l.open[key]
+	if h == nil || len(h.checks) == 0 {
+		return nil
+	}
+	c := h.checks[len(h.checks)-1]
+	c.frames = h.frames[:c.upTo:c.upTo]
+	return &c
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -103,7 +125,7 @@ func openLedger(path string) (*ledger, error) {
 		}
 		return nil, failed("open", path, err)
 	}
-	l := &ledger{file: f}
+	l := &ledger{file: f, open: map[protocol.Key]*halfway{}, prints: map[int]parcel.Print{}}
 	if err := l.load(); err != nil {
 		f.Close()
 		return nil, err
@@ -159,10 +181,24 @@ func (l *ledger) load() error {
 // rewind forgets what lies behind a position of the parcel.
 func (l *ledger) rewind(position int64) {
 	l.files = slices.DeleteFunc(l.files, func(n noted) bool { return n.end > position })
-	if l.open != nil && l.open.end > position {
-		l.open = nil
+	for _, h := range l.open {
+		h.checks = slices.DeleteFunc(h.checks, func(c checked) bool { return c.end > position })
 	}
+	l.ended = slices.DeleteFunc(l.ended, func(n noted) bool { return n.end > position })
 	l.staged = position
+}
+
+// kept is the last position up to which the parcel has something that counts.
+func (l *ledger) kept() (position int64) {
+	for _, n := range l.files {
+		position = max(position, n.end)
+	}
+	for _, h := range l.open {
+		for _, c := range h.checks {
+			position = max(position, c.end)
+		}
+	}
+	return position
 }
 
 // take notes one entry that was read.
@@ -182,24 +218,29 @@ func (l *ledger) take(kind byte, p []byte, at int64) error {
 		copy(n.digest[:], d.take(32))
 		n.end = d.position()
 		l.files = append(l.files, n)
-		if l.open != nil && l.open.key == n.key {
-			l.open = nil
+		if l.open[n.key] != nil {
+			l.ended = append(l.ended, n)
 		}
 	case entryHalf:
-		var h halfway
-		copy(h.key[:], d.take(16))
-		copy(h.digest[:], d.take(32))
-		h.offset, h.end, h.from = d.position(), d.position(), d.position()
-		switch {
-		case h.from == 0:
-			h.frames = d.p
-			l.open = &h
-		case l.open != nil && l.open.key == h.key && l.open.offset == h.from:
-			h.frames, h.from = append(l.open.frames, d.p...), 0
-			l.open = &h
-		}
+		var c checked
+		copy(c.key[:], d.take(16))
+		copy(c.digest[:], d.take(32))
+		c.offset, c.end, c.from = d.position(), d.position(), d.position()
+		c.frames = d.p
+		l.takeHalf(c)
 	case entryStaged:
 		l.staged = d.position()
+		l.ended = slices.DeleteFunc(l.ended, func(n noted) bool {
+			if n.end <= l.staged {
+				delete(l.open, n.key)
+			}
+			return n.end <= l.staged
+		})
+	case entryPrint:
+		p := parcel.Print{Number: int(d.position()), From: d.position(), Rest: uint32(d.number(4)), Whole: uint32(d.number(4))}
+		l.prints[p.Number] = p
+	case entryChanged:
+		delete(l.prints, int(d.position()))
 	case entryBack:
 		l.rewind(min(d.position(), l.staged))
 	case entrySealed:
@@ -213,6 +254,23 @@ func (l *ledger) take(kind byte, p []byte, at int64) error {
 		return mft.Fail(mft.CodeCorrupt, "read", l.file.Name(), fmt.Errorf("a short entry of kind %q", kind))
 	}
 	return nil
+}
+
+// takeHalf notes a check point that was read.
+func (l *ledger) takeHalf(c checked) {
+	h := l.open[c.key]
+	switch last := l.last(c.key); {
+	case c.from == 0:
+		h = &halfway{}
+	case last == nil || last.offset != c.from:
+		return // of what does not count
+	default:
+		h.frames = h.frames[:last.upTo]
+	}
+	h.frames = append(h.frames, c.frames...)
+	c.upTo, c.frames = len(h.frames), nil
+	h.checks = append(h.checks, c)
+	l.open[c.key] = h
 }
 
 // find returns the entry of a whole file.
@@ -246,7 +304,7 @@ func (l *ledger) whole(key protocol.Key, digest mft.Digest, end int64, small, fr
 
 // half notes how far a file is in the parcel; frames are those since the last
 // time.
-func (l *ledger) half(h *halfway) error {
+func (l *ledger) half(h *checked) error {
 	b := slices.Concat(h.key[:], h.digest[:])
 	for _, n := range []int64{h.offset, h.end, h.from} {
 		b = binary.BigEndian.AppendUint64(b, uint64(n))

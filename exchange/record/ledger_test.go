@@ -25,9 +25,12 @@ func seedLedger(t testing.TB) []byte {
 	for _, err := range []error{
 		l.mark(entryBack, 0),
 		l.whole(protocol.Key{1}, mft.Digest{1}, 90, relay.AppendRef(nil, relay.Ref{Length: 90}), nil),
-		l.half(&halfway{key: protocol.Key{2}, offset: 50, end: 140, frames: []byte("frames")}),
+		l.print(&parcel.Print{Number: 1, From: 140, Rest: 1, Whole: 2}),
+		l.half(&checked{key: protocol.Key{2}, offset: 50, end: 140, frames: []byte("frames")}),
 		l.mark(entryStaged, 200),
 		l.whole(protocol.Key{2}, mft.Digest{2}, 190, nil, []byte("frames")),
+		l.half(&checked{key: protocol.Key{2}, offset: 90, end: 180, from: 50, frames: []byte("more")}),
+		l.changed(1),
 		l.mark(entryBack, 100),
 		l.mark(entryStaged, 200),
 		l.seal(&p),
@@ -45,7 +48,7 @@ func seedLedger(t testing.TB) []byte {
 }
 
 // FuzzLedger: whatever stands in a ledger, a recorder opens or begins anew, and
-// offers nothing that is not staged. With checked set, head and checksums are right.
+// offers nothing that is not staged. With mend set, head and checksums are right.
 func FuzzLedger(f *testing.F) {
 	seed := seedLedger(f)
 	for i := 0; i <= len(seed); i += 7 {
@@ -57,9 +60,9 @@ func FuzzLedger(f *testing.F) {
 		f.Add(b, false)
 		f.Add(b, true)
 	}
-	f.Fuzz(func(t *testing.T, b []byte, checked bool) {
+	f.Fuzz(func(t *testing.T, b []byte, mend bool) {
 		order := Order{Transfer: mft.TransferID{1}, Sizes: exchange.Sizes{MinBlock: 1, MaxBlock: 1 << 20, MaxBlocks: 50_000}, Dir: t.TempDir(), AtOnce: 1}
-		if checked {
+		if mend {
 			b = mended(b)
 		}
 		if err := os.WriteFile(pathOf(order), b, 0o600); err != nil {
@@ -82,8 +85,13 @@ func FuzzLedger(f *testing.F) {
 				t.Errorf("content: %v", err)
 			}
 		}
-		if h := l.open; h != nil && h.end > l.staged {
-			t.Errorf("a check point at %d is offered, and %d bytes are staged", h.end, l.staged)
+		for key := range l.open {
+			if c := l.last(key); c != nil && (c.end > l.staged || len(c.frames) != c.upTo) {
+				t.Errorf("a check point at %d is offered, and %d bytes are staged", c.end, l.staged)
+			}
+		}
+		if at := l.resumeAt(); at < l.kept() || at < 0 {
+			t.Errorf("recording goes on at %d, and %d bytes count", at, l.kept())
 		}
 		if p, ok := r.Published(); ok && p.Extent.Check(p.Form.Part) != nil {
 			t.Errorf("published with the extent %+v", p.Extent)
@@ -102,4 +110,39 @@ func mended(b []byte) (out []byte) {
 		b = b[9+n:]
 	}
 	return out
+}
+
+// TestHalfway: of a file whose last check points are not staged, or whose end is
+// not, the last check point that is staged counts.
+func TestHalfway(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger")
+	l, err := newLedger(path, head{transfer: mft.TransferID{1}, part: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := protocol.Key{2}
+	for _, err := range []error{
+		l.half(&checked{key: key, offset: 100, end: 100, frames: []byte("1")}),
+		l.half(&checked{key: key, offset: 200, end: 200, from: 100, frames: []byte("2")}),
+		l.mark(entryStaged, 200),
+		l.half(&checked{key: key, offset: 300, end: 300, from: 200, frames: []byte("3")}),
+		l.whole(key, mft.Digest{}, 350, nil, []byte("1234")),
+		l.half(&checked{key: protocol.Key{3}, offset: 50, end: 400, frames: []byte("x")}),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.close()
+	l, err = openLedger(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.close()
+	if c := l.last(key); c == nil || c.offset != 200 || string(c.frames) != "12" {
+		t.Errorf("the last check point is %+v, want that at 200", c)
+	}
+	if _, ok := l.find(key); ok || l.last(protocol.Key{3}) != nil || l.resumeAt() != 200 {
+		t.Errorf("a file counts that is not staged, or recording goes on at %d", l.resumeAt())
+	}
 }

@@ -185,6 +185,9 @@ func (r *Recorder) Run(ctx context.Context, conn net.Conn) error {
 		return err
 	}
 	err := r.run(ctx, conn)
+	if errors.Is(err, parcel.ErrChanged) {
+		return mft.Fail(mft.CodeChanged, "go on with", r.object(), err) // the next attempt goes on behind it
+	}
 	if mft.CodeOf(err) != mft.CodeExists {
 		return err
 	}
@@ -213,9 +216,8 @@ func (r *Recorder) run(ctx context.Context, conn net.Conn) error {
 
 // begin prepares a run.
 func (r *Recorder) begin(ctx context.Context, conn net.Conn) error {
-	part := int64(r.ledger.head.part)
-	first := int(r.ledger.staged / part)
-	if err := r.ledger.mark(entryBack, int64(first)*part); err != nil {
+	at := r.ledger.resumeAt()
+	if err := r.ledger.mark(entryBack, at); err != nil {
 		return err
 	}
 	spool, err := os.OpenFile(filepath.Join(r.order.Dir, r.order.Transfer.String()+".manifest"), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
@@ -233,10 +235,12 @@ func (r *Recorder) begin(ctx context.Context, conn net.Conn) error {
 	r.rig = rig{
 		ledger: r.ledger, spool: spool, pack: pack, manifest: protocol.NewFrameWriter(pack),
 		frames: protocol.NewFrameWriter(transfer.Writer{Conn: conn}), window: newWindow(),
-		parcel: parcel.NewWriter(ctx, r.form(), first, r.order.AtOnce, func(ctx context.Context, number int, part []byte) error {
+		parcel: parcel.NewWriter(ctx, r.form(), 0, r.order.AtOnce, func(ctx context.Context, number int, part []byte) error {
 			return r.order.Container.Stage(ctx, object, number, part)
 		}),
+		marked: min(at, r.ledger.staged),
 	}
+	r.parcel.Resume(parcel.Known{At: at, Prints: r.ledger.prints, Changed: r.ledger.changed})
 	return nil
 }
 

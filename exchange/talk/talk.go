@@ -133,6 +133,10 @@ func (o *Outgoing) Send(ctx context.Context, kind protocol.Kind, body []byte) er
 			return err
 		}
 		p, err := o.Recorder.Publish(ctx, seal)
+		if code := mft.CodeOf(err); code == mft.CodeNotFound || code == mft.CodeExists {
+			// The next attempt makes the parcel anew.
+			return mft.Fail(mft.CodeCorrupt, "publish the parcel of", o.Offer.Transfer.String(), err)
+		}
 		if err != nil {
 			return err
 		}

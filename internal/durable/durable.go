@@ -24,7 +24,7 @@ import (
 // A crash may leave a file .mft-*.part beside path.
 func WriteFile(path string, content []byte, perm fs.FileMode) error {
 	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, ".mft-*.part")
+	f, err := os.CreateTemp(dir, unfinished)
 	if err != nil {
 		return fmt.Errorf("making a temporary file: %w", err)
 	}
@@ -53,6 +53,20 @@ func fill(f *os.File, content []byte, perm fs.FileMode) error {
 		return fmt.Errorf("flushing a temporary file: %w", err)
 	}
 	return nil
+}
+
+// unfinished is the pattern of the names of files that are not whole yet.
+const unfinished = ".mft-*.part"
+
+// Sweep removes what a crash left behind in a directory where nobody writes now.
+// What cannot be removed does no harm.
+func Sweep(dir string) {
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		if ours, _ := filepath.Match(unfinished, e.Name()); ours {
+			_ = os.Remove(filepath.Join(dir, e.Name()))
+		}
+	}
 }
 
 // SyncDir makes the names in the directory at path durable: what was created,

@@ -137,3 +137,14 @@ func TestSyncDir(t *testing.T) {
 		t.Errorf("SyncDir of nothing: %v, want %v", err, fs.ErrNotExist)
 	}
 }
+
+func TestSweep(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a", ".mft-1.part", ".mft-2.part", ".mft-", "x.part"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	Sweep(dir)
+	only(t, dir, ".mft-", "a", "x.part")
+}

@@ -218,7 +218,7 @@ func TestDeltaGoesOnAfterEveryCut(t *testing.T) {
 	f.old("big", old)
 	f.write("big", now, 0o644)
 	var left, written atomic.Int64
-	f.wrap = func(c net.Conn) net.Conn { return cutter{counter{c, &written}, &left} }
+	f.wrap = func(c net.Conn) net.Conn { return counter{parting{c, &left, f.over}, &written} }
 	attempts := 0
 	for at := int64(150); ; at = min(at*5/2, most) {
 		attempts++

@@ -140,6 +140,7 @@ type fixture struct {
 	sources  []string                 // as an operator types them; default the contents of src
 	lastTry  bool
 	memory   remember.Memory
+	over     chan struct{} // closed when the receiver's end of an attempt is over
 	compress mft.Compress
 	sent     transfer.Meter
 	received transfer.Meter
@@ -217,6 +218,8 @@ type result struct {
 func (f *fixture) attempt(ctx context.Context) result {
 	f.t.Helper()
 	f.accept()
+	over := make(chan struct{})
+	f.over = over
 	a, b, cut := converse(f.t, f.id, f.wrap)
 	a.forge = f.forge
 	undialable := func() (net.Conn, net.Conn, error) {
@@ -242,6 +245,8 @@ func (f *fixture) attempt(ctx context.Context) result {
 	var both sync.WaitGroup
 	both.Go(func() {
 		defer cut()
+		end := sync.OnceFunc(func() { close(over) })
+		defer end()
 		e, err := b.Receive(ctx)
 		if err != nil {
 			res.receiveErr = err
@@ -256,6 +261,7 @@ func (f *fixture) attempt(ctx context.Context) result {
 			Offer: offer, Landing: f.landing, Journal: f.journal, Meter: &f.received, Note: f.note, Own: f.own,
 			Memory: f.memory,
 		}, f.step)
+		end()
 		// The control connection outlives the conversation, as it does in
 		// an agent; the sender has what was sent before it hears of the cut.
 		for len(b.out) > 0 && ctx.Err() == nil {

@@ -254,7 +254,7 @@ func TestRememberedAfterCuts(t *testing.T) {
 	f.again()
 	f.write("big", scattered(old, 120, 4<<10), 0o644)
 	var left atomic.Int64
-	f.wrap = func(c net.Conn) net.Conn { return cutter{c, &left} }
+	f.wrap = func(c net.Conn) net.Conn { return parting{c, &left, f.over} }
 	attempts := 0
 	for at := int64(300 << 10); ; at *= 2 {
 		attempts++

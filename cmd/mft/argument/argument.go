@@ -16,6 +16,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config"
+	"mft.dev/mft/agent/config/leaf"
 	"mft.dev/mft/cmd/mft/exit"
 )
 
@@ -46,7 +47,7 @@ func endsInSlash(path string) bool { return path != "" && os.IsPathSeparator(pat
 // There refuses a path of another host that depends on a working directory,
 // which the agent there does not have.
 func There(flag, path string) error {
-	if config.AbsoluteSomewhere(path) {
+	if leaf.AbsoluteSomewhere(path) {
 		return nil
 	}
 	return exit.Misused("%s %q is not absolute; the agent there has no working directory to start from", flag, path)
@@ -99,7 +100,7 @@ func (m *MirrorFlags) Mirror() (mft.Mirror, error) {
 	case m.most == "":
 		return mft.DefaultMirror(), nil
 	}
-	return config.ParseMaxDelete(m.most)
+	return leaf.ParseMaxDelete(m.most)
 }
 
 // GrantFlags are those by which a peer is allowed things.

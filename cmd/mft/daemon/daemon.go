@@ -22,6 +22,7 @@ import (
 	"mft.dev/mft/agent"
 	"mft.dev/mft/agent/config"
 	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/agent/telemetry"
 	"mft.dev/mft/cmd/mft/depot"
 )
 
@@ -44,11 +45,16 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
 		return err
 	}
 	defer store.Close()
-	a, err := agent.New(agent.Options{Config: cfg, Log: log, Version: o.Version, Exchange: store.Exchange})
+	a, err := o.agent(cfg, store)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
+	relay, err := o.relay(ctx, a, store)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, relay.Close()) }()
 	ln, err := localapi.Listen(cfg.Agent.Socket, cfg.Agent.SocketGroup)
 	if err != nil {
 		return err
@@ -63,7 +69,8 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
 	})()
 	g, alive := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.Run(alive) })
-	g.Go(func() error { return localapi.Serve(alive, ln, a) })
+	g.Go(func() error { return relay.Run(alive) })
+	g.Go(func() error { return localapi.Serve(alive, ln, a, relay.Held) })
 	g.Go(func() error {
 		// The agent serves its direct links meanwhile, and afterwards too.
 		if err := store.Ready(alive); err != nil && alive.Err() == nil {
@@ -88,6 +95,24 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
 		return err
 	}
 	return nil // it was told to end before it had quite begun
+}
+
+// agent makes the agent.
+func (o Options) agent(cfg *config.Config, x *depot.Depot) (*agent.Agent, error) {
+	return agent.New(agent.Options{
+		Config: cfg, Log: o.Log, Version: o.Version, Exchange: x.Exchange,
+		Telemetry: telemetry.New(telemetry.Config{
+			Section: cfg.Telemetry, Agent: cfg.Agent.Name, Version: o.Version, Dir: cfg.Agent.DataDir, Log: o.Log, Env: o.Env,
+		}),
+	})
+}
+
+// relay opens what this host keeps for others, and tells the exchange that it uses
+// itself who it is.
+func (o Options) relay(ctx context.Context, a *agent.Agent, x *depot.Depot) (*depot.Served, error) {
+	keys, trust := a.Identity()
+	x.Identify(keys, trust)
+	return depot.Serve(ctx, a.Config(), keys, trust, o.Log)
 }
 
 // started waits until the agent listens to its peers.

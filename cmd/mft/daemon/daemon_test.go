@@ -6,6 +6,8 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -20,6 +22,8 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config"
+	"mft.dev/mft/agent/config/collector"
+	"mft.dev/mft/agent/config/storage"
 	"mft.dev/mft/agent/localapi"
 )
 
@@ -168,5 +172,36 @@ func TestRunOnATakenPort(t *testing.T) {
 	err = Run(t.Context(), cfg, options(nil))
 	if mft.CodeOf(err) != mft.CodeConfig || !strings.Contains(err.Error(), cfg.Agent.Listen) {
 		t.Errorf("Run on a taken port: %v, want code %s and the address", err, mft.CodeConfig)
+	}
+}
+
+// TestRunTells has a collector named in the configuration: it hears of the
+// start, and the status says so.
+func TestRunTells(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	asked := make(chan string, 100)
+	told := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked <- r.URL.Path }))
+	defer told.Close()
+	cfg := hostConfig(t)
+	cfg.Telemetry = &collector.Telemetry{OTLP: &collector.OTLP{Endpoint: storage.URL(told.URL), Signals: collector.Signals{collector.Logs}}}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- Run(ctx, cfg, options(nil)) }()
+	select {
+	case path := <-asked:
+		if path != "/v1/logs" {
+			t.Errorf("the collector is asked for %s", path)
+		}
+	case err := <-ended:
+		t.Fatalf("Run returned %v", err)
+	}
+	status, err := localapi.NewClient(cfg.Agent.Socket).Status(ctx)
+	if err != nil || len(status.Telemetry) != 1 || status.Telemetry[0].Name != "otlp logs" {
+		t.Errorf("the status says %+v, %v", status.Telemetry, err)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

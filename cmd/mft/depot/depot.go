@@ -33,6 +33,7 @@ type Depot struct {
 	Notes []string
 
 	agent mft.AgentName
+	who   *identified // nil where storage does not ask
 	does  does
 }
 
@@ -75,6 +76,8 @@ func Open(cfg *config.Config, env func(string) string) (*Depot, error) {
 		err = d.openDir(string(x.Dir.Path))
 	case x.NATS != nil:
 		err = d.openNATS(x.NATS, env)
+	case x.Relay != nil:
+		err = d.openRelay(cfg)
 	default:
 		err = d.openAzure(accountOf(x.Azure, cfg.Agent.Name, env))
 	}

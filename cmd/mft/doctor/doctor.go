@@ -83,6 +83,7 @@ func Examine(ctx context.Context, p Patient) []Finding {
 	list = append(list, checkDataDir(cfg.Agent.DataDir), checkKeys(cfg.Agent.KeysDir))
 	list = append(list, checkExchange(ctx, cfg, p.Env)...)
 	list = append(list, checkExits(cfg.Exits)...)
+	list = append(list, checkTelemetryFiles(cfg)...)
 	status, err := p.Agent.Status(ctx)
 	if err != nil {
 		list = append(list, bad("agent", err), checkPortFree(ctx, cfg.Agent.Listen))
@@ -95,6 +96,7 @@ func Examine(ctx context.Context, p Patient) []Finding {
 	list = append(list, checkSpace(cfg, status.Peers)...)
 	list = append(list, checkPeers(status.Peers)...)
 	list = append(list, checkChannels(status.Channels)...)
+	list = append(list, checkTelemetry(status.Telemetry)...)
 	return append(list, checkWaiting(status.Waiting)...)
 }
 

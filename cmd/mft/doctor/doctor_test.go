@@ -9,11 +9,14 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config"
+	"mft.dev/mft/agent/config/collector"
 	"mft.dev/mft/agent/config/storage"
 	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/agent/telemetry"
 )
 
 // A fakeAgent is always in the same state.
@@ -103,6 +106,33 @@ func TestExamine(t *testing.T) {
 				}}
 			},
 			grade: GradeBad, what: "exchange", says: "can be read by others (mode 0644)", remedy: "chmod 600", unix: true,
+		},
+		{
+			name: "secret of telemetry open to others", harm: func(p *Patient, _ *localapi.Status) {
+				file := filepath.Join(p.Config.Agent.DataDir, "secret")
+				os.WriteFile(file, nil, 0o600)
+				os.Chmod(file, 0o644)
+				p.Config.Telemetry = &collector.Telemetry{Insights: &collector.Insights{Connection: storage.Secret{File: storage.Path(file)}}}
+			},
+			grade: GradeBad, what: "telemetry", says: "can be read by others (mode 0644)", remedy: "chmod 600", unix: true,
+		},
+		{
+			name: "collector away", harm: func(_ *Patient, s *localapi.Status) {
+				s.Telemetry = []telemetry.Status{{Name: "otlp logs", Endpoint: "https://c.example", Waiting: 7, Code: mft.CodeCollectorAway, Detail: "no route"}}
+			},
+			grade: GradeWarn, what: "telemetry otlp logs", says: "7 events wait: no route [COLLECTOR_AWAY]", remedy: "transfers",
+		},
+		{
+			name: "collector refuses", harm: func(_ *Patient, s *localapi.Status) {
+				s.Telemetry = []telemetry.Status{{Name: "otlp metrics", Sums: true, Code: mft.CodeCollectorRefuses, Detail: "401"}}
+			},
+			grade: GradeBad, what: "telemetry otlp metrics", says: "sums miss nothing: 401 [COLLECTOR_REFUSES]", remedy: "headers",
+		},
+		{
+			name: "collector drops", harm: func(_ *Patient, s *localapi.Status) {
+				s.Telemetry = []telemetry.Status{{Name: "otlp logs", Dropped: 3, Dropping: "too old", Last: time.Unix(1, 0)}}
+			},
+			grade: GradeWarn, what: "telemetry otlp logs", says: "3 events were dropped", remedy: "log",
 		},
 		{
 			name: "data open to others", harm: func(p *Patient, _ *localapi.Status) { os.Chmod(p.Config.Agent.DataDir, 0o755) },

@@ -40,14 +40,19 @@ func checkExchange(ctx context.Context, cfg *config.Config, env func(string) str
 
 // checkSecrets looks whether others may read the files with secrets.
 func checkSecrets(x *storage.Exchange) []Finding {
+	return checkClosed("exchange", x.Files())
+}
+
+// checkClosed looks whether others may read files with secrets.
+func checkClosed(what string, files []storage.Path) []Finding {
 	var list []Finding
-	for _, path := range x.Files() {
+	for _, path := range files {
 		info, err := os.Stat(string(path))
 		if err != nil || closedTo(info) {
 			continue // what cannot be read is reported when it is
 		}
 		list = append(list, Finding{
-			Grade: GradeBad, What: "exchange", Says: fmt.Sprintf("%s can be read by others (mode %04o)", path, info.Mode().Perm()),
+			Grade: GradeBad, What: what, Says: fmt.Sprintf("%s can be read by others (mode %04o)", path, info.Mode().Perm()),
 			Remedy: "chmod 600 " + string(path) + ", and renew the secret if anybody else has a login here",
 		})
 	}

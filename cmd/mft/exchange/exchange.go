@@ -38,9 +38,9 @@ type Shell struct {
 func Command(s Shell) *cobra.Command {
 	return argument.Group("exchange", "Set up and check the storage that agents share who cannot reach each other",
 		`Set up and check the storage that agents share who cannot reach each other: a
-folder, a storage account of Azure, or the JetStream of a NATS cluster with
-containers there, in S3 or in Azure. The section exchange of the configuration
-names it; docs/exchange.md has the whole story.`,
+folder, a third host whose agent is the relay, a storage account of Azure, or the
+JetStream of a NATS cluster with containers there, in S3 or in Azure. The section
+exchange of the configuration names it; docs/exchange.md has the whole story.`,
 		s.setup(), s.check())
 }
 
@@ -63,8 +63,9 @@ func (s Shell) setup() *cobra.Command {
 		Long: `Make what is missing of this agent's place in the storage: its directory in the
 folder; its container and its queue in the storage account, and the container
 of all agents' keys; or its streams in NATS, that of all agents' keys, and the
-bucket. What is there is left as it is, so it can be run again. Run it as the
-user of the agent.
+bucket. A relay has a place for each agent that it serves, so with one the
+command only says whether it does. What is there is left as it is, so it can be
+run again. Run it as the user of the agent.
 
 With --print-roles nothing is made: the command prints, for whoever administers
 the storage, the rights that this agent needs and no more. For NATS they are the
@@ -161,8 +162,8 @@ func (s Shell) check() *cobra.Command {
 		Use:   "check [PEER]",
 		Short: "Try every right that this agent needs in the storage",
 		Long: `Try every right that this agent needs in the storage; with a PEER, also what it
-must be able to do with what is the peer's, and but in a folder what it must not.
-What
+must be able to do with what is the peer's, and but in a folder what it must
+not. What
 the check makes it removes again; it touches no letter and no object of anybody.
 The exit status is 1 if anything is not as it must be.`,
 		Example: `  mft exchange check

@@ -10,6 +10,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/agent/telemetry"
 )
 
 func TestMain(m *testing.M) {
@@ -92,6 +93,14 @@ func TestPages(t *testing.T) {
 				Channels: []localapi.ChannelStatus{
 					{Name: "nightly", From: "/srv/out", Watching: "inotify", LastScan: noon.Add(-5 * time.Second), Settling: 2},
 					{Name: "broken", From: "/gone", Watching: "scanning", Problem: &localapi.Problem{Code: mft.CodeNotFound, Detail: "open \"/gone\""}},
+				},
+				Telemetry: []telemetry.Status{
+					{Name: "otlp logs", Endpoint: "https://collector.example:4318", Waiting: 1, Sent: 7, Last: noon.Add(-2 * time.Second)},
+					{Name: "otlp metrics", Endpoint: "https://collector.example:4318", Sums: true},
+					{
+						Name: "application insights", Endpoint: "https://eu.example", Waiting: 1200, Dropped: 3, Dropping: "400 Bad Request: too\nold",
+						Code: mft.CodeCollectorAway, Detail: "503 Service Unavailable\x1b[2J", Since: noon.Add(-time.Hour),
+					},
 				},
 				Resident: 20 << 20, Notes: []string{"line 3: config.exits: No meaning yet"},
 			}, noon)

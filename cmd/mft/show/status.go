@@ -8,7 +8,9 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/agent/telemetry"
 	"mft.dev/mft/cmd/mft/progress"
+	relay "mft.dev/mft/exchange/relay/server"
 )
 
 // Status writes a page about an agent as it is at now.
@@ -27,6 +29,8 @@ func Status(w io.Writer, a localapi.Status, now time.Time) {
 	statusTransfers(w, a)
 	statusPeers(w, a.Peers)
 	statusChannels(w, a.Channels, now)
+	statusTelemetry(w, a.Telemetry, now)
+	statusRelay(w, a.Relay, now)
 	for i, note := range a.Notes {
 		if i == 0 {
 			fmt.Fprintln(w)
@@ -72,6 +76,41 @@ func statusPeers(w io.Writer, peers []localapi.Peer) {
 	})
 }
 
+func statusTelemetry(w io.Writer, list []telemetry.Status, now time.Time) {
+	if len(list) == 0 {
+		return
+	}
+	fmt.Fprint(w, "\ntelemetry:\n")
+	Table(w, func(w io.Writer) {
+		for _, t := range list {
+			fmt.Fprintf(w, "  %s\t%s\t", t.Name, progress.Plain(t.Endpoint))
+			switch {
+			case t.Code != "":
+				fmt.Fprintf(w, "nothing has arrived for %s", Ago(now.Sub(t.Since)))
+			case t.Last.IsZero():
+				fmt.Fprint(w, "nothing sent since the start")
+			default:
+				fmt.Fprintf(w, "last sent %s ago", Ago(now.Sub(t.Last)))
+			}
+			switch {
+			case t.Sums:
+				fmt.Fprint(w, "\tsums")
+			case t.Waiting == 1:
+				fmt.Fprint(w, "\t1 event waits")
+			default:
+				fmt.Fprintf(w, "\t%d events wait", t.Waiting)
+			}
+			if t.Dropped > 0 {
+				fmt.Fprintf(w, ", %d dropped: %s", t.Dropped, progress.OneLine(OrDash(t.Dropping)))
+			}
+			if t.Code != "" {
+				fmt.Fprintf(w, "\t%s", progress.Sentence(t.Code, t.Detail))
+			}
+			fmt.Fprintln(w)
+		}
+	})
+}
+
 func statusChannels(w io.Writer, channels []localapi.ChannelStatus, now time.Time) {
 	if len(channels) == 0 {
 		return
@@ -93,4 +132,29 @@ func statusChannels(w io.Writer, channels []localapi.ChannelStatus, now time.Tim
 			fmt.Fprintln(w)
 		}
 	})
+}
+
+// statusRelay shows what this agent keeps for others.
+func statusRelay(w io.Writer, held []relay.Held, now time.Time) {
+	if len(held) == 0 {
+		return
+	}
+	fmt.Fprint(w, "\nkept for others, as their relay:\n")
+	Table(w, func(w io.Writer) {
+		for _, h := range held {
+			seen := "has not asked since the start"
+			if !h.Seen.IsZero() {
+				seen = "asked " + Ago(now.Sub(h.Seen)) + " ago"
+			}
+			fmt.Fprintf(w, "  %s\t%s\t%s wait for it\t%s of it\t%s of %s\n", h.Agent, seen,
+				number(h.Letters, "letter"), number(h.Objects, "object"), progress.Bytes(h.Bytes), progress.Bytes(h.Quota.Bytes))
+		}
+	})
+}
+
+func number(n int64, of string) string {
+	if n != 1 {
+		of += "s"
+	}
+	return fmt.Sprintf("%d %s", n, of)
 }

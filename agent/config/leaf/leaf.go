@@ -1,4 +1,7 @@
-package config
+// Package leaf has the values of a configuration file that are one word or number
+// each: what they may be, and how the schema describes them. Every type is a
+// strict.Leaf; its error says what was wanted.
+package leaf
 
 import (
 	"errors"
@@ -17,8 +20,8 @@ import (
 	"mft.dev/mft/trigger"
 )
 
-// text describes any string that matches the pattern, "" for all.
-func text(pattern string) map[string]any {
+// Text describes any string that matches the pattern, "" for all.
+func Text(pattern string) map[string]any {
 	s := map[string]any{"type": "string", "minLength": 1}
 	if pattern != "" {
 		s["pattern"] = pattern
@@ -26,9 +29,9 @@ func text(pattern string) map[string]any {
 	return s
 }
 
-// cause takes off the *mft.Error that another package made for a value: its
+// Cause takes off the *mft.Error that another package made for a value: its
 // code and subject are those of the file here.
-func cause(err error) error {
+func Cause(err error) error {
 	var e *mft.Error
 	if errors.As(err, &e) && e.Err != nil {
 		return e.Err
@@ -36,64 +39,64 @@ func cause(err error) error {
 	return err
 }
 
-// agentName is the name of an agent.
-type agentName mft.AgentName
+// An AgentName is the name of an agent.
+type AgentName mft.AgentName
 
-func (v *agentName) ReadText(s string) error {
+func (v *AgentName) ReadText(s string) error {
 	name, err := mft.ParseAgentName(s)
 	if err != nil {
-		return fmt.Errorf("%s is no agent name: %w", strict.Clip(s), cause(err))
+		return fmt.Errorf("%s is no agent name: %w", strict.Clip(s), Cause(err))
 	}
-	*v = agentName(name)
+	*v = AgentName(name)
 	return nil
 }
 
-func (*agentName) Schema() map[string]any {
-	s := text("^[a-z0-9]+(-[a-z0-9]+)*$")
+func (*AgentName) Schema() map[string]any {
+	s := Text("^[a-z0-9]+(-[a-z0-9]+)*$")
 	s["maxLength"] = 63
 	return s
 }
 
-// channelName is the name of a channel.
-type channelName string
+// A ChannelName is the name of a channel.
+type ChannelName string
 
-func (v *channelName) ReadText(s string) error {
+func (v *ChannelName) ReadText(s string) error {
 	if s == "" || len(s) > 64 || strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") != "" || strings.ContainsAny(s[:1], "._-") {
 		return errors.New("a channel's name has 1 to 64 letters, digits, dots, hyphens and underscores, and starts with a letter or digit")
 	}
-	*v = channelName(s)
+	*v = ChannelName(s)
 	return nil
 }
 
-func (*channelName) Schema() map[string]any {
-	return text("^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+func (*ChannelName) Schema() map[string]any {
+	return Text("^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
 }
 
-// listenOn is HOST:PORT to listen on; the host may be empty, the port 0.
-type listenOn string
+// A ListenOn is HOST:PORT to listen on; the host may be empty, the port 0.
+type ListenOn string
 
-func (v *listenOn) ReadText(s string) error {
+func (v *ListenOn) ReadText(s string) error {
 	if !hostPort(s, 0) {
 		return errors.New("want HOST:PORT or :PORT, such as :7420 or 127.0.0.1:7420")
 	}
-	*v = listenOn(s)
+	*v = ListenOn(s)
 	return nil
 }
 
-func (*listenOn) Schema() map[string]any { return text(":[0-9]{1,5}$") }
+func (*ListenOn) Schema() map[string]any { return Text(":[0-9]{1,5}$") }
 
-// dialTo is HOST:PORT to dial.
-type dialTo string
+// A DialTo is HOST:PORT to dial.
+type DialTo string
 
-func (v *dialTo) ReadText(s string) error {
+func (v *DialTo) ReadText(s string) error {
 	if !hostPort(s, 1) || strings.HasPrefix(s, ":") {
 		return errors.New("want HOST:PORT, such as ledger.example:7420")
 	}
-	*v = dialTo(s)
+	*v = DialTo(s)
 	return nil
 }
 
-func (*dialTo) Schema() map[string]any { return text("^.+:[0-9]{1,5}$") }
+func (*DialTo) Schema() map[string]any { return Text("^.+:[0-9]{1,5}$") }
 
 func hostPort(s string, least int) bool {
 	host, port, err := net.SplitHostPort(s)
@@ -104,31 +107,31 @@ func hostPort(s string, least int) bool {
 	return err == nil && int(n) >= least
 }
 
-// localPath is an absolute path on this host.
-type localPath string
+// A LocalPath is an absolute path on this host.
+type LocalPath string
 
-func (v *localPath) ReadText(s string) error {
+func (v *LocalPath) ReadText(s string) error {
 	if why := unusable(s, filepath.IsAbs(s)); why != "" {
 		return errors.New(why)
 	}
-	*v = localPath(filepath.Clean(s))
+	*v = LocalPath(filepath.Clean(s))
 	return nil
 }
 
-func (*localPath) Schema() map[string]any { return text("") }
+func (*LocalPath) Schema() map[string]any { return Text("") }
 
-// hostPath is an absolute path on some host: /srv/in, C:\in or \\server\in.
-type hostPath string
+// A HostPath is an absolute path on some host: /srv/in, C:\in or \\server\in.
+type HostPath string
 
-func (v *hostPath) ReadText(s string) error {
+func (v *HostPath) ReadText(s string) error {
 	if why := unusable(s, AbsoluteSomewhere(s)); why != "" {
 		return errors.New(why)
 	}
-	*v = hostPath(s)
+	*v = HostPath(s)
 	return nil
 }
 
-func (*hostPath) Schema() map[string]any { return text(`^(/|[A-Za-z]:[\\/]|\\\\)`) }
+func (*HostPath) Schema() map[string]any { return Text(`^(/|[A-Za-z]:[\\/]|\\\\)`) }
 
 // AbsoluteSomewhere reports whether path is absolute on some system: it begins
 // with a slash, a drive or two backslashes.
@@ -154,23 +157,23 @@ func unusable(s string, absolute bool) string {
 	return ""
 }
 
-// word is any text on one line.
-type word string
+// A Word is any text on one line.
+type Word string
 
-func (v *word) ReadText(s string) error {
+func (v *Word) ReadText(s string) error {
 	if s == "" || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' }) {
 		return errors.New("want one word")
 	}
-	*v = word(s)
+	*v = Word(s)
 	return nil
 }
 
-func (*word) Schema() map[string]any { return text(`^\S+$`) }
+func (*Word) Schema() map[string]any { return Text(`^\S+$`) }
 
-// logLevel is how much is logged.
-type logLevel slog.Level
+// A LogLevel is how much is logged.
+type LogLevel slog.Level
 
-func (v *logLevel) ReadText(s string) error {
+func (v *LogLevel) ReadText(s string) error {
 	levels := map[string]slog.Level{
 		"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
 	}
@@ -178,82 +181,82 @@ func (v *logLevel) ReadText(s string) error {
 	if !ok {
 		return errors.New("want debug, info, warn or error")
 	}
-	*v = logLevel(level)
+	*v = LogLevel(level)
 	return nil
 }
 
-func (*logLevel) Schema() map[string]any {
+func (*LogLevel) Schema() map[string]any {
 	return map[string]any{"enum": []string{"debug", "info", "warn", "error"}}
 }
 
-// azureLevel is azure-mft's log_level, which knew debug and all the rest.
-type azureLevel slog.Level
+// An AzureLevel is azure-mft's log_level, which knew debug and all the rest.
+type AzureLevel slog.Level
 
-func (v *azureLevel) ReadText(s string) error {
+func (v *AzureLevel) ReadText(s string) error {
 	if strings.EqualFold(s, "debug") {
-		*v = azureLevel(slog.LevelDebug)
+		*v = AzureLevel(slog.LevelDebug)
 	}
 	return nil
 }
 
-func (*azureLevel) Schema() map[string]any { return map[string]any{"type": "string"} }
+func (*AzureLevel) Schema() map[string]any { return map[string]any{"type": "string"} }
 
-// atOnce is a number of transfers.
-type atOnce int
+// An AtOnce is a number of transfers.
+type AtOnce int
 
-func (v *atOnce) ReadText(s string) error {
+func (v *AtOnce) ReadText(s string) error {
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 1 || n > 256 {
 		return errors.New("want a number from 1 to 256")
 	}
-	*v = atOnce(n)
+	*v = AtOnce(n)
 	return nil
 }
 
-func (*atOnce) Schema() map[string]any {
+func (*AtOnce) Schema() map[string]any {
 	return map[string]any{"type": "integer", "minimum": 1, "maximum": 256}
 }
 
-// versionOne is the number of azure-mft's format, of which there was one.
-type versionOne struct{}
+// A VersionOne is the number of azure-mft's format, of which there was one.
+type VersionOne struct{}
 
-func (*versionOne) ReadText(s string) error {
+func (*VersionOne) ReadText(s string) error {
 	if s != "1" {
 		return errors.New("want 1, the only version there is")
 	}
 	return nil
 }
 
-func (*versionOne) Schema() map[string]any { return map[string]any{"enum": []any{1, "1"}} }
+func (*VersionOne) Schema() map[string]any { return map[string]any{"enum": []any{1, "1"}} }
 
-// yesNo is true or false.
-type yesNo bool
+// A YesNo is true or false.
+type YesNo bool
 
-func (v *yesNo) ReadText(s string) error {
+func (v *YesNo) ReadText(s string) error {
 	b, err := strconv.ParseBool(s)
 	if err != nil || len(s) < 4 {
 		return errors.New("want true or false")
 	}
-	*v = yesNo(b)
+	*v = YesNo(b)
 	return nil
 }
 
-func (*yesNo) Schema() map[string]any { return map[string]any{"type": "boolean"} }
+func (*YesNo) Schema() map[string]any { return map[string]any{"type": "boolean"} }
 
-// overwrite is an overwrite policy by name, or the true and false that
+// An Overwrite is an overwrite policy by name, or the true and false that
 // azure-mft knew.
-type overwrite mft.Overwrite
+type Overwrite mft.Overwrite
 
-func (v *overwrite) ReadText(s string) error {
+func (v *Overwrite) ReadText(s string) error {
 	policy, err := ParseOverwrite(s)
 	if err != nil {
-		return cause(err)
+		return Cause(err)
 	}
-	*v = overwrite(policy)
+	*v = Overwrite(policy)
 	return nil
 }
 
-func (*overwrite) Schema() map[string]any {
+func (*Overwrite) Schema() map[string]any {
 	return map[string]any{"enum": []any{true, false, mft.OverwriteReplace, mft.OverwriteNever, mft.OverwriteVersion}}
 }
 
@@ -293,27 +296,27 @@ func ParseMaxDelete(s string) (mft.Mirror, error) {
 	return m, nil
 }
 
-// stableFor and rescanTime are durations with a range of their own.
+// A StableFor and a RescanTime are durations with a range of their own.
 type (
-	stableFor  time.Duration
-	rescanTime time.Duration
+	StableFor  time.Duration
+	RescanTime time.Duration
 )
 
-func (v *stableFor) ReadText(s string) error {
+func (v *StableFor) ReadText(s string) error {
 	d, err := between(s, 10*time.Millisecond, 24*time.Hour)
-	*v = stableFor(d)
+	*v = StableFor(d)
 	return err
 }
 
-func (*stableFor) Schema() map[string]any { return text(durationPattern) }
+func (*StableFor) Schema() map[string]any { return Text(durationPattern) }
 
-func (v *rescanTime) ReadText(s string) error {
+func (v *RescanTime) ReadText(s string) error {
 	d, err := between(s, time.Second, 24*time.Hour)
-	*v = rescanTime(d)
+	*v = RescanTime(d)
 	return err
 }
 
-func (*rescanTime) Schema() map[string]any { return text(durationPattern) }
+func (*RescanTime) Schema() map[string]any { return Text(durationPattern) }
 
 const durationPattern = `^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$`
 
@@ -325,44 +328,44 @@ func between(s string, least, most time.Duration) (time.Duration, error) {
 	return d, nil
 }
 
-// pattern is a glob.
-type pattern string
+// A Pattern is a glob.
+type Pattern string
 
-func (v *pattern) ReadText(s string) error {
+func (v *Pattern) ReadText(s string) error {
 	if err := trigger.CheckPatterns(mft.Selection{Include: []string{s}}); err != nil {
-		return cause(err)
+		return Cause(err)
 	}
-	*v = pattern(s)
+	*v = Pattern(s)
 	return nil
 }
 
-func (*pattern) Schema() map[string]any { return text("") }
+func (*Pattern) Schema() map[string]any { return Text("") }
 
-// pin is a key in the form of `mft key show`.
-type pin string
+// A Pin is a key in the form of `mft key show`.
+type Pin string
 
-func (v *pin) ReadText(s string) error {
+func (v *Pin) ReadText(s string) error {
 	if _, err := identity.ParsePin(s); err != nil {
-		return cause(err)
+		return Cause(err)
 	}
-	*v = pin(s)
+	*v = Pin(s)
 	return nil
 }
 
-func (*pin) Schema() map[string]any { return text("^mft1:[A-Za-z0-9_-]{43}$") }
+func (*Pin) Schema() map[string]any { return Text("^mft1:[A-Za-z0-9_-]{43}$") }
 
-// pinOrPins is a list that may be written as its only entry.
-type pinOrPins []pin
+// A PinOrPins is a list that may be written as its only entry.
+type PinOrPins []Pin
 
-func (*pinOrPins) Lone() {}
+func (*PinOrPins) Lone() {}
 
-// azureName is an entry of azure-mft's allow lists. It may be no legal name:
+// An AzureName is an entry of azure-mft's allow lists. It may be no legal name:
 // then no agent can have it, and the entry allows nothing.
-type azureName string
+type AzureName string
 
-func (v *azureName) ReadText(s string) error {
-	*v = azureName(s)
+func (v *AzureName) ReadText(s string) error {
+	*v = AzureName(s)
 	return nil
 }
 
-func (*azureName) Schema() map[string]any { return map[string]any{"type": "string"} }
+func (*AzureName) Schema() map[string]any { return map[string]any{"type": "string"} }
