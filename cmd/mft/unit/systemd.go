@@ -71,6 +71,9 @@ func (w Wanted) writes(cfg *config.Config) []string {
 	if cfg.Exchange != nil && cfg.Exchange.Dir != nil {
 		out = append(out, string(cfg.Exchange.Dir.Path))
 	}
+	if cfg.Relay != nil && cfg.Relay.Dir != "" {
+		out = append(out, string(cfg.Relay.Dir))
+	}
 	out = append(out, w.Write...)
 	for i, path := range out {
 		out[i] = filepath.Clean(path)
