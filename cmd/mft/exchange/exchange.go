@@ -60,9 +60,9 @@ func (s Shell) setup() *cobra.Command {
 		Short: "Make this agent's place in the storage, or print the rights that it needs",
 		Long: `Make what is missing of this agent's place in the storage: its directory in the
 folder; or its container and its queue in the storage account, and the container
-of all agents' keys. A relay has a place for each agent that it serves, so with one
-the command only says whether it does. What is there is left as it is, so it can
-be run again. Run it as the user of the agent.
+of all agents' keys. A relay has a place for each agent that it serves: then the
+command only says whether it does. What is there is left as it is, so it can be
+run again. Run it as the user of the agent.
 
 With --print-roles nothing is made: the command prints, for whoever administers
 the storage account, the role assignments that this agent needs and no more, as
@@ -140,8 +140,8 @@ func (s Shell) check() *cobra.Command {
 		Use:   "check [PEER]",
 		Short: "Try every right that this agent needs in the storage",
 		Long: `Try every right that this agent needs in the storage; with a PEER, also what it
-must be able to do with what is the peer's, and at a relay and in Azure what it must
-not. What
+must be able to do with what is the peer's, and what it must not where storage
+can tell agents apart (a relay, Azure). What
 the check makes it removes again; it touches no letter and no object of anybody.
 The exit status is 1 if anything is not as it must be.`,
 		Example: `  mft exchange check
