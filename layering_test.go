@@ -161,8 +161,13 @@ var house = map[string]houseRule{
 	"exchange/exchangetest/faulty": {layerMechanism, []string{".", "exchange"}},
 	"exchange/letter":              {layerMechanism, []string{".", "exchange", "identity/sealing", "protocol"}},
 	"exchange/mailbox":             {layerMechanism, []string{".", "exchange"}},
-	"exchange/owner":               {layerMechanism, []string{".", "exchange"}},
-	"exchange/parcel":              {layerMechanism, []string{"."}},
+	"exchange/nats": {layerMechanism, []string{
+		".", "exchange", "exchange/nats/cluster", "exchange/probe", "github.com/nats-io/nats.go", "golang.org/x/sync",
+	}},
+	"exchange/nats/cluster": {layerMechanism, []string{".", "github.com/nats-io/nats.go", "github.com/nats-io/nkeys"}},
+	"exchange/parcel":       {layerMechanism, []string{"."}},
+	"exchange/probe":        {layerMechanism, []string{".", "exchange"}},
+	"exchange/owner":        {layerMechanism, []string{".", "exchange"}},
 	"exchange/record": {layerMechanism, []string{
 		".", "exchange", "exchange/parcel", "internal/durable", "internal/ring", "protocol", "protocol/relay", "transfer",
 		"github.com/klauspost/compress/zstd", "golang.org/x/sync",
@@ -171,6 +176,7 @@ var house = map[string]houseRule{
 		".", "exchange/parcel", "internal/ring", "protocol", "protocol/relay", "transfer", "github.com/klauspost/compress/zstd",
 		"golang.org/x/sync",
 	}},
+	"exchange/s3": {layerMechanism, []string{".", "exchange", "exchange/probe", "github.com/minio/minio-go"}},
 	"exchange/talk": {layerMechanism, []string{
 		".", "exchange", "exchange/parcel", "exchange/record", "exchange/replay", "protocol", "protocol/relay",
 	}},
@@ -233,8 +239,7 @@ var house = map[string]houseRule{
 	"agent/config/storage":   {layerRole, []string{"."}},
 	"agent/config/strict":    {layerRole, []string{"go.yaml.in/yaml"}},
 	"agent/localapi": {layerRole, []string{
-		".", "agent", "agent/localapi/opaque", "agent/localapi/socket", "agent/order", "agent/pairing", "agent/telemetry",
-		"exchange/relay/server", "journal",
+		".", "agent", "agent/localapi/opaque", "agent/localapi/socket", "agent/order", "agent/pairing", "agent/telemetry", "exchange/relay/server", "journal",
 	}},
 	"agent/localapi/opaque": {layerRole, nil},
 	"agent/localapi/socket": {layerRole, []string{".", "golang.org/x/sys"}},
@@ -247,10 +252,11 @@ var house = map[string]houseRule{
 	"cmd/mft/daemon":   {layerCommand, []string{"agent", "agent/config", "agent/localapi", "agent/telemetry", "cmd/mft/depot", "golang.org/x/sync"}},
 	"cmd/mft/depot": {layerCommand, []string{
 		".", "agent/config", "agent/config/storage", "agent/pairing", "exchange", "exchange/azure", "exchange/azure/account", "exchange/dir",
+		"exchange/nats", "exchange/nats/cluster", "exchange/probe", "exchange/s3",
 		"exchange/relay", "exchange/relay/server", "exchange/relay/store", "exchange/relay/wire", "identity", "identity/statefile",
 	}},
 	"cmd/mft/exchange": {layerCommand, []string{
-		".", "agent/config", "cmd/mft/argument", "cmd/mft/depot", "cmd/mft/exit", "cmd/mft/progress", "cmd/mft/show",
+		".", "agent/config", "agent/config/storage", "cmd/mft/argument", "cmd/mft/depot", "cmd/mft/exit", "cmd/mft/progress", "cmd/mft/show",
 		"exchange/azure/roles", "github.com/spf13/cobra",
 	}},
 	"cmd/mft/settings": {layerCommand, []string{".", "agent/config", "agent/exits", "cmd/mft/argument", "github.com/spf13/cobra"}},
@@ -267,10 +273,13 @@ var house = map[string]houseRule{
 	"cmd/mft/show": {layerCommand, []string{".", "agent/localapi", "agent/telemetry", "cmd/mft/progress", "exchange/relay/server"}},
 
 	"bench": {layerOutside, []string{
-		"bench/contender", "bench/contender/meter", "bench/faraway", "bench/limit", "bench/result", "bench/workload",
-		"bench/workload/content", "internal/rig", "golang.org/x/sys",
+		"bench/contender", "bench/contender/bare", "bench/contender/meter", "bench/faraway", "bench/limit", "bench/result",
+		"bench/workload", "bench/workload/content", "internal/rig", "golang.org/x/sys",
 	}},
-	"bench/contender":        {layerOutside, []string{"bench/contender/meter", "internal/rig", "golang.org/x/sys"}},
+	"bench/contender/bare": {layerOutside, []string{
+		"github.com/Azure/azure-sdk-for-go/sdk/azcore", "github.com/Azure/azure-sdk-for-go/sdk/storage/azblob", "golang.org/x/sync",
+	}},
+	"bench/contender":        {layerOutside, []string{"bench/contender/bare", "bench/contender/meter", "internal/rig", "golang.org/x/sys"}},
 	"bench/contender/meter":  {layerOutside, nil},
 	"bench/faraway":          {layerOutside, []string{"golang.org/x/sys"}},
 	"bench/limit":            {layerOutside, []string{"internal/blake3"}},
@@ -356,6 +365,11 @@ var sideways = map[string]string{
 	"exchange/relay/server -> link/transport":                "agents speak one TLS, whatever they say over it",
 	"exchange/relay/store -> exchange":                       "a store holds to the limits of package exchange",
 	"exchange/relay/store -> exchange/relay/wire":            "what is asked for and answered has one form",
+	"exchange/nats -> exchange":                              "an adapter does what package exchange declares",
+	"exchange/nats -> exchange/probe":                        "what is tried is told in one form",
+	"exchange/probe -> exchange":                             "what is tried is what package exchange declares",
+	"exchange/s3 -> exchange":                                "an adapter does what package exchange declares",
+	"exchange/s3 -> exchange/probe":                          "what is tried is told in one form",
 	"exchange/exchangetest -> exchange":                      "the suite holds adapters to what package exchange declares",
 	"exchange/exchangetest/faulty -> exchange":               "the double has the face of what it wraps",
 	"exchange/letter -> exchange":                            "the limit of a letter has one home",

@@ -24,7 +24,7 @@ func (a *Agent) openCourier(x exchange.Exchange, delays mailbox.Delays) error {
 	keys, trust := a.Identity()
 	var err error
 	a.courier, err = courier.New(courier.Config{
-		Exchange: x, Delays: delays, Dir: filepath.Join(a.cfg.Agent.DataDir, "relay"), Keys: keys, Trust: trust,
+		Exchange: x, CardsFor: courier.CardsFor, Delays: delays, Dir: filepath.Join(a.cfg.Agent.DataDir, "relay"), Keys: keys, Trust: trust,
 		NextSequence: a.nextSequence, Opened: a.letter, Answered: a.answered, Late: a.notices.Repeat, UnderWay: a.underWay,
 		PutAside: func(reason error) {
 			r := mft.ReasonOf(reason)
@@ -117,6 +117,9 @@ func (a *Agent) answered(id mft.TransferID) {
 	t, known, err := a.journal.Transfer(context.Background(), id)
 	if err != nil {
 		a.log.Error("cannot read a transfer", "transfer", id, "err", err)
+	}
+	if at, ok := a.turns.Holder(id).(*attempt); ok {
+		at.answered.Store(true) // it may be over before it looks again
 	}
 	if known {
 		a.enqueue(t)

@@ -2,7 +2,8 @@
 // files, on this machine and in one run: two agents, rsync over ssh and as a
 // daemon, scp, sftp, tar and rclone do the same work in turns, so that whatever
 // else the machine does meets all of them; beside them stand the limits of the
-// machine, which do less.
+// machine, which do less. Through a storage account azcopy and a loop around
+// Azure's own library are measured too.
 //
 //	go run ./bench -quick                     everything, small, in a minute or two
 //	go run ./bench                            everything in full size: hours

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"mft.dev/mft/bench/contender/bare"
 	"mft.dev/mft/bench/faraway"
 	"mft.dev/mft/bench/limit"
 )
@@ -20,7 +21,7 @@ func part(args []string) (done bool, err error) {
 		return true, faraway.Enter(args[1], args[2:])
 	}
 	ctx := context.Background()
-	need := map[string]int{"limit-receive": 2, "limit-send": 4, "limit-digest": 2}[args[0]]
+	need := map[string]int{"limit-receive": 2, "limit-send": 4, "limit-digest": 2, "bare-upload": 4, "bare-download": 4}[args[0]]
 	if need == 0 {
 		return false, nil
 	}
@@ -34,6 +35,10 @@ func part(args []string) (done bool, err error) {
 		err = limit.Send(ctx, args[1], args[2], args[3])
 	case "limit-digest":
 		_, err = limit.Digest(args[1])
+	case "bare-upload":
+		err = bare.Upload(ctx, bare.Account(args[1]), args[2], args[3])
+	case "bare-download":
+		err = bare.Download(ctx, bare.Account(args[1]), args[2], args[3])
 	}
 	return true, err
 }

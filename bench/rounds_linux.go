@@ -49,7 +49,7 @@ func (c *course) run(ctx context.Context, w workload.Workload) (err error) {
 		return fmt.Errorf("making the source: %w", err)
 	}
 	about := result.Workload{Key: w.Key, Title: w.Title, Bytes: volume.Bytes, Files: volume.Files, Fresh: w.Fresh}
-	o := contender.Options{Dir: dir, Mft: c.mft, Self: c.self}
+	o := contender.Options{Dir: dir, Mft: c.mft, Self: c.self, Stored: w.Stored}
 	if w.Far {
 		way := c.way
 		way.Loss, about.Bandwidth = w.Loss, way.Bandwidth

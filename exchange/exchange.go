@@ -2,7 +2,7 @@
 // cannot reach each other: a queue for each, where others put letters, and a
 // container for each, whose objects it grants to others for a short time.
 //
-// The adapters (dir, azure, nats, relay) implement [Queue], [Container] and
+// The adapters (dir, azure, nats, s3) implement [Queue], [Container] and
 // [Reader]; package exchangetest proves that they do. What is in letters and
 // objects is sealed before it comes here: see the packages letter and parcel.
 //

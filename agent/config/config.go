@@ -24,11 +24,11 @@ type Config struct {
 	// Exchange is what peers are reached through that cannot be reached
 	// directly; nil for none.
 	Exchange *storage.Exchange
+	// Telemetry is who is told what happens to transfers; nil for nobody.
+	Telemetry *collector.Telemetry
 	// Relay is what this host keeps for agents that cannot reach each other; nil
 	// when it is no relay.
 	Relay *storage.Served
-	// Telemetry is who is told what happens to transfers; nil for nobody.
-	Telemetry *collector.Telemetry
 	// Allow is who may do what on this host.
 	Allow mft.AllowList
 	// Channels are in the order of the file. Those of other agents are among

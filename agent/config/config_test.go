@@ -314,3 +314,25 @@ func TestLoadRefusesLargeFile(t *testing.T) {
 		t.Errorf("Load of %d bytes: error %v, want a refusal for its size", len(content), err)
 	}
 }
+
+// TestExchangeRead: what the section exchange says is what the agent is told.
+func TestExchangeRead(t *testing.T) {
+	cfg, err := read([]byte(`exchange:
+  shared: true
+  nats:
+    servers: ["tls://nats-1.example:4222", "tls://nats-2.example:4222"]
+    credential: {creds: {file: /etc/mft/erp.creds}}
+    tls: {ca: /etc/mft/ca.pem, first: true}
+    replicas: 3
+    containers:
+      s3: {bucket: contoso-mft, prefix: mft/, region: eu-central-1}
+`), defaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := cfg.Exchange
+	if !x.Shared || len(x.NATS.Servers) != 2 || x.NATS.Replicas != 3 || !x.NATS.TLS.First ||
+		x.NATS.Credential.Creds.File != "/etc/mft/erp.creds" || x.NATS.Containers.S3.Prefix != "mft/" {
+		t.Errorf("read: %+v, %+v", x, x.NATS)
+	}
+}

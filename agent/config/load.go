@@ -110,11 +110,11 @@ func isAzure(root *yaml.Node) bool {
 func (f *file) config(d *strict.Decoder, defaults *Config) (*Config, error) {
 	cfg := *defaults
 	cfg.Agent, cfg.Exchange, cfg.Relay, cfg.Telemetry = f.Agent.over(defaults.Agent), f.Exchange, f.Relay, f.Telemetry
-	if why := storage.Misfit(storage.Name(cfg.Agent.Name), storage.Listen(cfg.Agent.Listen), f.Exchange, f.Relay); why != "" {
-		d.Mistake(0, "relay", "%s", why)
-	}
 	if cfg.Telemetry != nil {
 		cfg.Notes = append(cfg.Notes, cfg.Telemetry.Notes()...)
+	}
+	if why := storage.Misfit(storage.Name(cfg.Agent.Name), storage.Listen(cfg.Agent.Listen), f.Exchange, f.Relay); why != "" {
+		d.Mistake(0, "relay", "%s", why)
 	}
 	cfg.Peers = make(map[mft.AgentName]Peer)
 	for _, name := range slices.Sorted(maps.Keys(f.Peers)) {

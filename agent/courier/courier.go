@@ -53,7 +53,7 @@ const generations = 5
 // letterLife is how long a letter is good for: a peer may be away for long.
 const letterLife = protocol.MaxLifetime
 
-// Config is what a courier needs; every field but Delays must be set.
+// Config is what a courier needs; every field but CardsFor and Delays must be set.
 type Config struct {
 	Exchange exchange.Exchange
 	// Dir is a directory of this agent alone; it is made if need be.
@@ -77,6 +77,9 @@ type Config struct {
 	PutAside func(reason error)
 	// Reached is told when the storage answers again.
 	Reached func()
+	// CardsFor is for how long the cards of others are used without asking for
+	// newer ones; 0 is not at all.
+	CardsFor time.Duration
 	// Delays are those of the mailbox; the zero value is for production.
 	Delays mailbox.Delays
 	Now    func() time.Time
@@ -92,8 +95,9 @@ type Courier struct {
 	parcels chan struct{} // has a value for each that comes in
 	wake    chan struct{} // ended has something
 
-	mu    sync.Mutex // guards ended
+	mu    sync.Mutex // guards what follows
 	ended map[mft.TransferID]bool
+	piles map[mft.AgentName]pile // of peers only
 }
 
 // New returns a courier. It starts nothing.
@@ -114,6 +118,7 @@ func New(c Config) (*Courier, error) {
 	c.Exchange = sturdy(c.Exchange)
 	return &Courier{
 		c: c, shelf: s, parcels: make(chan struct{}, parcelsAtOnce), wake: make(chan struct{}, 1), ended: map[mft.TransferID]bool{},
+		piles: map[mft.AgentName]pile{},
 	}, nil
 }
 

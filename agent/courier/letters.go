@@ -147,6 +147,7 @@ func (c *Courier) verify(ctx context.Context, e *protocol.Envelope, now time.Tim
 	if mft.CodeOf(err) != mft.CodeBadSigned {
 		return err
 	}
+	c.outdated(e.Sender)
 	if _, err := c.keysOf(ctx, e.Sender); err != nil {
 		return err
 	}

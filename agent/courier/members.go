@@ -95,7 +95,7 @@ func (c *Courier) members(ctx context.Context, name mft.AgentName) (all []member
 	if _, ok := c.c.Trust.Peer(name); !ok {
 		return nil, nil, mft.Fail(mft.CodeUnknownPeer, "write to", string(name), nil)
 	}
-	cards, err := c.c.Exchange.Keys.Statements(ctx, name)
+	cards, err := c.cards(ctx, name)
 	stated := map[identity.Pin]sealing.Key{}
 	for _, b := range cards {
 		key, by, err := card.Read(b, name, c.c.Trust, c.c.Now())

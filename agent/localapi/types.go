@@ -163,10 +163,10 @@ type Status struct {
 	Channels     []ChannelStatus   `json:"channels"`
 	Resident     int64             `json:"resident_bytes"` // 0 where unknown
 	MaxTransfers int               `json:"max_transfers"`
-	Notes        []string          `json:"notes"`           // of the configuration
-	Relay        []relay.Held      `json:"relay,omitempty"` // what this agent keeps for others
+	Notes        []string          `json:"notes"` // of the configuration
 	// Telemetry is how the collectors do that are told of events.
 	Telemetry []telemetry.Status `json:"telemetry,omitempty"`
+	Relay     []relay.Held       `json:"relay,omitempty"` // what this agent keeps for others
 }
 
 // A ChannelStatus tells how a channel of this agent is watched.

@@ -49,6 +49,50 @@ func TestCommandLines(t *testing.T) {
 	}
 }
 
+// TestStoredCommandLines: all of it goes to a container, and from there to where
+// it has to be.
+func TestStoredCommandLines(t *testing.T) {
+	e := &emulator{blobs: "http://h:1/acc", sas: "sig=s", self: "bench"}
+	tree := Trip{Source: "/source/item", Into: "/into", Tree: true}
+	file := Trip{Source: "/source/item", Into: "/into"}
+	const rclone = "rclone copy --config  --log-level ERROR "
+	const azcopy = "azcopy copy --log-level=ERROR --output-level=essential "
+	for _, tc := range []struct {
+		name     string
+		argv     func(string, Trip) (up, down []string)
+		trip     Trip
+		up, down string
+	}{
+		{"sdk", e.sdk, tree, "bench bare-upload http://h:1/acc c /source/item", "bench bare-download http://h:1/acc c /into"},
+		{
+			"rclone of a file", e.rclone, file, rclone + "/source/item :azureblob,sas_url='http://h:1/acc?sig=s':c",
+			rclone + ":azureblob,sas_url='http://h:1/acc?sig=s':c /into",
+		},
+		{
+			"rclone of a tree", e.rclone, tree, rclone + "/source/item :azureblob,sas_url='http://h:1/acc?sig=s':c/item",
+			rclone + ":azureblob,sas_url='http://h:1/acc?sig=s':c /into",
+		},
+		{
+			"azcopy of a file", e.azcopy, file, azcopy + "--from-to=LocalBlob /source/item http://h:1/acc/c/item?sig=s",
+			azcopy + "--from-to=BlobLocal http://h:1/acc/c/item?sig=s /into/item",
+		},
+		{
+			"azcopy of a tree", e.azcopy, tree, azcopy + "--recursive --from-to=LocalBlob /source/item http://h:1/acc/c?sig=s",
+			azcopy + "--recursive --from-to=BlobLocal http://h:1/acc/c/item?sig=s /into",
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			up, down := tc.argv("c", tc.trip)
+			if got := strings.Join(up, " "); got != tc.up {
+				t.Errorf("up it is\n%s\nwant\n%s", got, tc.up)
+			}
+			if got := strings.Join(down, " "); got != tc.down {
+				t.Errorf("down it is\n%s\nwant\n%s", got, tc.down)
+			}
+		})
+	}
+}
+
 func TestPlace(t *testing.T) {
 	here := Place{Address: "127.0.0.1"}
 	if got := here.command("a", "b").Args; strings.Join(got, " ") != "a b" {

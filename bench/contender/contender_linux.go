@@ -45,7 +45,9 @@ type Contender struct {
 	Forget func() error
 
 	daemons []meter.Daemon
-	run     func(ctx context.Context, lap *meter.Lap, t Trip) error
+	// before is done before each run, outside of it; nil is nothing.
+	before func() error
+	run    func(ctx context.Context, lap *meter.Lap, t Trip) error
 }
 
 // Move brings the trip's source to its destination, which it does not look at
@@ -54,6 +56,11 @@ type Contender struct {
 func (c *Contender) Move(ctx context.Context, t Trip, wire meter.Wire, look bool) (meter.Reading, error) {
 	if err := Flush(t.Into); err != nil { // nobody pays for what was written before
 		return meter.Reading{}, err
+	}
+	if c.before != nil {
+		if err := c.before(); err != nil {
+			return meter.Reading{}, err
+		}
 	}
 	lap, err := meter.Begin(c.daemons, wire, look)
 	if err != nil {
@@ -90,10 +97,13 @@ type Options struct {
 	// included.
 	Dir string
 	// Mft and Self are the programs mft and bench. Bench has to know the
-	// commands limit-send, limit-receive and limit-digest.
+	// commands limit-send, limit-receive and limit-digest, bare-upload and
+	// bare-download.
 	Mft, Self string
 	// Sender and Receiver are the places of the ends. The zero value is here.
 	Sender, Receiver Place
+	// Stored says that the ends reach nothing but a storage account.
+	Stored bool
 }
 
 // A Field is everybody who could take part. Open starts what must run before;
@@ -103,6 +113,7 @@ type Field struct {
 	agents     *agents
 	sshd       *sshd
 	rsyncd     *rsyncd
+	emulator   *emulator
 	contenders []*Contender
 }
 
@@ -124,6 +135,9 @@ func Open(ctx context.Context, o Options, takers []string) (f *Field, err error)
 	if err := os.Mkdir(arrived, 0o755); err != nil {
 		return f, err
 	}
+	if o.Stored {
+		return f, f.openStored(ctx, arrived, takers)
+	}
 	if slices.Contains(takers, "mft") {
 		if f.agents, err = startAgents(ctx, o.Dir, o.Mft, f.Sender, f.Receiver); err != nil {
 			return f, fmt.Errorf("starting the agents: %w", err)
@@ -141,8 +155,13 @@ func Open(ctx context.Context, o Options, takers []string) (f *Field, err error)
 		}
 	}
 	f.contenders = append(f.contenders, limits(o.Self, arrived)...)
-	f.contenders = slices.DeleteFunc(f.contenders, func(c *Contender) bool { return !slices.Contains(takers, c.Name) })
+	f.keep(takers)
 	return f, nil
+}
+
+// keep leaves those who were asked for.
+func (f *Field) keep(takers []string) {
+	f.contenders = slices.DeleteFunc(f.contenders, func(c *Contender) bool { return !slices.Contains(takers, c.Name) })
 }
 
 func overSSH(name string) bool { return slices.Contains([]string{"scp", "sftp", "rclone"}, name) }
@@ -162,6 +181,9 @@ func (f *Field) Close() error {
 	}
 	if f.rsyncd != nil {
 		errs = append(errs, f.rsyncd.stop())
+	}
+	if f.emulator != nil {
+		errs = append(errs, f.emulator.stop())
 	}
 	return errors.Join(errs...)
 }

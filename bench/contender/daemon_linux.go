@@ -52,7 +52,7 @@ func startDaemon(ctx context.Context, address string, at Place, argv ...string) 
 
 // await returns when the daemon accepts connections.
 func (d *daemon) await(ctx context.Context, address string, at Place) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
@@ -117,12 +117,26 @@ func freePort(ctx context.Context, p Place) (string, error) {
 	if p.Enter != nil {
 		return "2222", nil // a network of its own
 	}
-	var lc net.ListenConfig
-	for port := 20000; port < 32000; port++ {
-		l, err := lc.Listen(ctx, "tcp", net.JoinHostPort(p.Address, fmt.Sprint(port)))
-		if err == nil {
-			return fmt.Sprint(port), l.Close()
-		}
+	ports, err := freePorts(ctx, p.Address, 1)
+	if err != nil {
+		return "", err
 	}
-	return "", fmt.Errorf("no port is free at %s", p.Address)
+	return ports[0], nil
+}
+
+// freePorts are several such ports at an address of this host.
+func freePorts(ctx context.Context, address string, n int) (ports []string, err error) {
+	var lc net.ListenConfig
+	for port := 20000; port < 32000 && len(ports) < n; port++ {
+		l, errListen := lc.Listen(ctx, "tcp", net.JoinHostPort(address, fmt.Sprint(port)))
+		if errListen != nil {
+			continue
+		}
+		defer func() { err = errors.Join(err, l.Close()) }()
+		ports = append(ports, fmt.Sprint(port))
+	}
+	if len(ports) < n {
+		return nil, fmt.Errorf("not enough ports are free at %s", address)
+	}
+	return ports, nil
 }

@@ -71,6 +71,9 @@ func demands() []demand {
 	for _, key := range []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j1", "j2", "j3", "j4"} {
 		out = append(out, demand{key, cpuOf, "rsync+ssh", 1}, demand{key, peakOf, "rsync+ssh", 1})
 	}
+	for _, other := range []string{"azcopy", "rclone", "sdk"} {
+		out = append(out, demand{"l1", faster, other, 1}, demand{"l2", faster, other, 3})
+	}
 	slices.SortStableFunc(out, func(a, b demand) int { return strings.Compare(a.workload, b.workload) })
 	return out
 }

@@ -171,7 +171,7 @@ func TestDemands(t *testing.T) {
 			}
 		}
 	}
-	if want := 83.7; floors < want-0.001 || floors > want+0.001 {
+	if want := 95.7; floors < want-0.001 || floors > want+0.001 {
 		t.Errorf("the floors for speed add up to %v, want %v", floors, want)
 	}
 	if want := 13*2 + 2; ceilings != want {

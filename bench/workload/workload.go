@@ -51,6 +51,8 @@ type Workload struct {
 	// packets that the way there loses.
 	Far  bool
 	Loss float64
+	// Stored says that the ends reach nothing but a storage account.
+	Stored bool
 	// Since is what content.Look wants to know.
 	Since time.Time
 
@@ -84,7 +86,7 @@ func (w Workload) Changes() bool { return w.change != nil }
 // All returns the workloads in the order of the requirement. The idle agent,
 // (k), moves nothing and is not among them.
 func All() []Workload {
-	all := slices.Concat(moving(), comparing(), distant())
+	all := slices.Concat(moving(), comparing(), distant(), stored())
 	slices.SortStableFunc(all, func(a, b Workload) int { return strings.Compare(a.Key, b.Key) })
 	return all
 }
@@ -175,6 +177,19 @@ func distant() []Workload {
 		Key: "h2", Title: "far away: 1 GiB of text", Fresh: true, Far: true, Since: content.Epoch(),
 		Takers: syncing("rsync-z+ssh", "rsyncd-z"), make: file(gib, content.Text),
 	})
+}
+
+// stored are the workloads whose ends reach nothing but a storage account. All
+// of it goes there, and then from there.
+func stored() []Workload {
+	takers := []string{"mft", "azcopy", "rclone", "sdk"}
+	return []Workload{
+		{Key: "l1", Title: "through storage: 1 GiB", Fresh: true, Stored: true, Since: content.Epoch(), Takers: takers, make: file(gib, content.Noise)},
+		{
+			Key: "l2", Title: "through storage: 2,000 files of 64 KiB", Fresh: true, Stored: true, Tree: true, Since: content.Epoch(),
+			Takers: takers, make: tree(content.Shape{Files: 2000, Dirs: 20, Size: 64 << 10}),
+		},
+	}
 }
 
 func small() content.Shape { return content.Shape{Files: 50_000, Dirs: 500, Size: 4096} }

@@ -90,7 +90,7 @@ func newTransferShow(s *shell) *cobra.Command {
 		Use:   "show ID",
 		Short: "Show a transfer with everything that happened to it on this host",
 		Long: "Show a transfer with everything that happened to it on this host.\n\n" +
-			"On the receiving host the commands follow that ran because of it, with their exit\nstatus; --json has what they wrote.",
+			"On the receiving host the commands follow that ran because of it, with their\nexit status; --json has what they wrote.",
 		Args:              argument.Takes(1, 1, "ID"),
 		ValidArgsFunction: s.completeTransfers(false),
 		RunE: func(c *cobra.Command, args []string) error {

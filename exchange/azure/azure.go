@@ -37,7 +37,7 @@ const (
 type Storage struct {
 	account *account.Account
 	agent   mft.AgentName
-	poll    time.Duration
+	rhythm  *rhythm
 	now     func() time.Time
 }
 
@@ -47,7 +47,7 @@ func New(a *account.Account) *Storage {
 	if every == 0 {
 		every = pollEvery
 	}
-	return &Storage{account: a, agent: a.Config.Agent, poll: every, now: time.Now}
+	return &Storage{account: a, agent: a.Config.Agent, rhythm: newRhythm(every, time.Now()), now: time.Now}
 }
 
 // Exchange returns the storage as package exchange describes it.

@@ -40,15 +40,10 @@ const tidyUp = 20 * time.Second
 // from the queue of the peer, which is as it must be, is never seen there and
 // ends after half a minute.
 func (s *Storage) Check(ctx context.Context, peer mft.AgentName) []Finding {
-	c := &checker{s: s, ctx: ctx, peer: peer}
-	if peer != "" {
-		if err := account.Fits("check storage with", peer); err != nil {
-			return []Finding{{What: "read the name of the peer", Result: err.Error(), Remedy: mft.CodeOf(err).Remedy()}}
-		}
+	c, ok := s.checker(ctx, peer)
+	if !ok {
+		return c.found
 	}
-	var random [6]byte
-	_, _ = rand.Read(random[:]) // never fails
-	c.name = "mft-check-" + hex.EncodeToString(random[:])
 	c.ownQueue()
 	c.ownContainer()
 	c.ownKeys()
@@ -58,6 +53,35 @@ func (s *Storage) Check(ctx context.Context, peer mft.AgentName) []Finding {
 		c.peerKeys()
 	}
 	return c.found
+}
+
+// CheckContainer is Check for containers alone, where queues and keys lie
+// elsewhere.
+func (s *Storage) CheckContainer(ctx context.Context, peer mft.AgentName) []Finding {
+	c, ok := s.checker(ctx, peer)
+	if !ok {
+		return c.found
+	}
+	c.ownContainer()
+	if peer != "" && peer != s.agent {
+		c.peerContainer()
+	}
+	return c.found
+}
+
+// checker begins a check. It reports false when there is nothing to try.
+func (s *Storage) checker(ctx context.Context, peer mft.AgentName) (*checker, bool) {
+	c := &checker{s: s, ctx: ctx, peer: peer}
+	if peer != "" {
+		if err := account.Fits("check storage with", peer); err != nil {
+			c.note("read the name of the peer", false, err.Error(), mft.CodeOf(err).Remedy())
+			return c, false
+		}
+	}
+	var random [6]byte
+	_, _ = rand.Read(random[:]) // never fails
+	c.name = "mft-check-" + hex.EncodeToString(random[:])
+	return c, true
 }
 
 // A checker collects findings.

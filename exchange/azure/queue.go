@@ -20,8 +20,6 @@ const (
 	// itself, so that it is never the storage that loses one that is valid.
 	letterLife = 15 * 24 * time.Hour
 	maxLease   = 7 * 24 * time.Hour // of the storage
-	polls      = 10
-	pollEvery  = 2 * time.Second
 )
 
 // queue implements exchange.Queue. Letters are base64 in the text of messages,
@@ -43,11 +41,12 @@ func (q queue) Put(ctx context.Context, to mft.AgentName, body []byte) error {
 	life := int32(letterLife / time.Second)
 	text := base64.StdEncoding.EncodeToString(body)
 	_, err := q.of(to).EnqueueMessage(ctx, text, &azqueue.EnqueueMessageOptions{TimeToLive: &life})
+	q.rhythm.speak(q.now()) // after an error it may be there all the same
 	return account.Failure(ctx, "put letter to", string(to), err)
 }
 
 // Take implements exchange.Queue. A queue of Azure cannot wait, so an empty one
-// is asked again a few times.
+// is asked again for a while.
 func (q queue) Take(ctx context.Context, most int, lease time.Duration) ([]exchange.Letter, error) {
 	seconds, err := leaseSeconds("take letters", lease)
 	if err != nil {
@@ -57,17 +56,34 @@ func (q queue) Take(ctx context.Context, most int, lease time.Duration) ([]excha
 		return nil, mft.Fail(mft.CodeUsage, "take letters", "", errors.New("less than one is asked for"))
 	}
 	count := int32(min(most, exchange.MaxTake))
-	for asked := 1; ; asked++ {
+	for until := q.now().Add(askFor); ; {
 		letters, err := q.take(ctx, count, seconds)
-		if err != nil || len(letters) > 0 || asked == polls || q.poll < 0 {
+		if len(letters) > 0 {
+			q.rhythm.hear(q.now())
+		}
+		if err != nil || len(letters) > 0 || q.rhythm.idle < 0 || !q.now().Before(until) {
 			return letters, err
 		}
-		pause := time.NewTimer(q.poll)
+		if err := q.wait(ctx); err != nil {
+			return nil, account.Failure(ctx, "take letters", string(q.agent), err)
+		}
+	}
+}
+
+// wait waits until it is time to ask again. A letter that is put meanwhile makes
+// the wait a short one, not none: the answer is not there yet.
+func (q queue) wait(ctx context.Context) error {
+	for begun := time.Now(); ; {
+		d, put := q.rhythm.pause(q.now())
+		pause := time.NewTimer(d - time.Since(begun))
 		select {
 		case <-pause.C:
+			return nil
+		case <-put:
+			pause.Stop()
 		case <-ctx.Done():
 			pause.Stop()
-			return nil, account.Failure(ctx, "take letters", string(q.agent), ctx.Err())
+			return ctx.Err()
 		}
 	}
 }

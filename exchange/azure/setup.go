@@ -45,12 +45,18 @@ type vessel struct {
 // CodeNotAllowed.
 func (s *Storage) Setup(ctx context.Context) ([]Step, error) {
 	own := string(s.agent)
+	return setUpAll(ctx, s.containerVessel(own, own), s.queueVessel(own), s.containerVessel(keysContainer, ""))
+}
+
+// SetupContainer is Setup for the container of this agent alone, for queues and
+// keys that lie elsewhere.
+func (s *Storage) SetupContainer(ctx context.Context) ([]Step, error) {
+	return setUpAll(ctx, s.containerVessel(string(s.agent), string(s.agent)))
+}
+
+func setUpAll(ctx context.Context, all ...vessel) ([]Step, error) {
 	var out []Step
-	for _, v := range []vessel{
-		s.containerVessel(own, own),
-		s.queueVessel(own),
-		s.containerVessel(keysContainer, ""),
-	} {
+	for _, v := range all {
 		done, err := v.setUp(ctx)
 		if err != nil {
 			return out, err

@@ -197,8 +197,8 @@ func objectNames(s *suite) {
 
 func blockSizes(s *suite) {
 	sizes := s.A.Sizes
-	if sizes.MinBlock < 0 || sizes.MaxBlock < 8<<20 || sizes.MinBlock > 8<<20 || sizes.MaxBlocks < 40_000 {
-		s.Errorf("Sizes are %+v: parcels want blocks of 8 MiB, and 40,000 of them", sizes)
+	if sizes.MinBlock < 0 || sizes.MaxBlock < 8<<20 || sizes.MinBlock > 8<<20 || sizes.MaxBlocks < 10_000 {
+		s.Errorf("Sizes are %+v: parcels want blocks of 8 MiB, and 10,000 of them", sizes)
 	}
 	tooLarge := only(mft.CodeTooLarge)
 	s.fails(s.A.Container.Stage(s.ctx, "far", -1, []byte("x")), tooLarge, "Stage of block -1")

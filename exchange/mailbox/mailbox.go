@@ -95,7 +95,7 @@ func (c Config) Run(ctx context.Context) {
 	defer b.hands.Wait()
 	wait := b.Delays.Pause
 	for ctx.Err() == nil {
-		began := time.Now()
+		begun := time.Now()
 		n, err := b.take(ctx)
 		if ctx.Err() != nil {
 			return
@@ -107,9 +107,7 @@ func (c Config) Run(ctx context.Context) {
 			sleep(ctx, wait)
 			wait = min(2*wait, b.Delays.LongPause)
 		case n == 0:
-			if time.Since(began) < 10*b.Delays.Pause { // storage that waits long itself is asked again at once
-				sleep(ctx, b.Delays.Pause)
-			}
+			sleep(ctx, b.Delays.Pause-time.Since(begun))
 			fallthrough
 		default:
 			wait = b.Delays.Pause

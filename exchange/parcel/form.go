@@ -62,10 +62,12 @@ func NewKey() Key {
 }
 
 // PartSize returns the content of a part in bytes for a parcel that is to hold
-// about size bytes: whole mebibytes.
-func PartSize(size int64) int {
+// about size bytes in a storage that takes so many blocks: whole mebibytes. A
+// fifth of the blocks is left for more content than was announced.
+func PartSize(size int64, blocks int) int {
 	const step = 1 << 20
-	part := (size/aimParts + step) / step * step
+	aim := int64(max(min(aimParts, blocks/5*4), 1))
+	part := (size/aim + step) / step * step
 	return int(min(max(part, DefaultPart), MaxPart))
 }
 

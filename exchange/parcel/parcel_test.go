@@ -308,13 +308,26 @@ func TestExtentCheck(t *testing.T) {
 }
 
 func TestPartSize(t *testing.T) {
-	for _, c := range []struct{ size, want int64 }{{0, 16 << 20}, {1 << 30, 16 << 20}, {1 << 40, 27 << 20}, {40 << 40, 1 << 30}} {
-		got := int64(PartSize(c.size))
+	for _, c := range []struct {
+		size   int64
+		blocks int
+		want   int64
+	}{
+		{0, 50_000, 16 << 20},
+		{1 << 30, 50_000, 16 << 20},
+		{1 << 40, 50_000, 27 << 20},
+		{40 << 40, 50_000, 1 << 30},
+		{100 << 30, 10_000, 16 << 20},
+		{1 << 40, 10_000, 132 << 20},
+		{5 << 40, 10_000, 656 << 20},
+		{1, 0, 16 << 20},
+	} {
+		got := int64(PartSize(c.size, c.blocks))
 		if got != c.want {
-			t.Errorf("PartSize(%d) = %d, want %d", c.size, got, c.want)
+			t.Errorf("PartSize(%d, %d) = %d, want %d", c.size, c.blocks, got, c.want)
 		}
-		if c.size/got > MaxParts {
-			t.Errorf("%d bytes are %d parts", c.size, c.size/got)
+		if c.blocks > 0 && c.size/got > int64(c.blocks) {
+			t.Errorf("%d bytes are %d parts of at most %d", c.size, c.size/got, c.blocks)
 		}
 	}
 }

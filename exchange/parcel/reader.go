@@ -53,6 +53,7 @@ type Reader struct {
 	ahead    []*fetched
 	free     [][]byte
 	atOnce   int
+	beside   *Reader
 }
 
 // fetched is a part that has been fetched or is under way.
@@ -72,6 +73,11 @@ func NewReader(ctx context.Context, form Form, extent Extent, atOnce int, fetch 
 	return r
 }
 
+// Beside has r take a part that other has in memory from there, and not fetch
+// it: where a parcel is read at two places at once. Both are for the same
+// goroutine, and of one parcel.
+func (r *Reader) Beside(other *Reader) { r.beside = other }
+
 // Range has Read go on at from, up to to. Parts beyond to are not fetched; parts
 // that are in memory already are not fetched again. The error has CodeProtocol
 // when there is no such range.
@@ -85,8 +91,15 @@ func (r *Reader) Range(from, to int64) error {
 
 // Read reads from the range; io.EOF is its end.
 func (r *Reader) Read(p []byte) (int, error) {
+	next, err := r.Next(len(p))
+	return copy(p, next), err
+}
+
+// Next reads up to most bytes of the range and returns them where they lie, for
+// as long as nothing else is read; io.EOF is the end.
+func (r *Reader) Next(most int) ([]byte, error) {
 	if r.from >= r.to {
-		return 0, io.EOF
+		return nil, io.EOF
 	}
 	number := int(r.from / int64(r.form.Part))
 	r.plan(number)
@@ -94,15 +107,16 @@ func (r *Reader) Read(p []byte) (int, error) {
 	select {
 	case <-part.ready:
 	case <-r.ctx.Done():
-		return 0, context.Cause(r.ctx)
+		return nil, context.Cause(r.ctx)
 	}
 	if part.err != nil {
-		return 0, part.err
+		return nil, part.err
 	}
 	start := int64(number) * int64(r.form.Part)
-	n := copy(p, part.plain[r.from-start:min(int64(len(part.plain)), r.to-start)])
-	r.from += int64(n)
-	return n, nil
+	next := part.plain[r.from-start : min(int64(len(part.plain)), r.to-start)]
+	next = next[:min(len(next), most)]
+	r.from += int64(len(next))
+	return next, nil
 }
 
 // plan has the part of the given number come first, and those behind it follow
@@ -140,6 +154,11 @@ func (r *Reader) begin(number int) *fetched {
 		buf = make([]byte, r.extent.length(0, r.form.Part)+Overhead)
 	}
 	part := &fetched{number: number, sealed: buf, ready: make(chan struct{})}
+	if plain := r.beside.has(number); plain != nil {
+		part.plain = buf[:copy(buf, plain)]
+		close(part.ready)
+		return part
+	}
 	go func() {
 		defer close(part.ready)
 		sealed := part.sealed[:r.extent.length(number, r.form.Part)+Overhead]
@@ -150,6 +169,19 @@ func (r *Reader) begin(number int) *fetched {
 		part.plain, part.err = r.form.Open(number, sealed)
 	}()
 	return part
+}
+
+// has returns the content of a part that has been read from, nil without one.
+func (r *Reader) has(number int) []byte {
+	if r == nil || len(r.ahead) == 0 || r.ahead[0].number != number {
+		return nil
+	}
+	select {
+	case <-r.ahead[0].ready:
+		return r.ahead[0].plain // nil after an error
+	default:
+		return nil
+	}
 }
 
 // Close ends what is under way and waits for it.

@@ -98,7 +98,7 @@ func (l *ledger) fits(order Order) bool {
 
 // anew begins a ledger.
 func anew(order Order, generation uint32) (*Recorder, error) {
-	part := max(parcel.PartSize(order.Announced.Bytes), order.Sizes.MinBlock)
+	part := max(parcel.PartSize(order.Announced.Bytes, order.Sizes.MaxBlocks), order.Sizes.MinBlock)
 	part = min(part, order.Sizes.MaxBlock-parcel.Overhead)
 	l, err := newLedger(pathOf(order), head{transfer: order.Transfer, generation: generation, key: parcel.NewKey(), part: part})
 	if err != nil {

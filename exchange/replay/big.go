@@ -158,8 +158,8 @@ func (f *bigFile) send(ref relay.Ref) error {
 		return err
 	}
 	for left := ref.Length; left > 0; {
-		p := f.buf[:min(left, int64(len(f.buf)))]
-		if _, err := io.ReadFull(f.content, p); err != nil {
+		p, err := f.content.Next(int(min(left, transfer.Chunk)))
+		if err != nil {
 			return err
 		}
 		if err := f.write(protocol.FrameData, p); err != nil {

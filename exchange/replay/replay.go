@@ -67,6 +67,7 @@ func Run(ctx context.Context, conn net.Conn, p Parcel, seal func(mft.Seal) error
 	defer unpack.Close()
 	content := parcel.NewReader(ctx, p.Form, p.Extent, p.AtOnce, p.Fetch)
 	defer content.Close()
+	content.Beside(manifest) // which begins in the last part with content
 
 	r := &replayer{
 		list: newList(), content: content, contentEnd: p.Manifest, buf: make([]byte, transfer.Chunk),

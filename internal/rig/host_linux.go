@@ -239,6 +239,21 @@ func (h *Host) Mft(ctx context.Context, args ...string) (string, error) {
 	return out.String(), nil
 }
 
+// Pin is the key of the agent, which runs, as peers write it into their
+// configuration.
+func (h *Host) Pin(ctx context.Context) (string, error) {
+	out, err := h.Mft(ctx, "key", "show")
+	if err != nil {
+		return "", err
+	}
+	for word := range strings.FieldsSeq(out) {
+		if strings.HasPrefix(word, "mft1:") {
+			return word, nil
+		}
+	}
+	return "", fmt.Errorf("%s: mft key show printed no pin: %s", h.Name, out)
+}
+
 // Pair lets guest join host, which it reaches at addr, and send into host's In.
 // Both agents run.
 func Pair(ctx context.Context, guest, host *Host, addr string) error {

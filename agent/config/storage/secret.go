@@ -102,30 +102,58 @@ func (*Secret) ShortSchema() map[string]any { return nothing() }
 // nothing describes what nothing is.
 func nothing() map[string]any { return map[string]any{"not": map[string]any{}} }
 
-// Files returns the files of c that hold secrets.
-func (c *Credential) Files() []Path {
+// Files returns the files of e that hold secrets.
+func (e *Exchange) Files() []Path {
+	switch {
+	case e.Azure != nil:
+		return e.Azure.Credential.files()
+	case e.NATS != nil:
+		return e.NATS.files()
+	}
+	return nil
+}
+
+func (n *NATS) files() []Path {
 	var out []Path
-	add := func(list ...*Secret) {
-		for _, s := range list {
-			if s != nil && s.File != "" {
-				out = append(out, s.File)
-			}
+	if u := n.Credential; u != nil {
+		out = appendFiles(out, u.Creds, u.Nkey, u.Password, u.Token)
+	}
+	if n.TLS != nil && n.TLS.Key != "" {
+		out = append(out, n.TLS.Key)
+	}
+	switch c := n.Containers; {
+	case c == nil:
+	case c.S3 != nil && c.S3.Credential != nil:
+		out = appendFiles(out, &c.S3.Credential.Secret)
+	case c.Azure != nil:
+		out = append(out, c.Azure.Credential.files()...)
+	}
+	return out
+}
+
+func appendFiles(out []Path, list ...*Secret) []Path {
+	for _, s := range list {
+		if s != nil && s.File != "" {
+			out = append(out, s.File)
 		}
 	}
-	add(c.AccountKey)
+	return out
+}
+
+func (c *Credential) files() []Path {
+	out := appendFiles(nil, c.AccountKey)
 	if c.Certificate != nil {
-		out = append(out, c.Certificate.File)
-		add(c.Certificate.Password)
+		out = appendFiles(append(out, c.Certificate.File), c.Certificate.Password)
 	}
 	if c.ClientSecret != nil {
-		add(&c.ClientSecret.Secret)
+		out = appendFiles(out, &c.ClientSecret.Secret)
 	}
 	if c.SAS != nil {
 		whole, _ := c.SAS.Whole()
-		add(&whole, c.SAS.Container, c.SAS.Queue, c.SAS.Keys)
+		out = appendFiles(out, &whole, c.SAS.Container, c.SAS.Queue, c.SAS.Keys)
 		for _, name := range slices.Sorted(maps.Keys(c.SAS.Peers)) {
 			s := c.SAS.Peers[name]
-			add(&s)
+			out = appendFiles(out, &s)
 		}
 	}
 	return out

@@ -9,6 +9,12 @@
 //	    account: contosomft
 //	    credential: {managed_identity: {}}
 //
+//	exchange:
+//	  nats:
+//	    servers: ["tls://nats.example:4222"]
+//	    credential: {creds: {file: /etc/mft/erp.creds}}
+//	    containers: {s3: {bucket: contoso-mft, region: eu-central-1}}
+//
 //	exchange: {relay: {agent: hub, address: "hub.example:7421"}}
 //
 // and the section `relay:` of the host that serves in the last case ([Served]).
@@ -27,22 +33,27 @@ type Exchange struct {
 	Dir   *Dir   `yaml:"dir,omitempty" json:"dir,omitempty" doc:"A folder that all agents have: a mount of NFS or SMB, or a local directory."`
 	Azure *Azure `yaml:"azure,omitempty" json:"azure,omitempty" doc:"A storage account of Azure."`
 	Relay *Relay `yaml:"relay,omitempty" json:"relay,omitempty" doc:"A third host that both reach, whose agent keeps letters and objects for others: see the section relay there."`
+	NATS  *NATS  `yaml:"nats,omitempty" json:"nats,omitempty" doc:"Queues in the JetStream of a NATS cluster, with containers there or elsewhere."`
 	// Shared is about the agents, not the storage.
-	Shared bool `yaml:"shared,omitempty" json:"shared,omitempty" doc:"Several agents of this name, each with keys of its own, use the exchange: exactly one of them delivers each transfer. Set it at all of them. Default: false."`
+	Shared Switch `yaml:"shared,omitempty" json:"shared,omitempty" doc:"Several agents of this name, each with keys of its own, use the exchange: exactly one of them delivers each transfer. Set it at all of them. Default: false."`
 }
 
 // Check implements strict.Whole.
 func (e *Exchange) Check() error {
-	n := 0
-	for _, is := range []bool{e.Dir != nil, e.Azure != nil, e.Relay != nil} {
+	if n := count(e.Dir != nil, e.Azure != nil, e.NATS != nil, e.Relay != nil); n != 1 {
+		return fmt.Errorf("want exactly one of dir, azure, nats and relay, not %d", n)
+	}
+	return nil
+}
+
+// count returns how many are true.
+func count(all ...bool) (n int) {
+	for _, is := range all {
 		if is {
 			n++
 		}
 	}
-	if n != 1 {
-		return fmt.Errorf("want exactly one of dir, azure and relay, not %d", n)
-	}
-	return nil
+	return n
 }
 
 // Dir is a shared folder.
@@ -80,14 +91,7 @@ type Credential struct {
 
 // Check implements strict.Whole.
 func (c *Credential) Check() error {
-	n := 0
-	for _, is := range []bool{
-		c.ManagedIdentity != nil, c.WorkloadIdentity != nil, c.Certificate != nil, c.ClientSecret != nil, c.SAS != nil, c.AccountKey != nil,
-	} {
-		if is {
-			n++
-		}
-	}
+	n := count(c.ManagedIdentity != nil, c.WorkloadIdentity != nil, c.Certificate != nil, c.ClientSecret != nil, c.SAS != nil, c.AccountKey != nil)
 	if n != 1 {
 		return fmt.Errorf("want exactly one of managed_identity, workload_identity, client_certificate, client_secret, sas and account_key, not %d", n)
 	}

@@ -69,7 +69,7 @@ func TestFiles(t *testing.T) {
 			[]Path{"/q", "/a", "/b"},
 		},
 	} {
-		if got := tt.by.Files(); !slices.Equal(got, tt.want) {
+		if got := tt.by.files(); !slices.Equal(got, tt.want) {
 			t.Errorf("Files of %s: %q, want %q", tt.name, got, tt.want)
 		}
 	}

@@ -45,12 +45,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
 		return err
 	}
 	defer store.Close()
-	a, err := agent.New(agent.Options{
-		Config: cfg, Log: log, Version: o.Version, Exchange: store.Exchange,
-		Telemetry: telemetry.New(telemetry.Config{
-			Section: cfg.Telemetry, Agent: cfg.Agent.Name, Version: o.Version, Dir: cfg.Agent.DataDir, Log: log, Env: o.Env,
-		}),
-	})
+	a, err := o.agent(cfg, store)
 	if err != nil {
 		return err
 	}
@@ -68,7 +63,10 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
 	for _, note := range append(store.Notes, cfg.Notes...) {
 		log.Warn(note)
 	}
-	defer context.AfterFunc(ctx, o.stopping)()
+	defer context.AfterFunc(ctx, func() {
+		log.Info("agent ends")
+		o.notify("STOPPING=1")
+	})()
 	g, alive := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.Run(alive) })
 	g.Go(func() error { return relay.Run(alive) })
@@ -87,7 +85,10 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
 		return nil
 	})
 	g.Go(func() error {
-		giveBack(alive, a.Quiet(), free)
+		giveBack(alive, a.Quiet(), func() {
+			runtime.GC() // what is in pools goes at the second time
+			debug.FreeOSMemory()
+		})
 		return nil
 	})
 	if err := g.Wait(); ctx.Err() == nil || !errors.Is(err, context.Canceled) {
@@ -96,10 +97,14 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
 	return nil // it was told to end before it had quite begun
 }
 
-// stopping says that the agent was told to end.
-func (o Options) stopping() {
-	o.Log.Info("agent ends")
-	o.notify("STOPPING=1")
+// agent makes the agent.
+func (o Options) agent(cfg *config.Config, x *depot.Depot) (*agent.Agent, error) {
+	return agent.New(agent.Options{
+		Config: cfg, Log: o.Log, Version: o.Version, Exchange: x.Exchange,
+		Telemetry: telemetry.New(telemetry.Config{
+			Section: cfg.Telemetry, Agent: cfg.Agent.Name, Version: o.Version, Dir: cfg.Agent.DataDir, Log: o.Log, Env: o.Env,
+		}),
+	})
 }
 
 // relay opens what this host keeps for others, and tells the exchange that it uses
@@ -141,12 +146,6 @@ func (o Options) boundMemory() {
 // restAfter is how long nothing ends before memory is given back: for a
 // channel that moves one file after the other it would be taken again at once.
 const restAfter = time.Second
-
-// free gives all memory back that is not in use.
-func free() {
-	runtime.GC() // what is in pools goes at the second time
-	debug.FreeOSMemory()
-}
 
 // giveBack frees what the start and then transfers have left, once it has been
 // quiet for a while. The runtime would return it to the system within minutes

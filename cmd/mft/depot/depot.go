@@ -76,11 +76,13 @@ func Open(cfg *config.Config, env func(string) string) (*Depot, error) {
 		err = d.openDir(string(x.Dir.Path))
 	case x.Relay != nil:
 		err = d.openRelay(cfg)
+	case x.NATS != nil:
+		err = d.openNATS(x.NATS, env)
 	default:
 		err = d.openAzure(accountOf(x.Azure, cfg.Agent.Name, env))
 	}
 	if err == nil {
-		d.Exchange.Shared = x.Shared
+		d.Exchange.Shared = bool(x.Shared)
 	}
 	return d, err
 }
@@ -107,25 +109,30 @@ func (d *Depot) openAzure(c account.Config) error {
 	s := azure.New(a)
 	x := s.Exchange()
 	d.Exchange, d.Name, d.Notes = &x, "storage account "+c.Account, c.Notes()
-	d.does = does{
+	d.does = inAccount(a, s.Setup, s.Check)
+	return nil
+}
+
+// inAccount does what is done in a storage account.
+func inAccount(a *account.Account, setup func(context.Context) ([]azure.Step, error), check func(context.Context, mft.AgentName) []azure.Finding) does {
+	return does{
 		setup: func(ctx context.Context) ([]Step, error) {
 			var out []Step
-			steps, err := s.Setup(ctx)
+			steps, err := setup(ctx)
 			for _, one := range steps {
-				out = append(out, Step{one.What, one.Done})
+				out = append(out, Step(one))
 			}
 			return out, err
 		},
 		check: func(ctx context.Context, peer mft.AgentName) []Finding {
 			var out []Finding
-			for _, f := range s.Check(ctx, peer) {
+			for _, f := range check(ctx, peer) {
 				out = append(out, Finding{OK: f.OK, What: f.What, Says: f.Result, Remedy: f.Remedy})
 			}
 			return out
 		},
 		close: a.Close,
 	}
-	return nil
 }
 
 // Setup makes what is missing of this agent's part of the storage, and reports

@@ -40,10 +40,7 @@ func checkExchange(ctx context.Context, cfg *config.Config, env func(string) str
 
 // checkSecrets looks whether others may read the files with secrets.
 func checkSecrets(x *storage.Exchange) []Finding {
-	if x.Azure == nil {
-		return nil
-	}
-	return checkClosed("exchange", x.Azure.Credential.Files())
+	return checkClosed("exchange", x.Files())
 }
 
 // checkClosed looks whether others may read files with secrets.

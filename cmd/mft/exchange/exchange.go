@@ -15,6 +15,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config"
+	"mft.dev/mft/agent/config/storage"
 	"mft.dev/mft/cmd/mft/argument"
 	"mft.dev/mft/cmd/mft/depot"
 	"mft.dev/mft/cmd/mft/exit"
@@ -37,8 +38,10 @@ type Shell struct {
 func Command(s Shell) *cobra.Command {
 	return argument.Group("exchange", "Set up and check the storage that agents share who cannot reach each other",
 		`Set up and check the storage that agents share who cannot reach each other: a
-folder, a third host whose agent is the relay, or a storage account of Azure, in
-the section exchange of the configuration. docs/exchange.md has the whole story.`,
+folder, a third host whose agent is the relay, a storage account of Azure, or
+the JetStream of a NATS cluster with containers there, in S3 or in Azure. The
+section exchange of the configuration names it; docs/exchange.md has the whole
+story.`,
 		s.setup(), s.check())
 }
 
@@ -65,10 +68,12 @@ command only says whether it does. What is there is left as it is, so it can be
 run again. Run it as the user of the agent.
 
 With --print-roles nothing is made: the command prints, for whoever administers
-the storage account, the role assignments that this agent needs and no more, as
-commands of az or with --bicep as a module. They are for the peers of the
-configuration; name others, known by pairing, with --peer.`,
+the storage, the rights that this agent needs and no more. For NATS they are the
+permissions of a user, for S3 a policy, for Azure commands of az or with --bicep
+a module. They are for the peers of the configuration; name others, known by
+pairing, with --peer.`,
 		Example: `  mft exchange setup
+  mft exchange setup --print-roles --peer ledger
   mft exchange setup --print-roles --resource-group files --subscription 00000000-0000-0000-0000-000000000000`,
 		Args: argument.Takes(0, 0, ""),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -88,8 +93,8 @@ configuration; name others, known by pairing, with --peer.`,
 		},
 	}
 	f := c.Flags()
-	f.BoolVar(&print, "print-roles", false, "print the role assignments for Azure and make nothing")
-	f.BoolVar(&bicep, "bicep", false, "print them as a Bicep module")
+	f.BoolVar(&print, "print-roles", false, "print the rights that this agent needs and make nothing")
+	f.BoolVar(&bicep, "bicep", false, "print those of Azure as a Bicep module")
 	f.StringSliceVar(&peers, "peer", nil, "`NAME` of a peer that the configuration does not have; may be repeated")
 	f.StringVar(&w.ResourceGroup, "resource-group", "", "`NAME` of the resource group of the storage account")
 	f.StringVar(&w.Subscription, "subscription", "", "`ID` of its subscription")
@@ -111,10 +116,13 @@ func (s Shell) printRoles(w roles.Wanted, peers []string, bicep bool) error {
 	if err != nil {
 		return err
 	}
-	if cfg.Exchange == nil || cfg.Exchange.Azure == nil {
-		return exit.Misused("role assignments are for an exchange in Azure, and the configuration names none")
+	account, text := (*storage.Azure)(nil), ""
+	if x := cfg.Exchange; x != nil && x.Azure != nil {
+		account = x.Azure
+	} else if x != nil && x.NATS != nil && x.NATS.Containers != nil {
+		account = x.NATS.Containers.Azure
 	}
-	w.Agent, w.Account = cfg.Agent.Name, string(cfg.Exchange.Azure.Account)
+	w.Agent = cfg.Agent.Name
 	w.Peers = slices.Sorted(maps.Keys(cfg.Peers))
 	for _, text := range peers {
 		name, err := mft.ParseAgentName(text)
@@ -123,16 +131,30 @@ func (s Shell) printRoles(w roles.Wanted, peers []string, bicep bool) error {
 		}
 		w.Peers = append(w.Peers, name)
 	}
-	text := ""
-	if bicep {
-		text, err = w.Bicep()
-	} else {
-		text, err = w.Commands()
+	switch {
+	case bicep && account == nil, cfg.Exchange == nil, cfg.Exchange.Dir != nil:
+		return exit.Misused("role assignments are for an exchange in Azure, other rights for one in NATS, and the configuration names none")
+	case cfg.Exchange.NATS != nil && !bicep:
+		if text, err = depot.Rights(cfg.Exchange.NATS, w.Agent, w.Peers); err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return err
+	if account != nil {
+		w.Account, w.ContainersOnly = string(account.Account), cfg.Exchange.NATS != nil
+		more, err := rolesIn(w, bicep)
+		if err != nil {
+			return err
+		}
+		text += more
 	}
 	return s.Print(map[string]string{"roles": text}, func() { fmt.Fprint(s.Out, text) })
+}
+
+func rolesIn(w roles.Wanted, bicep bool) (string, error) {
+	if bicep {
+		return w.Bicep()
+	}
+	return w.Commands()
 }
 
 func (s Shell) check() *cobra.Command {

@@ -29,8 +29,8 @@ func Status(w io.Writer, a localapi.Status, now time.Time) {
 	statusTransfers(w, a)
 	statusPeers(w, a.Peers)
 	statusChannels(w, a.Channels, now)
-	statusRelay(w, a.Relay, now)
 	statusTelemetry(w, a.Telemetry, now)
+	statusRelay(w, a.Relay, now)
 	for i, note := range a.Notes {
 		if i == 0 {
 			fmt.Fprintln(w)

@@ -43,8 +43,9 @@ type Config struct {
 	Authority string
 	// Credential is with what right.
 	Credential Credential
-	// Poll is how often an empty queue is asked, 2 s when 0. A call of Take
-	// asks up to ten times, or once when Poll is below 0.
+	// Poll is how often an empty queue is asked when nothing has been said for
+	// five minutes, 2 s when 0; before, it is asked more often. A call of Take asks for 20 s, or
+	// once when Poll is below 0.
 	Poll time.Duration
 }
 

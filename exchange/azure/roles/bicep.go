@@ -15,7 +15,9 @@ func (w Wanted) Bicep() (string, error) {
 	m := &module{wanted: w}
 	m.head()
 	m.storage()
-	m.publisher()
+	if !w.ContainersOnly {
+		m.publisher()
+	}
 	for _, a := range w.assignments() {
 		m.assign(a)
 	}
@@ -52,6 +54,10 @@ func (m *module) head() {
 func (m *module) storage() {
 	own := string(m.wanted.Agent)
 	m.service("blobs", "blobServices")
+	if m.wanted.ContainersOnly {
+		m.resource(onContainer, own, own)
+		return
+	}
 	m.service("queues", "queueServices")
 	m.resource(onContainer, own, own)
 	m.resource(onContainer, keysContainer, "")

@@ -27,7 +27,7 @@ func (w Wanted) Commands() (string, error) {
 	line(`account="$group/providers/Microsoft.Storage/storageAccounts/%s"`, w.Account)
 	line("")
 	line("# The containers and the queue. Making the queue needs a role of its own for who runs this.")
-	for _, c := range []string{string(w.Agent), keysContainer} {
+	for _, c := range w.containers() {
 		mark := ""
 		if c == string(w.Agent) {
 			mark = " --metadata agent=" + c
@@ -35,13 +35,9 @@ func (w Wanted) Commands() (string, error) {
 		line("az storage container-rm create --subscription %s --resource-group %s --storage-account %s --name %s --public-access off%s",
 			w.Subscription, quoteName(w.ResourceGroup), w.Account, c, mark)
 	}
-	line("az storage queue create --subscription %s --account-name %s --auth-mode login --name %s --metadata agent=%[3]s", w.Subscription, w.Account, w.Agent)
-	line("")
-	line("# A role that writes blobs and cannot touch their container; one for all agents.")
-	line(`if [ -z "$(az role definition list --name '%s' --scope "$account" --query '[].name' --output tsv)" ]; then`, w.publisherName())
-	line(`  az role definition create --role-definition "{\"Name\": \"%s\", \"Description\": \"%s\", \"Actions\": [], \"DataActions\": [%s], \"AssignableScopes\": [\"$group\"]}"`,
-		w.publisherName(), publisherText, quoted(publisherActions, `\"`, ", "))
-	line("fi")
+	if !w.ContainersOnly {
+		w.rest(line)
+	}
 	for _, a := range w.assignments() {
 		line("")
 		line("# %s", a.why)
@@ -59,6 +55,17 @@ func (w Wanted) Commands() (string, error) {
 		line(`  --role '%s' --scope "$account%s"%s`, name, a.path(), end)
 	}
 	return b.String(), nil
+}
+
+// rest makes what letters and statements of keys need.
+func (w Wanted) rest(line func(string, ...any)) {
+	line("az storage queue create --subscription %s --account-name %s --auth-mode login --name %s --metadata agent=%[3]s", w.Subscription, w.Account, w.Agent)
+	line("")
+	line("# A role that writes blobs and cannot touch their container; one for all agents.")
+	line(`if [ -z "$(az role definition list --name '%s' --scope "$account" --query '[].name' --output tsv)" ]; then`, w.publisherName())
+	line(`  az role definition create --role-definition "{\"Name\": \"%s\", \"Description\": \"%s\", \"Actions\": [], \"DataActions\": [%s], \"AssignableScopes\": [\"$group\"]}"`,
+		w.publisherName(), publisherText, quoted(publisherActions, `\"`, ", "))
+	line("fi")
 }
 
 // path is the scope of an assignment below the account.

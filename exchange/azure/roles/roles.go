@@ -26,6 +26,8 @@ type Wanted struct {
 	// Principal is the object id of the agent's identity. It may be empty, for
 	// somebody to put it in.
 	Principal string
+	// ContainersOnly says that queues and keys lie elsewhere.
+	ContainersOnly bool
 }
 
 // A role of Azure, by its name and its id.
@@ -67,18 +69,31 @@ const keysContainer = "publickeys"
 // assignments returns what an agent needs, in a fixed order.
 func (w Wanted) assignments() []assignment {
 	own := string(w.Agent)
+	objects := []assignment{
+		{"Put and remove the objects that this agent sends.", blobContributor, onContainer, own, ""},
+		{"Grant one object to one peer for minutes. It allows nothing that the agent itself may not.", blobDelegator, onAccount, "", ""},
+	}
+	if w.ContainersOnly {
+		return objects
+	}
 	out := []assignment{
 		{"Take, renew and remove the letters to this agent.", queueContributor, onQueue, own, ""},
 	}
 	for _, p := range w.peers() {
 		out = append(out, assignment{fmt.Sprintf("Put letters to %s, and see none of them.", p), queueSender, onQueue, string(p), ""})
 	}
-	return append(out,
-		assignment{"Put and remove the objects that this agent sends.", blobContributor, onContainer, own, ""},
-		assignment{"Grant one object to one peer for minutes. It allows nothing that the agent itself may not.", blobDelegator, onAccount, "", ""},
+	return append(append(out, objects...),
 		assignment{"Read everybody's statements of their keys.", blobReader, onContainer, keysContainer, ""},
 		assignment{"Publish this agent's own statements, and those of nobody else.", keyPublisher, onContainer, keysContainer, condition(own)},
 	)
+}
+
+// containers returns those that the agent uses.
+func (w Wanted) containers() []string {
+	if w.ContainersOnly {
+		return []string{string(w.Agent)}
+	}
+	return []string{string(w.Agent), keysContainer}
 }
 
 // peers returns each of the others once.
