@@ -62,8 +62,9 @@ func (s Shell) setup() *cobra.Command {
 		Use:   "setup",
 		Short: "Make this agent's place in the storage, or print the rights that it needs",
 		Long: `Make what is missing of this agent's place in the storage: its directory in the
-folder; or its container and its queue in the storage account, and the container
-of all agents' keys. A relay has a place for each agent that it serves: then the
+folder; its container and its queue in the storage account, and the container
+of all agents' keys; or its streams in NATS, that of all agents' keys, and the
+bucket. A relay has a place for each agent that it serves, so with one the
 command only says whether it does. What is there is left as it is, so it can be
 run again. Run it as the user of the agent.
 
@@ -162,9 +163,9 @@ func (s Shell) check() *cobra.Command {
 		Use:   "check [PEER]",
 		Short: "Try every right that this agent needs in the storage",
 		Long: `Try every right that this agent needs in the storage; with a PEER, also what it
-must be able to do with what is the peer's, and what it must not where storage
-can tell agents apart (a relay, Azure). What
-the check makes it removes again; it touches no letter and no object of anybody.
+must be able to do with what is the peer's and, but for a folder, what it must
+not. What the check makes it removes again; it touches no letter and no object
+of anybody.
 The exit status is 1 if anything is not as it must be.`,
 		Example: `  mft exchange check
   mft exchange check ledger`,
