@@ -38,9 +38,10 @@ type Shell struct {
 func Command(s Shell) *cobra.Command {
 	return argument.Group("exchange", "Set up and check the storage that agents share who cannot reach each other",
 		`Set up and check the storage that agents share who cannot reach each other: a
-folder, a third host whose agent is the relay, a storage account of Azure, or the
-JetStream of a NATS cluster with containers there, in S3 or in Azure. The section
-exchange of the configuration names it; docs/exchange.md has the whole story.`,
+folder, a third host whose agent is the relay, a storage account of Azure, or
+the JetStream of a NATS cluster with containers there, in S3 or in Azure. The
+section exchange of the configuration names it; docs/exchange.md has the whole
+story.`,
 		s.setup(), s.check())
 }
 
@@ -162,8 +163,8 @@ func (s Shell) check() *cobra.Command {
 		Use:   "check [PEER]",
 		Short: "Try every right that this agent needs in the storage",
 		Long: `Try every right that this agent needs in the storage; with a PEER, also what it
-must be able to do with what is the peer's, and but in a folder what it must
-not. What
+must be able to do with what is the peer's, and except in a folder what it
+must not. What
 the check makes it removes again; it touches no letter and no object of anybody.
 The exit status is 1 if anything is not as it must be.`,
 		Example: `  mft exchange check
