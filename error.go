@@ -27,6 +27,8 @@ const (
 	CodeMaintenance Code = "MAINTENANCE"
 	CodeBusy        Code = "BUSY"
 	CodeElsewhere   Code = "ELSEWHERE"
+	// CodePendingUpdate is that of a peer which is about to be updated.
+	CodePendingUpdate Code = "PENDING_UPDATE"
 
 	// Conditions of a file system.
 	CodeNoSpace     Code = "INSUFFICIENT_SPACE"
@@ -76,6 +78,11 @@ const (
 	CodeCollectorAway    Code = "COLLECTOR_AWAY"
 	CodeCollectorRefuses Code = "COLLECTOR_REFUSES"
 
+	// Conditions of an update.
+	CodeBadRelease Code = "BAD_RELEASE"
+	CodeUnfit      Code = "RELEASE_UNFIT"
+	CodeTrial      Code = "UPDATE_FAILED"
+
 	CodeJournal  Code = "JOURNAL"
 	CodeInternal Code = "INTERNAL"
 	CodeOther    Code = "OTHER_ERROR"
@@ -103,6 +110,7 @@ var meanings = [...]meaning{
 	{CodeMaintenance, "the peer is shutting down or being serviced", "nothing: it is tried again", true},
 	{CodeElsewhere, "another agent of the peer's name has begun to deliver the transfer", "nothing while that agent runs: it goes on there. If it never comes back, cancel the transfer and send again", true},
 	{CodeBusy, "the peer has as many transfers as it takes at once", "nothing: it is tried again", true},
+	{CodePendingUpdate, "the peer is being updated and begins nothing new", "nothing: it is tried again", true},
 
 	{CodeNoSpace, "there is not enough free space", "free space on the file system that is named; the transfer goes on by itself", true},
 	{CodeQuota, "the quota is used up", "raise the disk quota of the service user, or what the agent may have at its relay (`relay.quota` there), or remove files; the transfer goes on by itself", true},
@@ -147,6 +155,10 @@ var meanings = [...]meaning{
 	{CodeExitRefused, "a command of the receiving host decided against the transfer", "the reason is what that command wrote; the log of the receiving host says which it was", false},
 	{CodeCollectorAway, "what receives telemetry cannot be reached, or has no time", "nothing for transfers, which go on; events wait in the journal and follow when it is back. Check `telemetry:` and the collector", true},
 	{CodeCollectorRefuses, "what receives telemetry refuses it", "nothing for transfers, which go on; events wait in the journal. Check address, headers, key and `signals` of `telemetry:`, and that the collector takes them", true},
+
+	{CodeBadRelease, "the release is not one that a trusted key has signed", "fetch it again from where it is made, and compare `update.keys` with what `mft release key` prints there; if both are right, treat it as an attack", false},
+	{CodeUnfit, "the release is not for this host", "see the sentence; `mft update --check` shows what is there", false},
+	{CodeTrial, "the new version did not come up, and the one before it goes on", "see the sentence and the log of the agent; report it to those who made the release", false},
 
 	{CodeJournal, "the journal could not be read or written", "look at the disk that holds the data directory; nothing is delivered without the journal", true},
 	{CodeInternal, "a defect of mft itself", "report it with the log of both ends", false},

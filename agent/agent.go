@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -69,6 +70,7 @@ type Agent struct {
 	version string
 	now     func() time.Time
 	offered net.Listener // Options.Listener
+	held    atomic.Bool  // set by Hold
 
 	journal  *journal.Journal
 	trail    *trail.Trail
@@ -104,7 +106,7 @@ func New(o Options) (*Agent, error) {
 	if a.now == nil {
 		a.now = time.Now
 	}
-	a.queue = dispatch.New(dispatch.Config{Limit: c.Agent.MaxTransfers, Now: a.now, Work: a.work, Blocked: a.tellBlocked})
+	a.queue = dispatch.New(dispatch.Config{Limit: c.Agent.MaxTransfers, Now: a.now, Work: a.work, Blocked: a.tellBlocked, Held: a.held.Load})
 	if err := os.MkdirAll(c.Agent.DataDir, 0o700); err != nil {
 		return nil, mft.Fail(confine.CodeFor(err), "make the data directory", c.Agent.DataDir, err)
 	}
@@ -175,6 +177,10 @@ func (a *Agent) Close() error { return a.journal.Close() }
 
 // Name returns the name of the agent.
 func (a *Agent) Name() mft.AgentName { return a.cfg.Agent.Name }
+
+// Hold keeps the agent from beginning anything new from now on: peers hear
+// mft.CodePendingUpdate. What runs goes on.
+func (a *Agent) Hold() { a.held.Store(true) }
 
 // Quiet gets a value when a transfer or an order about one has ended and there is
 // no other: a time to tidy up. It is for one reader.

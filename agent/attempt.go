@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"mft.dev/mft"
@@ -25,6 +26,8 @@ type attempt struct {
 	entry queue.Entry
 	// reached says that the peer was reached directly.
 	reached bool
+	// answered says that the peer has said something by letter meanwhile.
+	answered atomic.Bool
 }
 
 // claim takes the turn of a transfer; see turn.Turns.Take.
@@ -181,6 +184,10 @@ func (a *Agent) again(at *attempt, t mft.Transfer, v queue.Verdict) {
 	}
 	switch v.State {
 	case mft.StateWaiting, mft.StateQueued:
-		a.queue.PutAfter(at.peer, queue.Entry{ID: at.ID, Tries: at.entry.Tries + 1, Waiting: v.Reason.Code}, v.Delay)
+		next := queue.Entry{ID: at.ID, Tries: at.entry.Tries + 1, Waiting: v.Reason.Code}
+		a.queue.PutAfter(at.peer, next, v.Delay)
+		if at.answered.Load() { // after that, which would take its place
+			a.queue.Put(at.peer, next)
+		}
 	}
 }

@@ -29,19 +29,21 @@ const answerTimeout = 10 * time.Second
 func (a *Agent) handle(ctx context.Context, conv *link.Conversation) {
 	e := conv.Opening()
 	var err error
-	switch e.Kind {
-	case protocol.KindOffer:
+	switch {
+	case a.held.Load() && e.Kind != protocol.KindCancel:
+		err = a.answer(ctx, conv, admission.Held())
+	case e.Kind == protocol.KindOffer:
 		var o mft.Offer
 		if o, err = e.Offer(); err == nil {
 			err = a.offeredBy(ctx, conv, o, e)
 		}
-	case protocol.KindRequest:
+	case e.Kind == protocol.KindRequest:
 		if err = a.witness(ctx, e); err != nil {
 			err = a.answer(ctx, conv, admission.Refusal(err))
 		} else {
 			err = a.requestedBy(ctx, conv, e)
 		}
-	case protocol.KindCancel:
+	case e.Kind == protocol.KindCancel:
 		if err = a.witness(ctx, e); err == nil {
 			err = a.cancelledBy(ctx, e)
 		}

@@ -118,6 +118,9 @@ func (a *Agent) answered(id mft.TransferID) {
 	if err != nil {
 		a.log.Error("cannot read a transfer", "transfer", id, "err", err)
 	}
+	if at, ok := a.turns.Holder(id).(*attempt); ok {
+		at.answered.Store(true) // it may be over before it looks again
+	}
 	if known {
 		a.enqueue(t)
 	}

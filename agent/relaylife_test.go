@@ -230,6 +230,9 @@ func TestRelayForgotten(t *testing.T) {
 func TestRelayPoison(t *testing.T) {
 	const poison = 60
 	alpha, beta, folder, _ := dated(t)
+	for _, h := range []*host{alpha, beta} {
+		h.letters.Lease = 0 // a letter whose lease ends while it is put aside comes again
+	}
 	q := tapped(alpha)
 	alpha.start()
 	beta.start()
@@ -262,4 +265,46 @@ func TestRelayPoison(t *testing.T) {
 	if reasons != poison {
 		t.Errorf("%d letters were put aside, want %d", reasons, poison)
 	}
+}
+
+// A slow queue has what it put answered before it says that it has put it.
+type slowQueue struct {
+	exchange.Queue
+	answered func()
+}
+
+func (q slowQueue) Put(ctx context.Context, to mft.AgentName, body []byte) error {
+	err := q.Queue.Put(ctx, to, body)
+	q.answered()
+	return err
+}
+
+// TestRelayAnsweredEarly: an answer that is there before the attempt that it
+// answers has ended is not waited for any more.
+func TestRelayAnsweredEarly(t *testing.T) {
+	alpha, beta, _, _ := dated(t)
+	alpha.conf.Agent.MaxTransfers = 1 // nobody else sees that it is queued again
+	x := *alpha.exchange
+	var id mft.TransferID
+	got := make(chan mft.TransferID, 1)
+	x.Queue = slowQueue{x.Queue, func() {
+		if id == (mft.TransferID{}) {
+			id = <-got
+		}
+		file := filepath.Join(alpha.conf.Agent.DataDir, "relay", id.String())
+		began := alpha.agent
+		alpha.until("an answer", func() bool {
+			kept := tree(t, filepath.Dir(file))
+			_, decided := kept[filepath.Base(file)+".decision"]
+			_, received := kept[filepath.Base(file)+".receipt"]
+			_, published := kept[filepath.Base(file)+".ledger"]
+			return began == nil || received || decided && !(published && strings.Contains(beta.kinds(id), "delivered"))
+		}, func() any { return tree(t, filepath.Dir(file)) })
+	}}
+	alpha.exchange = &x
+	alpha.start()
+	beta.start()
+	id2 := alpha.copyTo(beta, beta.in+"/", "", write(t, alpha.out, "a", "1"))
+	got <- id2
+	alpha.await(id2, mft.StateDone)
 }

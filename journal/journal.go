@@ -37,7 +37,7 @@ func Open(ctx context.Context, path string) (*Journal, error) {
 	if err != nil {
 		return nil, mft.Fail(mft.CodeInternal, "open the journal", path, err)
 	}
-	db, err := database.Open(ctx, path, form())
+	db, err := database.Open(ctx, path, Form())
 	if err != nil {
 		return nil, errors.Join(err, blobs.Close())
 	}

@@ -89,7 +89,7 @@ func TestOpenRefuses(t *testing.T) {
 	}{
 		{"one that is open", func(t *testing.T, path string) { openAt(t, path) }, mft.CodeRunning, "another agent"},
 		{"a newer schema", func(t *testing.T, path string) {
-			f := form()
+			f := Form()
 			f.Steps = append(f.Steps, "CREATE TABLE later (x)")
 			makeDatabase(t, path, f)
 		}, mft.CodeJournal, "version 5, written by a newer mft"},
@@ -174,7 +174,7 @@ func TestOpenVersion1(t *testing.T) {
 	j := openAt(t, path)
 
 	stats, err := j.Stats(t.Context())
-	if err != nil || stats.Version != len(form().Steps) || stats.Newest != 3 || stats.Forgotten != 1 {
+	if err != nil || stats.Version != len(Form().Steps) || stats.Newest != 3 || stats.Forgotten != 1 {
 		t.Errorf("Stats = %+v, %v", stats, err)
 	}
 	want := planned(0)

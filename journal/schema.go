@@ -35,7 +35,7 @@ var schema3 string
 //go:embed schema4.sql
 var schema4 string
 
-// form returns the steps that lead to the schema of this version.
-func form() database.Form {
+// Form returns the steps that lead to the schema of this version.
+func Form() database.Form {
 	return database.Form{ApplicationID: applicationID, Steps: []string{schema1, schema2, schema3, schema4}}
 }

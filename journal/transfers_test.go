@@ -281,7 +281,7 @@ func TestStats(t *testing.T) {
 	}
 	got.Size, got.Free = 0, 0
 	want := Stats{
-		Version: len(form().Steps), Events: 1, Newest: 1,
+		Version: len(Form().Steps), Events: 1, Newest: 1,
 		Transfers: map[mft.State]int64{mft.StatePlanned: 2, mft.StateFailed: 1},
 	}
 	if !reflect.DeepEqual(got, want) {

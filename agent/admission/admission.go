@@ -24,6 +24,9 @@ const (
 	// PausedDelay is how long it is asked to wait when its transfer is
 	// paused.
 	PausedDelay = 5 * time.Second
+	// UpdateDelay is how long it is asked to wait when this agent is about to
+	// be updated.
+	UpdateDelay = 10 * time.Second
 )
 
 // Ended answers the offer of a transfer that is over here, or paused.
@@ -41,6 +44,11 @@ func Ended(t mft.Transfer) mft.Decision {
 		d.Code = mft.CodeBadState
 	}
 	return d
+}
+
+// Held answers whoever wants something of an agent that is about to be updated.
+func Held() mft.Decision {
+	return mft.Decision{Code: mft.CodePendingUpdate, RetryIn: UpdateDelay}
 }
 
 // Refusal refuses with the code of err.

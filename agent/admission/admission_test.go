@@ -138,3 +138,10 @@ func TestBelongs(t *testing.T) {
 		})
 	}
 }
+
+// TestHeld: whoever asks an agent that is about to be updated comes again soon.
+func TestHeld(t *testing.T) {
+	if got := Held(); got.Code != mft.CodePendingUpdate || !got.Code.Retryable() || got.RetryIn <= 0 || got.RetryIn > time.Minute {
+		t.Errorf("Held() = %+v, want %s and to come again soon", got, mft.CodePendingUpdate)
+	}
+}

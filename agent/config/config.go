@@ -5,6 +5,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config/collector"
+	"mft.dev/mft/agent/config/releases"
 	"mft.dev/mft/agent/config/storage"
 	"mft.dev/mft/agent/config/strict"
 )
@@ -29,6 +30,8 @@ type Config struct {
 	// Relay is what this host keeps for agents that cannot reach each other; nil
 	// when it is no relay.
 	Relay *storage.Served
+	// Update is where newer versions come from; nil for nowhere.
+	Update *releases.Update
 	// Allow is who may do what on this host.
 	Allow mft.AllowList
 	// Channels are in the order of the file. Those of other agents are among

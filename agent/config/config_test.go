@@ -14,6 +14,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config/collector"
+	"mft.dev/mft/agent/config/releases"
 	"mft.dev/mft/agent/config/storage"
 )
 
@@ -69,6 +70,7 @@ func TestFull(t *testing.T) {
 			Details:    collector.DetailsNone,
 			Attributes: map[collector.Attribute]collector.Value{"deployment.environment.name": "production"},
 		},
+		Update: &releases.Update{From: "https://files.example/mft/", Keys: []releases.Key{"mftr1:WGF1PZojzVF9R2RP8fjbB9EN8ShwNS2WijCsdX2eGdA"}},
 		Exchange: &storage.Exchange{Azure: &storage.Azure{Account: "exampleaccount", Credential: storage.Credential{
 			Certificate: &storage.Certificate{
 				TenantID: "00000000-0000-0000-0000-000000000001", ClientID: "00000000-0000-0000-0000-000000000002",

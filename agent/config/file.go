@@ -4,6 +4,7 @@ import (
 	"mft.dev/mft/agent/config/collector"
 	"mft.dev/mft/agent/config/command"
 	"mft.dev/mft/agent/config/leaf"
+	"mft.dev/mft/agent/config/releases"
 	"mft.dev/mft/agent/config/storage"
 	"mft.dev/mft/agent/config/strict"
 )
@@ -17,6 +18,7 @@ type file struct {
 	Peers     map[leaf.AgentName]peerEntry `yaml:"peers" doc:"Agents that this file pins, by name. Others are added by mft invite and mft join."`
 	Exchange  *storage.Exchange            `yaml:"exchange" doc:"Storage that agents share who cannot reach each other."`
 	Relay     *storage.Served              `yaml:"relay" doc:"What this host keeps for agents that reach it and that cannot reach each other."`
+	Update    *releases.Update             `yaml:"update" doc:"Where newer versions of mft come from, for mft update."`
 	Allow     allowSection                 `yaml:"allow" doc:"Who may do what on this host. Whoever is not listed may do nothing."`
 	Telemetry *collector.Telemetry         `yaml:"telemetry" doc:"Who is told what happens to transfers."`
 	Channels  []channelEntry               `yaml:"channels" doc:"Standing orders: what moves from where to where, and when."`

@@ -109,7 +109,7 @@ func isAzure(root *yaml.Node) bool {
 // config completes what the file says with the defaults.
 func (f *file) config(d *strict.Decoder, defaults *Config) (*Config, error) {
 	cfg := *defaults
-	cfg.Agent, cfg.Exchange, cfg.Relay, cfg.Telemetry = f.Agent.over(defaults.Agent), f.Exchange, f.Relay, f.Telemetry
+	cfg.Agent, cfg.Exchange, cfg.Relay, cfg.Update, cfg.Telemetry = f.Agent.over(defaults.Agent), f.Exchange, f.Relay, f.Update, f.Telemetry
 	if cfg.Telemetry != nil {
 		cfg.Notes = append(cfg.Notes, cfg.Telemetry.Notes()...)
 	}

@@ -11,6 +11,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config/collector"
 	"mft.dev/mft/agent/config/command"
+	"mft.dev/mft/agent/config/releases"
 	"mft.dev/mft/agent/config/storage"
 )
 
@@ -30,6 +31,7 @@ type document struct {
 	Peers    map[mft.AgentName]documentPeer `yaml:"peers,omitempty" json:"peers,omitempty"`
 	Exchange *storage.Exchange              `yaml:"exchange,omitempty" json:"exchange,omitempty"`
 	Relay    *storage.Served                `yaml:"relay,omitempty" json:"relay,omitempty"`
+	Update   *releases.Update               `yaml:"update,omitempty" json:"update,omitempty"`
 	Allow    struct {
 		FilesFrom    []documentFiles    `yaml:"files_from,omitempty" json:"files_from,omitempty"`
 		RequestsFrom []documentRequests `yaml:"requests_from,omitempty" json:"requests_from,omitempty"`
@@ -95,7 +97,7 @@ func (c *Config) document() document {
 		p := c.Peers[name]
 		d.Peers[name] = documentPeer{p.Address, p.Pins, p.Path}
 	}
-	d.Exchange, d.Relay, d.Telemetry = c.Exchange, c.Relay, c.Telemetry
+	d.Exchange, d.Relay, d.Update, d.Telemetry = c.Exchange, c.Relay, c.Update, c.Telemetry
 	for _, g := range c.Allow.FilesFrom {
 		d.Allow.FilesFrom = append(d.Allow.FilesFrom, documentFiles{g.Agent, g.Root, g.AllowSetID, g.AllowDelete})
 	}

@@ -27,7 +27,9 @@ type Config struct {
 	Work func(ctx context.Context, peer mft.AgentName, e queue.Entry)
 	// Blocked is told of transfers that wait behind a shut gate, and why.
 	Blocked func(ctx context.Context, why map[mft.TransferID]mft.Reason)
-	Now     func() time.Time
+	// Held reports whether no other attempt is to begin, for good.
+	Held func() bool
+	Now  func() time.Time
 }
 
 // A Dispatcher runs what a queue holds. Methods may be called concurrently.
@@ -125,7 +127,7 @@ func (d *Dispatcher) Run(ctx context.Context) {
 func (d *Dispatcher) startNext(ctx context.Context) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if ctx.Err() != nil || d.running >= d.c.Limit {
+	if ctx.Err() != nil || d.running >= d.c.Limit || d.c.Held() {
 		return false
 	}
 	peer, e, ok := d.queue.Take(d.c.Now(), max(d.c.Limit-1, 1))

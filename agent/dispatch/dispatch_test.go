@@ -16,8 +16,9 @@ func TestDispatcher(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began, room := make(chan mft.TransferID, 9), make(chan struct{})
 		blocked := map[mft.TransferID]mft.Reason{}
+		held := false
 		d := New(Config{
-			Limit: 2, Now: time.Now,
+			Limit: 2, Now: time.Now, Held: func() bool { return held },
 			Work: func(_ context.Context, _ mft.AgentName, e queue.Entry) {
 				began <- e.ID
 				<-room
@@ -62,6 +63,13 @@ func TestDispatcher(t *testing.T) {
 		if blocked[ids[0]].Code != mft.CodeUnreachable || len(began) > 0 {
 			t.Errorf("behind a gate: told %v, began %d", blocked, len(began))
 		}
+		held = true
+		d.Rouse("beta")
+		synctest.Wait()
+		if len(began) > 0 {
+			t.Errorf("%d began while the dispatcher was held", len(began))
+		}
+		held = false
 		d.Rouse("beta")
 		synctest.Wait()
 		if got := <-began; got != ids[0] {

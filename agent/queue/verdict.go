@@ -81,7 +81,8 @@ func decideRefused(d mft.Decision, tries int, spread float64) Verdict {
 	switch {
 	case d.Code == mft.CodeCancelled:
 		v.State = mft.StateCancelled
-	case d.Code == mft.CodePaused || d.Code.Retryable():
+	case d.Code == mft.CodePaused || d.Code.Retryable() || !d.Code.Known() && d.RetryIn > 0:
+		// A newer peer that uses a code unknown here says that waiting helps.
 		v.State, v.Delay = mft.StateWaiting, delay(tries, spread)
 		if d.Code == mft.CodePaused {
 			v.Delay = pausedDelay

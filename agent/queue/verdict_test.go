@@ -40,6 +40,9 @@ func TestDecide(t *testing.T) {
 		{"busy", refused(mft.CodeBusy, 2*time.Second), nil, 6, Verdict{mft.StateWaiting, mft.Reason{Code: mft.CodeBusy}, 2 * time.Second, false}},
 		{"busy for very long", refused(mft.CodeBusy, 24*time.Hour), nil, 1, Verdict{mft.StateWaiting, mft.Reason{Code: mft.CodeBusy}, time.Hour, false}},
 		{"no space there", refused(mft.CodeNoSpace, 0), nil, 3, Verdict{mft.StateWaiting, mft.Reason{Code: mft.CodeNoSpace}, 4 * time.Second, false}},
+		{"about to be updated", refused(mft.CodePendingUpdate, 10*time.Second), nil, 1, Verdict{mft.StateWaiting, mft.Reason{Code: mft.CodePendingUpdate}, 10 * time.Second, false}},
+		{"a code of a newer version, with a time", refused("LATER", 10*time.Second), nil, 1, Verdict{mft.StateWaiting, mft.Reason{Code: "LATER"}, 10 * time.Second, false}},
+		{"a code of a newer version", refused("NEVER", 0), nil, 1, Verdict{State: mft.StateRejected, Reason: mft.Reason{Code: "NEVER"}}},
 		{"paused there", refused(mft.CodePaused, 0), nil, 7, Verdict{mft.StateWaiting, mft.Reason{Code: mft.CodePaused}, 5 * time.Second, false}},
 
 		{"the agent stops", coded(mft.CodeDisconnected), context.Canceled, 1, Verdict{State: mft.StateQueued}},

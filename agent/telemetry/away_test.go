@@ -312,6 +312,28 @@ func TestKilledAtOnce(t *testing.T) {
 	eventually(t, "they arrive", s.has(func() bool { return len(s.records) == 7 }))
 }
 
+// TestRefused has an offer refused by a command: there is no row of it, and it
+// has its spans all the same.
+func TestRefused(t *testing.T) {
+	s := newSink(t)
+	h := newHost(t, "beta")
+	h.tell(otlpAt(s.url))
+	err := h.j.Update(t.Context(), func(tx *journal.Tx) error {
+		id := newID()
+		for _, kind := range []mft.EventKind{mft.EventExitEnded, mft.EventRejected} {
+			if err := tx.Append(mft.Event{Time: start, Kind: kind, Transfer: id, Peer: "alpha", Code: mft.CodeExitRefused}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "both spans", s.has(func() bool { return slices.Equal(names(s.spans), []string{"mft receive exit", "mft receive"}) }))
+	eventually(t, "the sum", s.has(func() bool { return len(s.metrics["mft.transfers"].GetSum().GetDataPoints()) == 1 }))
+}
+
 // TestNil has an exporter of a configuration without telemetry.
 func TestNil(t *testing.T) {
 	e := New(Config{})

@@ -6,7 +6,6 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/telemetry/otlp"
-	"mft.dev/mft/agent/telemetry/span"
 	"mft.dev/mft/agent/telemetry/tally"
 )
 
@@ -21,7 +20,7 @@ type numbers struct {
 
 // countsFor reports whether an event may end a span that is counted.
 func countsFor(kind mft.EventKind) bool {
-	return mft.State(kind).Terminal() || kind == span.ExitEnded
+	return mft.State(kind).Terminal() || kind == mft.EventExitEnded
 }
 
 // run sends until ctx ends.

@@ -28,7 +28,7 @@ func (b *batch) role(e mft.Event) mft.Role {
 	switch t := b.rows[e.Transfer]; {
 	case t != nil:
 		return t.Role
-	case e.Kind == mft.EventRejected:
+	case e.Kind == mft.EventRejected, e.Kind == mft.EventExitEnded:
 		return mft.RoleReceive // an offer that was refused leaves no row
 	}
 	return ""

@@ -9,6 +9,7 @@ import (
 	"mft.dev/mft/agent/localapi"
 	"mft.dev/mft/cmd/mft/argument"
 	"mft.dev/mft/cmd/mft/doctor"
+	"mft.dev/mft/cmd/mft/edition"
 	"mft.dev/mft/cmd/mft/exit"
 	"mft.dev/mft/cmd/mft/progress"
 	"mft.dev/mft/cmd/mft/show"
@@ -24,7 +25,7 @@ transfers that wait. Nothing is changed. The exit status is 1 if anything is
 bad.`,
 		Args: argument.Takes(0, 0, ""),
 		RunE: func(c *cobra.Command, _ []string) error {
-			p := doctor.Patient{Version: thisVersion().Version, Env: s.env}
+			p := doctor.Patient{Version: edition.This().Version, Env: s.env}
 			if p.Config, p.Err = s.config(); p.Err == nil {
 				socket, err := s.socketPath()
 				if err != nil {

@@ -10,9 +10,13 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/cmd/mft/argument"
+	"mft.dev/mft/cmd/mft/edition"
 	"mft.dev/mft/cmd/mft/exchange"
 	"mft.dev/mft/cmd/mft/exit"
+	"mft.dev/mft/cmd/mft/publish"
 	"mft.dev/mft/cmd/mft/settings"
+	"mft.dev/mft/cmd/mft/unit"
+	"mft.dev/mft/cmd/mft/upgrade"
 )
 
 // execute runs one command line and says how it ended.
@@ -64,6 +68,11 @@ on which they are typed, through a local socket.`,
 		newCopy(s), newReq(s), newTransfer(s),
 		newInvite(s), newJoin(s), newPeer(s), newKey(s),
 		exchange.Command(exchange.Shell{Config: s.config, Env: s.env, Out: s.out, Print: s.print}),
+		upgrade.Command(upgrade.Shell{
+			Config: s.config, Socket: s.socketPath, Version: edition.This().Version, Out: s.out, Errs: s.errs, Print: s.print,
+		}),
+		unit.Command(unit.Shell{Config: s.config, Client: s.client, Absolute: s.absolute, Out: s.out, Print: s.print}),
+		publish.Command(publish.Shell{Out: s.out, Absolute: s.absolute, Print: s.print}),
 		newStatus(s), newDoctor(s), settings.Command(s.settings()), newVersion(s),
 		newExitTopic(),
 	)

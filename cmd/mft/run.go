@@ -1,17 +1,22 @@
 package main
 
 import (
+	"context"
 	"log/slog"
+	"os"
 
 	"github.com/spf13/cobra"
 
 	"mft.dev/mft/agent/config"
 	"mft.dev/mft/cmd/mft/argument"
 	"mft.dev/mft/cmd/mft/daemon"
+	"mft.dev/mft/cmd/mft/daemon/trial"
+	"mft.dev/mft/cmd/mft/edition"
+	"mft.dev/mft/cmd/mft/unit"
 )
 
 func newRun(s *shell) *cobra.Command {
-	var logJSON bool
+	var logJSON, onTrial bool
 	c := &cobra.Command{
 		Use:     "run",
 		Aliases: []string{"init", "start"},
@@ -34,17 +39,30 @@ azure-mft called this command init.`,
 					return err
 				}
 			}
-			return daemon.Run(c.Context(), cfg, daemon.Options{Version: thisVersion().Version, Log: s.logger(cfg, logJSON), Env: s.env})
+			o := daemon.Options{Version: edition.This().Version, Log: s.logger(cfg, logJSON), Env: s.env}
+			if o.Program, err = daemon.ThisProgram(s.errs); err != nil {
+				return err
+			}
+			if onTrial {
+				o.Trial = trial.NewSubject(os.Stdin, s.out)
+			}
+			return unit.Run(c.Context(), func(ctx context.Context, managed bool) error {
+				o.Program.Managed = managed
+				return daemon.Run(ctx, cfg, o)
+			})
 		},
 	}
 	c.Flags().BoolVar(&logJSON, "log-json", false, "write the log as JSON, one object a line")
+	c.Flags().BoolVar(&onTrial, trial.Flag, false, "show that this version comes up, for the one that started it")
+	_ = c.Flags().MarkHidden(trial.Flag) // there is such a flag
 	return c
 }
 
 func (s *shell) logger(cfg *config.Config, asJSON bool) *slog.Logger {
 	o := &slog.HandlerOptions{Level: cfg.Agent.LogLevel}
+	out := unit.Errors(s.errs)
 	if asJSON {
-		return slog.New(slog.NewJSONHandler(s.errs, o))
+		return slog.New(slog.NewJSONHandler(out, o))
 	}
-	return slog.New(slog.NewTextHandler(s.errs, o))
+	return slog.New(slog.NewTextHandler(out, o))
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -49,6 +50,17 @@ func Open(ctx context.Context, path string, form Form) (*DB, error) {
 		return nil, failure(op, path, errors.Join(err, d.release()))
 	}
 	return d, nil
+}
+
+// Lock takes the lock of the database at path without opening it, for whoever
+// does something to its files. The error is CodeRunning when somebody else
+// has it.
+func Lock(path string) (io.Closer, error) {
+	f, err := acquire(path + ".lock")
+	if err != nil {
+		return nil, failure("lock the journal", path, err)
+	}
+	return f, nil
 }
 
 // acquire takes the lock that keeps a second process out. The file stays when

@@ -57,6 +57,23 @@ func migrate(ctx context.Context, conn *sql.Conn, form Form) (err error) {
 	return nil
 }
 
+// Version returns the version of the schema of the database at path, which must
+// be there and which nobody has open; 0 when it is empty.
+func Version(ctx context.Context, path string, applicationID int32) (version int, err error) {
+	const op = "look at the journal"
+	db, err := pool(path, readCache, 1, "&mode=rw")
+	if err != nil {
+		return 0, failure(op, path, err)
+	}
+	defer func() { err = failure(op, path, errors.Join(err, db.Close())) }()
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("opening the database: %w", err)
+	}
+	defer conn.Close()
+	return schemaVersion(ctx, conn, applicationID)
+}
+
 // schemaVersion reads the version, and refuses a database that is not a
 // journal rather than add tables to it.
 func schemaVersion(ctx context.Context, conn *sql.Conn, want int32) (int, error) {

@@ -31,7 +31,7 @@ var (
 	errNoKey     = errors.New("no instrumentation key, which is a UUID such as 00000000-0000-0000-0000-000000000000")
 	errTooLong   = errors.New("more than 4096 bytes, which no connection string has")
 	errEndpoint  = errors.New("IngestionEndpoint or EndpointSuffix leads to no host by https")
-	errAuthorize = errors.New("Authorization other than ikey, which mft does not know")
+	errAuthorize = errors.New("an Authorization other than ikey, which mft does not know")
 )
 
 // ParseConnection reads a connection string as Azure shows it (Key=Value;…), or

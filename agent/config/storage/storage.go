@@ -17,7 +17,7 @@
 //
 //	exchange: {relay: {agent: hub, address: "hub.example:7421"}}
 //
-// and the section `relay:` of the host that serves in the case of a relay ([Served]).
+// and the section `relay:` of the host that serves in the last case ([Served]).
 // Its types are read by package strict, and written as they were read. The
 // package refuses secrets in the file: a [Secret] says where one lies. It opens no
 // storage: cmd/mft/depot does.
@@ -32,16 +32,16 @@ import (
 type Exchange struct {
 	Dir   *Dir   `yaml:"dir,omitempty" json:"dir,omitempty" doc:"A folder that all agents have: a mount of NFS or SMB, or a local directory."`
 	Azure *Azure `yaml:"azure,omitempty" json:"azure,omitempty" doc:"A storage account of Azure."`
-	NATS  *NATS  `yaml:"nats,omitempty" json:"nats,omitempty" doc:"Queues in the JetStream of a NATS cluster, with containers there or elsewhere."`
 	Relay *Relay `yaml:"relay,omitempty" json:"relay,omitempty" doc:"A third host that both reach, whose agent keeps letters and objects for others: see the section relay there."`
+	NATS  *NATS  `yaml:"nats,omitempty" json:"nats,omitempty" doc:"Queues in the JetStream of a NATS cluster, with containers there or elsewhere."`
 	// Shared is about the agents, not the storage.
 	Shared Switch `yaml:"shared,omitempty" json:"shared,omitempty" doc:"Several agents of this name, each with keys of its own, use the exchange: exactly one of them delivers each transfer. Set it at all of them. Default: false."`
 }
 
 // Check implements strict.Whole.
 func (e *Exchange) Check() error {
-	if n := count(e.Dir != nil, e.Azure != nil, e.Relay != nil, e.NATS != nil); n != 1 {
-		return fmt.Errorf("want exactly one of dir, azure, relay and nats, not %d", n)
+	if n := count(e.Dir != nil, e.Azure != nil, e.NATS != nil, e.Relay != nil); n != 1 {
+		return fmt.Errorf("want exactly one of dir, azure, nats and relay, not %d", n)
 	}
 	return nil
 }

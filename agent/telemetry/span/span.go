@@ -91,12 +91,6 @@ func idOf(transfer mft.TransferID, role mft.Role, phase Phase, seq int64) (id ID
 	return id
 }
 
-// The event kinds of exits, which run beside the phases.
-const (
-	ExitBegun mft.EventKind = "exit-started"
-	ExitEnded mft.EventKind = "exit-ended"
-)
-
 // follows says which phase an event begins.
 var follows = map[mft.EventKind]Phase{
 	mft.EventDetected: Queue, mft.EventStable: Queue, mft.EventRequested: Queue, mft.EventPlanned: Queue, mft.EventResumed: Queue,
@@ -110,7 +104,7 @@ func ends(kind mft.EventKind) bool { return mft.State(kind).Terminal() }
 // Ends reports whether an event may end a span: others need not be looked at.
 func Ends(kind mft.EventKind) bool {
 	_, phase := follows[kind]
-	return phase || ends(kind) || kind == ExitEnded
+	return phase || ends(kind) || kind == mft.EventExitEnded
 }
 
 // Of returns the spans of one end of a transfer that have ended, in the order
@@ -140,9 +134,11 @@ func (f *fold) add(e mft.Event) {
 		f.first = &e
 	}
 	switch next, is := follows[e.Kind]; {
-	case e.Kind == ExitBegun:
+	case e.Kind == mft.EventExitBegun:
 		f.exits = append(f.exits, e)
-	case e.Kind == ExitEnded && len(f.exits) > 0:
+	case e.Kind == mft.EventExitEnded && len(f.exits) == 0:
+		f.close(Exit, e, e) // what is told of a command only when it is over
+	case e.Kind == mft.EventExitEnded:
 		f.close(Exit, f.exits[0], e)
 		f.exits = f.exits[1:]
 	case f.ended:

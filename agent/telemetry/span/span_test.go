@@ -65,7 +65,7 @@ func TestOf(t *testing.T) {
 			"exits", "offered accepted moving exit-started exit-ended verified delivered done exit-started exit-started exit-ended exit-ended:EXIT_FAILED",
 			"offer 0-1, compare 1-2, exit 3-4, move 2-5, commit 5-6, finish 6-7, whole 0-7, exit 8-10, exit 9-11 EXIT_FAILED",
 		},
-		{"an exit that nobody began", "offered exit-ended", ""},
+		{"an exit that is told of once", "offered exit-ended:EXIT_FAILED", "exit 1-1 EXIT_FAILED"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := tell(Of(mft.RoleSend, story(tt.events))); got != tt.want {

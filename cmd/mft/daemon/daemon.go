@@ -1,6 +1,6 @@
 // Package daemon runs the agent of a host in this process: the agent itself,
-// its local socket, what the service manager wants to know, and bounds for the
-// memory that it takes.
+// its local socket, what the service manager wants to know, the change to
+// another version, and bounds for the memory that it takes.
 //
 // [Run] blocks for as long as the agent lives. The package refuses to go into
 // the background: that is the business of systemd and its like.
@@ -10,20 +10,16 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"os/signal"
-	"runtime"
+	"path/filepath"
 	"runtime/debug"
+	"sync"
 	"syscall"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
-	"mft.dev/mft/agent"
 	"mft.dev/mft/agent/config"
-	"mft.dev/mft/agent/localapi"
-	"mft.dev/mft/agent/telemetry"
-	"mft.dev/mft/cmd/mft/depot"
+	"mft.dev/mft/cmd/mft/daemon/trial"
+	"mft.dev/mft/journal/spare"
 )
 
 // Options are what Run needs besides the configuration.
@@ -33,102 +29,86 @@ type Options struct {
 	Log     *slog.Logger
 	// Env looks up variables of the environment.
 	Env func(string) string
+	// Program is the process that may be replaced; its zero value is one that
+	// refuses updates.
+	Program Program
+	// Trial is set when this process is to show that it comes up: it begins
+	// nothing, and ends when its trial does.
+	Trial *trial.Subject
 }
 
 // Run serves peers and commands until ctx ends, which is no error.
-func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
-	log := o.Log
+func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	signal.Ignore(syscall.SIGHUP) // a terminal that goes away is no reason to end
 	o.boundMemory()
-	store, err := depot.Open(cfg, o.Env)
-	if err != nil {
-		return err
-	}
-	defer store.Close()
-	a, err := o.agent(cfg, store)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, a.Close()) }()
-	relay, err := o.relay(ctx, a, store)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, relay.Close()) }()
-	ln, err := localapi.Listen(cfg.Agent.Socket, cfg.Agent.SocketGroup)
-	if err != nil {
-		return err
-	}
-	log.Info("agent starts", "name", cfg.Agent.Name, "version", o.Version, "config", cfg.Path, "listen", cfg.Agent.Listen, "socket", cfg.Agent.Socket)
-	for _, note := range append(store.Notes, cfg.Notes...) {
-		log.Warn(note)
-	}
-	defer context.AfterFunc(ctx, func() {
-		log.Info("agent ends")
-		o.notify("STOPPING=1")
-	})()
-	g, alive := errgroup.WithContext(ctx)
-	g.Go(func() error { return a.Run(alive) })
-	g.Go(func() error { return relay.Run(alive) })
-	g.Go(func() error { return localapi.Serve(alive, ln, a, relay.Held) })
-	g.Go(func() error {
-		// The agent serves its direct links meanwhile, and afterwards too.
-		if err := store.Ready(alive); err != nil && alive.Err() == nil {
-			log.Warn("the exchange cannot be used yet; it is tried again and again", "err", err)
-		}
-		return nil
-	})
-	g.Go(func() error {
-		if started(alive, a) {
-			o.notify("READY=1")
-		}
-		return nil
-	})
-	g.Go(func() error {
-		giveBack(alive, a.Quiet(), func() {
-			runtime.GC() // what is in pools goes at the second time
-			debug.FreeOSMemory()
+	if o.Trial != nil {
+		var watch sync.WaitGroup
+		defer watch.Wait()
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		watch.Go(func() {
+			defer cancel()
+			o.Trial.Ended(ctx)
 		})
-		return nil
-	})
-	if err := g.Wait(); ctx.Err() == nil || !errors.Is(err, context.Canceled) {
+		_, err := o.live(ctx, cfg, failed{})
 		return err
 	}
-	return nil // it was told to end before it had quite begun
-}
-
-// agent makes the agent.
-func (o Options) agent(cfg *config.Config, x *depot.Depot) (*agent.Agent, error) {
-	return agent.New(agent.Options{
-		Config: cfg, Log: o.Log, Version: o.Version, Exchange: x.Exchange,
-		Telemetry: telemetry.New(telemetry.Config{
-			Section: cfg.Telemetry, Agent: cfg.Agent.Name, Version: o.Version, Dir: cfg.Agent.DataDir, Log: o.Log, Env: o.Env,
-		}),
-	})
-}
-
-// relay opens what this host keeps for others, and tells the exchange that it uses
-// itself who it is.
-func (o Options) relay(ctx context.Context, a *agent.Agent, x *depot.Depot) (*depot.Served, error) {
-	keys, trust := a.Identity()
-	x.Identify(keys, trust)
-	return depot.Serve(ctx, a.Config(), keys, trust, o.Log)
-}
-
-// started waits until the agent listens to its peers.
-func started(ctx context.Context, a *agent.Agent) bool {
-	again := time.NewTicker(10 * time.Millisecond)
-	defer again.Stop()
+	var last failed
 	for {
-		if status, err := a.Status(ctx); err == nil && !status.Started.IsZero() {
-			return true
+		restored, err := spare.Settle(ctx, journalOf(cfg))
+		if err != nil {
+			return err
 		}
-		select {
-		case <-ctx.Done():
-			return false
-		case <-again.C:
+		if restored {
+			o.Log.Warn("the journal is as it was before another version tried it")
 		}
+		next, err := o.live(ctx, cfg, last)
+		if err != nil || next == nil || ctx.Err() != nil {
+			return err
+		}
+		o.Log.Info("another version is tried", "version", next.version, "binary", next.binary)
+		if err = o.try(ctx, cfg, next); err == nil {
+			o.Log.Info("the other version came up, and takes over", "version", next.version)
+			err = o.Program.become()
+			if errors.Is(err, ErrReplaced) {
+				return err
+			}
+		}
+		o.Log.Error("the other version does not take over; this one goes on", "version", next.version, "err", err)
+		last = failed{next.version, err}
 	}
+}
+
+// A failed is a version that was tried in vain.
+type failed struct {
+	version string
+	err     error
+}
+
+// journalOf is where the journal lies; see agent.New.
+func journalOf(cfg *config.Config) string { return filepath.Join(cfg.Agent.DataDir, "journal.db") }
+
+// How long a version on trial may take.
+const (
+	readyTimeout  = 2 * time.Minute // a large journal that gets a new schema
+	acceptTimeout = time.Minute
+	stopTimeout   = 20 * time.Second
+)
+
+// try has the other version show that it comes up.
+func (o Options) try(ctx context.Context, cfg *config.Config, next *candidate) error {
+	var watch sync.WaitGroup
+	defer watch.Wait()
+	watched, over := context.WithCancel(ctx)
+	defer over()
+	watch.Go(func() { o.watchdog(watched, func(context.Context) {}) })
+	if err := spare.Take(ctx, journalOf(cfg)); err != nil {
+		return err
+	}
+	return trial.Guard{
+		Binary: next.binary, Version: next.version, Args: o.Program.Args, Env: o.Program.Env, Errs: o.Program.Errs,
+		Ready: readyTimeout, Accept: acceptTimeout, Stop: stopTimeout,
+	}.Run(ctx)
 }
 
 // boundMemory keeps the heap close to what is in use: an agent shares its host
@@ -162,25 +142,5 @@ func giveBack(ctx context.Context, quiet <-chan struct{}, free func()) {
 		case <-rest.C:
 			free()
 		}
-	}
-}
-
-// notify tells the service manager of a change of state, if there is one that
-// wants to know (sd_notify(3)).
-func (o Options) notify(state string) {
-	name := o.Env("NOTIFY_SOCKET")
-	if name == "" {
-		return
-	}
-	if name[0] == '@' {
-		name = "\x00" + name[1:] // of the abstract name space
-	}
-	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: name, Net: "unixgram"})
-	if err == nil {
-		defer conn.Close()
-		_, err = conn.Write([]byte(state))
-	}
-	if err != nil {
-		o.Log.Warn("cannot tell the service manager", "state", state, "err", err)
 	}
 }

@@ -74,10 +74,10 @@ func Open(cfg *config.Config, env func(string) string) (*Depot, error) {
 	switch {
 	case x.Dir != nil:
 		err = d.openDir(string(x.Dir.Path))
-	case x.NATS != nil:
-		err = d.openNATS(x.NATS, env)
 	case x.Relay != nil:
 		err = d.openRelay(cfg)
+	case x.NATS != nil:
+		err = d.openNATS(x.NATS, env)
 	default:
 		err = d.openAzure(accountOf(x.Azure, cfg.Agent.Name, env))
 	}
