@@ -163,15 +163,9 @@ func (s Shell) check() *cobra.Command {
 		Use:   "check [PEER]",
 		Short: "Try every right that this agent needs in the storage",
 		Long: `Try every right that this agent needs in the storage; with a PEER, also what it
-<<<<<<< HEAD
-must be able to do with what is the peer's, and except in a folder what it
-must not. What
-the check makes it removes again; it touches no letter and no object of anybody.
-=======
 must be able to do with what is the peer's and, but for a folder, what it must
 not. What the check makes it removes again; it touches no letter and no object
 of anybody.
->>>>>>> main
 The exit status is 1 if anything is not as it must be.`,
 		Example: `  mft exchange check
   mft exchange check ledger`,
