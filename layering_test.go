@@ -148,7 +148,7 @@ var house = map[string]houseRule{
 		"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob", "github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue",
 	}},
 	"exchange/azure/account": {layerMechanism, []string{
-		".", "github.com/Azure/azure-sdk-for-go/sdk/azcore", "github.com/Azure/azure-sdk-for-go/sdk/azidentity",
+		".", "exchange", "github.com/Azure/azure-sdk-for-go/sdk/azcore", "github.com/Azure/azure-sdk-for-go/sdk/azidentity",
 		"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob", "github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue",
 	}},
 	"exchange/azure/roles": {layerMechanism, []string{"."}},
@@ -168,7 +168,7 @@ var house = map[string]houseRule{
 	"exchange/nats": {layerMechanism, []string{
 		".", "exchange", "exchange/nats/cluster", "exchange/probe", "github.com/nats-io/nats.go", "golang.org/x/sync",
 	}},
-	"exchange/nats/cluster": {layerMechanism, []string{".", "github.com/nats-io/nats.go", "github.com/nats-io/nkeys"}},
+	"exchange/nats/cluster": {layerMechanism, []string{".", "exchange", "github.com/nats-io/nats.go", "github.com/nats-io/nkeys"}},
 	"exchange/parcel":       {layerMechanism, []string{"."}},
 	"exchange/probe":        {layerMechanism, []string{".", "exchange"}},
 	"exchange/owner":        {layerMechanism, []string{".", "exchange"}},
@@ -399,6 +399,8 @@ var sideways = map[string]string{
 	"exchange/letter -> exchange":                            "the limit of a letter has one home",
 	"exchange/mailbox -> exchange":                           "letters are taken from any exchange",
 	"agent/config/leaf -> agent/config/strict":               "a value of one word is read by the decoder of the file",
+	"exchange/azure/account -> exchange":                     "what fails has one form in all adapters",
+	"exchange/nats/cluster -> exchange":                      "what fails has one form in all adapters",
 	"exchange/owner -> exchange":                             "the decision lies in any container",
 	"exchange/record -> exchange":                            "parts go into any container",
 	"exchange/record -> exchange/parcel":                     "the form of parcels has one home",

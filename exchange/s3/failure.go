@@ -13,6 +13,7 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	"mft.dev/mft"
+	"mft.dev/mft/exchange"
 )
 
 // The errors of the library quote what the storage says, and those of HTTP the
@@ -64,27 +65,13 @@ var statuses = map[int]mft.Code{
 
 // Failure puts an error of the library in words of ours, with a code.
 func Failure(ctx context.Context, op, subject string, err error) error {
-	if err == nil {
-		return nil
-	}
-	if ctx.Err() != nil {
-		code := mft.CodeCancelled
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			code = mft.CodeTimeout
+	return exchange.Failure(ctx, op, subject, err, func(err error) (mft.Code, string) {
+		var answer minio.ErrorResponse
+		if errors.As(err, &answer) {
+			return explain(answer)
 		}
-		return mft.Fail(code, op, subject, context.Cause(ctx))
-	}
-	var coded *mft.Error
-	if errors.As(err, &coded) {
-		return mft.Fail(coded.Code, op, subject, coded)
-	}
-	var answer minio.ErrorResponse
-	if errors.As(err, &answer) {
-		code, why := explain(answer)
-		return mft.Fail(code, op, subject, errors.New(why))
-	}
-	code, why := explainNetwork(err)
-	return mft.Fail(code, op, subject, errors.New(why))
+		return explainNetwork(err)
+	})
 }
 
 func explain(answer minio.ErrorResponse) (mft.Code, string) {

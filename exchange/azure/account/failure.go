@@ -18,6 +18,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2/queueerror"
 
 	"mft.dev/mft"
+	"mft.dev/mft/exchange"
 )
 
 // The errors of the SDK quote URLs with their signatures, and bodies with what
@@ -68,22 +69,7 @@ var statuses = map[int]mft.Code{
 
 // Failure puts an error of the SDK in words of ours, with a code.
 func Failure(ctx context.Context, op, subject string, err error) error {
-	if err == nil {
-		return nil
-	}
-	if ctx.Err() != nil {
-		code := mft.CodeCancelled
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			code = mft.CodeTimeout
-		}
-		return mft.Fail(code, op, subject, context.Cause(ctx))
-	}
-	var coded *mft.Error
-	if errors.As(err, &coded) {
-		return mft.Fail(coded.Code, op, subject, coded)
-	}
-	code, why := explain(err)
-	return mft.Fail(code, op, subject, errors.New(why))
+	return exchange.Failure(ctx, op, subject, err, explain)
 }
 
 // explain says what an error of the SDK means.

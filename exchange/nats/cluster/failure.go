@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"mft.dev/mft"
+	"mft.dev/mft/exchange"
 )
 
 // An Answer is an error that JetStream gives, in its own words.
@@ -56,22 +57,7 @@ var codes = map[int]mft.Code{
 
 // Failure puts an error in words of ours, with a code.
 func Failure(ctx context.Context, op, subject string, err error) error {
-	if err == nil {
-		return nil
-	}
-	if ctx.Err() != nil {
-		code := mft.CodeCancelled
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			code = mft.CodeTimeout
-		}
-		return mft.Fail(code, op, subject, context.Cause(ctx))
-	}
-	var coded *mft.Error
-	if errors.As(err, &coded) {
-		return mft.Fail(coded.Code, op, subject, coded)
-	}
-	code, why := explain(err)
-	return mft.Fail(code, op, subject, errors.New(why))
+	return exchange.Failure(ctx, op, subject, err, explain)
 }
 
 func explain(err error) (mft.Code, string) {
