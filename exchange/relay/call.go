@@ -103,6 +103,8 @@ func (r *Relay) failure(ctx context.Context, c call, err error) error {
 		return mft.Fail(coded.Code, c.op, c.subject, err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return mft.Fail(mft.CodeDisconnected, c.op, c.subject, errors.New("the relay takes too long to answer"))
+	case r.turnedAway(ctx):
+		return mft.Fail(mft.CodeNotAllowed, c.op, c.subject, errNotKnown)
 	}
 	return mft.Fail(mft.CodeDisconnected, c.op, c.subject, err)
 }

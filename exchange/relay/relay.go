@@ -181,6 +181,35 @@ func unreached(op, address string, err error) error {
 	}
 }
 
+// turnedAway reports whether the relay does not want this agent, after a
+// connection broke. In TLS 1.3 a client hears that only when it reads, and a
+// transport of HTTP that writes first may be told of nothing but a broken connection.
+func (r *Relay) turnedAway(ctx context.Context) bool {
+	own, err := r.c.Identity()
+	if err != nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, reasonWithin)
+	defer cancel()
+	for _, address := range r.c.Addresses {
+		conn, err := r.connect(ctx, address, own)
+		if err == nil {
+			stop := transport.Interruptible(ctx, conn)
+			_, err = conn.Read(make([]byte, 1)) // a server of HTTP/2 speaks first
+			stop()
+			_ = conn.Close()
+			return refused(err)
+		}
+		if mft.CodeOf(err) == mft.CodeNotAllowed {
+			return true
+		}
+	}
+	return false
+}
+
+// reasonWithin bounds finding out why a connection broke.
+const reasonWithin = 5 * time.Second
+
 var errNotKnown = errors.New("the relay does not accept this agent's key: this agent has to be a peer there, by pairing or by its pin in the configuration")
 
 // refused reports whether the other end's TLS said that it does not want this one.
