@@ -56,6 +56,9 @@ type Options struct {
 	// Letters is how long is waited for letters; zero for what suits storage that
 	// is far away.
 	Letters mailbox.Delays
+	// CardsFor is for how long what peers publish of their keys is used without
+	// looking again: see package courier, whose choice is 0; not at all if it is less.
+	CardsFor time.Duration
 	// Listener takes the place of one on Config.Agent.Listen; Run closes it.
 	Listener net.Listener
 }
@@ -129,7 +132,7 @@ func New(o Options) (*Agent, error) {
 	a.link = a.Use(link.Config{Software: "mft/" + a.version, NextSequence: a.nextSequence, Handle: a.handle})
 	a.notices = notice.New(notice.Config{Journal: a.journal, Trail: a.trail, Log: a.log, Open: a.reach, Post: a.postCancel})
 	if o.Exchange != nil {
-		if err := a.openCourier(*o.Exchange, o.Letters); err != nil {
+		if err := a.openCourier(&o); err != nil {
 			return nil, errors.Join(err, a.journal.Close())
 		}
 	}

@@ -108,7 +108,7 @@ func newAgent(h *host) (*agent.Agent, error) {
 	if h.letters != (mailbox.Delays{}) {
 		delays = h.letters
 	}
-	return agent.New(agent.Options{Config: h.conf, Version: "test", Log: log, Exchange: h.exchange, Letters: delays, Now: h.now})
+	return agent.New(agent.Options{Config: h.conf, Version: "test", Log: log, Exchange: h.exchange, Letters: delays, CardsFor: -1, Now: h.now})
 }
 
 // stop ends the agent; a second call does nothing.

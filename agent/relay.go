@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,8 +12,6 @@ import (
 	"mft.dev/mft/agent/courier"
 	"mft.dev/mft/agent/source"
 	"mft.dev/mft/agent/trail"
-	"mft.dev/mft/exchange"
-	"mft.dev/mft/exchange/mailbox"
 	"mft.dev/mft/exchange/talk"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/link"
@@ -20,11 +19,11 @@ import (
 )
 
 // openCourier gives the agent its way through an exchange.
-func (a *Agent) openCourier(x exchange.Exchange, delays mailbox.Delays) error {
+func (a *Agent) openCourier(o *Options) error {
 	keys, trust := a.Identity()
 	var err error
 	a.courier, err = courier.New(courier.Config{
-		Exchange: x, CardsFor: courier.CardsFor, Delays: delays, Dir: filepath.Join(a.cfg.Agent.DataDir, "relay"), Keys: keys, Trust: trust,
+		Exchange: *o.Exchange, CardsFor: cmp.Or(o.CardsFor, courier.CardsFor), Delays: o.Letters, Dir: filepath.Join(a.cfg.Agent.DataDir, "relay"), Keys: keys, Trust: trust,
 		NextSequence: a.nextSequence, Opened: a.letter, Answered: a.answered, Late: a.notices.Repeat, UnderWay: a.underWay,
 		PutAside: func(reason error) {
 			r := mft.ReasonOf(reason)

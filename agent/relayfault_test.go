@@ -163,7 +163,7 @@ func TestRelayRestart(t *testing.T) {
 		{"published, not told", "alpha", "put", 2, true},
 		{"told, not noted", "alpha", "put", 2, false},
 		{"decision not posted", "beta", "put", 1, true},
-		{"receiver half way", "beta", "read", 3, true},
+		{"receiver half way", "beta", "read", 2, true},
 		{"receipt not posted", "beta", "put", 2, true},
 		{"receipt posted, letter not removed", "beta", "put", 2, false},
 	} {

@@ -28,7 +28,7 @@ func namesakes(t *testing.T) (alpha *host, betas []*host, folder string) {
 	second.in = first.in
 	pinned := config.Peer{}
 	for i, h := range []*host{first, second} {
-		x, err := dir.New(dir.Config{Path: folder, Agent: "beta"})
+		x, err := dir.New(dir.Config{Path: folder, Agent: "beta", Wait: 50 * time.Millisecond})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -95,6 +96,11 @@ func (c Config) Run(ctx context.Context) {
 	defer b.hands.Wait()
 	wait := b.Delays.Pause
 	for ctx.Err() == nil {
+		if b.Shared {
+			// Two that look in one rhythm would leave a letter to each other for ever:
+			// the same one would always be the first to look.
+			sleep(ctx, rand.N(b.Delays.Pause))
+		}
 		begun := time.Now()
 		n, err := b.take(ctx)
 		if ctx.Err() != nil {
@@ -205,13 +211,16 @@ func (b *box) renew(held context.Context, let context.CancelCauseFunc, l *exchan
 // failed has a letter come again later, or puts it aside.
 func (b *box) failed(ctx context.Context, l *exchange.Letter, cause error) {
 	if code := mft.CodeOf(cause); code == mft.CodeBusy || code == mft.CodeMaintenance {
+		b.Log.Debug("a letter comes again later", "err", cause)
 		_ = b.Queue.Renew(ctx, l, b.Delays.Busy) // else it comes when its lease ends
 		return
 	}
 	n := b.count(l)
 	if mft.CodeOf(cause) == mft.CodeElsewhere && n < maxElsewhere {
 		// At once to begin with: the other is likely to be there.
-		_ = b.Queue.Renew(ctx, l, min(b.Delays.Busy, b.Delays.Pause<<min(n-1, 10)))
+		b.Log.Debug("a letter is left to another agent of this name", "err", cause)
+		d := min(b.Delays.Busy, b.Delays.Pause<<min(n-1, 10))
+		_ = b.Queue.Renew(ctx, l, d/2+rand.N(d))
 		return
 	}
 	b.Log.Info("a letter cannot be dealt with", "try", n, "err", cause)
