@@ -54,7 +54,8 @@ type State struct {
 	Trial bool `json:"trial"`
 	// Pending is the version that is to be tried next.
 	Pending string `json:"pending,omitempty"`
-	// Tried is the last version that was tried and failed, and Problem why.
+	// Tried is the last version that was tried and failed, and Problem why; while
+	// one is Pending, of that nothing is known yet, also where both are the same.
 	Tried   string            `json:"tried,omitempty"`
 	Problem *localapi.Problem `json:"problem,omitempty"`
 }

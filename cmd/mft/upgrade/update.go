@@ -152,7 +152,9 @@ func (u *Updater) stage(ctx context.Context, f *Found) error {
 }
 
 // await asks again and again until the version of f is up: on trial, or for
-// good. While one process takes the place of another nobody answers.
+// good. While one process takes the place of another nobody answers; as long as
+// the trial is pending, what the agent says was tried is an earlier one, perhaps
+// of the same version.
 func (u *Updater) await(ctx context.Context, f *Found, onTrial bool) error {
 	const op = "wait for version"
 	again := time.NewTicker(pause)
@@ -165,7 +167,7 @@ func (u *Updater) await(ctx context.Context, f *Found, onTrial bool) error {
 			last = err
 		case state.Version == f.Version && state.Ready && state.Trial == onTrial:
 			return nil
-		case state.Version != f.Version && state.Tried == f.Version:
+		case state.Version != f.Version && state.Tried == f.Version && state.Pending == "":
 			return state.Problem.Err()
 		case state.Version != f.Version && !state.Trial && state.Pending == "":
 			return mft.Fail(mft.CodeTrial, "try", f.Version, fmt.Errorf("the agent was started anew meanwhile, as version %s", state.Version))
