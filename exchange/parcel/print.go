@@ -24,7 +24,8 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // was not given the content that followed there before.
 var ErrChanged = errors.New("the content is not what followed before the interruption")
 
-// Known is what a writer that goes on knows of what was staged before.
+// Known is what a writer that goes on knows of what was staged before, and whom
+// it tells of what is staged now.
 type Known struct {
 	// At is where it goes on. What lies before it in its part is staged.
 	At     int64
@@ -32,6 +33,11 @@ type Known struct {
 	// Changed is called before a part is staged in place of one that was. After
 	// its error nothing is staged.
 	Changed func(number int) error
+	// Note is called by several goroutines at once, with the print of each full
+	// part as soon as it is staged and before another is staged in its place: so no
+	// more parts than are staged at once are ever staged and not noted, however long
+	// nothing is written. Its error counts as one of Stage. It may be nil.
+	Note func(Print) error
 }
 
 // Resume has the writer go on at a place of an earlier one. It is called before
@@ -48,16 +54,6 @@ func (w *Writer) Resume(k Known) {
 // Cut notes that everything before this place may be kept, and content after it
 // come again.
 func (w *Writer) Cut() { w.cut = len(w.plain) }
-
-// Printed returns the prints of parts that have been staged since it was asked
-// last.
-func (w *Writer) Printed() []Print {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	p := w.printed
-	w.printed = nil
-	return p
-}
 
 // print returns the print of the part that is being filled.
 func (w *Writer) print() Print {

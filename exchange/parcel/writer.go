@@ -37,8 +37,6 @@ type Writer struct {
 	done  map[int]bool // staged, behind a gap
 	whole int          // parts staged without a gap
 	err   error        // the first
-	// printed are the prints of what was staged.
-	printed []Print
 }
 
 // NewWriter returns a writer that goes on at part first, which is 0 for a new
@@ -117,13 +115,15 @@ func (w *Writer) pass() error {
 	if err != nil {
 		return err
 	}
-	var prints []Print
-	if len(w.plain) == w.form.Part {
-		prints = []Print{w.print()}
-	}
+	print := w.print()
+	full := len(w.plain) == w.form.Part
 	w.advance()
 	w.hands.Go(func() {
-		w.staged(number, w.stage(w.ctx, number, sealed), prints...)
+		err := w.stage(w.ctx, number, sealed)
+		if err == nil && full && w.known.Note != nil {
+			err = w.known.Note(print)
+		}
+		w.staged(number, err)
 		w.free <- sealed
 	})
 	return nil
@@ -133,7 +133,7 @@ func (w *Writer) pass() error {
 func (w *Writer) advance() { w.plain, w.next, w.unread, w.cut = w.plain[:0], w.next+1, 0, 0 }
 
 // staged notes how staging a part ended.
-func (w *Writer) staged(number int, err error, prints ...Print) {
+func (w *Writer) staged(number int, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err != nil {
@@ -144,7 +144,6 @@ func (w *Writer) staged(number int, err error, prints ...Print) {
 		return
 	}
 	w.done[number] = true
-	w.printed = append(w.printed, prints...)
 	for w.done[w.whole] {
 		delete(w.done, w.whole)
 		w.whole++

@@ -115,11 +115,6 @@ func (r *rig) listen(ctx context.Context, conn net.Conn) error {
 
 // mark notes in the ledger how much is staged, when that has grown.
 func (r *rig) mark() error {
-	for _, p := range r.parcel.Printed() {
-		if err := r.ledger.print(&p); err != nil {
-			return err
-		}
-	}
 	staged := r.parcel.Staged()
 	if staged <= r.marked {
 		return nil

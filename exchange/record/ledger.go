@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"mft.dev/mft"
 	"mft.dev/mft/exchange/parcel"
@@ -29,7 +30,9 @@ import (
 // ledger that lost its end sends some parts again, and no more.
 type ledger struct {
 	file *os.File
-	size int64
+
+	mu   sync.Mutex
+	size int64 // of what is whole in file
 
 	head      head
 	files     []noted                   // sorted by key when it was opened; what counts
@@ -146,6 +149,8 @@ func appendEntry(b []byte, kind byte, payload []byte) []byte {
 // add appends an entry.
 func (l *ledger) add(kind byte, payload []byte) error {
 	e := appendEntry(nil, kind, payload)
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if _, err := l.file.WriteAt(e, l.size); err != nil {
 		return failed("write", l.file.Name(), err)
 	}

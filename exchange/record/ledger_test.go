@@ -25,7 +25,7 @@ func seedLedger(t testing.TB) []byte {
 	for _, err := range []error{
 		l.mark(entryBack, 0),
 		l.whole(protocol.Key{1}, mft.Digest{1}, 90, relay.AppendRef(nil, relay.Ref{Length: 90}), nil),
-		l.print(&parcel.Print{Number: 1, From: 140, Rest: 1, Whole: 2}),
+		l.print(parcel.Print{Number: 1, From: 140, Rest: 1, Whole: 2}),
 		l.half(&checked{key: protocol.Key{2}, offset: 50, end: 140, frames: []byte("frames")}),
 		l.mark(entryStaged, 200),
 		l.whole(protocol.Key{2}, mft.Digest{2}, 190, nil, []byte("frames")),

@@ -240,7 +240,7 @@ func (r *Recorder) begin(ctx context.Context, conn net.Conn) error {
 		}),
 		marked: min(at, r.ledger.staged),
 	}
-	r.parcel.Resume(parcel.Known{At: at, Prints: r.ledger.prints, Changed: r.ledger.changed})
+	r.parcel.Resume(parcel.Known{At: at, Prints: r.ledger.prints, Changed: r.ledger.changed, Note: r.ledger.print})
 	return nil
 }
 

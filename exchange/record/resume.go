@@ -22,8 +22,8 @@ func (l *ledger) resumeAt() int64 {
 	return (l.staged + part - 1) / part * part
 }
 
-// print notes that a part is staged.
-func (l *ledger) print(p *parcel.Print) error {
+// print notes that a part is staged. It may be called beside everything else.
+func (l *ledger) print(p parcel.Print) error {
 	b := binary.BigEndian.AppendUint64(nil, uint64(p.Number))
 	b = binary.BigEndian.AppendUint64(b, uint64(p.From))
 	b = binary.BigEndian.AppendUint32(b, p.Rest)

@@ -42,7 +42,7 @@ type store struct {
 	staged, read int
 	failStage    int // the n-th from now fails, once
 	failRead     int
-	onStage      func() // called before each part is staged
+	onStage      func(block int) // called before each part is staged
 }
 
 func (s *store) Stage(_ context.Context, name string, block int, content []byte) error {
@@ -52,7 +52,7 @@ func (s *store) Stage(_ context.Context, name string, block int, content []byte)
 		return mft.Fail(mft.CodeUnreachable, "stage", name, errors.New("the storage is away"))
 	}
 	if s.onStage != nil {
-		s.onStage()
+		s.onStage(block)
 	}
 	s.staged++
 	if s.blocks == nil {
