@@ -27,8 +27,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // ramDisk is where a directory in memory can be made, if it is there.
 const ramDisk = "/dev/shm"
 
-// patience is how long anything may take before a test gives up on it.
-const patience = 30 * time.Second
+// patience is how long anything may take before a test gives up on it: what is
+// lost for good comes again after a day at the earliest.
+const patience = 2 * time.Minute
 
 // memory returns a directory of the test, in memory where there is such a
 // thing.

@@ -254,7 +254,10 @@ func owned(t *testing.T, seed uint64, n int) {
 		must(t, os.RemoveAll(s.dst))
 	}
 	for _, e := range ends {
-		for _, err := range append(slices.Clone(e.aside), e.refused...) {
+		e.mu.Lock()
+		whys := append(slices.Clone(e.aside), e.refused...)
+		e.mu.Unlock()
+		for _, err := range whys {
 			if code := mft.CodeOf(err); code == mft.CodeOther || code == mft.CodeInternal {
 				t.Errorf("%s has no name for %v", e.name, err)
 			}
