@@ -152,7 +152,8 @@ var house = map[string]houseRule{
 		"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob", "github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue",
 	}},
 	"exchange/azure/roles": {layerMechanism, []string{"."}},
-	"exchange/dir":         {layerMechanism, []string{".", "exchange", "internal/confine"}},
+	"exchange/dir":         {layerMechanism, []string{".", "exchange", "exchange/dir/layout", "internal/confine"}},
+	"exchange/dir/layout":  {layerMechanism, nil},
 	"exchange/relay":       {layerMechanism, []string{".", "exchange", "exchange/relay/wire", "identity", "link/transport"}},
 	"exchange/relay/server": {layerMechanism, []string{
 		".", "exchange", "exchange/relay/store", "exchange/relay/wire", "identity", "link/gate", "link/transport",
