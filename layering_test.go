@@ -81,6 +81,7 @@ var house = map[string]houseRule{
 	"journal/spare":      {layerRecords, []string{".", "internal/durable", "journal", "journal/database"}},
 	"trigger":            {layerRecords, []string{".", "github.com/bmatcuk/doublestar"}},
 	"trigger/firing":     {layerRecords, []string{"."}},
+	"trigger/marker":     {layerRecords, []string{".", "internal/confine"}},
 	"trigger/schedule":   {layerRecords, []string{"."}},
 
 	"transfer":       {layerMechanism, []string{".", "internal/blake3", "internal/confine", "journal", "protocol"}},
