@@ -35,7 +35,12 @@ var schema3 string
 //go:embed schema4.sql
 var schema4 string
 
+// schema5 adds runs of channels.
+//
+//go:embed schema5.sql
+var schema5 string
+
 // Form returns the steps that lead to the schema of this version.
 func Form() database.Form {
-	return database.Form{ApplicationID: applicationID, Steps: []string{schema1, schema2, schema3, schema4}}
+	return database.Form{ApplicationID: applicationID, Steps: []string{schema1, schema2, schema3, schema4, schema5}}
 }
