@@ -144,11 +144,11 @@ var house = map[string]houseRule{
 
 	"exchange": {layerMechanism, []string{"."}},
 	"exchange/azure": {layerMechanism, []string{
-		".", "exchange", "exchange/azure/account", "github.com/Azure/azure-sdk-for-go/sdk/azcore",
+		".", "exchange", "exchange/azure/account", "exchange/probe", "exchange/response", "github.com/Azure/azure-sdk-for-go/sdk/azcore",
 		"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob", "github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue",
 	}},
 	"exchange/azure/account": {layerMechanism, []string{
-		".", "exchange", "github.com/Azure/azure-sdk-for-go/sdk/azcore", "github.com/Azure/azure-sdk-for-go/sdk/azidentity",
+		".", "exchange", "exchange/response", "github.com/Azure/azure-sdk-for-go/sdk/azcore", "github.com/Azure/azure-sdk-for-go/sdk/azidentity",
 		"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob", "github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue",
 	}},
 	"exchange/azure/roles": {layerMechanism, []string{"."}},
@@ -180,7 +180,10 @@ var house = map[string]houseRule{
 		".", "exchange/parcel", "internal/ring", "protocol", "protocol/relay", "transfer", "github.com/klauspost/compress/zstd",
 		"golang.org/x/sync",
 	}},
-	"exchange/s3": {layerMechanism, []string{".", "exchange", "exchange/probe", "github.com/minio/minio-go"}},
+	"exchange/response": {layerMechanism, []string{"."}},
+	"exchange/s3": {layerMechanism, []string{
+		".", "exchange", "exchange/probe", "exchange/response", "github.com/minio/minio-go",
+	}},
 	"exchange/talk": {layerMechanism, []string{
 		".", "exchange", "exchange/parcel", "exchange/record", "exchange/replay", "protocol", "protocol/relay",
 	}},
@@ -281,12 +284,12 @@ var house = map[string]houseRule{
 	}},
 	"cmd/mft/exchange": {layerCommand, []string{
 		".", "agent/config", "agent/config/storage", "cmd/mft/argument", "cmd/mft/depot", "cmd/mft/exit", "cmd/mft/progress", "cmd/mft/show",
-		"exchange/azure/roles", "github.com/spf13/cobra",
+		"exchange", "exchange/azure/roles", "exchange/probe", "github.com/spf13/cobra",
 	}},
 	"cmd/mft/settings": {layerCommand, []string{".", "agent/config", "agent/exits", "cmd/mft/argument", "github.com/spf13/cobra"}},
 	"cmd/mft/doctor": {layerCommand, []string{
-		".", "agent/config", "agent/config/storage", "agent/exits", "agent/localapi", "cmd/mft/depot", "cmd/mft/progress", "internal/confine",
-		".", "agent/config", "agent/config/storage", "agent/localapi", "agent/telemetry", "cmd/mft/depot", "cmd/mft/progress", "internal/confine",
+		".", "agent/config", "agent/config/storage", "agent/exits", "agent/localapi", "agent/telemetry", "cmd/mft/depot", "cmd/mft/progress",
+		"internal/confine",
 	}},
 	"cmd/mft/exit":     {layerRecords, []string{".", "cmd/mft/progress"}},
 	"cmd/mft/follow":   {layerCommand, []string{".", "agent/localapi", "cmd/mft/exit", "cmd/mft/progress", "golang.org/x/sys"}},
@@ -391,6 +394,10 @@ var sideways = map[string]string{
 	"exchange/relay/store -> exchange/relay/wire":            "what is asked for and answered has one form",
 	"exchange/nats -> exchange":                              "an adapter does what package exchange declares",
 	"exchange/nats -> exchange/probe":                        "what is tried is told in one form",
+	"exchange/azure -> exchange/probe":                       "what is tried is told in one form",
+	"exchange/azure -> exchange/response":                    "names are taken from a storage with one caution",
+	"exchange/azure/account -> exchange/response":            "what HTTP says means the same wherever it is said",
+	"exchange/s3 -> exchange/response":                       "what HTTP says means the same wherever it is said",
 	"exchange/probe -> exchange":                             "what is tried is what package exchange declares",
 	"exchange/s3 -> exchange":                                "an adapter does what package exchange declares",
 	"exchange/s3 -> exchange/probe":                          "what is tried is told in one form",

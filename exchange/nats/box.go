@@ -168,9 +168,6 @@ func (b box) forget(name string) {
 
 // Stage implements exchange.Container.
 func (b box) Stage(ctx context.Context, name string, block int, content []byte) error {
-	if err := exchange.CheckName(name); err != nil {
-		return err
-	}
 	if err := sizes.CheckBlock(name, block, content); err != nil {
 		return err
 	}
@@ -211,11 +208,8 @@ func (b box) stage(ctx context.Context, name string, block int, content []byte) 
 // Publish implements exchange.Container.
 func (b box) Publish(ctx context.Context, name string, blocks int) error {
 	const op = "publish object"
-	if err := exchange.CheckName(name); err != nil {
+	if err := sizes.CheckBlocks(name, blocks); err != nil {
 		return err
-	}
-	if blocks < 1 || blocks > sizes.MaxBlocks {
-		return mft.Fail(mft.CodeTooLarge, op, name, fmt.Errorf("it has %d blocks, and there are 1 to %d", blocks, sizes.MaxBlocks))
 	}
 	err := b.publish(ctx, name, blocks)
 	if cluster.Answered(err, cluster.WrongLastSequence) {

@@ -14,6 +14,8 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config"
 	"mft.dev/mft/agent/pairing"
+	"mft.dev/mft/exchange"
+	"mft.dev/mft/exchange/probe"
 	"mft.dev/mft/exchange/relay"
 	"mft.dev/mft/identity"
 	"mft.dev/mft/identity/statefile"
@@ -118,19 +120,19 @@ func (d *Depot) openRelay(cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	exchange := r.Exchange()
-	d.Exchange, d.Name = &exchange, "relay "+string(x.Agent)+" at "+strings.Join(addresses, ", ")
+	shared := r.Exchange()
+	d.Exchange, d.Name = &shared, "relay "+string(x.Agent)+" at "+strings.Join(addresses, ", ")
 	d.does = does{
-		setup: func(ctx context.Context) ([]Step, error) {
+		setup: func(ctx context.Context) ([]exchange.Step, error) {
 			if _, err := r.Place(ctx); err != nil {
 				return nil, err
 			}
-			return []Step{{"place at the relay " + string(x.Agent), "nothing (the relay has one for each agent that it serves)"}}, nil
+			return []exchange.Step{{What: "place at the relay " + string(x.Agent), Done: "nothing (the relay has one for each agent that it serves)"}}, nil
 		},
-		check: func(ctx context.Context, peer mft.AgentName) []Finding {
-			var out []Finding
+		check: func(ctx context.Context, peer mft.AgentName) []probe.Finding {
+			var out []probe.Finding
 			for _, f := range r.Check(ctx, peer) {
-				out = append(out, Finding{OK: f.OK, What: f.What, Says: f.Result, Remedy: f.Remedy})
+				out = append(out, probe.Finding{OK: f.OK, What: f.What, Says: f.Result, Remedy: f.Remedy})
 			}
 			return out
 		},
