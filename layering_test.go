@@ -224,7 +224,7 @@ var house = map[string]houseRule{
 	"agent/turn":    {layerRole, []string{"."}},
 	"agent/upkeep":  {layerRole, []string{".", "journal", "transfer/staging"}},
 
-	"agent/config/command": {layerRole, []string{".", "agent/config/strict", "agent/exits/rule"}},
+	"agent/config/command": {layerRole, []string{".", "agent/config/leaf", "agent/config/strict", "agent/exits/rule"}},
 	"agent/telemetry": {layerRole, []string{
 		".", "agent/config/collector", "agent/telemetry/attribute", "agent/telemetry/insights", "agent/telemetry/otlp", "agent/telemetry/post",
 		"agent/telemetry/span", "agent/telemetry/tally", "internal/durable", "journal", "github.com/google/uuid",
@@ -245,7 +245,7 @@ var house = map[string]houseRule{
 	}},
 	"agent/config/leaf":      {layerRole, []string{".", "agent/config/strict", "identity", "trigger"}},
 	"agent/config/collector": {layerRole, []string{"agent/config/storage"}},
-	"agent/config/storage":   {layerRole, []string{"."}},
+	"agent/config/storage":   {layerRole, []string{"agent/config/leaf"}},
 	"agent/config/strict":    {layerRole, []string{"go.yaml.in/yaml"}},
 	"agent/localapi": {layerRole, []string{
 		".", "agent", "agent/localapi/opaque", "agent/localapi/socket", "agent/order", "agent/pairing", "agent/telemetry", "exchange/relay/server", "journal",
@@ -278,7 +278,7 @@ var house = map[string]houseRule{
 		"release/place", "github.com/spf13/cobra",
 	}},
 	"cmd/mft/depot": {layerCommand, []string{
-		".", "agent/config", "agent/config/storage", "agent/pairing", "exchange", "exchange/azure", "exchange/azure/account", "exchange/dir",
+		".", "agent/config", "agent/config/leaf", "agent/config/storage", "agent/pairing", "exchange", "exchange/azure", "exchange/azure/account", "exchange/dir",
 		"exchange/nats", "exchange/nats/cluster", "exchange/probe", "exchange/s3",
 		"exchange/relay", "exchange/relay/server", "exchange/relay/store", "exchange/relay/wire", "identity", "identity/statefile",
 	}},
@@ -405,6 +405,8 @@ var sideways = map[string]string{
 	"exchange/exchangetest/faulty -> exchange":               "the double has the face of what it wraps",
 	"exchange/letter -> exchange":                            "the limit of a letter has one home",
 	"exchange/mailbox -> exchange":                           "letters are taken from any exchange",
+	"agent/config/storage -> agent/config/leaf":              "a value of one word is read in one way",
+	"agent/config/command -> agent/config/leaf":              "a value of one word is read in one way",
 	"agent/config/leaf -> agent/config/strict":               "a value of one word is read by the decoder of the file",
 	"exchange/azure/account -> exchange":                     "what fails has one form in all adapters",
 	"exchange/nats/cluster -> exchange":                      "what fails has one form in all adapters",

@@ -113,7 +113,7 @@ func (f *file) config(d *strict.Decoder, defaults *Config) (*Config, error) {
 	if cfg.Telemetry != nil {
 		cfg.Notes = append(cfg.Notes, cfg.Telemetry.Notes()...)
 	}
-	if why := storage.Misfit(storage.Name(cfg.Agent.Name), storage.Listen(cfg.Agent.Listen), f.Exchange, f.Relay); why != "" {
+	if why := storage.Misfit(leaf.AgentName(cfg.Agent.Name), leaf.ListenOn(cfg.Agent.Listen), f.Exchange, f.Relay); why != "" {
 		d.Mistake(0, "relay", "%s", why)
 	}
 	cfg.Peers = make(map[mft.AgentName]Peer)
