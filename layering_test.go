@@ -75,8 +75,8 @@ var house = map[string]houseRule{
 	"journal/batch":      {layerRecords, []string{".", "github.com/klauspost/compress/zstd"}},
 	"journal/removal":    {layerRecords, nil},
 	"journal/database":   {layerRecords, []string{".", "internal/durable", "golang.org/x/sys", "modernc.org/sqlite"}},
-	"release":            {layerRecords, []string{"."}},
-	"release/origin":     {layerMechanism, []string{".", "release"}},
+	"release":            {layerRecords, []string{".", "internal/durable"}},
+	"release/origin":     {layerMechanism, []string{".", "internal/durable", "release"}},
 	"release/place":      {layerMechanism, []string{".", "internal/durable", "release"}},
 	"journal/spare":      {layerRecords, []string{".", "internal/durable", "journal", "journal/database"}},
 	"trigger":            {layerRecords, []string{".", "github.com/bmatcuk/doublestar"}},
@@ -158,7 +158,7 @@ var house = map[string]houseRule{
 		".", "exchange", "exchange/relay/store", "exchange/relay/wire", "identity", "link/gate", "link/transport",
 	}},
 	"exchange/relay/store": {layerMechanism, []string{
-		".", "exchange", "exchange/relay/wire", "identity/statefile", "journal/database",
+		".", "exchange", "exchange/relay/wire", "identity/statefile", "internal/durable", "journal/database",
 	}},
 	"exchange/relay/wire":          {layerMechanism, []string{"."}},
 	"exchange/exchangetest":        {layerMechanism, []string{".", "exchange"}},
@@ -280,7 +280,7 @@ var house = map[string]houseRule{
 	"cmd/mft/depot": {layerCommand, []string{
 		".", "agent/config", "agent/config/leaf", "agent/config/storage", "agent/pairing", "exchange", "exchange/azure", "exchange/azure/account", "exchange/dir",
 		"exchange/nats", "exchange/nats/cluster", "exchange/probe", "exchange/s3",
-		"exchange/relay", "exchange/relay/server", "exchange/relay/store", "exchange/relay/wire", "identity", "identity/statefile",
+		"exchange/relay", "exchange/relay/server", "exchange/relay/store", "exchange/relay/wire", "identity", "internal/durable",
 	}},
 	"cmd/mft/exchange": {layerCommand, []string{
 		".", "agent/config", "agent/config/storage", "cmd/mft/argument", "cmd/mft/depot", "cmd/mft/exit", "cmd/mft/progress", "cmd/mft/show",

@@ -13,6 +13,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
+
+	"mft.dev/mft"
 )
 
 // WriteFile replaces what is at path by a file with this content and mode perm
@@ -53,6 +56,26 @@ func fill(f *os.File, content []byte, perm fs.FileMode) error {
 		return fmt.Errorf("flushing a temporary file: %w", err)
 	}
 	return nil
+}
+
+// Code returns the code for a failure of the file system, or the code that err
+// already has; CodeIO when nothing more is known.
+func Code(err error) mft.Code {
+	switch {
+	case mft.CodeOf(err) != mft.CodeOther:
+		return mft.CodeOf(err)
+	case errors.Is(err, fs.ErrNotExist):
+		return mft.CodeNotFound
+	case errors.Is(err, fs.ErrExist):
+		return mft.CodeExists
+	case errors.Is(err, fs.ErrPermission):
+		return mft.CodePermission
+	case errors.Is(err, syscall.EROFS):
+		return mft.CodeReadOnly
+	case errors.Is(err, syscall.ENOSPC):
+		return mft.CodeNoSpace
+	}
+	return mft.CodeIO
 }
 
 // unfinished is the pattern of the names of files that are not whole yet.

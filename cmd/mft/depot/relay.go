@@ -18,7 +18,7 @@ import (
 	"mft.dev/mft/exchange/probe"
 	"mft.dev/mft/exchange/relay"
 	"mft.dev/mft/identity"
-	"mft.dev/mft/identity/statefile"
+	"mft.dev/mft/internal/durable"
 )
 
 // An identified is who this agent is and whom it trusts, for a relay.
@@ -78,7 +78,7 @@ func (w *identified) read() error {
 	}
 	kept, copied := filepath.Join(a.DataDir, "peers.json"), filepath.Join(w.copied, "peers.json")
 	if err := copyFile(kept, copied); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return mft.Fail(statefile.Code(err), "copy", kept, bare(err))
+		return mft.Fail(durable.Code(err), "copy", kept, bare(err))
 	}
 	trust, err := identity.OpenTrust(copied, peers)
 	if err == nil {
