@@ -13,9 +13,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"mft.dev/mft"
+	"mft.dev/mft/internal/confine/filesys"
 )
 
 // WriteFile replaces what is at path by a file with this content and mode perm
@@ -61,19 +61,8 @@ func fill(f *os.File, content []byte, perm fs.FileMode) error {
 // Code returns the code for a failure of the file system, or the code that err
 // already has; CodeIO when nothing more is known.
 func Code(err error) mft.Code {
-	switch {
-	case mft.CodeOf(err) != mft.CodeOther:
-		return mft.CodeOf(err)
-	case errors.Is(err, fs.ErrNotExist):
-		return mft.CodeNotFound
-	case errors.Is(err, fs.ErrExist):
-		return mft.CodeExists
-	case errors.Is(err, fs.ErrPermission):
-		return mft.CodePermission
-	case errors.Is(err, syscall.EROFS):
-		return mft.CodeReadOnly
-	case errors.Is(err, syscall.ENOSPC):
-		return mft.CodeNoSpace
+	if code := filesys.CodeFor(err); code != mft.CodeOther {
+		return code
 	}
 	return mft.CodeIO
 }

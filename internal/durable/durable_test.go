@@ -3,13 +3,11 @@ package durable
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
-	"syscall"
 	"testing"
 
 	"mft.dev/mft"
@@ -101,8 +99,6 @@ func TestCode(t *testing.T) {
 		{"absent", absent, mft.CodeNotFound},
 		{"there already", fs.ErrExist, mft.CodeExists},
 		{"refused", &fs.PathError{Op: "open", Err: fs.ErrPermission}, mft.CodePermission},
-		{"read-only", fmt.Errorf("writing: %w", syscall.EROFS), mft.CodeReadOnly},
-		{"full", &os.SyscallError{Syscall: "write", Err: syscall.ENOSPC}, mft.CodeNoSpace},
 		{"unknown", io.ErrUnexpectedEOF, mft.CodeIO},
 		{"of its own", mft.Fail(mft.CodeCorrupt, "read", "", fs.ErrNotExist), mft.CodeCorrupt},
 	} {

@@ -49,8 +49,8 @@ func bucketOf(b *storage.S3, agent mft.AgentName, env func(string) string) s3.Co
 	return c
 }
 
-// Elsewhere reports whether containers lie in another storage than NATS.
-func Elsewhere(n *storage.NATS) bool {
+// elsewhere reports whether containers lie in another storage than NATS.
+func elsewhere(n *storage.NATS) bool {
 	return n.Containers != nil && n.Containers.NATS == nil
 }
 
@@ -61,11 +61,11 @@ func (d *Depot) openNATS(n *storage.NATS, env func(string) string) error {
 	if err != nil {
 		return err
 	}
-	s := nats.New(k, nats.Options{Replicas: int(n.Replicas), NoBox: Elsewhere(n)})
+	s := nats.New(k, nats.Options{Replicas: int(n.Replicas), NoBox: elsewhere(n)})
 	x := s.Exchange()
 	d.Exchange, d.Name, d.Notes = &x, "NATS at "+c.Servers[0], c.Notes()
 	d.does = does{setup: s.Setup, check: s.Check, close: k.Close}
-	if !Elsewhere(n) {
+	if !elsewhere(n) {
 		return nil
 	}
 	if n.Containers.S3 != nil {
@@ -133,7 +133,7 @@ func (d does) and(more does) does {
 // it needs in S3. It opens nothing and reads no secret. Rights in Azure prints
 // package roles.
 func Rights(n *storage.NATS, agent mft.AgentName, peers []mft.AgentName) (string, error) {
-	text, err := nats.Rights(agent, peers, Elsewhere(n))
+	text, err := nats.Rights(agent, peers, elsewhere(n))
 	if err != nil || n.Containers == nil || n.Containers.S3 == nil {
 		return text, err
 	}
