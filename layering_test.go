@@ -241,11 +241,11 @@ var house = map[string]houseRule{
 	"agent/telemetry/tally": {layerRole, []string{".", "agent/telemetry/attribute", "agent/telemetry/span"}},
 
 	"agent/config": {layerRole, []string{
-		".", "agent/config/collector", "agent/config/command", "agent/config/leaf", "agent/config/releases", "agent/config/storage", "agent/config/strict", "identity", "trigger", "go.yaml.in/yaml",
+		".", "agent/config/collector", "agent/config/command", "agent/config/leaf", "agent/config/releases", "agent/config/storage", "agent/config/strict", "identity", "internal/confine/filesys", "trigger", "go.yaml.in/yaml",
 	}},
 	"agent/config/leaf":      {layerRole, []string{".", "agent/config/strict", "identity", "trigger"}},
 	"agent/config/collector": {layerRole, []string{"agent/config/storage"}},
-	"agent/config/storage":   {layerRole, []string{"agent/config/leaf"}},
+	"agent/config/storage":   {layerRole, []string{"agent/config/leaf", "internal/confine/filesys"}},
 	"agent/config/strict":    {layerRole, []string{"go.yaml.in/yaml"}},
 	"agent/localapi": {layerRole, []string{
 		".", "agent", "agent/localapi/opaque", "agent/localapi/socket", "agent/order", "agent/pairing", "agent/telemetry", "exchange/relay/server", "journal",
@@ -280,7 +280,7 @@ var house = map[string]houseRule{
 	"cmd/mft/depot": {layerCommand, []string{
 		".", "agent/config", "agent/config/leaf", "agent/config/storage", "agent/pairing", "exchange", "exchange/azure", "exchange/azure/account", "exchange/dir",
 		"exchange/nats", "exchange/nats/cluster", "exchange/probe", "exchange/s3",
-		"exchange/relay", "exchange/relay/server", "exchange/relay/store", "exchange/relay/wire", "identity", "internal/durable",
+		"exchange/relay", "exchange/relay/server", "exchange/relay/store", "exchange/relay/wire", "identity", "internal/confine/filesys", "internal/durable",
 	}},
 	"cmd/mft/exchange": {layerCommand, []string{
 		".", "agent/config", "agent/config/storage", "cmd/mft/argument", "cmd/mft/depot", "cmd/mft/exit", "cmd/mft/progress", "cmd/mft/show",
@@ -289,13 +289,14 @@ var house = map[string]houseRule{
 	"cmd/mft/settings": {layerCommand, []string{".", "agent/config", "agent/exits", "cmd/mft/argument", "github.com/spf13/cobra"}},
 	"cmd/mft/doctor": {layerCommand, []string{
 		".", "agent/config", "agent/config/storage", "agent/exits", "agent/localapi", "agent/telemetry", "cmd/mft/depot", "cmd/mft/progress",
-		"internal/confine",
+		"internal/confine", "internal/confine/filesys",
 	}},
 	"cmd/mft/exit":     {layerRecords, []string{".", "cmd/mft/progress"}},
 	"cmd/mft/follow":   {layerCommand, []string{".", "agent/localapi", "cmd/mft/exit", "cmd/mft/progress", "golang.org/x/sys"}},
 	"cmd/mft/progress": {layerPlumbing, []string{"."}},
 	"cmd/mft/quickstart": {layerCommand, []string{
-		".", "agent/config", "agent/config/storage", "agent/localapi", "cmd/mft/depot", "cmd/mft/progress", "golang.org/x/sync",
+		".", "agent/config", "agent/config/storage", "agent/localapi", "cmd/mft/depot", "cmd/mft/progress", "internal/confine/filesys",
+		"golang.org/x/sync",
 	}},
 	"cmd/mft/show": {layerCommand, []string{".", "agent/localapi", "agent/telemetry", "cmd/mft/progress", "exchange/relay/server"}},
 

@@ -13,6 +13,7 @@ import (
 	"mft.dev/mft/exchange"
 	"mft.dev/mft/exchange/dir"
 	"mft.dev/mft/exchange/probe"
+	"mft.dev/mft/internal/confine/filesys"
 )
 
 // A folder is a shared folder as package dir lays it out.
@@ -49,7 +50,7 @@ func (f folder) there() error {
 	}
 	own := filepath.Join(f.path, string(f.agent))
 	if _, err := os.Lstat(own); errors.Is(err, fs.ErrNotExist) {
-		return mft.Fail(mft.CodeNotFound, "find", own, bare(err))
+		return mft.Fail(mft.CodeNotFound, "find", own, filesys.Cause(err))
 	}
 	return nil
 }
@@ -59,12 +60,12 @@ func (f folder) there() error {
 func (f folder) check(ctx context.Context, peer mft.AgentName) []probe.Finding {
 	c := &trial{f: f}
 	_, err := os.Stat(f.path)
-	if !c.Must("find the folder", remedyMount, bare(err)) {
+	if !c.Must("find the folder", remedyMount, filesys.Cause(err)) {
 		return c.Found
 	}
 	const setUp = "run `mft exchange setup` on this host, as the user of the agent"
 	_, err = os.Lstat(filepath.Join(f.path, string(f.agent)))
-	if !c.Must("find the directory of this agent", setUp, bare(err)) {
+	if !c.Must("find the directory of this agent", setUp, filesys.Cause(err)) {
 		return c.Found
 	}
 	const mine = "the directory of this agent has to belong to the user that runs it"
@@ -94,7 +95,7 @@ func (c *trial) place(agent mft.AgentName, name string) string {
 // with tries what this agent does with what is the peer's.
 func (c *trial) with(ctx context.Context, peer mft.AgentName) {
 	_, err := os.Lstat(filepath.Join(c.f.path, string(peer)))
-	if !c.Must("find the directory of "+string(peer), "run `mft exchange setup` on the host of "+string(peer), bare(err)) {
+	if !c.Must("find the directory of "+string(peer), "run `mft exchange setup` on the host of "+string(peer), filesys.Cause(err)) {
 		return
 	}
 	const shut = "let others write into the queue directory of the peer (mode 1733)"
@@ -119,28 +120,19 @@ func tried(dir string) error {
 	path := filepath.Join(dir, "t-"+probe.Name())
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return bare(err)
+		return filesys.Cause(err)
 	}
-	return errors.Join(f.Close(), bare(os.Remove(path)))
+	return errors.Join(f.Close(), filesys.Cause(os.Remove(path)))
 }
 
 func listed(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {
-		return bare(err)
+		return filesys.Cause(err)
 	}
 	defer f.Close()
 	if _, err = f.Readdirnames(1); errors.Is(err, io.EOF) {
 		return nil
 	}
-	return bare(err)
-}
-
-// bare takes operation and path off an error: the finding names them.
-func bare(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
+	return filesys.Cause(err)
 }

@@ -18,6 +18,7 @@ import (
 	"mft.dev/mft/exchange/probe"
 	"mft.dev/mft/exchange/relay"
 	"mft.dev/mft/identity"
+	"mft.dev/mft/internal/confine/filesys"
 	"mft.dev/mft/internal/durable"
 )
 
@@ -73,12 +74,12 @@ func (w *identified) read() error {
 	}
 	if w.copied == "" {
 		if w.copied, err = os.MkdirTemp("", "mft-peers-"); err != nil {
-			return mft.Fail(mft.CodePermission, "make a directory for a copy in", os.TempDir(), bare(err))
+			return mft.Fail(filesys.CodeFor(err), "make a directory for a copy in", os.TempDir(), filesys.Cause(err))
 		}
 	}
 	kept, copied := filepath.Join(a.DataDir, "peers.json"), filepath.Join(w.copied, "peers.json")
 	if err := copyFile(kept, copied); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return mft.Fail(durable.Code(err), "copy", kept, bare(err))
+		return mft.Fail(durable.Code(err), "copy", kept, filesys.Cause(err))
 	}
 	trust, err := identity.OpenTrust(copied, peers)
 	if err == nil {

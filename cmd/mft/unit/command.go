@@ -73,11 +73,11 @@ func (s Shell) install() *cobra.Command {
 
 On Linux this writes a unit of systemd that runs as a user of its own without
 privileges, sees the file system read-only except for the directories that the
-configuration names (agent.data, allow.files_from, exchange.dir) and those given
-by --write, and may make the system calls of a server and no others. Directories
-that peers were given by mft invite and mft join are asked of the agent if it
-runs; else name them with --write. --user root keeps what it takes to give files
-their owner.
+configuration names (agent.data, allow.files_from, exchange.dir, relay.dir) and
+those given by --write, and may make the system calls of a server and no others.
+Directories that peers were given by mft invite and mft join are asked of the
+agent if it runs; else name them with --write. --user root keeps what it takes
+to give files their owner.
 
 On Windows it makes a service with the virtual account NT SERVICE\NAME, to which
 the administrator gives access to the directories it is to use, and which is

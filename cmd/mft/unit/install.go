@@ -133,7 +133,7 @@ func (s Systemd) tell(ctx context.Context, steps [][]string) error {
 }
 
 func told(what, text string, err error) error {
-	if text = strings.TrimSpace(text); text != "" {
+	if text = strings.Join(strings.Fields(text), " "); text != "" {
 		err = fmt.Errorf("%w: %s", err, text)
 	}
 	return mft.Fail(mft.CodeOther, "tell the service manager", what, err)
