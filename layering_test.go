@@ -262,7 +262,7 @@ var house = map[string]houseRule{
 	}},
 	"cmd/mft/argument": {layerCommand, []string{".", "agent/config", "agent/config/leaf", "cmd/mft/exit", "github.com/spf13/cobra", "github.com/spf13/pflag"}},
 	"cmd/mft/daemon": {layerCommand, []string{
-		".", "agent", "agent/config", "agent/handover", "agent/localapi", "agent/telemetry", "cmd/mft/daemon/trial", "cmd/mft/depot", "journal/spare",
+		".", "agent", "agent/config", "agent/handover", "agent/localapi", "agent/telemetry", "cmd/mft/daemon/trial", "cmd/mft/depot", "journal", "journal/spare",
 		"release", "release/place", "golang.org/x/sync",
 	}},
 	"cmd/mft/daemon/trial": {layerCommand, []string{"."}},

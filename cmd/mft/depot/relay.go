@@ -61,10 +61,10 @@ func (w *identified) identity() (relay.Identity, error) {
 // relay it follows in a copy of its own: what is kept is the agent's to change.
 func (w *identified) read() error {
 	a := w.cfg.Agent
-	if _, err := os.Stat(filepath.Join(a.KeysDir, "keys.json")); errors.Is(err, fs.ErrNotExist) {
+	keys, err := identity.Load(a.KeysDir, a.Name, time.Now())
+	if mft.CodeOf(err) == mft.CodeNotFound {
 		return mft.Fail(mft.CodeConfig, "read the keys in", a.KeysDir, errors.New("there are none: start the agent once, which makes them"))
 	}
-	keys, err := identity.LoadOrCreate(a.KeysDir, a.Name, time.Now())
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (w *identified) read() error {
 			return mft.Fail(filesys.CodeFor(err), "make a directory for a copy in", os.TempDir(), filesys.Cause(err))
 		}
 	}
-	kept, copied := filepath.Join(a.DataDir, "peers.json"), filepath.Join(w.copied, "peers.json")
+	kept, copied := pairing.TrustFile(w.cfg), filepath.Join(w.copied, "peers.json")
 	if err := copyFile(kept, copied); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return mft.Fail(durable.Code(err), "copy", kept, filesys.Cause(err))
 	}

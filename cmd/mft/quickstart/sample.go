@@ -50,7 +50,7 @@ func (s *show) dropSample() (path string, err error) {
 func sha256Of(path string) (sum string, size int64, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return "", 0, mft.Fail(mft.CodeNotFound, "read", path, err)
+		return "", 0, mft.Fail(filesys.CodeFor(err), "read", path, filesys.Cause(err))
 	}
 	defer f.Close()
 	h := sha256.New()
