@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"mft.dev/mft/agent/config/storage"
@@ -106,12 +107,7 @@ func (o *OTLP) secure() bool { return strings.HasPrefix(string(o.Endpoint), "htt
 
 // Sends reports whether a signal goes to the collector.
 func (o *OTLP) Sends(s Signal) bool {
-	for _, one := range o.Signals {
-		if one == s {
-			return true
-		}
-	}
-	return len(o.Signals) == 0
+	return len(o.Signals) == 0 || slices.Contains(o.Signals, s)
 }
 
 // TLS is how the ends of a connection prove who they are.

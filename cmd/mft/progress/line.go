@@ -29,8 +29,8 @@ const barLeast = 12
 // Line describes s in at most width columns, without a line break.
 func Line(s State, width int) string {
 	head := s.Name + "  "
-	switch {
-	case s.Totals.Items == 0 && s.Moved.Items == 0 && s.Moved.Bytes == 0, s.State != mft.StateRunning && s.State != mft.StateVerifying:
+	nothing := s.Totals.Items == 0 && s.Moved.Items == 0 && s.Moved.Bytes == 0
+	if nothing || s.State != mft.StateRunning && s.State != mft.StateVerifying {
 		text := head + string(s.State)
 		if s.Why != "" {
 			text += ": " + s.Why
