@@ -48,6 +48,15 @@ func CheckLife(life time.Duration) (time.Duration, error) {
 	return min(life, MaxGrant), nil
 }
 
+// CheckGrant refuses what is no name of an object, and a life as CheckLife does,
+// which it returns.
+func CheckGrant(name string, life time.Duration) (time.Duration, error) {
+	if err := CheckName(name); err != nil {
+		return 0, err
+	}
+	return CheckLife(life)
+}
+
 // CheckBlock refuses a block that the storage does not take, with CodeTooLarge,
 // and what is no name of an object, with CodeBadName. That all but the last are at
 // least MinBlock long only Publish can tell.

@@ -53,7 +53,7 @@ type Letter struct {
 // cannot be reached or answers that it is busy, CodeNotAllowed when it refuses
 // these credentials, CodeNotFound when there is no such queue. When the context
 // is done a call returns soon, with the error of the context in the chain. What
-// breaks a limit is refused as CheckLetter, CheckName, CheckStatement, CheckLife,
+// breaks a limit is refused as CheckLetter, CheckName, CheckStatement, CheckGrant,
 // CheckBlock and CheckBlocks say, before storage is asked.
 type Queue interface {
 	// Put adds a letter to the queue of an agent, this one or another. When it

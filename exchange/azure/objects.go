@@ -96,10 +96,7 @@ func (o objects) blocks(ctx context.Context, name string) (int, error) {
 
 // Grant implements exchange.Container.
 func (o objects) Grant(ctx context.Context, name string, life time.Duration) (exchange.Grant, error) {
-	if err := exchange.CheckName(name); err != nil {
-		return exchange.Grant{}, err
-	}
-	life, err := exchange.CheckLife(life)
+	life, err := exchange.CheckGrant(name, life)
 	if err != nil {
 		return exchange.Grant{}, err
 	}

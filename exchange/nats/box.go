@@ -295,10 +295,7 @@ func (b box) measureOnce(ctx context.Context, secret string, blocks int) (block 
 // Grant implements exchange.Container.
 func (b box) Grant(ctx context.Context, name string, life time.Duration) (exchange.Grant, error) {
 	const op = "grant object"
-	if err := exchange.CheckName(name); err != nil {
-		return exchange.Grant{}, err
-	}
-	life, err := exchange.CheckLife(life)
+	life, err := exchange.CheckGrant(name, life)
 	if err != nil {
 		return exchange.Grant{}, err
 	}
