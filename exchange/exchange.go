@@ -2,8 +2,8 @@
 // cannot reach each other: a queue for each, where others put letters, and a
 // container for each, whose objects it grants to others for a short time.
 //
-// The adapters (dir, azure, nats, s3) implement [Queue], [Container] and
-// [Reader]; package exchangetest proves that they do. What is in letters and
+// The adapters (dir, relay, azure, nats, and s3 for containers alone) implement
+// [Queue], [Container], [Reader] and [Keys]; package exchangetest proves that they do. What is in letters and
 // objects is sealed before it comes here: see the packages letter and parcel.
 //
 // An adapter keeps no state that matters, retries nothing beyond what its
