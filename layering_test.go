@@ -80,6 +80,7 @@ var house = map[string]houseRule{
 	"release/place":      {layerMechanism, []string{".", "internal/durable", "release"}},
 	"journal/spare":      {layerRecords, []string{".", "internal/durable", "journal", "journal/database"}},
 	"trigger":            {layerRecords, []string{".", "github.com/bmatcuk/doublestar"}},
+	"trigger/firing":     {layerRecords, []string{"."}},
 	"trigger/schedule":   {layerRecords, []string{"."}},
 
 	"transfer":       {layerMechanism, []string{".", "internal/blake3", "internal/confine", "journal", "protocol"}},
