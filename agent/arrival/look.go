@@ -152,7 +152,7 @@ func (l *looking) tree(top string) error {
 
 // file looks at one file.
 func (l *looking) file(p string, info fs.FileInfo) error {
-	if !info.Mode().IsRegular() || !trigger.Matches(l.Channel.Select, p) {
+	if !info.Mode().IsRegular() || l.markers[p] || !trigger.Matches(l.Channel.Select, p) {
 		return nil
 	}
 	id := confine.Stamp(info)

@@ -10,10 +10,8 @@ package conduct
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"sync"
 	"time"
 
@@ -52,6 +50,10 @@ type Conductor struct {
 	asked []firing.Cause
 	shown Status
 	poke  chan struct{}
+
+	// What the run under way has come to, and since when.
+	come  [2]int64
+	since time.Time
 }
 
 // Status tells how a channel stands.
@@ -238,6 +240,9 @@ func (x *Conductor) once(ctx context.Context) (firing.Step, error) {
 		return step, err
 	}
 	x.forgetAsked(asked)
+	if step.Do == firing.Run {
+		return step, x.begin(ctx, s.After(step, firing.Result{}))
+	}
 	result, err := x.do(ctx, step)
 	if err != nil {
 		return step, err
@@ -274,25 +279,10 @@ func (x *Conductor) do(ctx context.Context, step firing.Step) (firing.Result, er
 	case firing.Begin:
 		id, err := uuid.NewV7()
 		return firing.Result{Run: id.String()}, err
-	case firing.Run:
-		return firing.Result{}, x.begin(ctx)
 	case firing.Hold:
 		return firing.Result{}, x.each(ctx, x.Hold)
 	case firing.Release:
 		return firing.Result{}, x.each(ctx, x.Release)
 	}
 	return x.mark(step)
-}
-
-// begin makes the transfers of the run. A source that cannot be read makes the run
-// fail, and what could be read is sent all the same.
-func (x *Conductor) begin(ctx context.Context) error {
-	_, err := x.Source.Sweep(ctx, x.state.Run)
-	if err != nil && (ctx.Err() != nil || errors.Is(err, os.ErrClosed)) {
-		return err
-	}
-	x.mu.Lock()
-	x.shown.Problem = err
-	x.mu.Unlock()
-	return nil
 }

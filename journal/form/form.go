@@ -1,4 +1,5 @@
-package journal
+// Package form is the schema of the journal, in the steps that lead to it.
+package form
 
 import (
 	_ "embed" // of the schema
@@ -40,7 +41,7 @@ var schema4 string
 //go:embed schema5.sql
 var schema5 string
 
-// Form returns the steps that lead to the schema of this version.
-func Form() database.Form {
+// Steps returns the steps that lead to the schema of this version.
+func Steps() database.Form {
 	return database.Form{ApplicationID: applicationID, Steps: []string{schema1, schema2, schema3, schema4, schema5}}
 }
