@@ -81,6 +81,7 @@ var house = map[string]houseRule{
 	"journal/spare":      {layerRecords, []string{".", "internal/durable", "journal", "journal/database"}},
 	"trigger":            {layerRecords, []string{".", "github.com/bmatcuk/doublestar"}},
 	"trigger/schedule":   {layerRecords, []string{"."}},
+	"trigger/selection":  {layerRecords, []string{"."}},
 
 	"transfer":       {layerMechanism, []string{".", "internal/blake3", "internal/confine", "journal", "protocol"}},
 	"transfer/marks": {layerMechanism, []string{"internal/blake3", "internal/confine", "transfer/delta"}},
