@@ -25,9 +25,6 @@ func parseClass(text string) (*class, int, error) {
 	if inverse {
 		set.inverse()
 	}
-	if *set == (class{}) {
-		return nil, 0, errors.New("a class has no byte")
-	}
 	return set, i + 1, nil
 }
 

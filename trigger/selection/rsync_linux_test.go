@@ -73,7 +73,7 @@ func compareForest(t *testing.T, program string, r *rand.Rand) {
 		tree := append(grow(r), Entry{Path: rulesFile, Type: mft.ItemFile})
 		list := slices.DeleteFunc(someRules(r, tree), func(rule string) bool { return strings.ContainsAny(rule, "\r\n") })
 		plant(t, filepath.Join(source, name), tree)
-		if err := os.WriteFile(filepath.Join(source, name, rulesFile), []byte(strings.Join(list, "\n")), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(source, name, rulesFile), []byte(lines(r, list)), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		for j := range tree {
@@ -85,7 +85,12 @@ func compareForest(t *testing.T, program string, r *rand.Rand) {
 				list[j] = kind + " /" + name + "/" + pattern
 			}
 		}
-		s := Selection{Rules: accepted(t, append([]string{"+ /" + name}, list...))} // a tree's rules are not for its root
+		list = append([]string{"+ /" + name}, list...) // as a tree's rules are not for its root
+		rules, err := ParseText(lines(r, accepted(t, list)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := Selection{Rules: rules}
 		want = append(append(want, name+"/"), moving(t, &s, tree)...)
 	}
 	got := listed(t, program, source, "--filter=: "+rulesFile)
@@ -112,17 +117,28 @@ func compareAlone(t *testing.T, program string, r *rand.Rand) {
 		args = append(args, fmt.Sprintf("--max-size=%db", s.Limits.MaxSize))
 	}
 	plant(t, source, tree)
-	s.Rules = accepted(t, list)
+	var err error
+	if s.Rules, err = Parse(accepted(t, list)); err != nil {
+		t.Fatal(err)
+	}
 	for path, where := range differences(listed(t, program, source, args...), moving(t, &s, tree)) {
 		t.Errorf("%q: only %s; arguments %q", path, where, args)
 	}
 }
 
-// accepted reads the rules. One that is refused must match nothing: rsync has it, this
-// list does not.
-func accepted(t *testing.T, list []string) Rules {
+// lines writes rules as a text.
+func lines(r *rand.Rand, list []string) string {
+	var b strings.Builder
+	for _, rule := range list {
+		b.WriteString([]string{"", "", "\n", "# - *\n", ";\r", "\r\n"}[r.IntN(6)] + rule + []string{"\n", "\n", "\r", "\r\n"}[r.IntN(4)])
+	}
+	return b.String()
+}
+
+// accepted returns the rules without those that are refused. These must match nothing:
+// rsync has them, the selection does not.
+func accepted(t *testing.T, list []string) (good []string) {
 	t.Helper()
-	var good []string
 	for _, rule := range list {
 		if _, err := Parse([]string{rule}); err == nil {
 			good = append(good, rule)
@@ -130,11 +146,7 @@ func accepted(t *testing.T, list []string) Rules {
 			t.Errorf("%q: %v", rule, err)
 		}
 	}
-	rules, err := Parse(good)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return rules
+	return good
 }
 
 // moving scans a tree, which has directories before what is in them.

@@ -11,6 +11,7 @@ import (
 const (
 	maxRules   = 1000
 	maxPattern = 1024     // bytes
+	maxShown   = 200      // of a rule, in an error
 	maxBytes   = 64 << 10 // of all rules together, with comments and line ends
 )
 
@@ -49,15 +50,13 @@ func ParseText(text string) (Rules, error) {
 	}
 	var r Rules
 	number := 0
-	for line := range strings.SplitSeq(strings.ReplaceAll(text, "\r\n", "\n"), "\n") {
+	for line := range strings.SplitSeq(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text), "\n") {
 		number++
-		for part := range strings.SplitSeq(line, "\r") {
-			if part == "" || part[0] == '#' || part[0] == ';' {
-				continue
-			}
-			if err := r.add("read line", number, part); err != nil {
-				return Rules{}, err
-			}
+		if line == "" || line[0] == '#' || line[0] == ';' {
+			continue
+		}
+		if err := r.add("read line", number, line); err != nil {
+			return Rules{}, err
 		}
 	}
 	return r, nil
@@ -72,20 +71,17 @@ func (r Rules) Len() int { return len(r.list) }
 
 // add appends a rule, which is the one with a number for whoever wrote it.
 func (r *Rules) add(op string, number int, text string) error {
-	read, err := parseRule(text)
 	if len(r.list) == maxRules {
-		err = fmt.Errorf("there are more than %d rules", maxRules)
+		return mft.Fail(mft.CodeConfig, "read rules", "", fmt.Errorf("there are more than %d", maxRules))
 	}
+	read, err := parseRule(text)
 	if err != nil {
-		return mft.Fail(mft.CodeConfig, fmt.Sprintf("%s %d", op, number), shown(text), err)
+		return mft.Fail(mft.CodeConfig, fmt.Sprintf("%s %d", op, number), text[:min(len(text), maxShown)], err)
 	}
 	read.number = number
 	r.list = append(r.list, read)
 	return nil
 }
-
-// shown returns as much of a rule as an error shows.
-func shown(text string) string { return text[:min(len(text), 200)] }
 
 func parseRule(text string) (rule, error) {
 	kind, rest := text, ""

@@ -43,7 +43,8 @@ func (l Limits) Check() error {
 	return nil
 }
 
-// An Entry is something in the tree.
+// An Entry is something in the tree. What never travels, such as a socket, is not
+// told apart from a symbolic link; to leave it out is up to the scan.
 type Entry struct {
 	// Path is slash-separated below the channel's root and made of opaque bytes.
 	// It has no component "", "." or "..". It is empty for the root itself, which
@@ -93,14 +94,14 @@ func (r Reason) String() string {
 type Decision struct {
 	Moves  bool
 	Reason Reason
-	// Path is that of the entry, or of the directory above it that is not entered.
-	Path string
+	// Path is that of the entry, or, with Above, of the directory above it that is
+	// not entered.
+	Path  string
+	Above bool
 	// Number and Rule are those of the rule that decided, with ByRule: its line in
 	// a text or its place in a list, from 1, and what it says.
 	Number int
 	Rule   string
-	// Above says that Path is that of a directory above the entry.
-	Above bool
 }
 
 // String returns the decision as a line for people.
