@@ -3,6 +3,7 @@ package selection
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -27,10 +28,11 @@ type pattern struct {
 	before, after bool
 
 	prefix, suffix string
-	wild           []element // from the first wildcard to the last
-	// between is what is between the wildcards, if all are ** .
-	between  []string
-	allStars bool
+	// found is what is between those of the wildcards, from the first, that are ** :
+	// it only has to be there, in this order. wild is what comes then, from the last
+	// of these to the last wildcard.
+	found []string
+	wild  []element
 }
 
 // compile reads a pattern and refuses one that can match nothing.
@@ -94,20 +96,13 @@ func (p *pattern) arrange(elements []element) {
 		last--
 	}
 	p.prefix, p.suffix, p.wild = spell(elements[:first]), spell(elements[last:]), elements[first:last]
-	p.allStars = true
-	from := 0
-	for i, e := range p.wild {
-		switch e.kind {
-		case literal:
-			continue
-		case stars:
-			if i > from {
-				p.between = append(p.between, spell(p.wild[from:i]))
-			}
-			from = i + 1
-		default:
-			p.allStars = false
+	for len(p.wild) > 1 && p.wild[0].kind == stars {
+		next := 1 + slices.IndexFunc(p.wild[1:], func(e element) bool { return e.kind != literal })
+		if p.wild[next].kind != stars {
+			break
 		}
+		p.found = append(p.found, spell(p.wild[1:next]))
+		p.wild = p.wild[next:]
 	}
 }
 
@@ -162,25 +157,25 @@ func (p *pattern) fits(text string) bool {
 		return false
 	}
 	text = text[len(p.prefix) : len(text)-len(p.suffix)]
-	switch {
-	case len(p.wild) == 0:
-		return text == ""
-	case len(p.wild) == 1 && p.wild[0].kind == star:
-		return strings.IndexByte(text, '/') < 0
-	case p.allStars:
-		return inOrder(text, p.between)
-	}
-	return run(p.wild, text)
-}
-
-// inOrder reports whether the pieces are in the text one after the other.
-func inOrder(text string, pieces []string) bool {
-	for _, piece := range pieces {
+	for _, piece := range p.found {
 		at := strings.Index(text, piece)
 		if at < 0 {
 			return false
 		}
 		text = text[at+len(piece):]
 	}
-	return true
+	switch {
+	case len(p.wild) == 0:
+		return text == ""
+	case len(p.wild) > 1:
+		return run(p.wild, text)
+	}
+	switch e := &p.wild[0]; e.kind {
+	case star:
+		return strings.IndexByte(text, '/') < 0
+	case stars:
+		return true
+	default:
+		return len(text) == 1 && e.matches(text[0])
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -24,8 +23,8 @@ import (
 // is one of that directory, all others are compared with paths from the root.
 const (
 	forests = 20
-	trees   = 50 // in a forest
-	alone   = 60 // trees whose rules are arguments, and can have line ends
+	trees   = 50  // in a forest
+	alone   = 150 // trees whose rules are arguments, and can have line ends
 )
 
 const rulesFile = ".rules"
@@ -62,6 +61,31 @@ func rsync(t *testing.T) string {
 	}
 	t.Skipf("%v", err)
 	return ""
+}
+
+// TestClassesLikeRsync has names with every byte.
+func TestClassesLikeRsync(t *testing.T) {
+	program := rsync(t)
+	source := t.TempDir()
+	var tree []Entry
+	for c := 1; c < 256; c++ {
+		if c != '/' {
+			tree = append(tree, Entry{Path: "x" + string([]byte{byte(c)}), Type: mft.ItemFile})
+		}
+	}
+	plant(t, source, tree)
+	for _, class := range []string{
+		"[:alnum:]", "[:alpha:]", "[:blank:]", "[:cntrl:]", "[:digit:]", "[:graph:]", "[:lower:]", "[:print:]", "[:punct:]", "[:space:]", "[:upper:]", "[:xdigit:]",
+		"!a-z", "!\x01-\xff", "\x7f-\xff", "+-9", "z-a", `\--\]`, "]-a",
+	} {
+		t.Run(class, func(t *testing.T) {
+			t.Parallel()
+			rule := "- ?[" + class + "]"
+			for path, where := range differences(listed(t, program, source, "--filter="+rule), moving(t, selectionOf(t, rule), tree)) {
+				t.Errorf("%q: only %s", path, where)
+			}
+		})
+	}
 }
 
 func compareForest(t *testing.T, program string, r *rand.Rand) {
@@ -226,38 +250,6 @@ func listed(t *testing.T, program, source string, args ...string) []string {
 	return paths
 }
 
-func names() []string {
-	return []string{
-		"a", "b", "c", "ab", "abc", "A", "a b", " ", " a", "a ", "-", "-a", "- a", "+ b", "[a]", "[", "]", "*", "**", "a*", "?", `\`, `a\b`, `a\`, `\*`,
-		"ü", "a\xff", "\xff", "a\nb", "\n", "#", "#a", "!", "^", "_", "~", ".a", "...", "a.c", "b.o", "b.c", "{a,b}", ":", "a:b", "[:alpha:]", "\x01", "\x7f",
-	}
-}
-
-// grow draws a tree.
-func grow(r *rand.Rand) []Entry {
-	all := names()
-	dirs := []string{""}
-	seen := map[string]bool{}
-	var out []Entry
-	for range 8 + r.IntN(20) {
-		path := dirs[r.IntN(len(dirs))] + all[min(r.IntN(len(all)), r.IntN(len(all)))]
-		if seen[path] {
-			continue
-		}
-		seen[path] = true
-		e := Entry{Path: path, Type: mft.ItemFile, Size: r.Int64N(30)}
-		switch n := r.IntN(10); {
-		case n < 4 && strings.Count(path, "/") < 4:
-			e = Entry{Path: path, Type: mft.ItemDir}
-			dirs = append(dirs, path+"/")
-		case n == 9:
-			e = Entry{Path: path, Type: mft.ItemSymlink}
-		}
-		out = append(out, e)
-	}
-	return out
-}
-
 func plant(t *testing.T, root string, tree []Entry) {
 	t.Helper()
 	err := os.MkdirAll(root, 0o700)
@@ -275,89 +267,4 @@ func plant(t *testing.T, root string, tree []Entry) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-// someRules draws rules that have to do with a tree. It leaves out what rsync takes
-// for no rule at all, and classes with a slash, which can match something in rsync.
-func someRules(r *rand.Rand, tree []Entry) []string {
-	var list []string
-	for range 1 + r.IntN(7) {
-		list = append(list, []string{"- ", "- ", "- ", "+ ", "+ "}[r.IntN(5)]+somePattern(r, tree))
-	}
-	switch r.IntN(6) {
-	case 0:
-		list = append(list, "- *")
-	case 1:
-		list = append(list, "+ */", "- *")
-	case 2:
-		list = append(list, "- */")
-	}
-	return slices.DeleteFunc(list, func(rule string) bool {
-		_, err := parseRule(rule)
-		return err != nil && (len(rule) == 2 || strings.Contains(err.Error(), "class matches a slash"))
-	})
-}
-
-func somePattern(r *rand.Rand, tree []Entry) string {
-	if r.IntN(5) == 0 {
-		var b strings.Builder
-		for range 1 + r.IntN(8) {
-			b.WriteString([]string{"a", "b", "c", "*", "**", "?", "[", "]", "!", "-", `\`, "/", ":", ".", "ü", "\n", "[:", ":]"}[r.IntN(18)])
-		}
-		return b.String()
-	}
-	parts := strings.Split(tree[r.IntN(len(tree))].Path, "/")
-	if r.IntN(2) == 0 {
-		parts = parts[r.IntN(len(parts)):]
-	}
-	if r.IntN(4) == 0 {
-		parts = parts[:1+r.IntN(len(parts))]
-	}
-	for i := range parts {
-		if r.IntN(2) == 0 {
-			parts[i] = vary(r, parts[i])
-		}
-	}
-	if r.IntN(6) == 0 {
-		at := r.IntN(len(parts))
-		parts[at] = "**"
-	}
-	pattern := strings.Join(parts, "/")
-	if r.IntN(3) == 0 {
-		pattern = "/" + pattern
-	}
-	if r.IntN(3) == 0 {
-		pattern += []string{"/", "/***", "/**", "***", "/*", "/***/", "**", "//"}[r.IntN(8)]
-	}
-	return pattern
-}
-
-// vary makes of a name a pattern that may match it.
-func vary(r *rand.Rand, name string) string {
-	at := r.IntN(len(name))
-	before, c, after := name[:at], name[at:at+1], name[at+1:]
-	switch r.IntN(9) {
-	case 0:
-		return "*"
-	case 1:
-		return before + "?" + after
-	case 2:
-		return before + "*" + after
-	case 3:
-		return before + "*"
-	case 4:
-		return before + `\` + c + after
-	case 5:
-		return regexp.MustCompile(`[*?[\\]`).ReplaceAllString(before, `\$0`) + "?" + after
-	case 6:
-		return before + "**" + after
-	case 7:
-		return strings.ToUpper(name)
-	}
-	class := slices.Collect(maps.Values(map[int]string{0: "x", 1: c, 2: "a-c", 3: []string{
-		"[:alpha:]", "[:punct:]", "[:cntrl:]", "[:space:]", "[:upper:]", "[:print:]", "[:graph:]", "[:nope:]", "[:", "b-a", "-", "[", `\]`, `\b-d`, "[:digit:]-z", "a-",
-	}[r.IntN(16)]}))
-	slices.Sort(class)
-	r.Shuffle(len(class), func(i, j int) { class[i], class[j] = class[j], class[i] })
-	return before + "[" + []string{"", "!", "^", "]", "!]"}[r.IntN(5)] + strings.Join(class[:1+r.IntN(len(class))], "") + "]" + after
 }
