@@ -90,8 +90,10 @@ func TestSimply(t *testing.T) {
 	piece := rapid.SampledFrom([]string{"a", "b", "ab", "/", "/", "*", "*", "**", "?", "[ab]", "[!a]", `\`, "***"})
 	rapid.Check(t, func(t *rapid.T) {
 		pattern := strings.Join(rapid.SliceOfN(piece, 1, 8).Draw(t, "pattern"), "")
-		path := rapid.StringMatching(`[ab]{1,3}(/[ab]{1,3}){0,4}`).Draw(t, "path")
-		agree(t, pattern, path, rapid.Bool().Draw(t, "directory"))
+		for _, path := range rapid.SliceOfN(rapid.StringMatching(`[ab]{1,3}(/[ab]{1,3}){0,4}`), 20, 20).Draw(t, "paths") {
+			agree(t, pattern, path, true)
+			agree(t, pattern, path, false)
+		}
 	})
 }
 

@@ -65,6 +65,8 @@ func TestRules(t *testing.T) {
 		{"*** from the root", "+ /foo/***|- *", "foo/|foo/a|foo/a/b", "foo|x/foo/a|bar"},
 		{"* is of one component", "- *a", "ab|x/ab", "a|ba|x/ba|xa/"},
 		{"* between slashes", "- x/*/a", "x/a|x/y/z/a", "x/y/a|z/x/y/a"},
+		{"* from the root is of one component too", "- /x*a", "x/a|x/|b/xa", "xa|xba"},
+		{"several **", "- **a**a|- x**/b?**c*d", "a|ya|xb/cd|x/bc/d", "aa|ya/a|x/b1cd|x/y/b1/c1d"},
 		{"a name that begins with a dot", "- *", "", ".a|x/.a"},
 		{"? is one byte", "- a?c", "ac|abbc|a/c|aüc", "abc|a\xffc"},
 		{"? is not a slash", "- /x?a", "x/a", "xya"},
