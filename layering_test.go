@@ -77,7 +77,7 @@ var house = map[string]houseRule{
 	"journal/database":   {layerRecords, []string{".", "internal/durable", "golang.org/x/sys", "modernc.org/sqlite"}},
 	"release":            {layerRecords, []string{"."}},
 	"release/origin":     {layerMechanism, []string{".", "release"}},
-	"release/place":      {layerMechanism, []string{".", "internal/durable", "release"}},
+	"release/place":      {layerMechanism, []string{".", "internal/durable", "release", "golang.org/x/sys"}},
 	"journal/spare":      {layerRecords, []string{".", "internal/durable", "journal", "journal/database"}},
 	"trigger":            {layerRecords, []string{".", "github.com/bmatcuk/doublestar"}},
 

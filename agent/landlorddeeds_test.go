@@ -89,7 +89,7 @@ func things() []struct {
 		return to
 	}
 	return []thing{
-		{"removed", func(o *landlord, path string) { o.must(os.RemoveAll(path)) }},
+		{"removed", (*landlord).removeAll},
 		{"a link to itself elsewhere", func(o *landlord, path string) { o.must(os.Symlink(aside(o, path), path)) }},
 		{"a link to nothing", func(o *landlord, path string) {
 			aside(o, path)
