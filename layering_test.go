@@ -158,7 +158,7 @@ var house = map[string]houseRule{
 		".", "exchange", "exchange/relay/store", "exchange/relay/wire", "identity", "link/gate", "link/transport",
 	}},
 	"exchange/relay/store": {layerMechanism, []string{
-		".", "exchange", "exchange/relay/wire", "identity/statefile", "journal/database",
+		".", "exchange", "exchange/relay/wire", "identity/statefile", "internal/confine", "journal/database",
 	}},
 	"exchange/relay/wire":          {layerMechanism, []string{"."}},
 	"exchange/exchangetest":        {layerMechanism, []string{".", "exchange"}},

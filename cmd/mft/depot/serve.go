@@ -31,13 +31,10 @@ func Serve(ctx context.Context, cfg *config.Config, keys *identity.Keys, trust *
 	if c == nil {
 		return nil, nil
 	}
-	dir := string(c.Dir)
-	if dir == "" {
-		dir = filepath.Join(cfg.Agent.DataDir, "depot")
-	}
+	dir := ServedDir(cfg)
 	sc := server.Config{
 		Name: cfg.Agent.Name, Keys: keys, Trust: trust, Log: log, Limits: limitsOf(c),
-		Store: store.Config{Dir: dir, Quota: quotaOf(c)},
+		Store: store.Config{Dir: dir, Quota: quotaOf(c), Total: int64(c.Total), Reserve: int64(c.Reserve)},
 	}
 	for _, name := range c.Agents {
 		sc.Agents = append(sc.Agents, mft.AgentName(name))
@@ -57,6 +54,25 @@ func Serve(ctx context.Context, cfg *config.Config, keys *identity.Keys, trust *
 	}
 	log.Info("this agent is a relay", "listen", door.Addr().String(), "agents", sc.Agents, "dir", dir)
 	return &Served{s, door}, nil
+}
+
+// ServedDir is where a host keeps what it serves; "" if it serves nothing.
+func ServedDir(cfg *config.Config) string {
+	switch {
+	case cfg.Relay == nil:
+		return ""
+	case cfg.Relay.Dir != "":
+		return string(cfg.Relay.Dir)
+	}
+	return filepath.Join(cfg.Agent.DataDir, "depot")
+}
+
+// Reserve is how much of its file system the relay of a host leaves free, in bytes.
+func Reserve(cfg *config.Config) int64 {
+	if cfg.Relay.Reserve > 0 {
+		return int64(cfg.Relay.Reserve)
+	}
+	return store.DefaultReserve
 }
 
 // Run serves until ctx ends, which is no error.
