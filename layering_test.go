@@ -285,8 +285,8 @@ var house = map[string]houseRule{
 	}},
 	"cmd/mft/settings": {layerCommand, []string{".", "agent/config", "agent/exits", "cmd/mft/argument", "github.com/spf13/cobra"}},
 	"cmd/mft/doctor": {layerCommand, []string{
-		".", "agent/config", "agent/config/storage", "agent/exits", "agent/localapi", "cmd/mft/depot", "cmd/mft/progress", "internal/confine",
-		".", "agent/config", "agent/config/storage", "agent/localapi", "agent/telemetry", "cmd/mft/depot", "cmd/mft/progress", "internal/confine",
+		".", "agent/config", "agent/config/storage", "agent/exits", "agent/localapi", "agent/telemetry", "cmd/mft/depot", "cmd/mft/progress",
+		"internal/confine", "golang.org/x/sys",
 	}},
 	"cmd/mft/exit":     {layerRecords, []string{".", "cmd/mft/progress"}},
 	"cmd/mft/follow":   {layerCommand, []string{".", "agent/localapi", "cmd/mft/exit", "cmd/mft/progress", "golang.org/x/sys"}},

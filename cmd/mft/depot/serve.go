@@ -110,13 +110,16 @@ func limitsOf(c *storage.Served) func(mft.AgentName) server.Limits {
 }
 
 func quotaOf(c *storage.Served) func(mft.AgentName) wire.Quota {
-	return func(name mft.AgentName) wire.Quota {
-		q, out := c.Of(storage.Name(name)), store.DefaultQuota(name)
-		for to, n := range map[*int64]int64{&out.Letters: int64(q.Letters), &out.Objects: int64(q.Objects), &out.Bytes: int64(q.Bytes)} {
-			if n > 0 {
-				*to = n
-			}
+	return func(name mft.AgentName) wire.Quota { return QuotaOf(c, name) }
+}
+
+// QuotaOf is what an agent may have at the relay that this host serves.
+func QuotaOf(c *storage.Served, name mft.AgentName) wire.Quota {
+	q, out := c.Of(storage.Name(name)), store.DefaultQuota(name)
+	for to, n := range map[*int64]int64{&out.Letters: int64(q.Letters), &out.Objects: int64(q.Objects), &out.Bytes: int64(q.Bytes)} {
+		if n > 0 {
+			*to = n
 		}
-		return out
 	}
+	return out
 }
