@@ -132,7 +132,11 @@ func checkServedSpace(cfg *config.Config, status *localapi.Status) []Finding {
 	}
 	reserve := depot.Reserve(cfg)
 	room := max(free.Bytes-reserve, 0)
-	f := good(what, "%s kept, room for %s more, and %s in reserve", progress.Bytes(kept), progress.Bytes(room), progress.Bytes(reserve))
+	more := room
+	if total > 0 {
+		more = min(room, max(total-kept, 0))
+	}
+	f := good(what, "%s kept, room for %s more, and %s in reserve", progress.Bytes(kept), progress.Bytes(more), progress.Bytes(reserve))
 	switch {
 	case room == 0 || free.Inodes == 0:
 		f.Grade, f.Remedy = GradeBad, "make room, or start the receivers that do not fetch; senders wait with INSUFFICIENT_SPACE until then"

@@ -165,6 +165,12 @@ func TestRelay(t *testing.T) {
 			grade: GradeWarn, what: "space of the relay", says: "900 B of 1000 B are kept", remedy: "relay.total",
 		},
 		{
+			name: "room for what is left of that", harm: func(_ *testing.T, p *Patient, s *localapi.Status) {
+				p.Config.Relay.Total, s.Relay[0].Bytes = 1000, 300
+			},
+			grade: GradeOK, what: "space of the relay", says: "300 B kept, room for 700 B more",
+		},
+		{
 			name: "more may come than there is", harm: func(_ *testing.T, p *Patient, _ *localapi.Status) { p.Config.Relay.Quota.Bytes = 1 << 60 },
 			grade: GradeNote, what: "space of the relay", says: "beyond that they wait",
 		},
