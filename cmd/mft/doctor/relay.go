@@ -15,6 +15,7 @@ import (
 	"mft.dev/mft/cmd/mft/depot"
 	"mft.dev/mft/cmd/mft/progress"
 	"mft.dev/mft/internal/confine"
+	"mft.dev/mft/internal/confine/filesys"
 )
 
 // The looks that the doctor takes at a host that is the relay of others.
@@ -84,7 +85,7 @@ func checkServedDir(cfg *config.Config, running bool) Finding {
 		return good(what, "%s is not there yet; the agent makes it when it starts", dir)
 	case err != nil:
 		return Finding{
-			Grade: GradeNote, What: what, Says: fmt.Sprintf("this user may not look at %s: %v", dir, unwrapPath(err)), Remedy: "run mft doctor as the user of the agent",
+			Grade: GradeNote, What: what, Says: fmt.Sprintf("this user may not look at %s: %v", dir, filesys.Cause(err)), Remedy: "run mft doctor as the user of the agent",
 		}
 	case !info.IsDir():
 		return bad(what, mft.Fail(mft.CodeWrongType, "look at", dir, errors.New("it is not a directory")))

@@ -12,6 +12,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config"
+	"mft.dev/mft/agent/config/leaf"
 	"mft.dev/mft/agent/config/storage"
 	"mft.dev/mft/agent/localapi"
 	"mft.dev/mft/exchange/relay/server"
@@ -57,7 +58,7 @@ func hub(t *testing.T) (Patient, *localapi.Status) {
 		t.Fatal(err)
 	}
 	p.Config.Relay = &storage.Served{
-		Listen: storage.Listen(relayOf(t, "erp")), Agents: []storage.Name{"ledger"}, Quota: &storage.Quota{Bytes: 1}, Reserve: 1,
+		Listen: leaf.ListenOn(relayOf(t, "erp")), Agents: []leaf.AgentName{"ledger"}, Quota: &storage.Quota{Bytes: 1}, Reserve: 1,
 	}
 	status.Relay = []server.Held{{Place: wire.Place{Agent: "ledger", Bytes: 0}}}
 	return p, status
@@ -85,7 +86,7 @@ func TestRelay(t *testing.T) {
 		},
 		{
 			name: "another agent listens", harm: func(t *testing.T, p *Patient, _ *localapi.Status) {
-				p.Config.Relay.Listen = storage.Listen(relayOf(t, "crm"))
+				p.Config.Relay.Listen = leaf.ListenOn(relayOf(t, "crm"))
 			},
 			grade: GradeBad, what: "relay", says: `the certificate of "crm"`, remedy: "relay.listen",
 		},

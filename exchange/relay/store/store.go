@@ -29,6 +29,7 @@ import (
 	"mft.dev/mft/exchange/relay/wire"
 	"mft.dev/mft/identity/statefile"
 	"mft.dev/mft/internal/confine"
+	"mft.dev/mft/internal/durable"
 	"mft.dev/mft/journal/database"
 )
 
@@ -183,7 +184,7 @@ func failure(op, subject string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return mft.Fail(statefile.Code(err), op, subject, err)
+	return mft.Fail(durable.Code(err), op, subject, err)
 }
 
 // A refusal says why an order cannot be carried out.
