@@ -70,11 +70,31 @@ func (l *Look) Clone() *Look {
 	return &c
 }
 
+// Only returns a look that has of the same directory only the entries of these numbers,
+// see At.
+func (l *Look) Only(numbers []int) *Look {
+	o := &Look{Folder: l.Folder}
+	for _, i := range numbers {
+		_ = o.Add(l.At(i)) // there is room for no more than l has
+	}
+	return o
+}
+
 // Size is how many bytes of memory the look takes.
 func (l *Look) Size() int { return cap(l.seen)*seenBytes + cap(l.text) }
 
 func (l *Look) nameOf(s *seen) []byte   { return l.text[s.from:s.name] }
 func (l *Look) targetOf(s *seen) []byte { return l.text[s.name:s.target] }
+
+// Len is how many entries the look has.
+func (l *Look) Len() int { return len(l.seen) }
+
+// At returns what was added as number i, of a look of which nothing was asked by name
+// or in order.
+func (l *Look) At(i int) (name []byte, id *confine.Identity, target []byte) {
+	s := &l.seen[i]
+	return l.nameOf(s), &s.id, l.targetOf(s)
+}
 
 // sort puts the entries in the order of their names.
 func (l *Look) sort() {

@@ -76,7 +76,7 @@ func TestInGoesByWhatWasSeen(t *testing.T) {
 			f, _ := s.Top()
 			var names []string
 			size := int64(-1)
-			settled, err := s.In(t.Context(), f, seen, func(e Entry, err error) error {
+			settled, err := s.In(t.Context(), f, seen, nil, func(e Entry, err error) error {
 				names = append(names, e.Item.Path)
 				if e.Item.Path == "b" {
 					size = e.Item.Size
