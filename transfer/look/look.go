@@ -80,6 +80,9 @@ func (l *Look) Only(numbers []int) *Look {
 	return o
 }
 
+// Needs is how many bytes of memory a clone takes.
+func (l *Look) Needs() int { return len(l.seen)*seenBytes + len(l.text) }
+
 // Size is how many bytes of memory the look takes.
 func (l *Look) Size() int { return cap(l.seen)*seenBytes + cap(l.text) }
 
@@ -89,8 +92,8 @@ func (l *Look) targetOf(s *seen) []byte { return l.text[s.name:s.target] }
 // Len is how many entries the look has.
 func (l *Look) Len() int { return len(l.seen) }
 
-// At returns what was added as number i, of a look of which nothing was asked by name
-// or in order.
+// At returns entry number i. The first that was added has number 0, until something is
+// asked for by its name or in order.
 func (l *Look) At(i int) (name []byte, id *confine.Identity, target []byte) {
 	s := &l.seen[i]
 	return l.nameOf(s), &s.id, l.targetOf(s)

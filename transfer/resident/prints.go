@@ -30,13 +30,14 @@ const fewPrints = 8
 func (p *Place) tells(l *listing.Listing, here *scan.Listing, seen *look.Look) bool {
 	n := here.Items
 	return here.Unfit == 0 && seen.Whole() && n <= listing.MaxPrints && int64(p.prints)+n <= listing.PrintWindow &&
-		min(n, l.Entries) >= fewPrints && n/fewPrints <= l.Entries && !p.looks.off && seen.Watch(p.root, p.looks.below(l.Path))
+		p.printedSize+seen.Needs() <= mostLooks && min(n, l.Entries) >= fewPrints && n/fewPrints <= l.Entries &&
+		!p.looks.off && seen.Watch(p.root, p.looks.below(l.Path))
 }
 
 // tellPrints returns the prints of a directory, for which tells.
 func (p *Place) tellPrints(n uint64, dir string, here *scan.Listing, seen *look.Look) listing.Prints {
 	p.printed = append(p.printed, printed{n, p.looks.below(dir), *here, seen.Clone()})
-	p.prints += seen.Len()
+	p.prints, p.printedSize = p.prints+seen.Len(), p.printedSize+seen.Needs()
 	p.text = p.text[:0]
 	for _, low := range p.lister.Prints() {
 		p.text = p.text.AppendPrint(low)
@@ -64,7 +65,8 @@ func (p *Place) Matched(m *listing.Matched) (same mft.Count, err error) {
 	if k := len(m.Others); k > n || k > 0 && m.Others[k-1] >= n {
 		return same, transfer.Nonsense("listing %d is matched with more than its %d prints", m.Listing, n)
 	}
-	p.printed, p.prints = slices.Delete(p.printed, 0, 1), p.prints-n
+	p.printed = slices.Delete(p.printed, 0, 1)
+	p.prints, p.printedSize = p.prints-n, p.printedSize-d.seen.Needs()
 
 	same = d.Count
 	same.Items -= int64(len(m.Others))

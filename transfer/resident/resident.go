@@ -63,10 +63,11 @@ type Place struct {
 	first uint64  // number of asked[0]
 	asked []asked // listings, from the first that has no answer on
 
-	printed []printed      // directories that were told in prints, in order
-	prints  int            // how many those are
-	text    listing.Prints // the last ones
-	rest    *printed       // what of the last that was matched the sender does not have
+	printed     []printed      // directories that were told in prints, in order
+	prints      int            // how many those are
+	printedSize int            // of what was seen of them, in bytes
+	text        listing.Prints // the last ones
+	rest        *printed       // what of the last that was matched the sender does not have
 }
 
 // Open looks whether there is anything below root in dir, which exists.

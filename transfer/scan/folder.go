@@ -74,12 +74,11 @@ func (s *Source) In(ctx context.Context, f Folder, seen *look.Look, had Had, vis
 			return s.oneByOne(dir, f.at, told)
 		}
 	}
-	room, depth := maxPath-after(f.Path()), depthOf(f.at.sub())
+	if had != nil {
+		seen = without(seen, f, had)
+	}
 	err = seen.All(func(name []byte, id *confine.Identity, target []byte) error {
 		if name[0] == '.' && IsStaging(string(name)) {
-			return nil
-		}
-		if had != nil && fits(kindOf(id), name, target, room, depth) && had(name, id, target) {
 			return nil
 		}
 		return told(s.entry(f.at.child(string(name)), *id, string(target)))
@@ -92,6 +91,19 @@ func (s *Source) In(ctx context.Context, f Folder, seen *look.Look, had Had, vis
 		return false, err
 	}
 	return confine.Stamp(fi) == seen.Folder, nil
+}
+
+// without returns a look that lacks what had says yes to.
+func without(seen *look.Look, f Folder, had Had) *look.Look {
+	room, depth := maxPath-after(f.Path()), depthOf(f.at.sub())
+	var left []int
+	for i := range seen.Len() {
+		name, id, target := seen.At(i)
+		if IsStaging(string(name)) || !fits(kindOf(id), name, target, room, depth) || !had(name, id, target) {
+			left = append(left, i)
+		}
+	}
+	return seen.Only(left)
 }
 
 // oneByOne is In for a directory of any size, which it never holds in memory.

@@ -92,6 +92,14 @@ func TestInGoesByWhatWasSeen(t *testing.T) {
 			if want := int64(len("longer")); (size == want) != c.anew {
 				t.Errorf("b has %d bytes, looked at anew: want %v", size, c.anew)
 			}
+			names = nil
+			_, err = s.In(t.Context(), f, &first, func(name []byte, _ *confine.Identity, _ []byte) bool { return string(name) != "b" }, func(e Entry, err error) error {
+				names = append(names, e.Item.Path)
+				return err
+			})
+			if had := slices.DeleteFunc(c.want, func(name string) bool { return name != "b" }); err != nil || !slices.Equal(names, had) {
+				t.Errorf("told of %q, %v, want %q but for what is had", names, err, had)
+			}
 		})
 	}
 }
