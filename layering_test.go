@@ -80,6 +80,9 @@ var house = map[string]houseRule{
 	"release/place":      {layerMechanism, []string{".", "internal/durable", "release"}},
 	"journal/spare":      {layerRecords, []string{".", "internal/durable", "journal", "journal/database"}},
 	"trigger":            {layerRecords, []string{".", "github.com/bmatcuk/doublestar"}},
+	"trigger/firing":     {layerRecords, []string{"."}},
+	"trigger/marker":     {layerRecords, []string{".", "internal/confine"}},
+	"trigger/schedule":   {layerRecords, []string{"."}},
 
 	"transfer":       {layerMechanism, []string{".", "internal/blake3", "internal/confine", "journal", "protocol"}},
 	"transfer/marks": {layerMechanism, []string{"internal/blake3", "internal/confine", "transfer/delta"}},
@@ -152,7 +155,8 @@ var house = map[string]houseRule{
 		"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob", "github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue",
 	}},
 	"exchange/azure/roles": {layerMechanism, []string{"."}},
-	"exchange/dir":         {layerMechanism, []string{".", "exchange", "internal/confine"}},
+	"exchange/dir":         {layerMechanism, []string{".", "exchange", "exchange/dir/layout", "internal/confine"}},
+	"exchange/dir/layout":  {layerMechanism, nil},
 	"exchange/relay":       {layerMechanism, []string{".", "exchange", "exchange/relay/wire", "identity", "link/transport"}},
 	"exchange/relay/server": {layerMechanism, []string{
 		".", "exchange", "exchange/relay/store", "exchange/relay/wire", "identity", "link/gate", "link/transport",

@@ -97,8 +97,9 @@ type Grant struct {
 type Container interface {
 	// Stage keeps one block of an object that is not published yet. Blocks have
 	// numbers from 0; all but the last are of one size. Staging a number again
-	// replaces it. What is published does not change any more: then CodeExists, or
-	// no error where the storage does not look.
+	// replaces it. Of a block that several processes stage at once either may count.
+	// What is published does not change any more, not even by a call that was under
+	// way: then CodeExists, or no error where the storage does not look.
 	Stage(ctx context.Context, name string, block int, content []byte) error
 	// Publish makes the object of blocks 0 to blocks-1, which are all staged, at
 	// once and for good. Publishing again with the same number is no error. When
