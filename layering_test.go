@@ -51,7 +51,7 @@ var house = map[string]houseRule{
 	"internal/blake3":          {layerPlumbing, []string{"github.com/zeebo/blake3", "golang.org/x/sys"}},
 	"internal/ring":            {layerPlumbing, nil},
 	"internal/siphash":         {layerPlumbing, nil},
-	"internal/durable":         {layerPlumbing, []string{"."}},
+	"internal/durable":         {layerPlumbing, []string{".", "internal/confine/filesys"}},
 	"internal/resident":        {layerPlumbing, nil},
 	"internal/rig":             {layerPlumbing, nil},
 	"internal/watch":           {layerPlumbing, []string{".", "golang.org/x/sys", "github.com/fsnotify/fsnotify"}},
@@ -75,8 +75,8 @@ var house = map[string]houseRule{
 	"journal/batch":      {layerRecords, []string{".", "github.com/klauspost/compress/zstd"}},
 	"journal/removal":    {layerRecords, nil},
 	"journal/database":   {layerRecords, []string{".", "internal/durable", "golang.org/x/sys", "modernc.org/sqlite"}},
-	"release":            {layerRecords, []string{"."}},
-	"release/origin":     {layerMechanism, []string{".", "release"}},
+	"release":            {layerRecords, []string{".", "internal/durable"}},
+	"release/origin":     {layerMechanism, []string{".", "internal/durable", "release"}},
 	"release/place":      {layerMechanism, []string{".", "internal/durable", "release"}},
 	"journal/spare":      {layerRecords, []string{".", "internal/durable", "journal", "journal/database"}},
 	"trigger":            {layerRecords, []string{".", "github.com/bmatcuk/doublestar"}},
@@ -147,11 +147,11 @@ var house = map[string]houseRule{
 
 	"exchange": {layerMechanism, []string{"."}},
 	"exchange/azure": {layerMechanism, []string{
-		".", "exchange", "exchange/azure/account", "github.com/Azure/azure-sdk-for-go/sdk/azcore",
+		".", "exchange", "exchange/azure/account", "exchange/probe", "exchange/response", "github.com/Azure/azure-sdk-for-go/sdk/azcore",
 		"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob", "github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue",
 	}},
 	"exchange/azure/account": {layerMechanism, []string{
-		".", "exchange", "github.com/Azure/azure-sdk-for-go/sdk/azcore", "github.com/Azure/azure-sdk-for-go/sdk/azidentity",
+		".", "exchange", "exchange/response", "github.com/Azure/azure-sdk-for-go/sdk/azcore", "github.com/Azure/azure-sdk-for-go/sdk/azidentity",
 		"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob", "github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue",
 	}},
 	"exchange/azure/roles": {layerMechanism, []string{"."}},
@@ -162,7 +162,7 @@ var house = map[string]houseRule{
 		".", "exchange", "exchange/relay/store", "exchange/relay/wire", "identity", "link/gate", "link/transport",
 	}},
 	"exchange/relay/store": {layerMechanism, []string{
-		".", "exchange", "exchange/relay/wire", "identity/statefile", "journal/database",
+		".", "exchange", "exchange/relay/wire", "identity/statefile", "internal/durable", "journal/database",
 	}},
 	"exchange/relay/wire":          {layerMechanism, []string{"."}},
 	"exchange/exchangetest":        {layerMechanism, []string{".", "exchange"}},
@@ -184,7 +184,10 @@ var house = map[string]houseRule{
 		".", "exchange/parcel", "internal/ring", "protocol", "protocol/relay", "transfer", "github.com/klauspost/compress/zstd",
 		"golang.org/x/sync",
 	}},
-	"exchange/s3": {layerMechanism, []string{".", "exchange", "exchange/probe", "github.com/minio/minio-go"}},
+	"exchange/response": {layerMechanism, []string{"."}},
+	"exchange/s3": {layerMechanism, []string{
+		".", "exchange", "exchange/probe", "exchange/response", "github.com/minio/minio-go",
+	}},
 	"exchange/talk": {layerMechanism, []string{
 		".", "exchange", "exchange/parcel", "exchange/record", "exchange/replay", "protocol", "protocol/relay",
 	}},
@@ -225,7 +228,7 @@ var house = map[string]houseRule{
 	"agent/turn":    {layerRole, []string{"."}},
 	"agent/upkeep":  {layerRole, []string{".", "journal", "transfer/staging"}},
 
-	"agent/config/command": {layerRole, []string{".", "agent/config/strict", "agent/exits/rule"}},
+	"agent/config/command": {layerRole, []string{".", "agent/config/leaf", "agent/config/strict", "agent/exits/rule"}},
 	"agent/telemetry": {layerRole, []string{
 		".", "agent/config/collector", "agent/telemetry/attribute", "agent/telemetry/insights", "agent/telemetry/otlp", "agent/telemetry/post",
 		"agent/telemetry/span", "agent/telemetry/tally", "internal/durable", "journal", "github.com/google/uuid",
@@ -242,11 +245,11 @@ var house = map[string]houseRule{
 	"agent/telemetry/tally": {layerRole, []string{".", "agent/telemetry/attribute", "agent/telemetry/span"}},
 
 	"agent/config": {layerRole, []string{
-		".", "agent/config/collector", "agent/config/command", "agent/config/leaf", "agent/config/releases", "agent/config/storage", "agent/config/strict", "identity", "trigger", "go.yaml.in/yaml",
+		".", "agent/config/collector", "agent/config/command", "agent/config/leaf", "agent/config/releases", "agent/config/storage", "agent/config/strict", "identity", "internal/confine/filesys", "trigger", "go.yaml.in/yaml",
 	}},
 	"agent/config/leaf":      {layerRole, []string{".", "agent/config/strict", "identity", "trigger"}},
 	"agent/config/collector": {layerRole, []string{"agent/config/storage"}},
-	"agent/config/storage":   {layerRole, []string{"."}},
+	"agent/config/storage":   {layerRole, []string{"agent/config/leaf", "internal/confine/filesys"}},
 	"agent/config/strict":    {layerRole, []string{"go.yaml.in/yaml"}},
 	"agent/localapi": {layerRole, []string{
 		".", "agent", "agent/localapi/opaque", "agent/localapi/socket", "agent/order", "agent/pairing", "agent/telemetry", "exchange/relay/server", "journal",
@@ -261,7 +264,7 @@ var house = map[string]houseRule{
 	}},
 	"cmd/mft/argument": {layerCommand, []string{".", "agent/config", "agent/config/leaf", "cmd/mft/exit", "github.com/spf13/cobra", "github.com/spf13/pflag"}},
 	"cmd/mft/daemon": {layerCommand, []string{
-		".", "agent", "agent/config", "agent/handover", "agent/localapi", "agent/telemetry", "cmd/mft/daemon/trial", "cmd/mft/depot", "journal/spare",
+		".", "agent", "agent/config", "agent/handover", "agent/localapi", "agent/telemetry", "cmd/mft/daemon/trial", "cmd/mft/depot", "journal", "journal/spare",
 		"release", "release/place", "golang.org/x/sync",
 	}},
 	"cmd/mft/daemon/trial": {layerCommand, []string{"."}},
@@ -279,24 +282,25 @@ var house = map[string]houseRule{
 		"release/place", "github.com/spf13/cobra",
 	}},
 	"cmd/mft/depot": {layerCommand, []string{
-		".", "agent/config", "agent/config/storage", "agent/pairing", "exchange", "exchange/azure", "exchange/azure/account", "exchange/dir",
+		".", "agent/config", "agent/config/leaf", "agent/config/storage", "agent/pairing", "exchange", "exchange/azure", "exchange/azure/account", "exchange/dir",
 		"exchange/nats", "exchange/nats/cluster", "exchange/probe", "exchange/s3",
-		"exchange/relay", "exchange/relay/server", "exchange/relay/store", "exchange/relay/wire", "identity", "identity/statefile",
+		"exchange/relay", "exchange/relay/server", "exchange/relay/store", "exchange/relay/wire", "identity", "internal/confine/filesys", "internal/durable",
 	}},
 	"cmd/mft/exchange": {layerCommand, []string{
 		".", "agent/config", "agent/config/storage", "cmd/mft/argument", "cmd/mft/depot", "cmd/mft/exit", "cmd/mft/progress", "cmd/mft/show",
-		"exchange/azure/roles", "github.com/spf13/cobra",
+		"exchange", "exchange/azure/roles", "exchange/probe", "github.com/spf13/cobra",
 	}},
 	"cmd/mft/settings": {layerCommand, []string{".", "agent/config", "agent/exits", "cmd/mft/argument", "github.com/spf13/cobra"}},
 	"cmd/mft/doctor": {layerCommand, []string{
-		".", "agent/config", "agent/config/storage", "agent/exits", "agent/localapi", "cmd/mft/depot", "cmd/mft/progress", "internal/confine",
-		".", "agent/config", "agent/config/storage", "agent/localapi", "agent/telemetry", "cmd/mft/depot", "cmd/mft/progress", "internal/confine",
+		".", "agent/config", "agent/config/storage", "agent/exits", "agent/localapi", "agent/telemetry", "cmd/mft/depot", "cmd/mft/progress",
+		"internal/confine", "internal/confine/filesys",
 	}},
 	"cmd/mft/exit":     {layerRecords, []string{".", "cmd/mft/progress"}},
 	"cmd/mft/follow":   {layerCommand, []string{".", "agent/localapi", "cmd/mft/exit", "cmd/mft/progress", "golang.org/x/sys"}},
 	"cmd/mft/progress": {layerPlumbing, []string{"."}},
 	"cmd/mft/quickstart": {layerCommand, []string{
-		".", "agent/config", "agent/config/storage", "agent/localapi", "cmd/mft/depot", "cmd/mft/progress", "golang.org/x/sync",
+		".", "agent/config", "agent/config/storage", "agent/localapi", "cmd/mft/depot", "cmd/mft/progress", "internal/confine/filesys",
+		"golang.org/x/sync",
 	}},
 	"cmd/mft/show": {layerCommand, []string{".", "agent/localapi", "agent/telemetry", "cmd/mft/progress", "exchange/relay/server"}},
 
@@ -351,6 +355,7 @@ var sideways = map[string]string{
 	"internal/confine/beneath -> internal/confine/entries":  "what is done to every small file is kept apart, for it is written for speed",
 	"internal/confine/beneath -> internal/confine/filesys":  "the facts of a file system have one home",
 	"internal/confine/entries -> internal/confine/filesys":  "the facts of a file system have one home",
+	"internal/durable -> internal/confine/filesys":          "the facts of a file system have one home",
 	"agent/arrival -> agent/trail":                          "what a channel found and the transfer that sends it are told in one transaction",
 	"agent/notice -> agent/trail":                           "that a peer was told is part of the story of the transfer",
 	"agent/config/command -> agent/config/strict":           "every section is read in one way",
@@ -395,6 +400,10 @@ var sideways = map[string]string{
 	"exchange/relay/store -> exchange/relay/wire":            "what is asked for and answered has one form",
 	"exchange/nats -> exchange":                              "an adapter does what package exchange declares",
 	"exchange/nats -> exchange/probe":                        "what is tried is told in one form",
+	"exchange/azure -> exchange/probe":                       "what is tried is told in one form",
+	"exchange/azure -> exchange/response":                    "names are taken from a storage with one caution",
+	"exchange/azure/account -> exchange/response":            "what HTTP says means the same wherever it is said",
+	"exchange/s3 -> exchange/response":                       "what HTTP says means the same wherever it is said",
 	"exchange/probe -> exchange":                             "what is tried is what package exchange declares",
 	"exchange/s3 -> exchange":                                "an adapter does what package exchange declares",
 	"exchange/s3 -> exchange/probe":                          "what is tried is told in one form",
@@ -402,6 +411,8 @@ var sideways = map[string]string{
 	"exchange/exchangetest/faulty -> exchange":               "the double has the face of what it wraps",
 	"exchange/letter -> exchange":                            "the limit of a letter has one home",
 	"exchange/mailbox -> exchange":                           "letters are taken from any exchange",
+	"agent/config/storage -> agent/config/leaf":              "a value of one word is read in one way",
+	"agent/config/command -> agent/config/leaf":              "a value of one word is read in one way",
 	"agent/config/leaf -> agent/config/strict":               "a value of one word is read by the decoder of the file",
 	"exchange/azure/account -> exchange":                     "what fails has one form in all adapters",
 	"exchange/nats/cluster -> exchange":                      "what fails has one form in all adapters",

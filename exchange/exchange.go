@@ -2,8 +2,8 @@
 // cannot reach each other: a queue for each, where others put letters, and a
 // container for each, whose objects it grants to others for a short time.
 //
-// The adapters (dir, azure, nats, s3) implement [Queue], [Container] and
-// [Reader]; package exchangetest proves that they do. What is in letters and
+// The adapters (dir, relay, azure, nats, and s3 for containers alone) implement
+// [Queue], [Container], [Reader] and [Keys]; package exchangetest proves that they do. What is in letters and
 // objects is sealed before it comes here: see the packages letter and parcel.
 //
 // An adapter keeps no state that matters, retries nothing beyond what its
@@ -53,8 +53,8 @@ type Letter struct {
 // cannot be reached or answers that it is busy, CodeNotAllowed when it refuses
 // these credentials, CodeNotFound when there is no such queue. When the context
 // is done a call returns soon, with the error of the context in the chain. What
-// breaks a limit is refused as CheckLetter, CheckName, CheckStatement, CheckLife
-// and CheckBlock say, before storage is asked.
+// breaks a limit is refused as CheckLetter, CheckName, CheckStatement, CheckGrant,
+// CheckBlock and CheckBlocks say, before storage is asked.
 type Queue interface {
 	// Put adds a letter to the queue of an agent, this one or another. When it
 	// returns nil the letter is as durable as the storage makes it. After an
@@ -142,6 +142,14 @@ type Sizes struct {
 	MinBlock  int // of all blocks but the last, in bytes
 	MaxBlock  int
 	MaxBlocks int // of one object
+}
+
+// A Step is one thing that the setup of a storage looked after.
+type Step struct {
+	// What it is: "container erp", "stream mft-queue-erp".
+	What string `json:"what"`
+	// Done says what was done: "made", "marked", "nothing" when all was well.
+	Done string `json:"done"`
 }
 
 // An Exchange is one storage as one agent sees it.
