@@ -83,6 +83,7 @@ var house = map[string]houseRule{
 	"trigger/firing":     {layerRecords, []string{"."}},
 	"trigger/marker":     {layerRecords, []string{".", "internal/confine"}},
 	"trigger/schedule":   {layerRecords, []string{"."}},
+	"trigger/selection":  {layerRecords, []string{"."}},
 
 	"transfer":       {layerMechanism, []string{".", "internal/blake3", "internal/confine", "journal", "protocol"}},
 	"transfer/marks": {layerMechanism, []string{"internal/blake3", "internal/confine", "transfer/delta"}},
