@@ -101,7 +101,7 @@ var house = map[string]houseRule{
 		".", "internal/confine", "protocol", "protocol/patch", "transfer", "transfer/delta", "golang.org/x/sync",
 	}},
 	"transfer/sender/walk": {layerMechanism, []string{
-		".", "internal/ring", "protocol", "protocol/listing", "transfer", "transfer/look", "transfer/scan",
+		".", "internal/confine", "internal/ring", "protocol", "protocol/listing", "transfer", "transfer/look", "transfer/scan",
 	}},
 	"transfer/mirror": {layerMechanism, []string{
 		".", "internal/confine", "journal", "protocol", "protocol/listing", "transfer", "transfer/look", "transfer/scan", "transfer/staging/publish",
