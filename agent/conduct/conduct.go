@@ -8,6 +8,7 @@
 package conduct
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -64,6 +65,23 @@ type Status struct {
 	Run      string
 	Failures int64
 	Problem  error
+}
+
+// String says it in a few words.
+func (s Status) String() string {
+	out := cmp.Or(string(s.Why), string(s.Phase), "begins")
+	if !s.Until.IsZero() {
+		out += " until " + s.Until.Format(time.DateTime)
+	}
+	return out
+}
+
+// kinds are the kinds of the triggers.
+func (x *Conductor) kinds() (out []string) {
+	for _, t := range x.Channel.When {
+		out = append(out, string(t.Kind))
+	}
+	return out
 }
 
 // longestRetry is the longest time between a run that failed and its repetition.

@@ -97,6 +97,9 @@ func (x *Conductor) progress(ctx context.Context, s firing.State) (bool, error) 
 	why := mft.Reason{Code: failed[0].Reason.Code, Detail: fmt.Sprintf("%d of %d transfers came to nothing, the first because: %s", ended, ended+done, failed[0].Reason.Detail)}
 	return true, x.end(ctx, s, firing.Failed, moved.Items > 0, why, func(tx *journal.Tx) error {
 		for _, t := range failed {
+			if t.State == mft.StateCancelled {
+				continue // somebody does not want it
+			}
 			if err := x.Source.Again(tx, t); err != nil {
 				return err
 			}

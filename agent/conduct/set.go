@@ -2,7 +2,6 @@ package conduct
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -97,12 +96,7 @@ func (s *Set) Status() []arrival.Status {
 		shown := w.Status()
 		if c := s.conducted[name]; c != nil {
 			now := c.Status()
-			if shown.Watching = string(now.Why); shown.Watching == "" {
-				shown.Watching = string(now.Phase)
-			}
-			if !now.Until.IsZero() {
-				shown.Watching += fmt.Sprintf(" until %s", now.Until.Format(time.DateTime))
-			}
+			shown.Watching = strings.Join(c.kinds(), ", ") + ": " + now.String()
 			if now.Problem != nil {
 				shown.Problem = now.Problem
 			}
