@@ -60,7 +60,7 @@ var house = map[string]houseRule{
 	"protocol/internal/wire": {layerRecords, []string{"."}},
 	"protocol/listing":       {layerRecords, []string{".", "protocol", "protocol/internal/wire"}},
 	"protocol/relay":         {layerRecords, []string{".", "protocol", "protocol/internal/wire"}},
-	"protocol/patch":         {layerRecords, []string{"protocol", "protocol/internal/wire"}},
+	"protocol/patch":         {layerRecords, []string{".", "protocol", "protocol/internal/wire"}},
 	"protocol/zframe": {layerRecords, []string{
 		".", "protocol", "protocol/internal/wire", "github.com/klauspost/compress/zstd",
 	}},
@@ -173,11 +173,11 @@ var house = map[string]houseRule{
 	"exchange/probe":        {layerMechanism, []string{".", "exchange"}},
 	"exchange/owner":        {layerMechanism, []string{".", "exchange"}},
 	"exchange/record": {layerMechanism, []string{
-		".", "exchange", "exchange/parcel", "internal/durable", "internal/ring", "protocol", "protocol/relay", "transfer",
-		"github.com/klauspost/compress/zstd", "golang.org/x/sync",
+		".", "exchange", "exchange/parcel", "internal/durable", "internal/ring", "protocol", "protocol/patch", "protocol/relay", "transfer",
+		"transfer/delta", "github.com/klauspost/compress/zstd", "golang.org/x/sync",
 	}},
 	"exchange/replay": {layerMechanism, []string{
-		".", "exchange/parcel", "internal/ring", "protocol", "protocol/relay", "transfer", "github.com/klauspost/compress/zstd",
+		".", "exchange/parcel", "internal/ring", "protocol", "protocol/patch", "protocol/relay", "transfer", "github.com/klauspost/compress/zstd",
 		"golang.org/x/sync",
 	}},
 	"exchange/s3": {layerMechanism, []string{".", "exchange", "exchange/probe", "github.com/minio/minio-go"}},

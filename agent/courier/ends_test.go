@@ -304,7 +304,7 @@ func (e *end) available(ctx context.Context, v courier.Conversation) error {
 	}
 	_, err = receiver.Run(ctx, in, receiver.Incoming{
 		Offer: offer, Landing: landing, Journal: e.journal, Meter: new(transfer.Meter), Note: func(mft.EventKind, mft.Code, string) {},
-		Whole: true,
+		Parcel: true,
 	})
 	if err != nil {
 		err = in.Because(err)

@@ -24,7 +24,7 @@ func (b *Landing) Verify(ctx context.Context, end protocol.FileEnd) error {
 	case end.Size != b.Item.Size || b.pos != end.Size:
 		err = transfer.Nonsense("item %d has %d bytes, %d were announced", b.Index, b.pos, b.Item.Size)
 	case b.sum() != end.Digest:
-		err = Corrupt(b.Item.Path)
+		err = b.wrong()
 	}
 	if err != nil {
 		b.giveUp(ctx, err)
