@@ -108,9 +108,10 @@ func (e *end) live() {
 			return n, err
 		},
 		Opened: e.opened, Answered: e.answered,
-		UnderWay: func(_ context.Context, id mft.TransferID) (bool, error) { return e.sending(id) != nil, nil },
-		Late:     func(context.Context, mft.AgentName, mft.TransferID) error { return nil },
-		Reached:  func() {},
+		UnderWay:  func(_ context.Context, id mft.TransferID) (bool, error) { return e.sending(id) != nil, nil },
+		Delivered: e.wasDelivered,
+		Late:      func(context.Context, mft.AgentName, mft.TransferID) error { return nil },
+		Reached:   func() {},
 		PutAside: func(reason error) {
 			e.mu.Lock()
 			defer e.mu.Unlock()
@@ -157,6 +158,11 @@ func (e *end) sending(id mft.TransferID) *shipment {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.sends[id]
+}
+
+// wasDelivered reports whether a transfer has its receipt: all that end do.
+func (e *end) wasDelivered(_ context.Context, id mft.TransferID) (bool, error) {
+	return e.sending(id) == nil, nil
 }
 
 func (e *end) answered(id mft.TransferID) {
@@ -215,7 +221,7 @@ func (e *end) attempt(ctx context.Context, s *shipment) (mft.Receipt, error) {
 	}
 	defer src.Close()
 	receipt, _, err := sender.Run(ctx, out, sender.Outgoing{
-		Offer: out.Offer, Sources: []*scan.Source{src}, Meter: new(transfer.Meter), Note: func(mft.EventKind, mft.Code, string) {},
+		Offer: out.Offer, Sources: []*scan.Source{src}, Watch: out.Watch, Meter: new(transfer.Meter), Note: func(mft.EventKind, mft.Code, string) {},
 	})
 	return receipt, err
 }

@@ -64,7 +64,7 @@ type bigFile struct {
 	index  uint64
 	item   item
 	from   *patch.Basis // nil: it copies nothing
-	offset int64 // of what comes next in the manifest
+	offset int64        // of what comes next in the manifest
 	skip   skipping
 	// What was left out, in case that the receiver has something else there.
 	skipped bytes.Buffer

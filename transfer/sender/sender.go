@@ -39,8 +39,8 @@ type Outgoing struct {
 	// Watch, if it is set, returns who sees the content of a big file that is about
 	// to be sent, all of it and also what the receiver has; nil is nobody.
 	Watch func(*mft.Item) Watcher
-	Meter    *transfer.Meter // required
-	Note     transfer.Note   // required
+	Meter *transfer.Meter // required
+	Note  transfer.Note   // required
 }
 
 // A Watcher sees the content of one file go by, from its beginning to its end.
