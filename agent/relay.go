@@ -24,7 +24,8 @@ func (a *Agent) openCourier(o *Options) error {
 	keys, trust := a.Identity()
 	var err error
 	a.courier, err = courier.New(courier.Config{
-		Exchange: *o.Exchange, CardsFor: cmp.Or(o.CardsFor, courier.CardsFor), Delays: o.Letters, Dir: filepath.Join(a.cfg.Agent.DataDir, "relay"), Keys: keys, Trust: trust,
+		Exchange: *o.Exchange, CardsFor: cmp.Or(o.CardsFor, courier.CardsFor), Delays: o.Letters, Keys: keys, Trust: trust,
+		Dir: filepath.Join(a.cfg.Agent.DataDir, "relay"), Sent: filepath.Join(a.cfg.Agent.DataDir, "sent"),
 		NextSequence: a.nextSequence, Opened: a.letter, Answered: a.answered, Late: a.notices.Repeat, UnderWay: a.underWay, Delivered: a.wasReceived,
 		PutAside: func(reason error) {
 			r := mft.ReasonOf(reason)

@@ -59,7 +59,9 @@ const letterLife = protocol.MaxLifetime
 type Config struct {
 	Exchange exchange.Exchange
 	// Dir is a directory of this agent alone; it is made if need be.
-	Dir   string
+	Dir string
+	// Sent is another, where is remembered what was sent.
+	Sent  string
 	Keys  *identity.Keys
 	Trust *identity.Trust
 	// NextSequence draws the number of an envelope that opens a conversation.
@@ -124,7 +126,7 @@ func New(c Config) (*Courier, error) {
 	return &Courier{
 		c: c, shelf: s, parcels: make(chan struct{}, parcelsAtOnce), wake: make(chan struct{}, 1), ended: map[mft.TransferID]bool{},
 		piles: map[mft.AgentName]pile{},
-		sent:  recall.Open(recall.Config{Dir: filepath.Join(c.Dir, sentDir), Delivered: c.Delivered, Open: c.UnderWay, Log: c.Log}),
+		sent:  recall.Open(recall.Config{Dir: c.Sent, Delivered: c.Delivered, Open: c.UnderWay, Log: c.Log}),
 	}, nil
 }
 
@@ -220,9 +222,6 @@ func (c *Courier) Outgoing(ctx context.Context, t mft.Transfer, offer func(conte
 	out.Begin()
 	return out, nil
 }
-
-// sentDir is where is remembered what was sent, below that of the courier.
-const sentDir = "sent"
 
 // remembers reports whether a parcel may copy from what the peer was sent before:
 // not where the peer would not look what it has, nor where any of several agents

@@ -99,7 +99,7 @@ func (e *end) live() {
 	e.journal, err = journal.Open(context.Background(), filepath.Join(e.top, "journal.db"))
 	must(e.t, err)
 	e.courier, err = courier.New(courier.Config{
-		Exchange: e.exchange, Dir: filepath.Join(e.top, "relay"), Keys: e.keys, Trust: e.trust,
+		Exchange: e.exchange, Dir: filepath.Join(e.top, "relay"), Sent: filepath.Join(e.top, "sent"), Keys: e.keys, Trust: e.trust,
 		NextSequence: func(ctx context.Context, to mft.AgentName) (n uint64, err error) {
 			err = e.journal.Update(ctx, func(tx *journal.Tx) (err error) {
 				n, err = tx.NextSequence(to, e.clock())
