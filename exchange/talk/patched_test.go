@@ -130,6 +130,24 @@ func TestPatched(t *testing.T) {
 	}
 }
 
+// TestPatchedContent: where the receiver reads what it has, and finds that it is
+// another content of the same size, that is copied from too.
+func TestPatchedContent(t *testing.T) {
+	f := newFixture(t)
+	f.compare = mft.CompareContent
+	f.remembers(filepath.Join(t.TempDir(), "sent"))
+	v1 := noise(20 << 20)
+	f.write("big", v1)
+	f.delivers()
+	for _, content := range [][]byte{edited(v1, len(v1)), v1, v1} {
+		f.again()
+		f.write("big", content)
+		if parcels, content := f.delivers(); parcels != 1 || content > 64<<10 {
+			t.Errorf("%d parcels, with %d bytes of content, want 1 with at most %d", parcels, content, 64<<10)
+		}
+	}
+}
+
 // TestPatchedSeveral: more files than can be under way as deltas at once, with
 // others in between.
 func TestPatchedSeveral(t *testing.T) {
