@@ -144,7 +144,7 @@ var meanings = [...]meaning{
 	{CodePaused, "an operator paused it", "`mft transfer resume ID`", false},
 	{CodeUsage, "the command line cannot be understood", "see `mft help COMMAND`", false},
 	{CodeBadName, "the name or id is not well formed", "see the sentence for what is allowed", false},
-	{CodeConfig, "the configuration cannot be used", "mend the line that is named; `mft config check` tries it without starting", false},
+	{CodeConfig, "the configuration cannot be used", "mend what is named in the configuration; `mft config check` tries it without starting", false},
 	{CodeBadState, "that cannot be done in the state the transfer is in", "see `mft transfer show ID`", false},
 	{CodeInvite, "the invitation is not valid: unknown, used or older than 15 minutes", "make a new one with `mft invite`", false},
 	{CodeNotRunning, "no agent answers on the local socket", "start it with `mft run`, or name its configuration with --config", true},

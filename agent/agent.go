@@ -154,7 +154,7 @@ func New(o Options) (*Agent, error) {
 func (a *Agent) openJournal() error {
 	dir := a.cfg.Agent.DataDir
 	var err error
-	if a.journal, err = journal.Open(context.Background(), filepath.Join(dir, "journal.db")); err != nil {
+	if a.journal, err = journal.Open(context.Background(), filepath.Join(dir, journal.File)); err != nil {
 		return err
 	}
 	a.tells.Follow(a.journal)

@@ -206,10 +206,10 @@ func letterDeeds() (out []deed) {
 	return out
 }
 
-// published is the directory with the blocks of an object.
-func (o *landlord) published(object string) string {
+// blocks is the directory with the blocks of an object.
+func (o *landlord) blocks(object string) string {
 	for _, name := range o.names(object) {
-		if strings.HasPrefix(name, "p-") || name == "staged" {
+		if strings.HasPrefix(name, "s-") {
 			return filepath.Join(object, name)
 		}
 	}
@@ -219,7 +219,7 @@ func (o *landlord) published(object string) string {
 
 // block is the path of a block; negative ones count from the end.
 func (o *landlord) block(object string, i int) string {
-	dir := o.published(object)
+	dir := o.blocks(object)
 	names := o.names(dir)
 	if len(names) == 0 {
 		return filepath.Join(dir, "00000")
@@ -230,14 +230,17 @@ func (o *landlord) block(object string, i int) string {
 	return filepath.Join(dir, names[min(max(i, 0), len(names)-1)])
 }
 
-// rename gives the directory of blocks another number in its name.
-func (o *landlord) rename(object string, field int, with func(n int) int) {
-	from := o.published(object)
-	f := strings.Split(filepath.Base(from), "-")
+// index is the file that says of which blocks a published object is.
+func (o *landlord) index(object string) string { return filepath.Join(object, "published", "index") }
+
+// renumber changes a number in the first line of the index.
+func (o *landlord) renumber(object string, field int, with func(n int) int) {
+	numbers, parts, _ := strings.Cut(string(o.read(o.index(object))), "\n")
+	f := strings.Split(numbers, " ")
 	var n int
 	_, _ = fmt.Sscan(f[field], &n)
 	f[field] = fmt.Sprint(with(n))
-	o.must(os.Rename(from, filepath.Join(object, strings.Join(f, "-"))))
+	o.write(o.index(object), []byte(strings.Join(f, " ")+"\n"+parts))
 }
 
 // objectDeeds are what is done to an object.
@@ -266,22 +269,29 @@ func objectDeeds() (out []deed) {
 	add("second block in the place of the first", func(o *landlord, object string) { o.write(o.block(object, 0), o.read(o.block(object, 1))) })
 	add("rolled back to an older object", func(o *landlord, object string) {
 		for name, content := range o.old {
-			o.write(filepath.Join(o.published(object), name), []byte(content))
+			o.write(filepath.Join(o.blocks(object), name), []byte(content))
 		}
 	})
 	add("first block of an older object", func(o *landlord, object string) { o.write(o.block(object, 0), []byte(o.old["00000"])) })
 	add("last block from an older object", func(o *landlord, object string) { o.write(o.block(object, -1), []byte(o.old["00000"])) })
 	add("a block more", func(o *landlord, object string) {
-		o.write(filepath.Join(o.published(object), "00099"), noiseOf(o.r, 100))
+		o.write(filepath.Join(o.blocks(object), "00099"), noiseOf(o.r, 100))
 	})
 	add("foreign names in it", func(o *landlord, object string) { o.write(filepath.Join(object, "readme.txt"), noiseOf(o.r, 100)) })
-	for field, name := range map[int]string{2: "blocks", 3: "bytes", 4: "bytes of the last"} {
-		add("said to have one less: "+name, func(o *landlord, object string) { o.rename(object, field, func(n int) int { return max(n-1, 1) }) })
-		add("said to have one more: "+name, func(o *landlord, object string) { o.rename(object, field, func(n int) int { return n + 1 }) })
-		add("said to have most: "+name, func(o *landlord, object string) { o.rename(object, field, func(int) int { return 50_000 }) })
+	for field, name := range map[int]string{0: "blocks", 1: "bytes", 2: "bytes of the last"} {
+		add("said to have one less: "+name, func(o *landlord, object string) { o.renumber(object, field, func(n int) int { return max(n-1, 1) }) })
+		add("said to have one more: "+name, func(o *landlord, object string) { o.renumber(object, field, func(n int) int { return n + 1 }) })
+		add("said to have most: "+name, func(o *landlord, object string) { o.renumber(object, field, func(int) int { return 50_000 }) })
+	}
+	for _, c := range changes([]int{0, 20, -1}) {
+		add("its index: "+c.name, func(o *landlord, object string) {
+			o.write(o.index(object), c.do(o, o.read(o.index(object))))
+		})
 	}
 	for _, t := range things() {
-		add("its blocks: "+t.name, func(o *landlord, object string) { t.do(o, o.published(object)) })
+		add("its index: "+t.name, func(o *landlord, object string) { t.do(o, o.index(object)) })
+		add("that it is published: "+t.name, func(o *landlord, object string) { t.do(o, filepath.Join(object, "published")) })
+		add("its blocks: "+t.name, func(o *landlord, object string) { t.do(o, o.blocks(object)) })
 		add("all of it: "+t.name, func(o *landlord, object string) { t.do(o, object) })
 	}
 	slices.SortFunc(out, func(a, b deed) int { return strings.Compare(a.name, b.name) })
@@ -293,7 +303,7 @@ func stagedDeeds() (out []deed) {
 	for _, t := range things() {
 		out = append(out,
 			deed{kind: "staged block", name: "first: " + t.name, at: onStage, n: 2, do: func(o *landlord, object string) { t.do(o, o.block(object, 0)) }},
-			deed{kind: "staged block", name: "all: " + t.name, at: onStage, n: 2, do: func(o *landlord, object string) { t.do(o, filepath.Join(object, "staged")) }},
+			deed{kind: "staged block", name: "all: " + t.name, at: onStage, n: 2, do: func(o *landlord, object string) { t.do(o, o.blocks(object)) }},
 			deed{kind: "staged block", name: "the object: " + t.name, at: onStage, n: 2, do: func(o *landlord, object string) { t.do(o, object) }},
 		)
 	}
@@ -304,7 +314,8 @@ func stagedDeeds() (out []deed) {
 		}})
 	}
 	return append(out, deed{kind: "staged block", name: "published before its time", at: onStage, n: 2, do: func(o *landlord, object string) {
-		o.must(os.Rename(filepath.Join(object, "staged"), filepath.Join(object, "p-"+strings.Repeat("c", 32)+"-2-100-100")))
+		o.must(os.Mkdir(filepath.Join(object, "published"), 0o700))
+		o.write(o.index(object), []byte("2 100 100\n0 "+filepath.Base(o.blocks(object))+"\n"))
 	}})
 }
 
@@ -347,9 +358,9 @@ func grantDeeds() (out []deed) {
 			add(t.name, func(o *landlord, object string) { t.do(o, grant(o, object)) })
 		}
 		for name, content := range map[string]string{
-			"empty": "", "nonsense": "p-of-nothing", "upwards": "../../../beta/keys",
-			"to no object": "p-" + strings.Repeat("d", 32) + "-3-100-50", "to too much": "p-" + strings.Repeat("d", 32) + "-50000-268435456-1",
-			"longer than any": strings.Repeat("p-", 4000),
+			"empty": "", "nonsense": "1 of nothing", "upwards": "../../../beta/keys",
+			"to no object": "3 100 50\n0 s-0001-" + strings.Repeat("d", 32) + "\n", "to too much": "50000 268435456 1\n0 s-0001-" + strings.Repeat("d", 32) + "\n",
+			"longer than any": strings.Repeat("1 ", 2<<20),
 		} {
 			add("leads "+name, func(o *landlord, object string) { o.write(grant(o, object), []byte(content)) })
 		}

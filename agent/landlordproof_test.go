@@ -328,7 +328,7 @@ func own(t *testing.T, kind shape, seed uint64, all []deed) map[[2]string]int {
 	s := newEstate(t, seed)
 	found, ids := map[[2]string]int{}, map[mft.TransferID]string{}
 	s.landlord.arm(&deed{kind: "none", at: onPublish, n: 1, do: func(o *landlord, object string) {
-		dir := o.published(object)
+		dir := o.blocks(object)
 		for _, name := range o.names(dir) {
 			o.old[name] = string(o.read(filepath.Join(dir, name)))
 		}

@@ -66,7 +66,7 @@ func (a *Agent) Resume(ctx context.Context, id mft.TransferID) (mft.Transfer, er
 			return err
 		})
 	case t.State.Terminal() || t.State == mft.StateDelivered:
-		err = mft.Fail(mft.CodeBadState, "resume", id.String(), fmt.Errorf("it is %s", t.State))
+		err = mft.Fail(mft.CodeBadState, "resume transfer", id.String(), fmt.Errorf("it is %s", t.State))
 	}
 	if err != nil {
 		return t, err

@@ -74,7 +74,7 @@ func (a *Agent) finish(ctx context.Context, t mft.Transfer, s mft.State, r mft.R
 			return err
 		}
 		if !ok || now.State.Terminal() || now.State == mft.StateDelivered {
-			return mft.Fail(mft.CodeBadState, string(s), t.ID.String(), fmt.Errorf("it is %s", now.State))
+			return mft.Fail(mft.CodeBadState, "change transfer", t.ID.String(), fmt.Errorf("it is %s", now.State))
 		}
 		if err := a.trail.SetState(tx, t.ID, s, r); err != nil {
 			return err

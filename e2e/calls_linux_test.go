@@ -51,18 +51,7 @@ func TestEveryCall(t *testing.T) {
 				d.struck = beta
 			}
 			d.ledger, d.make = newLedger(), d.tree
-			c := consume(t, beta.In(), filepath.Join(beta.Dir, "kept"), tt.take)
-			stride := sample(9, 1)
-			first := 1 + d.rnd.IntN(stride)
-			n := first
-			for d.strikeAt(n) && d.unsettled < 3 {
-				n += stride
-			}
-			if err := c.awaitArrived(d.ledger.len()); err != nil {
-				t.Error(err)
-			}
-			c.verdict(d.ledger)
-			t.Logf("struck at every call from %d to %d in steps of %d", first, n-stride, stride)
+			d.strikeAll(sample(9, 1), tt.take)
 		})
 	}
 }
@@ -82,10 +71,12 @@ type delivery struct {
 	before func(n int)
 	after  func(id mft.TransferID) // both ends are done, and may still be struck
 	// dead is called when the struck agent has died, and may be nil.
-	dead   func(*host)
-	folder string   // that the agents share, if they do
-	flags  []string // of the command
-	log    string   // of the latest tracing
+	dead func(*host)
+	// arrived is called when everything has, and may be nil.
+	arrived func()
+	folder  string   // that the agents share, if they do
+	flags   []string // of the command
+	log     string   // of the latest tracing
 	// unsettled counts deliveries that came to no end; a few say enough.
 	unsettled int
 }
@@ -107,6 +98,27 @@ func (d *delivery) explain() {
 	}
 	struck := slices.IndexFunc(lines, func(l string) bool { return strings.Contains(l, " <- ") })
 	d.t.Logf("the calls of %s:\n%s", d.struck.Name, strings.Join(lines[max(0, struck-10):], "\n"))
+}
+
+// strikeAll makes delivery after delivery, each struck so many calls later, until
+// one has fewer calls than that, and holds what has arrived against what was
+// sent. With take files are taken away as they arrive.
+func (d *delivery) strikeAll(stride int, take bool) {
+	d.t.Helper()
+	c := consume(d.t, d.to.In(), filepath.Join(d.to.Dir, "kept"), take)
+	first := 1 + d.rnd.IntN(stride)
+	n := first
+	for d.strikeAt(n) && d.unsettled < 3 {
+		n += stride
+	}
+	if err := c.awaitArrived(d.ledger.len()); err != nil {
+		d.t.Error(err)
+	}
+	if d.arrived != nil {
+		d.arrived()
+	}
+	c.verdict(d.ledger)
+	d.t.Logf("struck at every call from %d to %d in steps of %d", first, n-stride, stride)
 }
 
 // strikeAt makes one delivery during which the agent is struck at call n, and

@@ -31,19 +31,8 @@ func TestEveryCallWithExits(t *testing.T) {
 				t: t, rnd: chance(t), from: alpha, to: beta, struck: beta, spec: tracing{Strike: strikeKill}, ledger: newLedger(),
 			}
 			d.make, d.after = d.tree, func(id mft.TransferID) { e.await(id, 5) }
-			c := consume(t, beta.In(), filepath.Join(beta.Dir, "kept"), tt.take)
-			stride := sample(9, 1)
-			first := 1 + d.rnd.IntN(stride)
-			n := first
-			for d.strikeAt(n) && d.unsettled < 3 {
-				n += stride
-			}
-			if err := c.awaitArrived(d.ledger.len()); err != nil {
-				t.Error(err)
-			}
-			c.verdict(d.ledger)
+			d.strikeAll(sample(9, 1), tt.take)
 			e.verdict(d.ledger)
-			t.Logf("struck at every call from %d to %d in steps of %d", first, n-stride, stride)
 		})
 	}
 }

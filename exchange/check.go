@@ -3,6 +3,7 @@ package exchange
 import (
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"mft.dev/mft"
@@ -47,14 +48,46 @@ func CheckLife(life time.Duration) (time.Duration, error) {
 	return min(life, MaxGrant), nil
 }
 
-// CheckBlock refuses a block that the storage does not take, with CodeTooLarge.
-// That all but the last are at least MinBlock long only Publish can tell.
+// CheckGrant refuses what is no name of an object, and a life as CheckLife does,
+// which it returns.
+func CheckGrant(name string, life time.Duration) (time.Duration, error) {
+	if err := CheckName(name); err != nil {
+		return 0, err
+	}
+	return CheckLife(life)
+}
+
+// CheckBlock refuses a block that the storage does not take, with CodeTooLarge,
+// and what is no name of an object, with CodeBadName. That all but the last are at
+// least MinBlock long only Publish can tell.
 func (s Sizes) CheckBlock(name string, block int, content []byte) error {
+	if err := CheckName(name); err != nil {
+		return err
+	}
 	if block < 0 || block >= s.MaxBlocks {
 		return mft.Fail(mft.CodeTooLarge, "stage block of", name,
 			fmt.Errorf("it has number %d, and there are no more than %d", block, s.MaxBlocks))
 	}
 	return checkSize("stage block of", name, len(content), s.MaxBlock)
+}
+
+// CheckBlocks refuses a number of blocks that no object has, with CodeTooLarge,
+// and what is no name of one, with CodeBadName.
+func (s Sizes) CheckBlocks(name string, blocks int) error {
+	if err := CheckName(name); err != nil {
+		return err
+	}
+	if blocks < 1 || blocks > s.MaxBlocks {
+		return mft.Fail(mft.CodeTooLarge, "publish object", name, fmt.Errorf("it has %d blocks, and there are 1 to %d", blocks, s.MaxBlocks))
+	}
+	return nil
+}
+
+// Loopback reports whether host is this host itself, to which a connection may be
+// without TLS.
+func Loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func checkSize(op, subject string, n, most int) error {

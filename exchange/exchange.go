@@ -2,8 +2,8 @@
 // cannot reach each other: a queue for each, where others put letters, and a
 // container for each, whose objects it grants to others for a short time.
 //
-// The adapters (dir, azure, nats, s3) implement [Queue], [Container] and
-// [Reader]; package exchangetest proves that they do. What is in letters and
+// The adapters (dir, relay, azure, nats, and s3 for containers alone) implement
+// [Queue], [Container], [Reader] and [Keys]; package exchangetest proves that they do. What is in letters and
 // objects is sealed before it comes here: see the packages letter and parcel.
 //
 // An adapter keeps no state that matters, retries nothing beyond what its
@@ -53,8 +53,8 @@ type Letter struct {
 // cannot be reached or answers that it is busy, CodeNotAllowed when it refuses
 // these credentials, CodeNotFound when there is no such queue. When the context
 // is done a call returns soon, with the error of the context in the chain. What
-// breaks a limit is refused as CheckLetter, CheckName, CheckStatement, CheckLife
-// and CheckBlock say, before storage is asked.
+// breaks a limit is refused as CheckLetter, CheckName, CheckStatement, CheckGrant,
+// CheckBlock and CheckBlocks say, before storage is asked.
 type Queue interface {
 	// Put adds a letter to the queue of an agent, this one or another. When it
 	// returns nil the letter is as durable as the storage makes it. After an
@@ -97,8 +97,9 @@ type Grant struct {
 type Container interface {
 	// Stage keeps one block of an object that is not published yet. Blocks have
 	// numbers from 0; all but the last are of one size. Staging a number again
-	// replaces it. What is published does not change any more: then CodeExists, or
-	// no error where the storage does not look.
+	// replaces it. Of a block that several processes stage at once either may count.
+	// What is published does not change any more, not even by a call that was under
+	// way: then CodeExists, or no error where the storage does not look.
 	Stage(ctx context.Context, name string, block int, content []byte) error
 	// Publish makes the object of blocks 0 to blocks-1, which are all staged, at
 	// once and for good. Publishing again with the same number is no error. When
@@ -141,6 +142,14 @@ type Sizes struct {
 	MinBlock  int // of all blocks but the last, in bytes
 	MaxBlock  int
 	MaxBlocks int // of one object
+}
+
+// A Step is one thing that the setup of a storage looked after.
+type Step struct {
+	// What it is: "container erp", "stream mft-queue-erp".
+	What string `json:"what"`
+	// Done says what was done: "made", "marked", "nothing" when all was well.
+	Done string `json:"done"`
 }
 
 // An Exchange is one storage as one agent sees it.

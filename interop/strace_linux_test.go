@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -75,8 +76,12 @@ func finished(ctx context.Context, file string) ([]string, error) {
 	}
 }
 
+// beforeResult is the end of a call's arguments, and the blanks with which strace
+// aligns results.
+var beforeResult = regexp.MustCompile(`\s*\)\s+= `)
+
 // joined joins the two halves of calls that other threads interrupted, in the
-// place of the second.
+// place of the second. What comes out reads as if none had been.
 func joined(log string) []string {
 	var out []string
 	open := map[string]string{}
@@ -84,16 +89,33 @@ func joined(log string) []string {
 		pid, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
 		rest = strings.TrimSpace(rest)
 		if head, ok := strings.CutSuffix(rest, "<unfinished ...>"); ok {
-			open[pid] = head
+			open[pid] = strings.TrimSpace(head)
 			continue
 		}
 		if strings.HasPrefix(rest, "<... ") {
 			_, end, _ := strings.Cut(rest, " resumed>")
 			rest = open[pid] + end
 		}
-		out = append(out, rest)
+		out = append(out, beforeResult.ReplaceAllString(rest, ") = "))
 	}
 	return out
+}
+
+func TestJoined(t *testing.T) {
+	const log = `7 fsync(18</srv/in> <unfinished ...>
+8 renameat2(20</srv/in/.part>, "a", 18</srv/in>, "report", 0 <unfinished ...>
+7 <... fsync resumed> )              = 0
+8 <... renameat2 resumed>)   = 0
+7 fsync(18</srv/in>)                 = 0
+`
+	want := []string{
+		`fsync(18</srv/in>) = 0`,
+		`renameat2(20</srv/in/.part>, "a", 18</srv/in>, "report", 0) = 0`,
+		`fsync(18</srv/in>) = 0`,
+	}
+	if got := joined(log); !slices.Equal(got, want) {
+		t.Errorf("joined:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
 }
 
 // checkOrder finds the steps of the commit, each after the one before.

@@ -7,6 +7,9 @@ import (
 	"mft.dev/mft/journal/batch"
 )
 
+// File is what the journal of an agent is called, in its data directory.
+const File = "journal.db"
+
 // MaxBatch is how many entries one PREPARED batch may have.
 const MaxBatch = batch.Max
 

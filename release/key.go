@@ -9,11 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"strings"
 
 	"mft.dev/mft"
+	"mft.dev/mft/internal/durable"
 )
 
 // A Key is the public half of a key that signs releases, in the form in which
@@ -69,7 +69,7 @@ func (k SigningKey) Write(path string) error {
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return mft.Fail(codeFor(err), op, path, err)
+		return mft.Fail(durable.Code(err), op, path, err)
 	}
 	err = pem.Encode(f, &pem.Block{Type: pemType, Bytes: der})
 	if err == nil {
@@ -86,7 +86,7 @@ func ReadKey(path string) (SigningKey, error) {
 	const op = "read release key"
 	f, err := os.Open(path)
 	if err != nil {
-		return SigningKey{}, mft.Fail(codeFor(err), op, path, err)
+		return SigningKey{}, mft.Fail(durable.Code(err), op, path, err)
 	}
 	defer f.Close() // only read from
 	content, err := io.ReadAll(io.LimitReader(f, maxKeyFile))
@@ -115,17 +115,4 @@ func parseSigningKey(content []byte) (SigningKey, error) {
 		return SigningKey{}, wrong
 	}
 	return SigningKey{private}, nil
-}
-
-// codeFor is the code of a failure to open or make a file.
-func codeFor(err error) mft.Code {
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return mft.CodeNotFound
-	case errors.Is(err, fs.ErrExist):
-		return mft.CodeExists
-	case errors.Is(err, fs.ErrPermission):
-		return mft.CodePermission
-	}
-	return mft.CodeIO
 }

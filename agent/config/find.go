@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"mft.dev/mft"
+	"mft.dev/mft/internal/confine/filesys"
 )
 
 // A host is what the places of files depend on.
@@ -38,7 +39,7 @@ func Find(explicit string, env func(string) string) (string, error) {
 			continue
 		}
 		if _, err := os.Stat(named); err != nil {
-			return "", mft.Fail(mft.CodeConfig, "find configuration", named, bare(err))
+			return "", mft.Fail(mft.CodeConfig, "find configuration", named, filesys.Cause(err))
 		}
 		return filepath.Abs(named)
 	}
@@ -47,7 +48,7 @@ func Find(explicit string, env func(string) string) (string, error) {
 		case err == nil:
 			return path, nil
 		case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission):
-			return "", mft.Fail(mft.CodeConfig, "find configuration", path, bare(err))
+			return "", mft.Fail(mft.CodeConfig, "find configuration", path, filesys.Cause(err))
 		}
 	}
 	return "", nil

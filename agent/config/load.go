@@ -17,6 +17,7 @@ import (
 	"mft.dev/mft/agent/config/leaf"
 	"mft.dev/mft/agent/config/storage"
 	"mft.dev/mft/agent/config/strict"
+	"mft.dev/mft/internal/confine/filesys"
 )
 
 // maxFile is the size in bytes above which a file is refused unread: no
@@ -50,26 +51,17 @@ func Load(path string) (*Config, error) {
 func readFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, bare(err)
+		return nil, filesys.Cause(err)
 	}
 	defer f.Close()
 	content, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
-		return nil, bare(err)
+		return nil, filesys.Cause(err)
 	}
 	if len(content) > maxFile {
 		return nil, strict.Mistakes{{What: "the file is larger than 1 MiB"}}
 	}
 	return content, nil
-}
-
-// bare takes the operation and path off an error of package os: the *mft.Error
-// around it names them.
-func bare(err error) error {
-	if pe, ok := err.(*os.PathError); ok { //nolint:errorlint // only the outermost is meant
-		return pe.Err
-	}
-	return err
 }
 
 // read makes of content what it says, over the defaults.
@@ -113,7 +105,7 @@ func (f *file) config(d *strict.Decoder, defaults *Config) (*Config, error) {
 	if cfg.Telemetry != nil {
 		cfg.Notes = append(cfg.Notes, cfg.Telemetry.Notes()...)
 	}
-	if why := storage.Misfit(storage.Name(cfg.Agent.Name), storage.Listen(cfg.Agent.Listen), f.Exchange, f.Relay); why != "" {
+	if why := storage.Misfit(leaf.AgentName(cfg.Agent.Name), leaf.ListenOn(cfg.Agent.Listen), f.Exchange, f.Relay); why != "" {
 		d.Mistake(0, "relay", "%s", why)
 	}
 	cfg.Peers = make(map[mft.AgentName]Peer)

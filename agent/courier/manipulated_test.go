@@ -198,7 +198,7 @@ func TestManipulated(t *testing.T) {
 func owned(t *testing.T, seed uint64, n int) {
 	r := rand.New(rand.NewPCG(seed, 1))
 	top := memory(t)
-	alpha, beta, folder := newEnds(t, top)
+	alpha, beta, _ := newEnds(t, top)
 	ends := []*end{alpha, beta}
 	a := &adversary{r: rand.New(rand.NewPCG(seed, 2)), objects: map[string][]byte{}, old: map[mft.AgentName][][]byte{}}
 	stranger, err := identity.LoadOrCreate(filepath.Join(top, "stranger"), "alpha", time.Now())
@@ -263,7 +263,6 @@ func owned(t *testing.T, seed uint64, n int) {
 			}
 		}
 	}
-	_ = folder
 }
 
 // arm makes ready for a manipulation, and reports whether the last one was

@@ -3,6 +3,7 @@ package courier
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"mft.dev/mft"
@@ -30,10 +31,8 @@ func instead(code mft.Code, err error, stand ...mft.Code) error {
 	if is.Retryable() && is != mft.CodeOther {
 		return err
 	}
-	for _, c := range append(stand, mft.CodeNotAllowed) {
-		if is == c {
-			return err
-		}
+	if is == mft.CodeNotAllowed || slices.Contains(stand, is) {
+		return err
 	}
 	return mft.Fail(code, "use the exchange", "", err)
 }

@@ -35,9 +35,12 @@ func (r *Runner) settle(ctx context.Context, id mft.TransferID, h *held) error {
 	if err == nil && ok && t.State.Terminal() {
 		watched, _, err = j.Watched(ctx, id)
 	}
-	if err != nil || !watched {
-		clear(h.due)
-		return err // it was settled since it was looked for
+	if err != nil {
+		return err
+	}
+	if !watched {
+		clear(h.due) // it was settled since it was looked for
+		return nil
 	}
 	landing, _, err := j.Landing(ctx, id)
 	if err != nil {

@@ -247,8 +247,8 @@ func (c *Client) code(ctx context.Context, err error) mft.Code {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return mft.CodeNotRunning
 	}
-	var net2 *net.OpError
-	if errors.As(err, &net2) && net2.Op == "dial" {
+	var operation *net.OpError
+	if errors.As(err, &operation) && operation.Op == "dial" {
 		return mft.CodeNotRunning
 	}
 	return mft.CodeDisconnected

@@ -73,7 +73,7 @@ func Open(c Config) (*Pairing, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.trust, err = identity.OpenTrust(filepath.Join(conf.Agent.DataDir, "peers.json"), configured); err != nil {
+	if p.trust, err = identity.OpenTrust(TrustFile(conf), configured); err != nil {
 		return nil, err
 	}
 	p.invites = identity.NewInvites(p.keys)
@@ -107,6 +107,9 @@ func Stored(conf *config.Config, now time.Time) ([]identity.KeyInfo, error) {
 	}
 	return signing(keys), nil
 }
+
+// TrustFile is where an agent keeps whom it has paired with.
+func TrustFile(conf *config.Config) string { return filepath.Join(conf.Agent.DataDir, "peers.json") }
 
 func keysDir(conf *config.Config) string {
 	if conf.Agent.KeysDir != "" {

@@ -133,6 +133,13 @@ func (m *memory) count(cursor int64, f func(*tally.Tally)) {
 	m.dirty = true
 }
 
+// sums has the tally read.
+func (m *memory) sums(f func(*tally.Tally)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f(&m.kept.Tally)
+}
+
 // counted returns the cursor of the tally.
 func (m *memory) counted() int64 {
 	m.mu.Lock()

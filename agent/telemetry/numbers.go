@@ -100,6 +100,6 @@ func (n *numbers) message(ctx context.Context, e *Exporter) ([]byte, error) {
 		}
 	}
 	var out []byte
-	e.memory.count(0, func(t *tally.Tally) { out = n.source.Metrics(t, gauges, e.now()) })
+	e.memory.sums(func(t *tally.Tally) { out = n.source.Metrics(t, gauges, e.now()) })
 	return out, nil
 }

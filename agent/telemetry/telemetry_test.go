@@ -12,6 +12,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config/collector"
+	"mft.dev/mft/agent/telemetry/tally"
 	"mft.dev/mft/journal"
 )
 
@@ -149,5 +150,25 @@ func eventually(t *testing.T, what string, f func() bool) {
 		if !pause(ctx, time.Millisecond) {
 			t.Fatalf("never: %s", what)
 		}
+	}
+}
+
+// TestReadingIsNoChange: an agent to which nothing happens writes nothing, though
+// its sums are sent again and again.
+func TestReadingIsNoChange(t *testing.T) {
+	m, err := recall(filepath.Join(t.TempDir(), "telemetry.json"), 0, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.save(); err != nil {
+		t.Fatal(err)
+	}
+	m.sums(func(*tally.Tally) {})
+	if m.dirty {
+		t.Error("sums that were read are to be written again")
+	}
+	m.count(1, func(*tally.Tally) {})
+	if !m.dirty {
+		t.Error("sums that were changed are not to be written")
 	}
 }

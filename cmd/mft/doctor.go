@@ -20,9 +20,9 @@ func newDoctor(s *shell) *cobra.Command {
 		Use:   "doctor",
 		Short: "Look for what keeps files from moving, and say what to do",
 		Long: `Look for what keeps files from moving, and say what to do: configuration, data
-directory, keys, exchange, local socket, port, clock, free space, peers, and
-transfers that wait. Nothing is changed. The exit status is 1 if anything is
-bad.`,
+directory, keys, exchange, exits, local socket, port, clock, free space, peers,
+channels, telemetry, and transfers that wait. Nothing is changed. The exit
+status is 1 if anything is bad.`,
 		Args: argument.Takes(0, 0, ""),
 		RunE: func(c *cobra.Command, _ []string) error {
 			p := doctor.Patient{Version: edition.This().Version, Env: s.env}

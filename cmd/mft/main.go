@@ -12,7 +12,7 @@
 //
 // An error is two lines on standard error: what was tried, on what, and why,
 // with a stable code; then what to do about it. The exit status is one of the
-// list in exit.go. The program refuses to start an agent by itself, to ask
+// list in package exit. The program refuses to start an agent by itself, to ask
 // questions, and to print what a terminal would take for commands.
 package main
 

@@ -3,8 +3,6 @@ package azure
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -17,32 +15,19 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/exchange"
 	"mft.dev/mft/exchange/azure/account"
+	"mft.dev/mft/exchange/probe"
+	"mft.dev/mft/exchange/response"
 )
-
-// A Finding is what came of trying one permission.
-type Finding struct {
-	// What was tried.
-	What string
-	// OK says that it is as it must be.
-	OK bool
-	// Result is what came of it.
-	Result string
-	// Remedy says what to do; empty when OK.
-	Remedy string
-}
-
-// tidyUp is how long Check may take to remove what it made, once it was told to stop.
-const tidyUp = 20 * time.Second
 
 // Check tries what this agent must be able to do, and what it must not, with
 // one peer; with the peer "", only what is its own. It touches no letter and no
 // object of others and removes what it makes. A letter that it may not remove
 // from the queue of the peer, which is as it must be, is never seen there and
 // ends after half a minute.
-func (s *Storage) Check(ctx context.Context, peer mft.AgentName) []Finding {
+func (s *Storage) Check(ctx context.Context, peer mft.AgentName) []probe.Finding {
 	c, ok := s.checker(ctx, peer)
 	if !ok {
-		return c.found
+		return c.Found
 	}
 	c.ownQueue()
 	c.ownContainer()
@@ -52,85 +37,58 @@ func (s *Storage) Check(ctx context.Context, peer mft.AgentName) []Finding {
 		c.peerContainer()
 		c.peerKeys()
 	}
-	return c.found
+	return c.Found
 }
 
 // CheckContainer is Check for containers alone, where queues and keys lie
 // elsewhere.
-func (s *Storage) CheckContainer(ctx context.Context, peer mft.AgentName) []Finding {
+func (s *Storage) CheckContainer(ctx context.Context, peer mft.AgentName) []probe.Finding {
 	c, ok := s.checker(ctx, peer)
 	if !ok {
-		return c.found
+		return c.Found
 	}
 	c.ownContainer()
 	if peer != "" && peer != s.agent {
 		c.peerContainer()
 	}
-	return c.found
+	return c.Found
 }
 
 // checker begins a check. It reports false when there is nothing to try.
 func (s *Storage) checker(ctx context.Context, peer mft.AgentName) (*checker, bool) {
-	c := &checker{s: s, ctx: ctx, peer: peer}
+	c := &checker{s: s, ctx: ctx, peer: peer, name: probe.Name()}
 	if peer != "" {
 		if err := account.Fits("check storage with", peer); err != nil {
-			c.note("read the name of the peer", false, err.Error(), mft.CodeOf(err).Remedy())
+			c.Note(false, "read the name of the peer", err.Error(), mft.CodeOf(err).Remedy())
 			return c, false
 		}
 	}
-	var random [6]byte
-	_, _ = rand.Read(random[:]) // never fails
-	c.name = "mft-check-" + hex.EncodeToString(random[:])
 	return c, true
 }
 
 // A checker collects findings.
 type checker struct {
-	s     *Storage
-	ctx   context.Context // of one call of Check
-	peer  mft.AgentName
-	name  string // of what is made
-	found []Finding
+	probe.Log
+	s    *Storage
+	ctx  context.Context // of one call of Check
+	peer mft.AgentName
+	name string // of what is made
 }
 
-func (c *checker) note(what string, ok bool, result, remedy string) bool {
-	if ok {
-		remedy = ""
-	}
-	c.found = append(c.found, Finding{What: what, OK: ok, Result: result, Remedy: remedy})
-	return ok
-}
-
-// must notes that something has to succeed, and reports whether it did.
+// must is Must for what the SDK reports.
 func (c *checker) must(what, remedy string, err error) bool {
-	if err == nil {
-		return c.note(what, true, "allowed", "")
-	}
-	err = account.Failure(c.ctx, what, "", err)
-	if mft.CodeOf(err) != mft.CodeNotAllowed && mft.CodeOf(err) != mft.CodeNotFound {
-		remedy = mft.CodeOf(err).Remedy()
-	}
-	return c.note(what, false, err.Error(), remedy)
+	return c.Must(what, remedy, account.Failure(c.ctx, what, "", err))
 }
 
-// mustNot notes that something has to be refused.
+// mustNot is MustNot for what the SDK reports. What is not there is the peer's to
+// set up.
 func (c *checker) mustNot(what, remedy string, err error) {
-	failed := account.Failure(c.ctx, what, "", err)
-	switch {
-	case err == nil:
-		c.note(what, false, "it is allowed, and must not be", remedy)
-	case mft.CodeOf(failed) == mft.CodeNotAllowed:
-		c.note(what, true, "refused, as it must be", "")
-	case mft.CodeOf(failed) == mft.CodeNotFound:
-		c.note(what, false, "it could not be tried: "+failed.Error(), "set up the storage on the host of the peer, then check again")
-	default:
-		c.note(what, false, "it could not be tried: "+failed.Error(), mft.CodeOf(failed).Remedy())
+	err = account.Failure(c.ctx, what, "", err)
+	if mft.CodeOf(err) == mft.CodeNotFound {
+		c.Note(false, what, "it could not be tried: "+err.Error(), "set up the storage on the host of the peer, then check again")
+		return
 	}
-}
-
-// later returns a context for removing what was made, even after an end.
-func (c *checker) later() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(c.ctx), tidyUp)
+	c.MustNot(what, remedy, err)
 }
 
 // hidden puts a letter that nobody sees and that ends after life seconds.
@@ -152,7 +110,7 @@ func (c *checker) ownQueue() {
 	if !c.must("put a letter into the own queue", role, err) {
 		return
 	}
-	ctx, stop := c.later()
+	ctx, stop := probe.Later(c.ctx)
 	defer stop()
 	c.must("renew a letter in the own queue", role, queue{c.s}.Renew(c.ctx, letter, time.Minute))
 	c.must("take and remove a letter from the own queue", role, queue{c.s}.Remove(ctx, letter))
@@ -167,7 +125,7 @@ func (c *checker) peerQueue() {
 	_, err = queue{c.s}.of(c.peer).PeekMessages(c.ctx, &azqueue.PeekMessagesOptions{NumberOfMessages: &one})
 	c.mustNot(fmt.Sprintf("look into the queue of %s", c.peer), remedy, err)
 	if put {
-		ctx, stop := c.later()
+		ctx, stop := probe.Later(c.ctx)
 		defer stop()
 		_, err = queue{c.s}.of(c.peer).DeleteMessage(ctx, letter.ID, letter.Claim, nil)
 		c.mustNot(fmt.Sprintf("remove a letter from the queue of %s", c.peer), remedy, err)
@@ -179,9 +137,9 @@ func (c *checker) ownContainer() {
 	props, err := c.s.own().GetProperties(c.ctx, nil)
 	if c.must("look at the own container", role, err) {
 		owner := metadata(props.Metadata, ownerKey)
-		c.note("the own container is marked as that of this agent", owner == string(c.s.agent), fmt.Sprintf("its metadata says agent=%s", account.Word(owner)),
+		c.Note(owner == string(c.s.agent), "the own container is marked as that of this agent", fmt.Sprintf("its metadata says agent=%s", response.Word(owner)),
 			"set up the storage (it marks an empty container), or set the metadata by hand")
-		c.note("the own container is private", props.BlobPublicAccess == nil, "public access is looked at", "set the public access of the container to none")
+		c.Note(props.BlobPublicAccess == nil, "the own container is private", "public access is looked at", "set the public access of the container to none")
 		c.clock(props.Date)
 	}
 	o, body := objects{c.s}, []byte("mft check")
@@ -190,7 +148,7 @@ func (c *checker) ownContainer() {
 		err = o.Publish(c.ctx, c.name, 1)
 	}
 	published := c.must("publish an object in the own container", role, err)
-	ctx, stop := c.later()
+	ctx, stop := probe.Later(c.ctx)
 	defer stop()
 	if published {
 		c.grants(body)
@@ -230,7 +188,7 @@ func (c *checker) clock(theirs *time.Time) {
 		return
 	}
 	off := c.s.now().Sub(*theirs).Round(time.Second)
-	c.note("the clock of this host agrees with that of the storage", off.Abs() < account.Skew, fmt.Sprintf("it is off by %v", off),
+	c.Note(off.Abs() < account.Skew, "the clock of this host agrees with that of the storage", fmt.Sprintf("it is off by %v", off),
 		"set the clock of this host: grants are valid by the clock of the storage")
 }
 
@@ -239,7 +197,7 @@ func (c *checker) ownKeys() {
 	k := keys{c.s}
 	body := []byte("mft check")
 	if c.must("publish a statement of the own key", role, k.Publish(c.ctx, c.name, body)) {
-		ctx, stop := c.later()
+		ctx, stop := probe.Later(c.ctx)
 		defer stop()
 		name := string(c.s.agent) + "/" + c.name
 		_, err := k.read(c.ctx, name)
@@ -258,7 +216,7 @@ func (c *checker) peerKeys() {
 	c.mustNot(fmt.Sprintf("publish a statement in the name of %s", c.peer),
 		"put the condition on the role assignment that lets this agent write statements; a SAS of the container publickeys cannot be limited to one agent", err)
 	if err == nil {
-		ctx, stop := c.later()
+		ctx, stop := probe.Later(c.ctx)
 		defer stop()
 		_, err = blob.Delete(ctx, nil)
 		c.must("remove what this check has made in the name of the peer", "remove it by hand: publickeys/"+name, err)
@@ -282,7 +240,7 @@ func (c *checker) peerContainer() {
 	_, err = blob.Upload(c.ctx, streaming.NopCloser(bytes.NewReader(nil)), &blockblob.UploadOptions{AccessConditions: noneYet()})
 	c.mustNot(fmt.Sprintf("write into the container of %s", c.peer), remedy, err)
 	if err == nil {
-		ctx, stop := c.later()
+		ctx, stop := probe.Later(c.ctx)
 		defer stop()
 		_, err = blob.Delete(ctx, nil)
 		c.must("remove what this check has made in the container of the peer", "remove it by hand: "+string(c.peer)+"/"+c.name, err)

@@ -16,6 +16,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/exchange"
 	"mft.dev/mft/exchange/azure/account"
+	"mft.dev/mft/exchange/probe"
 )
 
 // containerSAS signs a SAS for a container, as an operator would.
@@ -62,7 +63,7 @@ func withSAS(t *testing.T, own, peer mft.AgentName) account.Config {
 }
 
 // bad returns what was found not to be as it must be.
-func bad(found []Finding) []string {
+func bad(found []probe.Finding) []string {
 	var out []string
 	for _, f := range found {
 		if !f.OK {
@@ -111,12 +112,12 @@ func TestCheck(t *testing.T) {
 				t.Errorf("Check found wrong:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(c.want, "\n"))
 			}
 			for _, f := range found {
-				t.Logf("%v %s: %s; %s", f.OK, f.What, f.Result, f.Remedy)
-				if f.What == "" || f.Result == "" || f.OK != (f.Remedy == "") {
+				t.Logf("%v %s: %s; %s", f.OK, f.What, f.Says, f.Remedy)
+				if f.What == "" || f.Says == "" || f.OK != (f.Remedy == "") {
 					t.Errorf("a finding is not complete: %+v", f)
 				}
-				if strings.Contains(f.Result, "sig=") || strings.Contains(f.Result, "?") {
-					t.Errorf("a finding tells a secret: %s", f.Result)
+				if strings.Contains(f.Says, "sig=") || strings.Contains(f.Says, "?") {
+					t.Errorf("a finding tells a secret: %s", f.Says)
 				}
 			}
 		})
@@ -130,7 +131,7 @@ func leavesNothing(t *testing.T, agents ...*Storage) {
 	for _, s := range agents {
 		x, ctx := s.Exchange(), patient(t)
 		if err := x.Container.List(ctx, func(o exchange.Object) bool {
-			if o.Name != "mft-check-" && s == agents[0] && !o.Published {
+			if s == agents[0] && !o.Published {
 				return true // staged by one who may not even remove it
 			}
 			t.Errorf("in the container of %s is left %q", s.agent, o.Name)
@@ -151,7 +152,7 @@ func leavesNothing(t *testing.T, agents ...*Storage) {
 func TestCheckBeforeSetup(t *testing.T) {
 	us := newAgent(t, "us")
 	absent := fresh("absent")
-	got := map[string]Finding{}
+	got := map[string]probe.Finding{}
 	for _, f := range us.Check(patient(t), absent) {
 		got[f.What] = f
 	}

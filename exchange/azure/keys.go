@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -129,7 +128,7 @@ func (k keys) read(ctx context.Context, name string) ([]byte, error) {
 		return nil, account.Failure(ctx, op, name, err)
 	}
 	if len(statement) > exchange.MaxStatement {
-		return nil, mft.Fail(mft.CodeTooLarge, op, name, fmt.Errorf("it is longer than %d bytes: %w", exchange.MaxStatement, errors.New("it was replaced while it was read")))
+		return nil, mft.Fail(mft.CodeTooLarge, op, name, fmt.Errorf("it is longer than %d bytes: it was replaced while it was read", exchange.MaxStatement))
 	}
 	return statement, nil
 }

@@ -38,9 +38,6 @@ func blockID(n int) string {
 
 // Stage implements exchange.Container.
 func (o objects) Stage(ctx context.Context, name string, block int, content []byte) error {
-	if err := exchange.CheckName(name); err != nil {
-		return err
-	}
 	if err := sizes.CheckBlock(name, block, content); err != nil {
 		return err
 	}
@@ -52,11 +49,8 @@ func (o objects) Stage(ctx context.Context, name string, block int, content []by
 // Publish implements exchange.Container. The condition that nothing has the
 // name makes it once and for good, whoever else tries.
 func (o objects) Publish(ctx context.Context, name string, blocks int) error {
-	if err := exchange.CheckName(name); err != nil {
+	if err := sizes.CheckBlocks(name, blocks); err != nil {
 		return err
-	}
-	if blocks < 1 || blocks > maxBlocks {
-		return mft.Fail(mft.CodeTooLarge, "publish object", name, fmt.Errorf("it has %d blocks, and there are 1 to %d", blocks, maxBlocks))
 	}
 	ids := make([]string, blocks)
 	for i := range ids {
@@ -102,10 +96,7 @@ func (o objects) blocks(ctx context.Context, name string) (int, error) {
 
 // Grant implements exchange.Container.
 func (o objects) Grant(ctx context.Context, name string, life time.Duration) (exchange.Grant, error) {
-	if err := exchange.CheckName(name); err != nil {
-		return exchange.Grant{}, err
-	}
-	life, err := exchange.CheckLife(life)
+	life, err := exchange.CheckGrant(name, life)
 	if err != nil {
 		return exchange.Grant{}, err
 	}

@@ -13,6 +13,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/exchange"
 	"mft.dev/mft/exchange/azure/account"
+	"mft.dev/mft/exchange/response"
 )
 
 const (
@@ -96,7 +97,7 @@ func (q queue) take(ctx context.Context, count, seconds int32) ([]exchange.Lette
 	}
 	var out []exchange.Letter
 	for _, m := range resp.Messages {
-		if m == nil || m.MessageID == nil || m.PopReceipt == nil || account.Word(*m.MessageID) == "" {
+		if m == nil || m.MessageID == nil || m.PopReceipt == nil || response.Word(*m.MessageID) == "" {
 			return nil, mft.Fail(mft.CodeProtocol, "take letters", string(own), errors.New("the storage gives a message without id or receipt"))
 		}
 		l := exchange.Letter{ID: *m.MessageID, Claim: *m.PopReceipt, Taken: 1}
@@ -167,7 +168,7 @@ func (q queue) Remove(ctx context.Context, l *exchange.Letter) error {
 
 // claimed refuses letters that were not taken here: the id becomes part of a URL.
 func claimed(op string, l *exchange.Letter) error {
-	if l.ID == "" || account.Word(l.ID) == "" || l.Claim == "" || len(l.Claim) > 1<<10 {
+	if l.ID == "" || response.Word(l.ID) == "" || l.Claim == "" || len(l.Claim) > 1<<10 {
 		return mft.Fail(mft.CodeUsage, op, l.ID, errors.New("it has no id and claim of this queue"))
 	}
 	return nil

@@ -78,7 +78,7 @@ func TestErrorsTellNoSecrets(t *testing.T) {
 			}
 			for _, f := range s.Check(patient(t), "peer") {
 				for _, form := range forms {
-					if strings.Contains(f.Result+f.Remedy, form) {
+					if strings.Contains(f.Says+f.Remedy, form) {
 						t.Errorf("%s: the finding tells %q: %+v", f.What, form, f)
 					}
 				}

@@ -9,16 +9,9 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2"
 
 	"mft.dev/mft"
+	"mft.dev/mft/exchange"
 	"mft.dev/mft/exchange/azure/account"
 )
-
-// A Step is one thing that Setup looked after.
-type Step struct {
-	// What it is, "container erp".
-	What string
-	// Done says what was done: "made", "marked", or "nothing" when all was well.
-	Done string
-}
 
 const (
 	made    = "made"
@@ -43,25 +36,25 @@ type vessel struct {
 // another, or is in use and not marked, is refused with CodeExists, for what
 // lies in a container of an agent may be removed; what everybody may read, with
 // CodeNotAllowed.
-func (s *Storage) Setup(ctx context.Context) ([]Step, error) {
+func (s *Storage) Setup(ctx context.Context) ([]exchange.Step, error) {
 	own := string(s.agent)
 	return setUpAll(ctx, s.containerVessel(own, own), s.queueVessel(own), s.containerVessel(keysContainer, ""))
 }
 
 // SetupContainer is Setup for the container of this agent alone, for queues and
 // keys that lie elsewhere.
-func (s *Storage) SetupContainer(ctx context.Context) ([]Step, error) {
+func (s *Storage) SetupContainer(ctx context.Context) ([]exchange.Step, error) {
 	return setUpAll(ctx, s.containerVessel(string(s.agent), string(s.agent)))
 }
 
-func setUpAll(ctx context.Context, all ...vessel) ([]Step, error) {
-	var out []Step
+func setUpAll(ctx context.Context, all ...vessel) ([]exchange.Step, error) {
+	var out []exchange.Step
 	for _, v := range all {
 		done, err := v.setUp(ctx)
 		if err != nil {
 			return out, err
 		}
-		out = append(out, Step{What: v.what, Done: done})
+		out = append(out, exchange.Step{What: v.what, Done: done})
 	}
 	return out, nil
 }

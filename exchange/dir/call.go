@@ -2,8 +2,6 @@ package dir
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +11,7 @@ import (
 	"time"
 
 	"mft.dev/mft"
+	"mft.dev/mft/exchange/dir/layout"
 	"mft.dev/mft/internal/confine"
 )
 
@@ -87,11 +86,11 @@ func setMode(d *confine.Dir, mode uint32) error {
 	return err
 }
 
-// write puts content under name into a directory, in the place of what is there:
-// nobody sees a part of it, and when it returns nil it is durable. The temporary
-// file is made in temp, which is on the same file system.
-func write(temp, to *confine.Dir, name string, content []byte) error {
-	part := partPrefix + token()
+// write puts content under name into a directory: nobody sees a part of it, and
+// when it returns nil it is durable. The temporary file is made in temp, which is on
+// the same file system.
+func write(temp, to *confine.Dir, name string, content []byte, mode confine.RenameMode) error {
+	part := partPrefix + layout.Token()
 	f, err := temp.Create(part)
 	if err != nil {
 		return err
@@ -104,9 +103,9 @@ func write(temp, to *confine.Dir, name string, content []byte) error {
 		err = confine.Flush(f)
 	}
 	if err == nil {
-		err = temp.Rename(part, to, name, confine.RenameReplace)
-		if missing(err) && isAt(f, to, name) {
-			err = nil // a network file system did it, and lost the answer
+		err = temp.Rename(part, to, name, mode)
+		if code := mft.CodeOf(err); (code == mft.CodeNotFound || code == mft.CodeExists) && isAt(f, to, name) {
+			err = nil // a network file system did it, lost the answer and asked again
 		}
 	}
 	if err != nil {
@@ -219,10 +218,3 @@ func (c *call) sweep(ctx context.Context) error {
 
 // errEnough ends a listing.
 var errEnough = errors.New("enough")
-
-// token returns 32 characters that cannot be guessed.
-func token() string {
-	var b [tokenSize / 2]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return hex.EncodeToString(b[:])
-}

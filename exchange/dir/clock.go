@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"mft.dev/mft/exchange/dir/layout"
 	"mft.dev/mft/internal/confine"
 )
 
@@ -51,7 +52,7 @@ func (f *folder) stamp(root *confine.Root) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	name := partPrefix + token()
+	name := partPrefix + layout.Token()
 	file, err := temp.Create(name)
 	if err != nil {
 		return time.Time{}, err

@@ -14,7 +14,8 @@
 // A letter says in its name when it was put, how often it was taken, until
 // when it is leased and by which claim: to take, renew or give back is one
 // rename, which only one process can win, and a taker that crashes leaves nothing
-// behind. An object is a directory of blocks; to publish it is one rename. Every
+// behind. A block is a file that never changes; an object is published by one rename,
+// which only one process can win, of what says of which blocks it is made. Every
 // call opens the folder anew, so that one that was mounted again is found, and
 // nothing but [Setup] makes the directory of an agent: where it is missing the
 // folder is not mounted.
@@ -56,13 +57,8 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/exchange"
+	"mft.dev/mft/exchange/dir/layout"
 	"mft.dev/mft/internal/confine"
-)
-
-// Sizes are the limits of an object.
-const (
-	maxBlock  = 256 << 20
-	maxBlocks = 50_000
 )
 
 // Config says which folder it is, and who uses it.
@@ -96,23 +92,24 @@ func newFolder(c Config) (*folder, error) {
 	if c.Wait == 0 {
 		c.Wait = time.Second
 	}
-	f := &folder{path: c.Path, agent: c.Agent, wait: c.Wait}
+	f := &folder{path: c.Path, agent: c.Agent, wait: c.Wait, writer: layout.Token()}
 	f.clock = &clock{local: time.Now, stamp: f.stamp}
 	return f, nil
 }
 
 // A folder is a shared folder as one agent sees it.
 type folder struct {
-	path  string
-	agent mft.AgentName
-	wait  time.Duration
-	clock *clock
+	path   string
+	agent  mft.AgentName
+	wait   time.Duration
+	writer string // a token, for the layers of this process
+	clock  *clock
 }
 
 func (f *folder) exchange() exchange.Exchange {
 	return exchange.Exchange{
 		Queue: queue{f}, Container: container{f}, Reader: reader{f}, Keys: keys{f},
-		Sizes: exchange.Sizes{MinBlock: 1, MaxBlock: maxBlock, MaxBlocks: maxBlocks},
+		Sizes: exchange.Sizes{MinBlock: 1, MaxBlock: layout.MaxBlock, MaxBlocks: layout.MaxBlocks},
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/exchange"
+	"mft.dev/mft/exchange/dir/layout"
 )
 
 // code complains unless err has the code.
@@ -93,7 +94,7 @@ func TestNotMounted(t *testing.T) {
 			return x.Container.List(ctx, func(exchange.Object) bool { return true })
 		},
 		"Read": func(ctx context.Context) error {
-			return x.Reader.Read(ctx, reference{"beta", "object", grantName{1 << 47, someToken}}.String(), 0, make([]byte, 1))
+			return x.Reader.Read(ctx, reference{"beta", "object", layout.Grant{Until: 1 << 47, Token: layout.Token()}}.String(), 0, make([]byte, 1))
 		},
 		"publish":    func(ctx context.Context) error { return x.Keys.Publish(ctx, "id", []byte("x")) },
 		"Statements": func(ctx context.Context) error { _, err := x.Keys.Statements(ctx, "beta"); return err },
@@ -116,7 +117,7 @@ func TestNotMounted(t *testing.T) {
 
 // hexName makes the name of a letter that was put at some time.
 func hexName(put int64) string {
-	return letterName{put: put, id: token(), claim: strings.Repeat("0", tokenSize)}.String()
+	return layout.Letter{Put: put, ID: layout.Token(), Claim: strings.Repeat("0", layout.TokenSize)}.String()
 }
 
 // TestForeignFiles puts into a queue what no agent puts.
@@ -181,9 +182,9 @@ func TestLeftOver(t *testing.T) {
 	f := open(t, path, "alpha", s)
 	x := f.exchange()
 	left := []string{
-		filepath.Join(path, "alpha", queueDir, partPrefix+token()),
-		filepath.Join(path, "alpha", temporaryDir, partPrefix+token()),
-		filepath.Join(path, "alpha", temporaryDir, partPrefix+token(), "staged", "00000"),
+		filepath.Join(path, "alpha", queueDir, partPrefix+layout.Token()),
+		filepath.Join(path, "alpha", temporaryDir, partPrefix+layout.Token()),
+		filepath.Join(path, "alpha", temporaryDir, partPrefix+layout.Token(), "staged", "00000"),
 	}
 	for _, name := range left {
 		ok(t, os.MkdirAll(filepath.Dir(name), 0o755))
@@ -214,7 +215,7 @@ func TestLeftOver(t *testing.T) {
 	ok(t, x.Container.Stage(t.Context(), "object", 1, []byte("beyond")))
 	ok(t, x.Container.Publish(t.Context(), "object", 1))
 	code(t, x.Container.Stage(t.Context(), "object", 0, []byte("z")), mft.CodeExists, "Stage of what is published")
-	blocks, err := filepath.Glob(filepath.Join(path, "alpha", objectsDir, objectPrefix+"object", "*", "*"))
+	blocks, err := filepath.Glob(filepath.Join(path, "alpha", objectsDir, objectPrefix+"object", "s-*", "*"))
 	if err != nil || len(blocks) != 1 {
 		t.Errorf("blocks kept: %v, %v; want the one that was published", blocks, err)
 	}
@@ -238,7 +239,11 @@ func TestHostileOwner(t *testing.T) {
 	grant := filepath.Join(path, filepath.FromSlash(ref.dir()), ref.grant.String())
 	content, err := os.ReadFile(grant)
 	ok(t, err)
-	block := filepath.Join(filepath.Dir(grant), string(content), blockName(0))
+	x, isIndex := layout.ParseIndex(content)
+	if !isIndex {
+		t.Fatalf("the grant says %q", content)
+	}
+	block := filepath.Join(filepath.Dir(grant), x.Layer(0).String(), layout.Block(0))
 	read := func(what string) {
 		t.Helper()
 		p := []byte("none")
@@ -248,13 +253,13 @@ func TestHostileOwner(t *testing.T) {
 			t.Errorf("%s: Read returned %q, %v", what, p, err)
 			return
 		}
-		if strings.Contains(err.Error(), ref.grant.token) || strings.Contains(err.Error(), string(content)) {
+		if strings.Contains(err.Error(), ref.grant.Token) || strings.Contains(err.Error(), x.Layer(0).Token) {
 			t.Errorf("%s: the error tells the secret: %v", what, err)
 		}
 	}
 	for what, text := range map[string]string{
 		"a way up": "../../secret", "noise": "\x00\xff", "nothing": "", "much": strings.Repeat("p", 4096),
-		"more blocks": strings.Replace(string(content), "-1-", "-2-", 1), "a longer block": strings.TrimSuffix(string(content), "4-4") + "9-9",
+		"more blocks": strings.Replace(string(content), "1 4 4", "2 4 4", 1), "a longer block": strings.Replace(string(content), "1 4 4", "1 9 9", 1),
 	} {
 		ok(t, os.WriteFile(grant, []byte(text), 0o644))
 		if what == "more blocks" || what == "a longer block" {

@@ -3,48 +3,16 @@ package dir
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
-	"strings"
+	"path"
 	"time"
 
 	"mft.dev/mft"
 	"mft.dev/mft/exchange"
+	"mft.dev/mft/exchange/dir/layout"
 	"mft.dev/mft/internal/confine"
 )
-
-// A reference is what a ref says: AGENT/NAME/GRANT. The grant is a file in the
-// directory of the object, which others cannot list, so its name is the secret;
-// it holds the name of the directory with the blocks, which is another one.
-type reference struct {
-	agent mft.AgentName
-	name  string
-	grant grantName
-}
-
-func (r reference) String() string { return fmt.Sprintf("%s/%s/%v", r.agent, r.name, r.grant) }
-
-// dir returns the path of the directory of the object.
-func (r reference) dir() string { return of(r.agent, objectsDir, objectPrefix+r.name) }
-
-// parseReference reads a ref, which is the word of a stranger.
-func parseReference(ref string) (reference, error) {
-	bad := mft.Fail(mft.CodeBadPath, "read object", "", errors.New("the reference leads to no object of this folder"))
-	if len(ref) > exchange.MaxRef {
-		return reference{}, bad
-	}
-	f := strings.Split(ref, "/")
-	if len(f) != 3 {
-		return reference{}, bad
-	}
-	agent, err := mft.ParseAgentName(f[0])
-	grant, ok := parseGrantName(f[2])
-	if err != nil || exchange.CheckName(f[1]) != nil || !ok {
-		return reference{}, bad
-	}
-	return reference{agent, f[1], grant}, nil
-}
 
 func (x container) Grant(ctx context.Context, name string, life time.Duration) (out exchange.Grant, err error) {
 	if err := exchange.CheckName(name); err != nil {
@@ -54,19 +22,16 @@ func (x container) Grant(ctx context.Context, name string, life time.Duration) (
 		return exchange.Grant{}, err
 	}
 	err = x.f.use(ctx, "grant object", func(c *call) error {
-		object, err := c.open(c.agent, objectsDir, objectPrefix+name)
-		if err != nil && !missing(err) {
+		x, published, err := c.index(name)
+		if err != nil {
 			return err
 		}
-		var n objectName
-		published := false
-		if err == nil {
-			if n, published, err = find(object); err != nil {
-				return err
-			}
-		}
-		if !published {
+		object, err := c.open(c.agent, objectsDir, objectPrefix+name)
+		if missing(err) || err == nil && !published {
 			return c.fail(mft.CodeNotFound, name, "no such object is published")
+		}
+		if err != nil {
+			return err
 		}
 		temp, err := c.open(c.agent, temporaryDir)
 		if err != nil {
@@ -80,8 +45,8 @@ func (x container) Grant(ctx context.Context, name string, life time.Duration) (
 			return err
 		}
 		until := now.Add(life)
-		r := reference{c.agent, name, grantName{millis(until), token()}}
-		if err := write(temp, object, r.grant.String(), []byte(n.String())); err != nil {
+		r := reference{c.agent, name, layout.Grant{Until: layout.Millis(until), Token: layout.Token()}}
+		if err := write(temp, object, r.grant.String(), []byte(x.String()), confine.RenameReplace); err != nil {
 			return err
 		}
 		out = exchange.Grant{Ref: r.String(), Until: until}
@@ -93,7 +58,7 @@ func (x container) Grant(ctx context.Context, name string, life time.Duration) (
 // withdraw removes the grants of an object that have ended.
 func withdraw(object *confine.Dir, now time.Time) error {
 	return object.Names(func(name string) error {
-		if g, ok := parseGrantName(name); ok && g.until < millis(now) {
+		if g, ok := layout.ParseGrant(name); ok && g.Until < layout.Millis(now) {
 			return ignoreMissing(object.Remove(name))
 		}
 		return nil
@@ -116,14 +81,14 @@ func (r reader) Read(ctx context.Context, ref string, offset int64, p []byte) er
 }
 
 func (c *call) read(ctx context.Context, at reference, offset int64, p []byte) error {
-	n, err := c.follow(at)
+	x, err := c.follow(at)
 	if err != nil {
 		return err
 	}
-	if offset > n.total() || int64(len(p)) > n.total()-offset {
+	if offset > x.Total() || int64(len(p)) > x.Total()-offset {
 		return c.fail(mft.CodeNotFound, at.name, "the object is shorter")
 	}
-	err = c.fill(ctx, at.dir()+"/"+n.String(), n, offset, p)
+	err = c.fill(ctx, at.dir(), x, offset, p)
 	if missing(err) || errors.Is(err, io.EOF) {
 		return c.fail(mft.CodeNotFound, at.name, "the object is gone")
 	}
@@ -131,40 +96,40 @@ func (c *call) read(ctx context.Context, at reference, offset int64, p []byte) e
 }
 
 // follow returns which object is granted.
-func (c *call) follow(at reference) (objectName, error) {
+func (c *call) follow(at reference) (layout.Index, error) {
 	now, err := c.now()
 	if missing(err) {
 		_, err = c.open(c.agent, temporaryDir) // says what is missing
 	}
 	if err != nil {
-		return objectName{}, err
+		return layout.Index{}, err
 	}
-	if millis(now) >= at.grant.until {
-		return objectName{}, c.fail(mft.CodeExpired, at.name, "the grant has ended")
+	if layout.Millis(now) >= at.grant.Until {
+		return layout.Index{}, c.fail(mft.CodeExpired, at.name, "the grant has ended")
 	}
-	content, err := c.readSmall(at.dir()+"/"+at.grant.String(), 2*tokenSize+64)
+	content, err := c.readSmall(at.dir()+"/"+at.grant.String(), layout.MaxIndex)
 	if missing(err) {
 		if _, err := c.root.Lstat(at.dir()); missing(err) {
-			return objectName{}, c.fail(mft.CodeNotFound, at.name, "the object is gone")
+			return layout.Index{}, c.fail(mft.CodeNotFound, at.name, "the object is gone")
 		}
-		return objectName{}, c.fail(mft.CodeExpired, at.name, "the grant was withdrawn")
+		return layout.Index{}, c.fail(mft.CodeExpired, at.name, "the grant was withdrawn")
 	}
 	if err != nil {
-		return objectName{}, err
+		return layout.Index{}, err
 	}
-	n, ok := parseObjectName(string(content))
+	x, ok := layout.ParseIndex(content)
 	if !ok {
-		return objectName{}, c.fail(mft.CodeCorrupt, at.name, "the grant makes no sense")
+		return layout.Index{}, c.fail(mft.CodeCorrupt, at.name, "the grant makes no sense")
 	}
-	return n, nil
+	return x, nil
 }
 
-// fill reads p from the blocks.
-func (c *call) fill(ctx context.Context, blocks string, n objectName, offset int64, p []byte) error {
+// fill reads p from the blocks of the object in a directory.
+func (c *call) fill(ctx context.Context, object string, x layout.Index, offset int64, p []byte) error {
 	for len(p) > 0 {
-		block, from := offset/n.size, offset%n.size
-		piece := p[:min(int64(len(p)), n.size-from)]
-		f, _, err := c.root.OpenFile(blocks + "/" + blockName(int(block)))
+		block, from := offset/x.Size, offset%x.Size
+		piece := p[:min(int64(len(p)), x.Size-from)]
+		f, _, err := c.root.OpenFile(path.Join(object, x.Layer(block).String(), layout.Block(int(block))))
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/exchange"
+	"mft.dev/mft/exchange/dir/layout"
 	"mft.dev/mft/internal/confine"
 )
 
@@ -38,8 +39,8 @@ func (q queue) Put(ctx context.Context, to mft.AgentName, body []byte) error {
 		if err != nil {
 			return err
 		}
-		fresh := letterName{put: millis(now), id: token(), claim: strings.Repeat("0", tokenSize)}
-		return write(d, d, fresh.String(), body)
+		fresh := layout.NewLetter(now)
+		return write(d, d, fresh.String(), body, confine.RenameReplace)
 	})
 }
 
@@ -106,22 +107,22 @@ func (q queue) takeNow(ctx context.Context, most int, lease time.Duration) (out 
 
 // oldest returns the oldest letters that are not leased, more than most of them
 // if there are, since others may be faster. It removes what is left over.
-func (c *call) oldest(ctx context.Context, d *confine.Dir, most int) ([]letterName, error) {
+func (c *call) oldest(ctx context.Context, d *confine.Dir, most int) ([]layout.Letter, error) {
 	now, err := c.now()
 	if err != nil {
 		return nil, err
 	}
 	keep := 4 * most
-	var found []letterName
+	var found []layout.Letter
 	var old []string
 	looked := 0
 	err = d.Names(func(name string) error {
 		if looked++; looked > scanMost {
 			return errEnough
 		}
-		if n, ok := parseLetterName(name); ok && n.until <= millis(now) {
+		if n, ok := layout.ParseLetter(name); ok && n.Until <= layout.Millis(now) {
 			if found = append(found, n); len(found) == 2*keep {
-				slices.SortFunc(found, letterName.before)
+				slices.SortFunc(found, layout.Letter.Before)
 				found = found[:keep]
 			}
 		} else if !ok && strings.HasPrefix(name, partPrefix) && len(old) < sweepMost {
@@ -137,18 +138,18 @@ func (c *call) oldest(ctx context.Context, d *confine.Dir, most int) ([]letterNa
 	for _, name := range old {
 		_ = d.Remove(name) // what cannot be removed does no harm
 	}
-	slices.SortFunc(found, letterName.before)
+	slices.SortFunc(found, layout.Letter.Before)
 	return found[:min(len(found), keep)], nil
 }
 
 // take leases one letter and reads it; nil when another was faster, or when it
 // is none.
-func (c *call) take(d *confine.Dir, n letterName, lease time.Duration) (*exchange.Letter, error) {
+func (c *call) take(d *confine.Dir, n layout.Letter, lease time.Duration) (*exchange.Letter, error) {
 	now, err := c.now()
 	if err != nil {
 		return nil, err
 	}
-	to := n.leased(now.Add(lease)).takenAgain()
+	to := n.Leased(now.Add(lease)).TakenAgain()
 	if won, err := move(d, n.String(), to.String()); !won {
 		return nil, err
 	}
@@ -156,7 +157,7 @@ func (c *call) take(d *confine.Dir, n letterName, lease time.Duration) (*exchang
 	switch mft.CodeOf(err) {
 	case mft.CodeOK:
 		if len(body) > 0 {
-			return &exchange.Letter{ID: to.id, Body: body, Taken: to.taken, Claim: to.String()}, nil
+			return &exchange.Letter{ID: to.ID, Body: body, Taken: to.Taken, Claim: to.String()}, nil
 		}
 		fallthrough
 	case mft.CodeTooLarge, mft.CodeNotRegular, mft.CodeSymlink:
@@ -183,7 +184,7 @@ func move(d *confine.Dir, from, to string) (bool, error) {
 }
 
 func (q queue) Renew(ctx context.Context, l *exchange.Letter, lease time.Duration) error {
-	n, ok := parseLetterName(l.Claim)
+	n, ok := layout.ParseLetter(l.Claim)
 	if !ok || lease <= 0 {
 		return mft.Fail(mft.CodeUsage, "renew letter", l.ID, errors.New("the claim is none, or the lease has no length"))
 	}
@@ -196,13 +197,13 @@ func (q queue) Renew(ctx context.Context, l *exchange.Letter, lease time.Duratio
 		if err != nil {
 			return err
 		}
-		to := n.leased(now.Add(lease))
+		to := n.Leased(now.Add(lease))
 		won, err := move(d, n.String(), to.String())
 		if err != nil {
 			return err
 		}
 		if !won {
-			return c.fail(mft.CodeNotFound, n.id, "the letter is gone, or another has taken it")
+			return c.fail(mft.CodeNotFound, n.ID, "the letter is gone, or another has taken it")
 		}
 		l.Claim = to.String()
 		return nil
@@ -210,7 +211,7 @@ func (q queue) Renew(ctx context.Context, l *exchange.Letter, lease time.Duratio
 }
 
 func (q queue) Remove(ctx context.Context, l *exchange.Letter) error {
-	n, ok := parseLetterName(l.Claim)
+	n, ok := layout.ParseLetter(l.Claim)
 	if !ok {
 		return mft.Fail(mft.CodeUsage, "remove letter", l.ID, errors.New("the claim is none"))
 	}
@@ -231,10 +232,10 @@ func (q queue) Remove(ctx context.Context, l *exchange.Letter) error {
 }
 
 // elsewhere fails when the letter is there under another claim.
-func (c *call) elsewhere(ctx context.Context, d *confine.Dir, n letterName) error {
+func (c *call) elsewhere(ctx context.Context, d *confine.Dir, n layout.Letter) error {
 	err := d.Names(func(name string) error {
-		if m, ok := parseLetterName(name); ok && m.id == n.id {
-			return c.fail(mft.CodeNotFound, n.id, "another has taken the letter")
+		if m, ok := layout.ParseLetter(name); ok && m.ID == n.ID {
+			return c.fail(mft.CodeNotFound, n.ID, "another has taken the letter")
 		}
 		return ctx.Err()
 	})

@@ -22,6 +22,7 @@ var containerTests = []test{
 	{"sizes", blockSizes},
 	{"of each agent", containerOfEach},
 	{"at the same time", containerConcurrent},
+	{"several publish one", severalPublish},
 }
 
 func blocksBecomeObject(s *suite) {
@@ -281,6 +282,57 @@ func containerConcurrent(s *suite) {
 	if got := s.list(s.A); len(got) != objects {
 		s.Errorf("List: %d objects, want %d", len(got), objects)
 	}
+}
+
+// severalPublish has two processes of B stage and publish one object at once, each
+// with other content: whatever each of them reads once it is published, all read.
+func severalPublish(s *suite) {
+	const objects, goroutines, blocks = 8, 3, 2
+	size := s.block()
+	for o := range objects {
+		name := "object-" + string(rune('a'+o))
+		read := make([][]byte, 2*goroutines)
+		var all sync.WaitGroup
+		for i := range read {
+			all.Go(func() {
+				x := []exchange.Exchange{s.B, s.Twin}[i%2]
+				for s.ctx.Err() == nil {
+					for b := range blocks { // either may fail because another was faster
+						_ = x.Container.Stage(s.ctx, name, b, content(uint64(i), size))
+					}
+					_ = x.Container.Publish(s.ctx, name, blocks)
+					if read[i] = s.published(x, name, blocks*size); read[i] != nil {
+						return
+					}
+				}
+			})
+		}
+		all.Wait()
+		for i, x := range []exchange.Exchange{s.B, s.Twin} {
+			if now := s.published(x, name, blocks*size); now == nil || !bytes.Equal(now, read[i]) {
+				s.Errorf("what process %d has published changed", i)
+			}
+		}
+		for i := range read {
+			if !bytes.Equal(read[i], read[0]) {
+				s.Fatalf("writer %d reads something else than writer 0", i)
+			}
+		}
+	}
+}
+
+// published returns the content of an object, nothing when it is not published yet.
+func (s *suite) published(x exchange.Exchange, name string, size int) []byte {
+	g, err := x.Container.Grant(s.ctx, name, exchange.MaxGrant)
+	p := make([]byte, size)
+	if err == nil {
+		err = s.A.Reader.Read(s.ctx, g.Ref, 0, p)
+	}
+	if err != nil {
+		s.fails(err, only(mft.CodeNotFound), "Grant or Read of %q", name)
+		return nil
+	}
+	return p
 }
 
 // wholeOrNothing reads every published object of A.

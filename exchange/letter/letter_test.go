@@ -61,8 +61,8 @@ func TestLetter(t *testing.T) {
 			t.Errorf("%q stands in the letter", secret)
 		}
 	}
-	if again, _ := Seal(want, key); bytes.Equal(again, body) {
-		t.Error("the same letter sealed twice looks the same")
+	if again, err := Seal(want, key); err != nil || bytes.Equal(again, body) {
+		t.Errorf("the same letter sealed twice looks the same, or: %v", err)
 	}
 }
 

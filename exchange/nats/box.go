@@ -168,9 +168,6 @@ func (b box) forget(name string) {
 
 // Stage implements exchange.Container.
 func (b box) Stage(ctx context.Context, name string, block int, content []byte) error {
-	if err := exchange.CheckName(name); err != nil {
-		return err
-	}
 	if err := sizes.CheckBlock(name, block, content); err != nil {
 		return err
 	}
@@ -211,11 +208,8 @@ func (b box) stage(ctx context.Context, name string, block int, content []byte) 
 // Publish implements exchange.Container.
 func (b box) Publish(ctx context.Context, name string, blocks int) error {
 	const op = "publish object"
-	if err := exchange.CheckName(name); err != nil {
+	if err := sizes.CheckBlocks(name, blocks); err != nil {
 		return err
-	}
-	if blocks < 1 || blocks > sizes.MaxBlocks {
-		return mft.Fail(mft.CodeTooLarge, op, name, fmt.Errorf("it has %d blocks, and there are 1 to %d", blocks, sizes.MaxBlocks))
 	}
 	err := b.publish(ctx, name, blocks)
 	if cluster.Answered(err, cluster.WrongLastSequence) {
@@ -301,10 +295,7 @@ func (b box) measureOnce(ctx context.Context, secret string, blocks int) (block 
 // Grant implements exchange.Container.
 func (b box) Grant(ctx context.Context, name string, life time.Duration) (exchange.Grant, error) {
 	const op = "grant object"
-	if err := exchange.CheckName(name); err != nil {
-		return exchange.Grant{}, err
-	}
-	life, err := exchange.CheckLife(life)
+	life, err := exchange.CheckGrant(name, life)
 	if err != nil {
 		return exchange.Grant{}, err
 	}

@@ -111,30 +111,38 @@ func TestForeign(t *testing.T) {
 		}
 	}
 	secret, grant := token(), token()
-	for name, r := range map[string]any{
-		"no record":            "text",
-		"no secret":            record{Blocks: 1, Block: 10, Size: 10},
-		"a pattern":            record{Secret: ">", Blocks: 1, Block: 10, Size: 10},
-		"blocks of nothing":    record{Secret: secret, Blocks: 3, Size: 10},
-		"more than its blocks": record{Secret: secret, Blocks: 1, Block: 10, Size: 1 << 40},
-		"less than nothing":    record{Secret: secret, Blocks: 1, Block: 10, Size: -1},
-		"a huge block":         record{Secret: secret, Blocks: 1, Block: 1 << 40, Size: 1 << 40},
-		"nothing behind it":    record{Secret: secret, Blocks: 1, Block: 10, Size: 10},
+	for name, r := range map[string]struct {
+		lies any
+		want mft.Code
+	}{
+		"no record":            {"text", mft.CodeProtocol},
+		"no secret":            {record{Blocks: 1, Block: 10, Size: 10}, mft.CodeProtocol},
+		"a pattern":            {record{Secret: ">", Blocks: 1, Block: 10, Size: 10}, mft.CodeProtocol},
+		"blocks of nothing":    {record{Secret: secret, Blocks: 3, Size: 10}, mft.CodeProtocol},
+		"more than its blocks": {record{Secret: secret, Blocks: 1, Block: 10, Size: 1 << 40}, mft.CodeProtocol},
+		"less than nothing":    {record{Secret: secret, Blocks: 1, Block: 10, Size: -1}, mft.CodeProtocol},
+		"a huge block":         {record{Secret: secret, Blocks: 1, Block: 1 << 40, Size: 1 << 40}, mft.CodeProtocol},
+		"nothing behind it":    {record{Secret: secret, Blocks: 1, Block: 10, Size: 10}, mft.CodeNotFound},
 	} {
-		put("g."+grant, r)
+		put("g."+grant, r.lies)
 		err := reader{beta}.Read(t.Context(), "alpha/"+grant, 0, make([]byte, 10))
-		if code := mft.CodeOf(err); code != mft.CodeProtocol && code != mft.CodeNotFound {
-			t.Errorf("%s: Read: %v, want code %s or %s", name, err, mft.CodeProtocol, mft.CodeNotFound)
+		if code := mft.CodeOf(err); code != r.want {
+			t.Errorf("%s: Read: %v, want code %s", name, err, r.want)
 		}
 	}
 	put("g."+grant, record{Secret: secret, Blocks: 1, Block: 10, Size: 10})
-	for name, s := range map[string]staged{
-		"another length": {token()[:16], 11}, "a pattern": {"*", 10}, "nothing behind it": {token()[:16], 10},
+	for name, s := range map[string]struct {
+		lies staged
+		want mft.Code
+	}{
+		"another length":    {staged{token()[:16], 11}, mft.CodeCorrupt},
+		"a pattern":         {staged{"*", 10}, mft.CodeCorrupt},
+		"nothing behind it": {staged{token()[:16], 10}, mft.CodeNotFound},
 	} {
-		put("b."+secret+".0", s)
+		put("b."+secret+".0", s.lies)
 		err := reader{beta}.Read(t.Context(), "alpha/"+grant, 0, make([]byte, 10))
-		if code := mft.CodeOf(err); code != mft.CodeCorrupt && code != mft.CodeNotFound {
-			t.Errorf("a block with %s: Read: %v", name, err)
+		if code := mft.CodeOf(err); code != s.want {
+			t.Errorf("a block with %s: Read: %v, want code %s", name, err, s.want)
 		}
 	}
 	long := make([]byte, exchange.MaxLetter+500)

@@ -12,14 +12,6 @@ import (
 	"mft.dev/mft/exchange/nats/cluster"
 )
 
-// A Step is one thing that Setup looked after.
-type Step struct {
-	// What it is, "stream mft-queue-erp".
-	What string
-	// Done says what was done: "made", or "nothing" when it was there.
-	Done string
-}
-
 // A stream is its configuration, as the API of JetStream has it.
 type stream struct {
 	Name        string        `json:"name"`
@@ -68,20 +60,20 @@ func (s *Storage) streams() []stream {
 // the stream of keys, and reports what it did, up to the first error. Doing it
 // again changes nothing. A stream that is there and would lose letters or objects
 // is refused with CodeExists.
-func (s *Storage) Setup(ctx context.Context) ([]Step, error) {
-	var out []Step
+func (s *Storage) Setup(ctx context.Context) ([]exchange.Step, error) {
+	var out []exchange.Step
 	for _, want := range s.streams() {
 		done, err := s.setUp(ctx, want)
 		if err != nil {
 			return out, cluster.Failure(ctx, "set up", "stream "+want.Name, err)
 		}
-		out = append(out, Step{"stream " + want.Name, done})
+		out = append(out, exchange.Step{What: "stream " + want.Name, Done: done})
 	}
 	done, err := s.setUpConsumer(ctx)
 	if err != nil {
 		return out, cluster.Failure(ctx, "set up", "consumer "+consumer, err)
 	}
-	return append(out, Step{"consumer " + consumer + " of stream " + queueStream(s.agent), done}), nil
+	return append(out, exchange.Step{What: "consumer " + consumer + " of stream " + queueStream(s.agent), Done: done}), nil
 }
 
 func (s *Storage) setUp(ctx context.Context, want stream) (string, error) {

@@ -15,10 +15,10 @@ import (
 
 // A Finding is what came of trying one thing.
 type Finding struct {
-	OK     bool
-	What   string // was tried
-	Says   string // what came of it
-	Remedy string // empty when OK
+	OK     bool   `json:"ok"`
+	What   string `json:"what"`             // was tried
+	Says   string `json:"says"`             // what came of it
+	Remedy string `json:"remedy,omitempty"` // empty when OK
 }
 
 // A Log collects findings. It is not safe for concurrent use.
@@ -26,6 +26,11 @@ type Log struct{ Found []Finding }
 
 // tidyUp is how long it may take to remove what was made.
 const tidyUp = 20 * time.Second
+
+// Later returns a context for removing what was made, even when ctx has ended.
+func Later(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), tidyUp)
+}
 
 // Name returns a name that nothing else has.
 func Name() string {
@@ -43,15 +48,17 @@ func (l *Log) Note(ok bool, what, says, remedy string) bool {
 	return ok
 }
 
-// Must notes that something has to succeed, and reports whether it did.
+// Must notes that something has to succeed, and reports whether it did. The
+// remedy is for want of rights or of what setup makes; other codes have their own.
 func (l *Log) Must(what, remedy string, err error) bool {
-	if err == nil {
+	switch code := mft.CodeOf(err); code {
+	case mft.CodeOK:
 		return l.Note(true, what, "allowed", "")
+	case mft.CodeNotAllowed, mft.CodePermission, mft.CodeNotFound, mft.CodeExists, mft.CodeOther:
+		return l.Note(false, what, err.Error(), remedy)
+	default:
+		return l.Note(false, what, err.Error(), code.Remedy())
 	}
-	if code := mft.CodeOf(err); code != mft.CodeNotAllowed && code != mft.CodeNotFound && code != mft.CodeExists {
-		remedy = code.Remedy()
-	}
-	return l.Note(false, what, err.Error(), remedy)
 }
 
 // MustNot notes that something has to be refused.
@@ -89,7 +96,7 @@ func (l *Log) Container(ctx context.Context, x exchange.Exchange, remedy string,
 		}
 	}
 	l.Must("list the own container", remedy, x.Container.List(ctx, func(exchange.Object) bool { return false }))
-	later, stop := context.WithTimeout(context.WithoutCancel(ctx), tidyUp)
+	later, stop := Later(ctx)
 	defer stop()
 	l.Must("remove the object", remedy, x.Container.Remove(later, name))
 }

@@ -6,7 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -51,43 +51,30 @@ func trust(t testing.TB, peers ...party) *identity.Trust {
 	return tr
 }
 
-// A shift moves a clock.
-type shift struct {
-	mu sync.Mutex
-	by time.Duration
-}
-
-func (s *shift) add(d time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.by += d
-}
-
-func (s *shift) now() time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return time.Now().Add(s.by)
-}
-
 // A hub is a relay that runs.
 type hub struct {
 	t     testing.TB
 	party party
 	conf  server.Config
-	clock *shift
+	ahead atomic.Int64 // of its clock, in nanoseconds
 
 	address string
 	server  *server.Server
 	stop    func()
 }
 
+func (h *hub) now() time.Time { return time.Now().Add(time.Duration(h.ahead.Load())) }
+
+// elapse moves the clock of the relay.
+func (h *hub) elapse(d time.Duration) { h.ahead.Add(int64(d)) }
+
 // newHub starts a relay for agents.
 func newHub(t testing.TB, change func(*server.Config), agents ...party) *hub {
 	t.Helper()
-	h := &hub{t: t, party: newParty(t, "hub"), clock: &shift{}}
+	h := &hub{t: t, party: newParty(t, "hub")}
 	h.conf = server.Config{
 		Name: "hub", Keys: h.party.keys, Trust: trust(t, agents...), Limits: func(mft.AgentName) server.Limits { return server.Limits{Requests: 100_000, AtOnce: 1000} },
-		Store: store.Config{Dir: filepath.Join(t.TempDir(), "relay"), Now: h.clock.now},
+		Store: store.Config{Dir: filepath.Join(t.TempDir(), "relay"), Now: h.now},
 	}
 	for _, a := range agents {
 		h.conf.Agents = append(h.conf.Agents, a.name)
@@ -157,7 +144,7 @@ func TestConformance(t *testing.T) {
 		return exchangetest.Bench{
 			NameA: "alpha", NameB: "beta", Absent: "nobody",
 			A: h.of(a).Exchange(), B: h.of(b).Exchange(), Twin: h.of(b).Exchange(),
-			Lease: time.Minute, Life: time.Minute, Elapse: h.clock.add,
+			Lease: time.Minute, Life: time.Minute, Elapse: h.elapse,
 		}
 	})
 }

@@ -214,7 +214,7 @@ func TestKilled(t *testing.T) {
 func (m *mortal) elapse(d time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.h.clock.add(d)
+	m.h.elapse(d)
 	m.h.stop()
 	m.h.start(m.h.address)
 }

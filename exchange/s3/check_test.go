@@ -48,9 +48,9 @@ func TestCheck(t *testing.T) {
 	if got := bad(other.Check(t.Context(), "")); len(got) != 1 || !strings.Contains(got[0], "no such bucket") {
 		t.Errorf("Check of a bucket that is not there finds %q, want that", got)
 	}
-	for _, want := range []bool{true, false} {
-		if made, err := other.Setup(t.Context()); err != nil || made != want {
-			t.Errorf("Setup: %v, %v; want %v", made, err, want)
+	for _, want := range []string{"made", "nothing"} {
+		if steps, err := other.Setup(t.Context()); err != nil || len(steps) != 1 || steps[0].Done != want {
+			t.Errorf("Setup: %v, %v; want %s", steps, err, want)
 		}
 	}
 }

@@ -2,18 +2,16 @@ package s3
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"net/url"
-	"strings"
+	"slices"
 
 	"github.com/minio/minio-go/v7"
 
 	"mft.dev/mft"
 	"mft.dev/mft/exchange"
+	"mft.dev/mft/exchange/response"
 )
 
 // The errors of the library quote what the storage says, and those of HTTP the
@@ -54,15 +52,6 @@ var answers = map[string]struct {
 	"QuotaExceeded":                  {mft.CodeNoSpace, ""},
 }
 
-// statuses are what else a status says.
-var statuses = map[int]mft.Code{
-	http.StatusUnauthorized: mft.CodeNotAllowed, http.StatusForbidden: mft.CodeNotAllowed, http.StatusProxyAuthRequired: mft.CodeNotAllowed,
-	http.StatusNotFound: mft.CodeNotFound, http.StatusGone: mft.CodeNotFound, http.StatusRequestedRangeNotSatisfiable: mft.CodeNotFound,
-	http.StatusRequestTimeout: mft.CodeUnreachable, http.StatusTooManyRequests: mft.CodeUnreachable, http.StatusConflict: mft.CodeUnreachable,
-	http.StatusPreconditionFailed: mft.CodeExists, http.StatusRequestEntityTooLarge: mft.CodeTooLarge,
-	http.StatusInsufficientStorage: mft.CodeNoSpace,
-}
-
 // Failure puts an error of the library in words of ours, with a code.
 func Failure(ctx context.Context, op, subject string, err error) error {
 	return exchange.Failure(ctx, op, subject, err, func(err error) (mft.Code, string) {
@@ -70,77 +59,37 @@ func Failure(ctx context.Context, op, subject string, err error) error {
 		if errors.As(err, &answer) {
 			return explain(answer)
 		}
-		return explainNetwork(err)
+		code, cause := response.Silence(err)
+		if code == mft.CodeDisconnected {
+			return code, "the connection to the storage failed"
+		}
+		return code, cause.Error()
 	})
 }
 
 func explain(answer minio.ErrorResponse) (mft.Code, string) {
-	name := word(answer.Code)
+	name := response.Word(answer.Code)
 	say := fmt.Sprintf("the storage answers %d %s", answer.StatusCode, name)
 	known, ok := answers[name]
 	code := known.code
 	switch {
 	case ok:
-	case statuses[answer.StatusCode] != "":
-		code = statuses[answer.StatusCode]
-	case answer.StatusCode >= 500 || answer.StatusCode == 0:
+	case answer.StatusCode == http.StatusConflict, answer.StatusCode == 0:
 		code = mft.CodeUnreachable
 	default:
-		code = mft.CodeProtocol
+		code = response.Code(answer.StatusCode)
 	}
 	if known.hint != "" {
 		say += ": " + known.hint
 	}
-	if id := word(answer.RequestID); id != "" {
+	if id := response.Word(answer.RequestID); id != "" {
 		say += " (request " + id + ")"
 	}
 	return code, say
 }
 
-func explainNetwork(err error) (mft.Code, string) {
-	var inURL *url.Error
-	if errors.As(err, &inURL) {
-		err = inURL.Err // without the URL, which may have a signature
-	}
-	var (
-		operation *net.OpError
-		name      *net.DNSError
-		untrusted *tls.CertificateVerificationError
-	)
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		return mft.CodeUnreachable, "no answer in time"
-	case errors.As(err, &operation) && operation.Op == "dial":
-		return mft.CodeUnreachable, operation.Error()
-	case errors.As(err, &name):
-		return mft.CodeUnreachable, name.Error()
-	case errors.As(err, &untrusted):
-		return mft.CodeUnreachable, untrusted.Error()
-	}
-	return mft.CodeDisconnected, "the connection to the storage failed"
-}
-
 // answered reports whether the storage answered with one of the codes.
 func answered(err error, codes ...string) bool {
 	var answer minio.ErrorResponse
-	if !errors.As(err, &answer) {
-		return false
-	}
-	for _, c := range codes {
-		if answer.Code == c {
-			return true
-		}
-	}
-	return false
-}
-
-// word returns what the storage calls something if it is a name, and nothing if
-// it is anything else.
-func word(s string) string {
-	if len(s) > 80 || strings.ContainsFunc(s, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-'
-	}) {
-		return ""
-	}
-	return s
+	return errors.As(err, &answer) && slices.Contains(codes, answer.Code)
 }

@@ -21,10 +21,7 @@ import (
 // the endpoint that the reader's own configuration names, and leads nowhere else.
 func (o objects) Grant(ctx context.Context, name string, life time.Duration) (exchange.Grant, error) {
 	const op = "grant object"
-	if err := exchange.CheckName(name); err != nil {
-		return exchange.Grant{}, err
-	}
-	life, err := exchange.CheckLife(life)
+	life, err := exchange.CheckGrant(name, life)
 	if err != nil {
 		return exchange.Grant{}, err
 	}

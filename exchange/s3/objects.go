@@ -129,9 +129,6 @@ func (o objects) forget(name string) {
 
 // Stage implements exchange.Container.
 func (o objects) Stage(ctx context.Context, name string, block int, content []byte) error {
-	if err := exchange.CheckName(name); err != nil {
-		return err
-	}
 	if err := sizes.CheckBlock(name, block, content); err != nil {
 		return err
 	}
@@ -164,11 +161,8 @@ func digest(content []byte) string {
 // object is looked for first has to do.
 func (o objects) Publish(ctx context.Context, name string, blocks int) error {
 	const op = "publish object"
-	if err := exchange.CheckName(name); err != nil {
+	if err := sizes.CheckBlocks(name, blocks); err != nil {
 		return err
-	}
-	if blocks < 1 || blocks > sizes.MaxBlocks {
-		return mft.Fail(mft.CodeTooLarge, op, name, fmt.Errorf("it has %d blocks, and there are 1 to %d", blocks, sizes.MaxBlocks))
 	}
 	there, err := o.blocks(ctx, name)
 	if mft.CodeOf(err) == mft.CodeNotFound {

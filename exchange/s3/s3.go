@@ -21,7 +21,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -126,15 +125,10 @@ func (c Config) endpoint() (*url.URL, error) {
 		return nil, misfit(u.Host, errors.New("the endpoint is no https URL of a host"))
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
 		return nil, misfit(u.Host, errors.New("the endpoint has more than a host; the bucket is named apart"))
-	case u.Scheme == "http" && !loopback(u.Hostname()):
+	case u.Scheme == "http" && !exchange.Loopback(u.Hostname()):
 		return nil, misfit(u.Host, errors.New("the endpoint is without TLS, which only this host itself may be"))
 	}
 	return u, nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func (c Config) credential() (*credentials.Credentials, error) {
@@ -196,13 +190,18 @@ func (s *Storage) key(agent mft.AgentName, name string) string {
 	return s.config.Prefix + string(agent) + "/" + name
 }
 
-// Setup makes the bucket if there is none, and reports whether it did.
-func (s *Storage) Setup(ctx context.Context) (made bool, err error) {
-	if err = s.look(ctx, s.config.Agent); answered(err, "NoSuchBucket") {
+// Setup makes the bucket if there is none, and reports what it did.
+func (s *Storage) Setup(ctx context.Context) ([]exchange.Step, error) {
+	step := exchange.Step{What: "bucket " + s.config.Bucket, Done: "nothing"}
+	err := s.look(ctx, s.config.Agent)
+	if answered(err, "NoSuchBucket") {
+		step.Done = "made"
 		err = s.client.MakeBucket(ctx, s.config.Bucket, minio.MakeBucketOptions{Region: s.config.Region})
-		made = err == nil
 	}
-	return made, Failure(ctx, "set up", "bucket "+s.config.Bucket, err)
+	if err != nil {
+		return nil, Failure(ctx, "set up", step.What, err)
+	}
+	return []exchange.Step{step}, nil
 }
 
 // look lists an object of an agent, if there is any. Whether there is a bucket is
@@ -218,5 +217,5 @@ func (s *Storage) look(ctx context.Context, agent mft.AgentName) error {
 }
 
 func misfit(subject string, why error) error {
-	return mft.Fail(mft.CodeConfig, "open bucket", subject, fmt.Errorf("%w", why))
+	return mft.Fail(mft.CodeConfig, "open bucket", subject, why)
 }

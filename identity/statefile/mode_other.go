@@ -5,5 +5,3 @@ package statefile
 import "io/fs"
 
 func checkMode(fs.FileInfo, fs.FileMode, string, string) error { return nil }
-
-func isFull(error) bool { return false }

@@ -3,10 +3,8 @@
 package statefile
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
-	"syscall"
 )
 
 func checkMode(info fs.FileInfo, forbidden fs.FileMode, verb, remedy string) error {
@@ -15,5 +13,3 @@ func checkMode(info fs.FileInfo, forbidden fs.FileMode, verb, remedy string) err
 	}
 	return nil
 }
-
-func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) }

@@ -27,7 +27,7 @@ func Write(op, path string, v any) error {
 		return mft.Fail(mft.CodeInternal, op, path, err)
 	}
 	if err := durable.WriteFile(path, append(content, '\n'), 0o600); err != nil {
-		return mft.Fail(Code(err), op, path, err)
+		return mft.Fail(durable.Code(err), op, path, err)
 	}
 	return nil
 }
@@ -51,17 +51,17 @@ func OwnedDir(info fs.FileInfo) error { return checkMode(info, 0o022, "write to 
 // refuses one in which others could replace files. The error is an *mft.Error.
 func MakePrivateDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return mft.Fail(Code(err), "make directory", dir, err)
+		return mft.Fail(durable.Code(err), "make directory", dir, err)
 	}
 	info, err := os.Stat(dir)
 	if err != nil {
-		return mft.Fail(Code(err), "look at directory", dir, err)
+		return mft.Fail(durable.Code(err), "look at directory", dir, err)
 	}
 	if err := OwnedDir(info); err != nil {
 		return mft.Fail(mft.CodeConfig, "check", dir, err)
 	}
 	if err := durable.SyncDir(filepath.Dir(dir)); err != nil {
-		return mft.Fail(Code(err), "make directory", dir, err)
+		return mft.Fail(durable.Code(err), "make directory", dir, err)
 	}
 	return nil
 }
@@ -75,7 +75,7 @@ func MakePrivateDir(dir string) error {
 func Read(op, path string, allowed Check, v any) error {
 	content, err := readFile(path, allowed)
 	if err != nil {
-		return mft.Fail(Code(err), op, path, err)
+		return mft.Fail(durable.Code(err), op, path, err)
 	}
 	if decodeStrict(content, v) != nil {
 		return mft.Fail(mft.CodeCorrupt, op, path, errors.New("the file is not what mft wrote"))
@@ -110,20 +110,4 @@ func decodeStrict(content []byte, v any) error {
 		return errors.New("something follows the value")
 	}
 	return nil
-}
-
-// Code returns the code for a failure of the file system, or the code
-// that err already has.
-func Code(err error) mft.Code {
-	switch {
-	case mft.CodeOf(err) != mft.CodeOther:
-		return mft.CodeOf(err)
-	case errors.Is(err, fs.ErrPermission):
-		return mft.CodePermission
-	case isFull(err):
-		return mft.CodeNoSpace
-	case errors.Is(err, fs.ErrNotExist):
-		return mft.CodeNotFound
-	}
-	return mft.CodeIO
 }

@@ -13,6 +13,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"mft.dev/mft"
+	"mft.dev/mft/internal/confine/filesys"
 )
 
 // WriteFile replaces what is at path by a file with this content and mode perm
@@ -53,6 +56,15 @@ func fill(f *os.File, content []byte, perm fs.FileMode) error {
 		return fmt.Errorf("flushing a temporary file: %w", err)
 	}
 	return nil
+}
+
+// Code returns the code for a failure of the file system, or the code that err
+// already has; CodeIO when nothing more is known.
+func Code(err error) mft.Code {
+	if code := filesys.CodeFor(err); code != mft.CodeOther {
+		return code
+	}
+	return mft.CodeIO
 }
 
 // unfinished is the pattern of the names of files that are not whole yet.

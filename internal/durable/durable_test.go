@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
+
+	"mft.dev/mft"
 )
 
 // only fails the test unless dir holds the named files and nothing else.
@@ -83,6 +85,26 @@ func TestWriteFileNeverWritesInPlace(t *testing.T) {
 	}
 	if got, err := io.ReadAll(f); err != nil || string(got) != "old" {
 		t.Errorf("the old file reads %q, %v", got, err)
+	}
+}
+
+func TestCode(t *testing.T) {
+	_, absent := os.Open(filepath.Join(t.TempDir(), "none"))
+	for _, tt := range []struct {
+		name string
+		err  error
+		want mft.Code
+	}{
+		{"nothing", nil, mft.CodeOK},
+		{"absent", absent, mft.CodeNotFound},
+		{"there already", fs.ErrExist, mft.CodeExists},
+		{"refused", &fs.PathError{Op: "open", Err: fs.ErrPermission}, mft.CodePermission},
+		{"unknown", io.ErrUnexpectedEOF, mft.CodeIO},
+		{"of its own", mft.Fail(mft.CodeCorrupt, "read", "", fs.ErrNotExist), mft.CodeCorrupt},
+	} {
+		if got := Code(tt.err); got != tt.want {
+			t.Errorf("Code of an error that is %s: %s, want %s", tt.name, got, tt.want)
+		}
 	}
 }
 

@@ -102,7 +102,7 @@ func (h Host) Redeem(ctx context.Context, conn net.Conn, invite identity.Invite)
 // left does not even speak the protocol.
 func failure(subject string, err error) error {
 	if transport.Alerted(err) {
-		return mft.Fail(mft.CodeInvite, "join", subject, fmt.Errorf("the inviter has no invitation waiting: %w", err))
+		return mft.Fail(mft.CodeInvite, "join", subject, errors.New("the inviter has no invitation waiting"))
 	}
 	return transport.Failure("join", subject, err)
 }

@@ -18,7 +18,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -28,6 +27,7 @@ import (
 	"time"
 
 	"mft.dev/mft"
+	"mft.dev/mft/internal/durable"
 	"mft.dev/mft/release"
 )
 
@@ -144,16 +144,12 @@ func (c *content) Close() error {
 }
 
 func (o *Origin) fail(name string, err error) error {
-	code := mft.CodeUnreachable
+	code := durable.Code(err)
 	switch {
-	case mft.CodeOf(err) != mft.CodeOther:
-		code = mft.CodeOf(err)
-	case errors.Is(err, fs.ErrNotExist):
-		code = mft.CodeNotFound
-	case errors.Is(err, fs.ErrPermission):
-		code = mft.CodePermission
-	case errors.Is(err, context.DeadlineExceeded):
+	case code == mft.CodeIO && errors.Is(err, context.DeadlineExceeded):
 		code = mft.CodeTimeout
+	case code == mft.CodeIO: // also of a site
+		code = mft.CodeUnreachable
 	}
 	return mft.Fail(code, "fetch release", path.Join(o.name, name), err)
 }

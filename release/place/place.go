@@ -23,7 +23,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"mft.dev/mft"
 	"mft.dev/mft/internal/durable"
@@ -217,21 +216,11 @@ func removeIfThere(path string) error {
 
 // fail gives a failure of the file system its code, and leaves others theirs.
 func fail(op, path string, err error) error {
-	code := mft.CodeIO
+	code := durable.Code(err)
 	switch {
-	case mft.CodeOf(err) != mft.CodeOther:
-		code = mft.CodeOf(err)
-	case errors.Is(err, fs.ErrNotExist):
-		code = mft.CodeNotFound
-	case errors.Is(err, fs.ErrPermission):
-		code = mft.CodePermission
-	case errors.Is(err, syscall.EROFS):
-		code = mft.CodeReadOnly
-	case errors.Is(err, syscall.ENOSPC):
-		code = mft.CodeNoSpace
-	case errors.Is(err, context.Canceled):
+	case code == mft.CodeIO && errors.Is(err, context.Canceled):
 		code = mft.CodeCancelled
-	case errors.Is(err, context.DeadlineExceeded):
+	case code == mft.CodeIO && errors.Is(err, context.DeadlineExceeded):
 		code = mft.CodeTimeout
 	}
 	return mft.Fail(code, op, path, err)

@@ -13,8 +13,8 @@ package collector
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
+	"slices"
 	"strings"
 
 	"mft.dev/mft/agent/config/storage"
@@ -63,7 +63,7 @@ func (t *Telemetry) Files() []storage.Path {
 
 // Notes says what an operator may not have meant.
 func (t *Telemetry) Notes() []string {
-	if t.OTLP == nil || len(t.OTLP.Headers) == 0 || t.OTLP.secure() || t.OTLP.here() {
+	if t.OTLP == nil || len(t.OTLP.Headers) == 0 || t.OTLP.secure() || t.OTLP.Endpoint.Local() {
 		return nil
 	}
 	return []string{"telemetry.otlp.headers travel in the clear: endpoint is not https"}
@@ -105,24 +105,9 @@ func (o *OTLP) Check() error {
 
 func (o *OTLP) secure() bool { return strings.HasPrefix(string(o.Endpoint), "https://") }
 
-// here reports whether the collector is on this host.
-func (o *OTLP) here() bool {
-	u, err := url.Parse(string(o.Endpoint))
-	if err != nil {
-		return false
-	}
-	ip := net.ParseIP(u.Hostname())
-	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
-}
-
 // Sends reports whether a signal goes to the collector.
 func (o *OTLP) Sends(s Signal) bool {
-	for _, one := range o.Signals {
-		if one == s {
-			return true
-		}
-	}
-	return len(o.Signals) == 0
+	return len(o.Signals) == 0 || slices.Contains(o.Signals, s)
 }
 
 // TLS is how the ends of a connection prove who they are.

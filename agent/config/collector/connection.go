@@ -81,8 +81,7 @@ func leads(endpoint string) bool {
 	if err != nil || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return false
 	}
-	here := (&OTLP{Endpoint: storage.URL(endpoint)}).here()
-	return u.Scheme == "https" || u.Scheme == "http" && here
+	return u.Scheme == "https" || u.Scheme == "http" && storage.URL(endpoint).Local()
 }
 
 func isUUID(s string) bool {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/config/leaf"
 	"mft.dev/mft/agent/config/strict"
 	"mft.dev/mft/agent/exits/rule"
 )
@@ -22,20 +23,20 @@ import (
 // An Entry is one exit, in mft's own words.
 type Entry struct {
 	strict.Place
-	Phase      Phase   `yaml:"phase" also:"after" need:"yes" doc:"When it runs: pre, before a transfer is accepted; post or success, for each file that was delivered; error or failure, when a transfer has failed."`
-	Agent      Source  `yaml:"agent" also:"from,source_agent,agent_name" doc:"Whose transfers it is for. Default: all; so is *."`
-	Channel    Text    `yaml:"channel" doc:"The channel whose transfers it is for. Default: all."`
-	Match      Text    `yaml:"match" also:"file_match" doc:"Regular expression (RE2) that must be found in the absolute path of the file. Default: every file."`
-	Run        []Text  `yaml:"run" doc:"Program and arguments; {fullFilePath} and other variables stand for what was delivered. Either run or command."`
-	Command    Text    `yaml:"command" doc:"The same as one text, taken apart like a shell does with quotes; no shell reads it."`
-	User       Text    `yaml:"user" doc:"User that it runs as. Default: the agent's own; another needs an agent that is root."`
-	Group      Text    `yaml:"group" doc:"Group that it runs as. Default: that of the user."`
-	Directory  Text    `yaml:"directory" doc:"Where it runs, absolute. Default: /."`
-	Umask      Text    `yaml:"umask" doc:"Three or four octal digits. Default: 077."`
-	Timeout    Time    `yaml:"timeout" doc:"How long it may take. Default: 10m; for pre 10s, which is also the most."`
-	Retries    Times   `yaml:"retries" doc:"How often it is run again when it failed, 0 to 100. Default: 0."`
-	RetryDelay Time    `yaml:"retry_delay" doc:"How long after it failed. Default: 10s."`
-	Once       Boolean `yaml:"once" doc:"Do not run it again when the agent was interrupted while it ran. Default: false."`
+	Phase      Phase      `yaml:"phase" also:"after" need:"yes" doc:"When it runs: pre, before a transfer is accepted; post or success, for each file that was delivered; error or failure, when a transfer has failed."`
+	Agent      Source     `yaml:"agent" also:"from,source_agent,agent_name" doc:"Whose transfers it is for. Default: all; so is *."`
+	Channel    Text       `yaml:"channel" doc:"The channel whose transfers it is for. Default: all."`
+	Match      Text       `yaml:"match" also:"file_match" doc:"Regular expression (RE2) that must be found in the absolute path of the file. Default: every file."`
+	Run        []Text     `yaml:"run" doc:"Program and arguments; {fullFilePath} and other variables stand for what was delivered. Either run or command."`
+	Command    Text       `yaml:"command" doc:"The same as one text, taken apart like a shell does with quotes; no shell reads it."`
+	User       Text       `yaml:"user" doc:"User that it runs as. Default: the agent's own; another needs an agent that is root."`
+	Group      Text       `yaml:"group" doc:"Group that it runs as. Default: that of the user."`
+	Directory  Text       `yaml:"directory" doc:"Where it runs, absolute. Default: /."`
+	Umask      Text       `yaml:"umask" doc:"Three or four octal digits. Default: 077."`
+	Timeout    Time       `yaml:"timeout" doc:"How long it may take. Default: 10m; for pre 10s, which is also the most."`
+	Retries    Times      `yaml:"retries" doc:"How often it is run again when it failed, 0 to 100. Default: 0."`
+	RetryDelay Time       `yaml:"retry_delay" doc:"How long after it failed. Default: 10s."`
+	Once       leaf.YesNo `yaml:"once" doc:"Do not run it again when the agent was interrupted while it ran. Default: false."`
 }
 
 // Exit returns what the entry says, and notes for the operator. The error says

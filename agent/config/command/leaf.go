@@ -114,18 +114,3 @@ func (v *Times) ReadText(s string) error {
 func (*Times) Schema() map[string]any {
 	return map[string]any{"type": "integer", "minimum": 0, "maximum": rule.MaxRetries}
 }
-
-// A Boolean is true or false.
-type Boolean bool
-
-// ReadText implements strict.Leaf.
-func (v *Boolean) ReadText(s string) error {
-	if s != "true" && s != "false" {
-		return errors.New("want true or false")
-	}
-	*v = s == "true"
-	return nil
-}
-
-// Schema implements strict.Leaf.
-func (*Boolean) Schema() map[string]any { return map[string]any{"type": "boolean"} }

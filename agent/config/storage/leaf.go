@@ -2,21 +2,13 @@ package storage
 
 import (
 	"errors"
+	"net"
 	"net/url"
 	"path/filepath"
 	"strings"
 
-	"mft.dev/mft"
+	"mft.dev/mft/agent/config/leaf"
 )
-
-// text describes any string that matches the pattern, "" for all.
-func text(pattern string) map[string]any {
-	s := map[string]any{"type": "string", "minLength": 1}
-	if pattern != "" {
-		s["pattern"] = pattern
-	}
-	return s
-}
 
 // A Path is an absolute path on this host.
 type Path string
@@ -36,7 +28,7 @@ func (v *Path) ReadText(s string) error {
 }
 
 // Schema implements strict.Leaf.
-func (*Path) Schema() map[string]any { return text("") }
+func (*Path) Schema() map[string]any { return leaf.Text("") }
 
 // A Word is a name or an id without spaces.
 type Word string
@@ -51,7 +43,7 @@ func (v *Word) ReadText(s string) error {
 }
 
 // Schema implements strict.Leaf.
-func (*Word) Schema() map[string]any { return text(`^[^\s=&]+$`) }
+func (*Word) Schema() map[string]any { return leaf.Text(`^[^\s=&]+$`) }
 
 // A URL leads to a service; it holds no secret.
 type URL string
@@ -70,7 +62,20 @@ func (v *URL) ReadText(s string) error {
 }
 
 // Schema implements strict.Leaf.
-func (*URL) Schema() map[string]any { return text(`^https?://[^?#@]+$`) }
+func (*URL) Schema() map[string]any { return leaf.Text(`^https?://[^?#@]+$`) }
+
+// Local reports whether the service is on this host.
+func (v URL) Local() bool { return local(string(v)) }
+
+// local reports whether a URL leads to this host.
+func local(s string) bool {
+	u, err := url.Parse(s)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+}
 
 // A Variable is the name of one of the environment.
 type Variable string
@@ -87,20 +92,4 @@ func (v *Variable) ReadText(s string) error {
 }
 
 // Schema implements strict.Leaf.
-func (*Variable) Schema() map[string]any { return text("^[A-Z_][A-Z0-9_]{0,63}$") }
-
-// A Name is the name of an agent.
-type Name mft.AgentName
-
-// ReadText implements strict.Leaf.
-func (v *Name) ReadText(s string) error {
-	name, err := mft.ParseAgentName(s)
-	if err != nil {
-		return errors.New("want the name of an agent")
-	}
-	*v = Name(name)
-	return nil
-}
-
-// Schema implements strict.Leaf.
-func (*Name) Schema() map[string]any { return text("^[a-z0-9]+(-[a-z0-9]+)*$") }
+func (*Variable) Schema() map[string]any { return leaf.Text("^[A-Z_][A-Z0-9_]{0,63}$") }

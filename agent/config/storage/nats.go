@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"mft.dev/mft/agent/config/leaf"
 )
 
 // NATS is a cluster of NATS, with the storage that containers lie in.
@@ -52,10 +54,10 @@ func (u *User) Check() error {
 
 // TLS is how servers are verified, and what this agent shows them.
 type TLS struct {
-	CA    Path   `yaml:"ca,omitempty" json:"ca,omitempty" doc:"File of certificates (PEM) that the server's must come from. Default: those of this host."`
-	Cert  Path   `yaml:"cert,omitempty" json:"cert,omitempty" doc:"This agent's certificate (PEM), with key."`
-	Key   Path   `yaml:"key,omitempty" json:"key,omitempty" doc:"Its private key, for the user of the agent alone."`
-	First Switch `yaml:"first,omitempty" json:"first,omitempty" doc:"Begin with the handshake, where the servers do (handshake_first). Default: false."`
+	CA    Path       `yaml:"ca,omitempty" json:"ca,omitempty" doc:"File of certificates (PEM) that the server's must come from. Default: those of this host."`
+	Cert  Path       `yaml:"cert,omitempty" json:"cert,omitempty" doc:"This agent's certificate (PEM), with key."`
+	Key   Path       `yaml:"key,omitempty" json:"key,omitempty" doc:"Its private key, for the user of the agent alone."`
+	First leaf.YesNo `yaml:"first,omitempty" json:"first,omitempty" doc:"Begin with the handshake, where the servers do (handshake_first). Default: false."`
 }
 
 // Check implements strict.Whole.
@@ -117,28 +119,10 @@ func (v *Server) ReadText(s string) error {
 }
 
 // Schema implements strict.Leaf.
-func (*Server) Schema() map[string]any { return text(`^(nats|tls)://[^/?#@]+/?$`) }
+func (*Server) Schema() map[string]any { return leaf.Text(`^(nats|tls)://[^/?#@]+/?$`) }
 
 // local reports whether the server is on this host.
-func (v *Server) local() bool {
-	u, err := url.Parse(string(*v))
-	return err == nil && (u.Hostname() == "localhost" || u.Hostname() == "127.0.0.1" || u.Hostname() == "::1")
-}
-
-// A Switch is true or false.
-type Switch bool
-
-// ReadText implements strict.Leaf.
-func (v *Switch) ReadText(s string) error {
-	if s != "true" && s != "false" {
-		return errors.New("want true or false")
-	}
-	*v = s == "true"
-	return nil
-}
-
-// Schema implements strict.Leaf.
-func (*Switch) Schema() map[string]any { return map[string]any{"type": "boolean"} }
+func (v *Server) local() bool { return local(string(*v)) }
 
 // Copies is a number of replicas.
 type Copies int
@@ -172,4 +156,4 @@ func (v *Prefix) ReadText(s string) error {
 }
 
 // Schema implements strict.Leaf.
-func (*Prefix) Schema() map[string]any { return text(`^([A-Za-z0-9_-]+/)+$`) }
+func (*Prefix) Schema() map[string]any { return leaf.Text(`^([A-Za-z0-9_-]+/)+$`) }

@@ -4,29 +4,30 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"mft.dev/mft/agent/config/leaf"
 )
 
 // Relay is an agent that keeps letters and objects for others, as one of them sees
 // it.
 type Relay struct {
-	Agent   Name      `yaml:"agent" json:"agent" need:"yes" doc:"Name of the agent that serves. It has to be a peer, by pairing or by its pin."`
-	Address Addresses `yaml:"address,flow" json:"address" need:"yes" doc:"HOST:PORT where its relay listens; of several the first that can be reached."`
+	Agent   leaf.AgentName `yaml:"agent" json:"agent" need:"yes" doc:"Name of the agent that serves. It has to be a peer, by pairing or by its pin."`
+	Address Addresses      `yaml:"address,flow" json:"address" need:"yes" doc:"HOST:PORT where its relay listens; of several the first that can be reached."`
 }
 
 // Served is the section relay: what this host keeps for agents that cannot reach
 // each other.
 type Served struct {
-	Listen Listen         `yaml:"listen" json:"listen" need:"yes" doc:"HOST:PORT for the agents; the host may be empty. Not that of agent.listen."`
-	Agents []Name         `yaml:"agents,flow" json:"agents" need:"yes" doc:"Agents that are served. Each has to be a peer too, by pairing or by its pin."`
-	Dir    Path           `yaml:"dir,omitempty" json:"dir,omitempty" doc:"Directory for what is kept. Default: DATA/depot."`
-	Quota  *Quota         `yaml:"quota,omitempty" json:"quota,omitempty" doc:"What each agent may have."`
-	Quotas map[Name]Quota `yaml:"quotas,omitempty" json:"quotas,omitempty" doc:"What an agent may have that may have more or less than the others."`
-	Keep   *Keep          `yaml:"keep,omitempty" json:"keep,omitempty" doc:"How long what nobody comes for is kept. Only the time counts for which the relay runs."`
+	Listen leaf.ListenOn            `yaml:"listen" json:"listen" need:"yes" doc:"HOST:PORT for the agents; the host may be empty. Not that of agent.listen."`
+	Agents []leaf.AgentName         `yaml:"agents,flow" json:"agents" need:"yes" doc:"Agents that are served. Each has to be a peer too, by pairing or by its pin."`
+	Dir    Path                     `yaml:"dir,omitempty" json:"dir,omitempty" doc:"Directory for what is kept. Default: DATA/depot."`
+	Quota  *Quota                   `yaml:"quota,omitempty" json:"quota,omitempty" doc:"What each agent may have."`
+	Quotas map[leaf.AgentName]Quota `yaml:"quotas,omitempty" json:"quotas,omitempty" doc:"What an agent may have that may have more or less than the others."`
+	Keep   *Keep                    `yaml:"keep,omitempty" json:"keep,omitempty" doc:"How long what nobody comes for is kept. Only the time counts for which the relay runs."`
 }
 
 // Quota is what one agent may have at a relay. What is 0 has its default.
@@ -46,7 +47,7 @@ type Keep struct {
 
 // Check implements strict.Whole.
 func (s *Served) Check() error {
-	seen := map[Name]bool{}
+	seen := map[leaf.AgentName]bool{}
 	for _, name := range s.Agents {
 		if seen[name] {
 			return fmt.Errorf("agents names %s twice", name)
@@ -63,7 +64,7 @@ func (s *Served) Check() error {
 
 // Misfit says what is wrong with the relay that an agent uses or serves, which
 // listens to its peers at listen; "" if nothing is. Both sections may be nil.
-func Misfit(own Name, listen Listen, x *Exchange, s *Served) string {
+func Misfit(own leaf.AgentName, listen leaf.ListenOn, x *Exchange, s *Served) string {
 	switch {
 	case x != nil && x.Relay != nil && x.Relay.Agent == own:
 		return "exchange.relay.agent is this agent itself; an agent needs no relay to reach its own peers"
@@ -77,7 +78,7 @@ func Misfit(own Name, listen Listen, x *Exchange, s *Served) string {
 
 // Of returns the quota of an agent: its own, and where that says nothing that of
 // all.
-func (s *Served) Of(name Name) Quota {
+func (s *Served) Of(name leaf.AgentName) Quota {
 	q := s.Quotas[name]
 	if s.Quota != nil {
 		for to, by := range map[*Count]Count{
@@ -95,49 +96,10 @@ func (s *Served) Of(name Name) Quota {
 }
 
 // Addresses are places to dial, which may be written as the only one.
-type Addresses []Address
+type Addresses []leaf.DialTo
 
 // Lone implements strict.Lone.
 func (*Addresses) Lone() {}
-
-// An Address is HOST:PORT to dial.
-type Address string
-
-// ReadText implements strict.Leaf.
-func (v *Address) ReadText(s string) error {
-	if !hostPort(s, 1) || strings.HasPrefix(s, ":") {
-		return errors.New("want HOST:PORT, such as hub.example:7421")
-	}
-	*v = Address(s)
-	return nil
-}
-
-// Schema implements strict.Leaf.
-func (*Address) Schema() map[string]any { return text("^.+:[0-9]{1,5}$") }
-
-// Listen is HOST:PORT to listen on; the host may be empty, the port 0.
-type Listen string
-
-// ReadText implements strict.Leaf.
-func (v *Listen) ReadText(s string) error {
-	if !hostPort(s, 0) {
-		return errors.New("want HOST:PORT or :PORT, such as :7421")
-	}
-	*v = Listen(s)
-	return nil
-}
-
-// Schema implements strict.Leaf.
-func (*Listen) Schema() map[string]any { return text(":[0-9]{1,5}$") }
-
-func hostPort(s string, least int) bool {
-	host, port, err := net.SplitHostPort(s)
-	if err != nil || len(host) > 253 || strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '/' }) {
-		return false
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	return err == nil && int(n) >= least
-}
 
 // A Count is a number of things, 1 to 1,000,000.
 type Count int64
@@ -218,4 +180,4 @@ func (v *Age) ReadText(s string) error {
 func (v Age) MarshalText() ([]byte, error) { return []byte(time.Duration(v).String()), nil }
 
 // Schema implements strict.Leaf.
-func (*Age) Schema() map[string]any { return text(`^([0-9]+(\.[0-9]+)?(s|m|h))+$`) }
+func (*Age) Schema() map[string]any { return leaf.Text(`^([0-9]+(\.[0-9]+)?(s|m|h))+$`) }

@@ -1,6 +1,10 @@
 package storage
 
-import "testing"
+import (
+	"testing"
+
+	"mft.dev/mft/agent/config/leaf"
+)
 
 func TestBytes(t *testing.T) {
 	for _, tt := range []struct {
@@ -32,7 +36,7 @@ func TestBytes(t *testing.T) {
 }
 
 func TestQuotaOf(t *testing.T) {
-	s := &Served{Quota: &Quota{Letters: 5, Bytes: 10}, Quotas: map[Name]Quota{"erp": {Bytes: 20, Objects: 3}}}
+	s := &Served{Quota: &Quota{Letters: 5, Bytes: 10}, Quotas: map[leaf.AgentName]Quota{"erp": {Bytes: 20, Objects: 3}}}
 	if got, want := s.Of("erp"), (Quota{Letters: 5, Objects: 3, Bytes: 20}); got != want {
 		t.Errorf("Of an agent with a quota of its own: %+v, want %+v", got, want)
 	}
@@ -46,11 +50,11 @@ func TestQuotaOf(t *testing.T) {
 
 func TestMisfit(t *testing.T) {
 	x := &Exchange{Relay: &Relay{Agent: "hub"}}
-	s := &Served{Listen: ":7421", Agents: []Name{"erp"}}
+	s := &Served{Listen: ":7421", Agents: []leaf.AgentName{"erp"}}
 	for _, tt := range []struct {
 		name   string
-		own    Name
-		listen Listen
+		own    leaf.AgentName
+		listen leaf.ListenOn
 		fits   bool
 	}{
 		{"as it should be", "third", ":7420", true},

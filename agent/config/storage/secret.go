@@ -4,11 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
 	"slices"
 	"strings"
+
+	"mft.dev/mft/internal/confine/filesys"
 )
 
 // A Secret says where a secret lies: in exactly one of a file and a variable
@@ -60,26 +61,17 @@ func (s Secret) Read(env func(string) string) (string, error) {
 func readFile(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return "", fmt.Errorf("file %s: %w", path, bare(err))
+		return "", fmt.Errorf("file %s: %w", path, filesys.Cause(err))
 	}
 	defer f.Close()
 	content, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
 	if err != nil {
-		return "", fmt.Errorf("file %s: %w", path, bare(err))
+		return "", fmt.Errorf("file %s: %w", path, filesys.Cause(err))
 	}
 	if len(content) > maxSecret {
 		return "", fmt.Errorf("file %s has more than %d bytes, which is no secret", path, maxSecret)
 	}
 	return string(content), nil
-}
-
-// bare takes operation and path off an error that is told with them.
-func bare(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
 }
 
 // Check implements strict.Whole.

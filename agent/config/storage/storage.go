@@ -26,6 +26,8 @@ package storage
 import (
 	"errors"
 	"fmt"
+
+	"mft.dev/mft/agent/config/leaf"
 )
 
 // An Exchange is the section: exactly one of its fields.
@@ -35,7 +37,7 @@ type Exchange struct {
 	Relay *Relay `yaml:"relay,omitempty" json:"relay,omitempty" doc:"A third host that both reach, whose agent keeps letters and objects for others: see the section relay there."`
 	NATS  *NATS  `yaml:"nats,omitempty" json:"nats,omitempty" doc:"Queues in the JetStream of a NATS cluster, with containers there or elsewhere."`
 	// Shared is about the agents, not the storage.
-	Shared Switch `yaml:"shared,omitempty" json:"shared,omitempty" doc:"Several agents of this name, each with keys of its own, use the exchange: exactly one of them delivers each transfer. Set it at all of them. Default: false."`
+	Shared leaf.YesNo `yaml:"shared,omitempty" json:"shared,omitempty" doc:"Several agents of this name, each with keys of its own, use the exchange: exactly one of them delivers each transfer. Set it at all of them. Default: false."`
 }
 
 // Check implements strict.Whole.
@@ -127,12 +129,12 @@ type ClientSecret struct {
 
 // SAS is one signature for the account, or one for each thing that is used.
 type SAS struct {
-	File      Path            `yaml:"file,omitempty" json:"file,omitempty" doc:"File with a SAS of the whole account; or the keys below."`
-	Env       Variable        `yaml:"env,omitempty" json:"env,omitempty" doc:"Variable with a SAS of the whole account; or the keys below."`
-	Container *Secret         `yaml:"container,omitempty" json:"container,omitempty" doc:"SAS (r, l) of the container of this agent."`
-	Queue     *Secret         `yaml:"queue,omitempty" json:"queue,omitempty" doc:"SAS (r, a, u, p) of the queue of this agent."`
-	Keys      *Secret         `yaml:"keys,omitempty" json:"keys,omitempty" doc:"SAS (r, a, c, w, d, l) of the container publickeys."`
-	Peers     map[Name]Secret `yaml:"peers,omitempty" json:"peers,omitempty" doc:"SAS (a) of the queue of each peer."`
+	File      Path                      `yaml:"file,omitempty" json:"file,omitempty" doc:"File with a SAS of the whole account; or the keys below."`
+	Env       Variable                  `yaml:"env,omitempty" json:"env,omitempty" doc:"Variable with a SAS of the whole account; or the keys below."`
+	Container *Secret                   `yaml:"container,omitempty" json:"container,omitempty" doc:"SAS (r, l) of the container of this agent."`
+	Queue     *Secret                   `yaml:"queue,omitempty" json:"queue,omitempty" doc:"SAS (r, a, u, p) of the queue of this agent."`
+	Keys      *Secret                   `yaml:"keys,omitempty" json:"keys,omitempty" doc:"SAS (r, a, c, w, d, l) of the container publickeys."`
+	Peers     map[leaf.AgentName]Secret `yaml:"peers,omitempty" json:"peers,omitempty" doc:"SAS (a) of the queue of each peer."`
 }
 
 // Whole returns where a SAS of the whole account lies, and whether there is one.

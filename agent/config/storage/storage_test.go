@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"mft.dev/mft/agent/config/leaf"
 )
 
 func TestSecretRead(t *testing.T) {
@@ -65,7 +67,7 @@ func TestFiles(t *testing.T) {
 		{"SAS of the account", Credential{SAS: &SAS{File: "/s"}}, []Path{"/s"}},
 		{
 			"SAS of each",
-			Credential{SAS: &SAS{Queue: &Secret{File: "/q"}, Peers: map[Name]Secret{"b": {File: "/b"}, "a": {File: "/a"}}}},
+			Credential{SAS: &SAS{Queue: &Secret{File: "/q"}, Peers: map[leaf.AgentName]Secret{"b": {File: "/b"}, "a": {File: "/a"}}}},
 			[]Path{"/q", "/a", "/b"},
 		},
 	} {

@@ -96,7 +96,7 @@ func partially(items []Item, got *post.Answer) (Result, error) {
 			continue
 		}
 		done[e.Index] = true
-		if Retryable(e.Status) {
+		if retryable(e.Status) {
 			out.Again = append(out.Again, items[e.Index])
 			status, says = e.Status, e.Message
 			continue
@@ -110,9 +110,9 @@ func partially(items []Item, got *post.Answer) (Result, error) {
 	return out, &post.Refusal{Status: status, Body: []byte(says), RetryIn: post.RetryAfter(got.Header.Get("Retry-After"), time.Now())}
 }
 
-// Retryable reports whether an item that was refused with a status may be taken
+// retryable reports whether an item that was refused with a status may be taken
 // later: 402 and 439 stand for quotas that are used up.
-func Retryable(status int) bool {
+func retryable(status int) bool {
 	switch status {
 	case http.StatusPaymentRequired, http.StatusRequestTimeout, http.StatusTooManyRequests, 439,
 		http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,

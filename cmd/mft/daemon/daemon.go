@@ -19,6 +19,7 @@ import (
 
 	"mft.dev/mft/agent/config"
 	"mft.dev/mft/cmd/mft/daemon/trial"
+	"mft.dev/mft/journal"
 	"mft.dev/mft/journal/spare"
 )
 
@@ -85,8 +86,7 @@ type failed struct {
 	err     error
 }
 
-// journalOf is where the journal lies; see agent.New.
-func journalOf(cfg *config.Config) string { return filepath.Join(cfg.Agent.DataDir, "journal.db") }
+func journalOf(cfg *config.Config) string { return filepath.Join(cfg.Agent.DataDir, journal.File) }
 
 // How long a version on trial may take.
 const (

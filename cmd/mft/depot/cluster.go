@@ -6,6 +6,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config/storage"
+	"mft.dev/mft/exchange"
 	"mft.dev/mft/exchange/azure"
 	"mft.dev/mft/exchange/azure/account"
 	"mft.dev/mft/exchange/nats"
@@ -48,8 +49,8 @@ func bucketOf(b *storage.S3, agent mft.AgentName, env func(string) string) s3.Co
 	return c
 }
 
-// Elsewhere reports whether containers lie in another storage than NATS.
-func Elsewhere(n *storage.NATS) bool {
+// elsewhere reports whether containers lie in another storage than NATS.
+func elsewhere(n *storage.NATS) bool {
 	return n.Containers != nil && n.Containers.NATS == nil
 }
 
@@ -60,22 +61,11 @@ func (d *Depot) openNATS(n *storage.NATS, env func(string) string) error {
 	if err != nil {
 		return err
 	}
-	s := nats.New(k, nats.Options{Replicas: int(n.Replicas), NoBox: Elsewhere(n)})
+	s := nats.New(k, nats.Options{Replicas: int(n.Replicas), NoBox: elsewhere(n)})
 	x := s.Exchange()
 	d.Exchange, d.Name, d.Notes = &x, "NATS at "+c.Servers[0], c.Notes()
-	d.does = does{
-		setup: func(ctx context.Context) ([]Step, error) {
-			var out []Step
-			steps, err := s.Setup(ctx)
-			for _, one := range steps {
-				out = append(out, Step(one))
-			}
-			return out, err
-		},
-		check: func(ctx context.Context, peer mft.AgentName) []Finding { return findings(s.Check(ctx, peer)) },
-		close: k.Close,
-	}
-	if !Elsewhere(n) {
+	d.does = does{setup: s.Setup, check: s.Check, close: k.Close}
+	if !elsewhere(n) {
 		return nil
 	}
 	if n.Containers.S3 != nil {
@@ -99,21 +89,7 @@ func (d *Depot) addBucket(c s3.Config) error {
 	x := s.Exchange()
 	d.Exchange.Container, d.Exchange.Reader, d.Exchange.Sizes = x.Container, x.Reader, x.Sizes
 	d.Name, d.Notes = d.Name+", bucket "+c.Bucket, append(d.Notes, c.Notes()...)
-	d.does = d.does.and(does{
-		setup: func(ctx context.Context) ([]Step, error) {
-			made, err := s.Setup(ctx)
-			if err != nil {
-				return nil, err
-			}
-			done := "nothing"
-			if made {
-				done = "made"
-			}
-			return []Step{{What: "bucket " + c.Bucket, Done: done}}, nil
-		},
-		check: func(ctx context.Context, peer mft.AgentName) []Finding { return findings(s.Check(ctx, peer)) },
-		close: s.Close,
-	})
+	d.does = d.does.and(does{setup: s.Setup, check: s.Check, close: s.Close})
 	return nil
 }
 
@@ -128,14 +104,14 @@ func (d *Depot) addAccount(c account.Config) error {
 	x := s.Exchange()
 	d.Exchange.Container, d.Exchange.Reader, d.Exchange.Sizes = x.Container, x.Reader, x.Sizes
 	d.Name, d.Notes = d.Name+", storage account "+c.Account, append(d.Notes, c.Notes()...)
-	d.does = d.does.and(inAccount(a, s.SetupContainer, s.CheckContainer))
+	d.does = d.does.and(does{setup: s.SetupContainer, check: s.CheckContainer, close: a.Close})
 	return nil
 }
 
 // and does what both do, one after the other.
 func (d does) and(more does) does {
 	return does{
-		setup: func(ctx context.Context) ([]Step, error) {
+		setup: func(ctx context.Context) ([]exchange.Step, error) {
 			steps, err := d.setup(ctx)
 			if err != nil {
 				return steps, err
@@ -143,7 +119,7 @@ func (d does) and(more does) does {
 			others, err := more.setup(ctx)
 			return append(steps, others...), err
 		},
-		check: func(ctx context.Context, peer mft.AgentName) []Finding {
+		check: func(ctx context.Context, peer mft.AgentName) []probe.Finding {
 			return append(d.check(ctx, peer), more.check(ctx, peer)...)
 		},
 		close: func() {
@@ -153,19 +129,11 @@ func (d does) and(more does) does {
 	}
 }
 
-func findings(list []probe.Finding) []Finding {
-	out := make([]Finding, 0, len(list))
-	for _, f := range list {
-		out = append(out, Finding(f))
-	}
-	return out
-}
-
 // Rights returns the permissions that an agent needs in NATS, and the policy that
 // it needs in S3. It opens nothing and reads no secret. Rights in Azure prints
 // package roles.
 func Rights(n *storage.NATS, agent mft.AgentName, peers []mft.AgentName) (string, error) {
-	text, err := nats.Rights(agent, peers, Elsewhere(n))
+	text, err := nats.Rights(agent, peers, elsewhere(n))
 	if err != nil || n.Containers == nil || n.Containers.S3 == nil {
 		return text, err
 	}

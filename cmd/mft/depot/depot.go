@@ -20,6 +20,7 @@ import (
 	"mft.dev/mft/exchange/azure"
 	"mft.dev/mft/exchange/azure/account"
 	"mft.dev/mft/exchange/dir"
+	"mft.dev/mft/exchange/probe"
 )
 
 // A Depot is the exchange of one agent. One without storage, of a configuration
@@ -39,26 +40,12 @@ type Depot struct {
 
 // does is what the kinds of storage do each in their way.
 type does struct {
-	setup func(context.Context) ([]Step, error)
-	check func(ctx context.Context, peer mft.AgentName) []Finding
+	setup func(context.Context) ([]exchange.Step, error)
+	check func(ctx context.Context, peer mft.AgentName) []probe.Finding
 	// there reports what tells cheaply that setup is missing, without asking a
 	// storage that is not there; nil where asking tells.
 	there func() error
 	close func()
-}
-
-// A Step is one thing that Setup looked after.
-type Step struct {
-	What string `json:"what"`
-	Done string `json:"done"`
-}
-
-// A Finding is what came of trying one thing.
-type Finding struct {
-	OK     bool   `json:"ok"`
-	What   string `json:"what"`
-	Says   string `json:"says"`
-	Remedy string `json:"remedy,omitempty"`
 }
 
 // Open opens the exchange of a configuration. It reads secrets and asks nobody.
@@ -109,35 +96,13 @@ func (d *Depot) openAzure(c account.Config) error {
 	s := azure.New(a)
 	x := s.Exchange()
 	d.Exchange, d.Name, d.Notes = &x, "storage account "+c.Account, c.Notes()
-	d.does = inAccount(a, s.Setup, s.Check)
+	d.does = does{setup: s.Setup, check: s.Check, close: a.Close}
 	return nil
-}
-
-// inAccount does what is done in a storage account.
-func inAccount(a *account.Account, setup func(context.Context) ([]azure.Step, error), check func(context.Context, mft.AgentName) []azure.Finding) does {
-	return does{
-		setup: func(ctx context.Context) ([]Step, error) {
-			var out []Step
-			steps, err := setup(ctx)
-			for _, one := range steps {
-				out = append(out, Step(one))
-			}
-			return out, err
-		},
-		check: func(ctx context.Context, peer mft.AgentName) []Finding {
-			var out []Finding
-			for _, f := range check(ctx, peer) {
-				out = append(out, Finding{OK: f.OK, What: f.What, Says: f.Result, Remedy: f.Remedy})
-			}
-			return out
-		},
-		close: a.Close,
-	}
 }
 
 // Setup makes what is missing of this agent's part of the storage, and reports
 // what it did up to the first error. Doing it again changes nothing.
-func (d *Depot) Setup(ctx context.Context) ([]Step, error) {
+func (d *Depot) Setup(ctx context.Context) ([]exchange.Step, error) {
 	if d.Exchange == nil {
 		return nil, errNone()
 	}
@@ -147,7 +112,7 @@ func (d *Depot) Setup(ctx context.Context) ([]Step, error) {
 // Check tries everything that this agent must be able to do, and with a peer
 // what it must and must not do with what is the peer's; "" is for no peer.
 // CodeConfig when there is no exchange.
-func (d *Depot) Check(ctx context.Context, peer mft.AgentName) ([]Finding, error) {
+func (d *Depot) Check(ctx context.Context, peer mft.AgentName) ([]probe.Finding, error) {
 	if d.Exchange == nil {
 		return nil, errNone()
 	}

@@ -8,6 +8,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config"
+	"mft.dev/mft/agent/config/leaf"
 	"mft.dev/mft/agent/config/storage"
 )
 
@@ -114,7 +115,7 @@ func TestAccount(t *testing.T) {
 	c := accountOf(&storage.Azure{
 		Account: "exampleaccount",
 		Credential: storage.Credential{SAS: &storage.SAS{
-			Container: &storage.Secret{Env: "C"}, Peers: map[storage.Name]storage.Secret{"beta": {Env: "B"}, "gamma": {Env: "G"}},
+			Container: &storage.Secret{Env: "C"}, Peers: map[leaf.AgentName]storage.Secret{"beta": {Env: "B"}, "gamma": {Env: "G"}},
 		}},
 	}, "alpha", env)
 	if c.Agent != "alpha" || c.Account != "exampleaccount" || c.Credential.SAS == nil || c.Credential.SAS.Account != nil || c.Credential.SAS.Queue != nil {

@@ -14,9 +14,12 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config"
 	"mft.dev/mft/agent/pairing"
+	"mft.dev/mft/exchange"
+	"mft.dev/mft/exchange/probe"
 	"mft.dev/mft/exchange/relay"
 	"mft.dev/mft/identity"
-	"mft.dev/mft/identity/statefile"
+	"mft.dev/mft/internal/confine/filesys"
+	"mft.dev/mft/internal/durable"
 )
 
 // An identified is who this agent is and whom it trusts, for a relay.
@@ -58,10 +61,10 @@ func (w *identified) identity() (relay.Identity, error) {
 // relay it follows in a copy of its own: what is kept is the agent's to change.
 func (w *identified) read() error {
 	a := w.cfg.Agent
-	if _, err := os.Stat(filepath.Join(a.KeysDir, "keys.json")); errors.Is(err, fs.ErrNotExist) {
+	keys, err := identity.Load(a.KeysDir, a.Name, time.Now())
+	if mft.CodeOf(err) == mft.CodeNotFound {
 		return mft.Fail(mft.CodeConfig, "read the keys in", a.KeysDir, errors.New("there are none: start the agent once, which makes them"))
 	}
-	keys, err := identity.LoadOrCreate(a.KeysDir, a.Name, time.Now())
 	if err != nil {
 		return err
 	}
@@ -71,12 +74,12 @@ func (w *identified) read() error {
 	}
 	if w.copied == "" {
 		if w.copied, err = os.MkdirTemp("", "mft-peers-"); err != nil {
-			return mft.Fail(mft.CodePermission, "make a directory for a copy in", os.TempDir(), bare(err))
+			return mft.Fail(filesys.CodeFor(err), "make a directory for a copy in", os.TempDir(), filesys.Cause(err))
 		}
 	}
-	kept, copied := filepath.Join(a.DataDir, "peers.json"), filepath.Join(w.copied, "peers.json")
+	kept, copied := pairing.TrustFile(w.cfg), filepath.Join(w.copied, "peers.json")
 	if err := copyFile(kept, copied); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return mft.Fail(statefile.Code(err), "copy", kept, bare(err))
+		return mft.Fail(durable.Code(err), "copy", kept, filesys.Cause(err))
 	}
 	trust, err := identity.OpenTrust(copied, peers)
 	if err == nil {
@@ -118,19 +121,19 @@ func (d *Depot) openRelay(cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	exchange := r.Exchange()
-	d.Exchange, d.Name = &exchange, "relay "+string(x.Agent)+" at "+strings.Join(addresses, ", ")
+	shared := r.Exchange()
+	d.Exchange, d.Name = &shared, "relay "+string(x.Agent)+" at "+strings.Join(addresses, ", ")
 	d.does = does{
-		setup: func(ctx context.Context) ([]Step, error) {
+		setup: func(ctx context.Context) ([]exchange.Step, error) {
 			if _, err := r.Place(ctx); err != nil {
 				return nil, err
 			}
-			return []Step{{"place at the relay " + string(x.Agent), "nothing (the relay has one for each agent that it serves)"}}, nil
+			return []exchange.Step{{What: "place at the relay " + string(x.Agent), Done: "nothing (the relay has one for each agent that it serves)"}}, nil
 		},
-		check: func(ctx context.Context, peer mft.AgentName) []Finding {
-			var out []Finding
+		check: func(ctx context.Context, peer mft.AgentName) []probe.Finding {
+			var out []probe.Finding
 			for _, f := range r.Check(ctx, peer) {
-				out = append(out, Finding{OK: f.OK, What: f.What, Says: f.Result, Remedy: f.Remedy})
+				out = append(out, probe.Finding{OK: f.OK, What: f.What, Says: f.Result, Remedy: f.Remedy})
 			}
 			return out
 		},

@@ -12,6 +12,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config"
+	"mft.dev/mft/agent/config/leaf"
 	"mft.dev/mft/agent/config/storage"
 	"mft.dev/mft/identity"
 )
@@ -41,12 +42,12 @@ func relayed(t *testing.T) (hub, erp *config.Config, keys *identity.Keys) {
 	}
 	hub, erp = of("hub"), of("erp")
 	hub.Relay = &storage.Served{
-		Listen: storage.Listen(address), Agents: []storage.Name{"erp", "ledger"},
-		Quota: &storage.Quota{Letters: 7}, Quotas: map[storage.Name]storage.Quota{"erp": {Bytes: 1 << 20}},
+		Listen: leaf.ListenOn(address), Agents: []leaf.AgentName{"erp", "ledger"},
+		Quota: &storage.Quota{Letters: 7}, Quotas: map[leaf.AgentName]storage.Quota{"erp": {Bytes: 1 << 20}},
 	}
 	hub.Peers["erp"] = config.Peer{Pins: []string{pins["erp"]}}
 	erp.Peers["hub"] = config.Peer{Pins: []string{pins["hub"]}}
-	erp.Exchange = &storage.Exchange{Relay: &storage.Relay{Agent: "hub", Address: storage.Addresses{"127.0.0.1:1", storage.Address(address)}}}
+	erp.Exchange = &storage.Exchange{Relay: &storage.Relay{Agent: "hub", Address: storage.Addresses{"127.0.0.1:1", leaf.DialTo(address)}}}
 	return hub, erp, keys
 }
 
@@ -126,7 +127,7 @@ func TestRelayRefuses(t *testing.T) {
 		{"no peer there", func(hub, _ *config.Config) { clear(hub.Peers) }, mft.CodeNotAllowed, "has to be a peer there"},
 		{"no peer here", func(_, erp *config.Config) { clear(erp.Peers) }, mft.CodeUnknownPeer, "no peer"},
 		{"another key here", func(hub, erp *config.Config) { erp.Peers["hub"] = hub.Peers["erp"] }, mft.CodeUntrusted, "not pinned"},
-		{"not served", func(hub, _ *config.Config) { hub.Relay.Agents = []storage.Name{"ledger"}; hub.Relay.Quotas = nil }, mft.CodeNotAllowed, "relay.agents"},
+		{"not served", func(hub, _ *config.Config) { hub.Relay.Agents = []leaf.AgentName{"ledger"}; hub.Relay.Quotas = nil }, mft.CodeNotAllowed, "relay.agents"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			hub, erp, keys := relayed(t)

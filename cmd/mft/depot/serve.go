@@ -10,6 +10,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config"
+	"mft.dev/mft/agent/config/leaf"
 	"mft.dev/mft/agent/config/storage"
 	"mft.dev/mft/exchange/relay/server"
 	"mft.dev/mft/exchange/relay/store"
@@ -88,14 +89,14 @@ func (s *Served) Close() error {
 
 func limitsOf(c *storage.Served) func(mft.AgentName) server.Limits {
 	return func(name mft.AgentName) server.Limits {
-		q := c.Of(storage.Name(name))
+		q := c.Of(leaf.AgentName(name))
 		return server.Limits{Connections: int(q.Connections), Requests: int(q.Requests)}
 	}
 }
 
 func quotaOf(c *storage.Served) func(mft.AgentName) wire.Quota {
 	return func(name mft.AgentName) wire.Quota {
-		q, out := c.Of(storage.Name(name)), store.DefaultQuota(name)
+		q, out := c.Of(leaf.AgentName(name)), store.DefaultQuota(name)
 		for to, n := range map[*int64]int64{&out.Letters: int64(q.Letters), &out.Objects: int64(q.Objects), &out.Bytes: int64(q.Bytes)} {
 			if n > 0 {
 				*to = n

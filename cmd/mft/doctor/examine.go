@@ -18,6 +18,7 @@ import (
 	"mft.dev/mft/agent/localapi"
 	"mft.dev/mft/cmd/mft/progress"
 	"mft.dev/mft/internal/confine"
+	"mft.dev/mft/internal/confine/filesys"
 )
 
 // The looks that the doctor takes at this host itself.
@@ -35,7 +36,7 @@ func checkDataDir(dir string) Finding {
 	case errors.Is(err, fs.ErrNotExist):
 		return good(what, "%s is not there yet; the agent makes it when it starts", dir)
 	case err != nil:
-		return bad(what, mft.Fail(mft.CodePermission, "look at", dir, unwrapPath(err)))
+		return bad(what, mft.Fail(filesys.CodeFor(err), "look at", dir, filesys.Cause(err)))
 	case !info.IsDir():
 		return bad(what, mft.Fail(mft.CodeWrongType, "look at", dir, errors.New("it is not a directory")))
 	case !closedTo(info):
@@ -47,15 +48,6 @@ func checkDataDir(dir string) Finding {
 	return good(what, "%s", dir)
 }
 
-// unwrapPath takes the path off an error that is reported with it already.
-func unwrapPath(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
-}
-
 func checkKeys(dir string) Finding {
 	const what = "keys"
 	entries, err := os.ReadDir(dir)
@@ -64,7 +56,7 @@ func checkKeys(dir string) Finding {
 		return good(what, "none yet; the agent makes them when it starts")
 	case err != nil:
 		return Finding{
-			Grade: GradeNote, What: what, Says: fmt.Sprintf("this user may not look at %s: %v", dir, unwrapPath(err)),
+			Grade: GradeNote, What: what, Says: fmt.Sprintf("this user may not look at %s: %v", dir, filesys.Cause(err)),
 			Remedy: "run mft doctor as the user of the agent",
 		}
 	}

@@ -18,7 +18,7 @@ func checkExchange(ctx context.Context, cfg *config.Config, env func(string) str
 	if cfg.Exchange == nil {
 		return nil
 	}
-	list := checkSecrets(cfg.Exchange)
+	list := checkClosed(what, cfg.Exchange.Files())
 	d, err := depot.Open(cfg, env)
 	if err != nil {
 		return append(list, bad(what, err))
@@ -36,11 +36,6 @@ func checkExchange(ctx context.Context, cfg *config.Config, env func(string) str
 		return append(list, f)
 	}
 	return append(list, good(what, "%s can be reached; `mft exchange check` tries every right", d.Name))
-}
-
-// checkSecrets looks whether others may read the files with secrets.
-func checkSecrets(x *storage.Exchange) []Finding {
-	return checkClosed("exchange", x.Files())
 }
 
 // checkClosed looks whether others may read files with secrets.

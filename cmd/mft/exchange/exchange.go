@@ -21,7 +21,9 @@ import (
 	"mft.dev/mft/cmd/mft/exit"
 	"mft.dev/mft/cmd/mft/progress"
 	"mft.dev/mft/cmd/mft/show"
+	storages "mft.dev/mft/exchange"
 	"mft.dev/mft/exchange/azure/roles"
+	"mft.dev/mft/exchange/probe"
 )
 
 // A Shell is what the commands need of the place where they are typed.
@@ -87,7 +89,7 @@ pairing, with --peer.`,
 			}
 			defer d.Close()
 			steps, err := d.Setup(c.Context())
-			if perr := s.Print(append([]depot.Step{}, steps...), func() { s.steps(steps) }); perr != nil {
+			if perr := s.Print(append([]storages.Step{}, steps...), func() { s.steps(steps) }); perr != nil {
 				return perr
 			}
 			return err
@@ -103,7 +105,7 @@ pairing, with --peer.`,
 	return c
 }
 
-func (s Shell) steps(steps []depot.Step) {
+func (s Shell) steps(steps []storages.Step) {
 	show.Table(s.Out, func(w io.Writer) {
 		for _, one := range steps {
 			fmt.Fprintf(w, "%s\t%s\n", progress.Text(one.What), progress.Text(one.Done))
@@ -133,7 +135,7 @@ func (s Shell) printRoles(w roles.Wanted, peers []string, bicep bool) error {
 		w.Peers = append(w.Peers, name)
 	}
 	switch {
-	case bicep && account == nil, cfg.Exchange == nil, cfg.Exchange.Dir != nil:
+	case account == nil && (bicep || cfg.Exchange == nil || cfg.Exchange.NATS == nil):
 		return exit.Misused("role assignments are for an exchange in Azure, other rights for one in NATS, and the configuration names none")
 	case cfg.Exchange.NATS != nil && !bicep:
 		if text, err = depot.Rights(cfg.Exchange.NATS, w.Agent, w.Peers); err != nil {
@@ -190,7 +192,7 @@ The exit status is 1 if anything is not as it must be.`,
 			if err := s.Print(found, func() { s.findings(d, found) }); err != nil {
 				return err
 			}
-			if slices.ContainsFunc(found, func(f depot.Finding) bool { return !f.OK }) {
+			if slices.ContainsFunc(found, func(f probe.Finding) bool { return !f.OK }) {
 				return exit.Ended{Status: exit.Failed}
 			}
 			return nil
@@ -198,7 +200,7 @@ The exit status is 1 if anything is not as it must be.`,
 	}
 }
 
-func (s Shell) findings(d *depot.Depot, found []depot.Finding) {
+func (s Shell) findings(d *depot.Depot, found []probe.Finding) {
 	show.Table(s.Out, func(w io.Writer) {
 		fmt.Fprintf(w, "\texchange\t%s\n", progress.Text(d.Name))
 		for _, note := range d.Notes {

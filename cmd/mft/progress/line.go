@@ -29,21 +29,21 @@ const barLeast = 12
 // Line describes s in at most width columns, without a line break.
 func Line(s State, width int) string {
 	head := s.Name + "  "
-	switch {
-	case s.Totals.Items == 0 && s.Moved.Items == 0 && s.Moved.Bytes == 0, s.State != mft.StateRunning && s.State != mft.StateVerifying:
+	nothing := s.Totals.Items == 0 && s.Moved.Items == 0 && s.Moved.Bytes == 0
+	if nothing || s.State != mft.StateRunning && s.State != mft.StateVerifying {
 		text := head + string(s.State)
 		if s.Why != "" {
 			text += ": " + s.Why
 		}
 		return Cut(text, width)
 	}
-	percent := Percent(s.Moved, s.Totals)
+	percent := percentOf(s.Moved, s.Totals)
 	if percent < 0 {
 		return Cut(fmt.Sprintf("%s%s so far, %s", head, Bytes(s.Moved.Bytes), Items(s.Moved.Items)), width)
 	}
 	left := "--:--"
 	if d, ok := Left(s); ok {
-		left = Clock(d)
+		left = clock(d)
 	}
 	pct := fmt.Sprintf("%3d%%", percent)
 	tails := []string{
@@ -74,9 +74,9 @@ func bar(percent, width int) string {
 	return "[" + strings.Repeat("=", full) + ">" + strings.Repeat(" ", inner-full-1) + "]"
 }
 
-// Percent returns how much of the totals has moved, 0 to 100, -1 when that
+// percentOf returns how much of the totals has moved, 0 to 100, -1 when that
 // cannot be told. 100 is said only when all of it has.
-func Percent(moved, totals mft.Count) int {
+func percentOf(moved, totals mft.Count) int {
 	done, all := moved.Bytes, totals.Bytes
 	if all == 0 {
 		done, all = moved.Items, totals.Items
@@ -160,8 +160,8 @@ func Items(n int64) string {
 	return fmt.Sprintf("%d items", n)
 }
 
-// Clock writes a time as a clock does: "0:07", "1:02:03".
-func Clock(d time.Duration) string {
+// clock writes a time as a clock does: "0:07", "1:02:03".
+func clock(d time.Duration) string {
 	s := int64(math.Ceil(d.Seconds()))
 	if s < 0 {
 		s = 0

@@ -80,8 +80,8 @@ func TestPercent(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := Percent(tt.moved, tt.totals); got != tt.want {
-				t.Errorf("Percent(%v, %v) = %d, want %d", tt.moved, tt.totals, got, tt.want)
+			if got := percentOf(tt.moved, tt.totals); got != tt.want {
+				t.Errorf("percentOf(%v, %v) = %d, want %d", tt.moved, tt.totals, got, tt.want)
 			}
 		})
 	}
@@ -159,8 +159,8 @@ func TestClock(t *testing.T) {
 		{3*time.Hour + 62*time.Second, "3:01:02"},
 	}
 	for _, tt := range tests {
-		if got := Clock(tt.d); got != tt.want {
-			t.Errorf("Clock(%v) = %q, want %q", tt.d, got, tt.want)
+		if got := clock(tt.d); got != tt.want {
+			t.Errorf("clock(%v) = %q, want %q", tt.d, got, tt.want)
 		}
 	}
 }

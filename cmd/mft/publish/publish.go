@@ -140,7 +140,7 @@ func (o signing) write(dir string) (string, error) {
 		return "", err
 	}
 	if err := durable.WriteFile(path, sealed, 0o644); err != nil {
-		return "", mft.Fail(mft.CodeIO, "write release manifest", path, err)
+		return "", mft.Fail(durable.Code(err), "write release manifest", path, err)
 	}
 	return path, nil
 }
@@ -192,13 +192,13 @@ func measure(dir, text string) (release.Binary, error) {
 	path := filepath.Join(dir, file)
 	f, err := os.Open(path)
 	if err != nil {
-		return release.Binary{}, mft.Fail(mft.CodeNotFound, "read binary", path, err)
+		return release.Binary{}, mft.Fail(durable.Code(err), "read binary", path, err)
 	}
 	defer f.Close() // only read from
 	sum := sha256.New()
 	n, err := io.Copy(sum, f)
 	if err != nil {
-		return release.Binary{}, mft.Fail(mft.CodeIO, "read binary", path, err)
+		return release.Binary{}, mft.Fail(durable.Code(err), "read binary", path, err)
 	}
 	return release.Binary{OS: goos, Arch: arch, File: file, Size: n, SHA256: hex.EncodeToString(sum.Sum(nil))}, nil
 }
@@ -206,12 +206,12 @@ func measure(dir, text string) (release.Binary, error) {
 func readManifest(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, mft.Fail(mft.CodeNotFound, "read release manifest", path, err)
+		return nil, mft.Fail(durable.Code(err), "read release manifest", path, err)
 	}
 	defer f.Close() // only read from
 	b, err := io.ReadAll(io.LimitReader(f, release.MaxManifest+1))
 	if err != nil {
-		return nil, mft.Fail(mft.CodeIO, "read release manifest", path, err)
+		return nil, mft.Fail(durable.Code(err), "read release manifest", path, err)
 	}
 	return b, nil
 }

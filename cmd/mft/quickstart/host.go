@@ -19,6 +19,7 @@ import (
 	"mft.dev/mft/agent/config"
 	"mft.dev/mft/agent/config/storage"
 	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/internal/confine/filesys"
 )
 
 // A host stands for one machine: a directory, a configuration and a process.
@@ -96,7 +97,7 @@ func shortSocket(cfg *config.Config) (moved bool, err error) {
 		return false, nil
 	}
 	if dir, err = os.MkdirTemp("", "mft-"); err != nil {
-		return false, mft.Fail(mft.CodePermission, "make a directory for the socket in", os.TempDir(), cause(err))
+		return false, mft.Fail(filesys.CodeFor(err), "make a directory for the socket in", os.TempDir(), filesys.Cause(err))
 	}
 	cfg.Agent.Socket = filepath.Join(dir, "agent.sock")
 	return true, nil
@@ -109,7 +110,7 @@ func (h *host) write() error {
 	}
 	head := "# Agent " + string(h.name) + " of mft quickstart. Change it; it is read at the next start.\n"
 	if err := os.WriteFile(h.file(), append([]byte(head), text...), 0o644); err != nil {
-		return mft.Fail(mft.CodePermission, "write the configuration", h.file(), cause(err))
+		return mft.Fail(filesys.CodeFor(err), "write the configuration", h.file(), filesys.Cause(err))
 	}
 	return nil
 }
@@ -133,12 +134,12 @@ func freeAddress() (string, error) {
 func (h *host) start(program, name string, died func(error)) error {
 	log, err := os.OpenFile(h.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
-		return mft.Fail(mft.CodePermission, "write the log", h.log(), cause(err))
+		return mft.Fail(filesys.CodeFor(err), "write the log", h.log(), filesys.Cause(err))
 	}
 	defer log.Close()
 	from, err := log.Seek(0, 2)
 	if err != nil {
-		return mft.Fail(mft.CodeIO, "write the log", h.log(), cause(err))
+		return mft.Fail(filesys.CodeFor(err), "write the log", h.log(), filesys.Cause(err))
 	}
 	cmd := exec.Command(program, "run", "--config", h.file())
 	cmd.Args[0] = name

@@ -12,6 +12,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/agent/localapi"
 	"mft.dev/mft/cmd/mft/progress"
+	"mft.dev/mft/internal/confine/filesys"
 )
 
 // Options are what Run needs.
@@ -117,14 +118,14 @@ func (s *show) prepare() error {
 	s.alpha, s.beta = newHost("alpha", dir), newHost("beta", dir)
 	for _, d := range []string{dir, s.alpha.dir, s.beta.dir, s.outbox(), s.inbox()} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
-			return mft.Fail(mft.CodePermission, "make directory", d, cause(err))
+			return mft.Fail(filesys.CodeFor(err), "make directory", d, filesys.Cause(err))
 		}
 	}
 	folder := ""
 	if s.BreakLink {
 		folder = filepath.Join(dir, "exchange")
 		if err := os.MkdirAll(folder, 0o755); err != nil {
-			return mft.Fail(mft.CodePermission, "make directory", folder, cause(err))
+			return mft.Fail(filesys.CodeFor(err), "make directory", folder, filesys.Cause(err))
 		}
 	}
 	err = s.alpha.configure(folder, mft.Channel{
@@ -138,14 +139,6 @@ func (s *show) prepare() error {
 		return err
 	}
 	return s.beta.configure(folder)
-}
-
-func cause(err error) error {
-	var pe *os.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
 }
 
 func (s *show) outbox() string { return filepath.Join(s.alpha.dir, "outbox") }

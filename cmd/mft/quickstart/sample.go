@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 
 	"mft.dev/mft"
+	"mft.dev/mft/internal/confine/filesys"
 )
 
 // sampleSize is the size of a sample in bytes.
@@ -35,11 +36,11 @@ func (s *show) dropSample() (path string, err error) {
 			continue
 		}
 		if err != nil {
-			return "", mft.Fail(mft.CodeIO, "make a sample", path, cause(err))
+			return "", mft.Fail(filesys.CodeFor(err), "make a sample", path, filesys.Cause(err))
 		}
 		_, werr := f.Write(content)
 		if err := errors.Join(werr, f.Close()); err != nil {
-			return "", mft.Fail(mft.CodeIO, "make a sample", path, cause(err))
+			return "", mft.Fail(filesys.CodeFor(err), "make a sample", path, filesys.Cause(err))
 		}
 		return path, nil
 	}
@@ -49,12 +50,12 @@ func (s *show) dropSample() (path string, err error) {
 func sha256Of(path string) (sum string, size int64, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return "", 0, mft.Fail(mft.CodeNotFound, "read", path, err)
+		return "", 0, mft.Fail(filesys.CodeFor(err), "read", path, filesys.Cause(err))
 	}
 	defer f.Close()
 	h := sha256.New()
 	if size, err = io.Copy(h, f); err != nil {
-		return "", 0, mft.Fail(mft.CodeIO, "read", path, cause(err))
+		return "", 0, mft.Fail(filesys.CodeFor(err), "read", path, filesys.Cause(err))
 	}
 	return hex.EncodeToString(h.Sum(nil)), size, nil
 }

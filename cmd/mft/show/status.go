@@ -27,10 +27,13 @@ func Status(w io.Writer, a localapi.Status, now time.Time) {
 		}
 	})
 	statusTransfers(w, a)
-	statusPeers(w, a.Peers)
-	statusChannels(w, a.Channels, now)
-	statusTelemetry(w, a.Telemetry, now)
-	statusRelay(w, a.Relay, now)
+	if len(a.Peers) == 0 {
+		fmt.Fprint(w, "\npeers: none\n")
+	}
+	section(w, "peers", a.Peers, statusPeer)
+	section(w, "channels", a.Channels, func(w io.Writer, c localapi.ChannelStatus) { statusChannel(w, c, now) })
+	section(w, "telemetry", a.Telemetry, func(w io.Writer, t telemetry.Status) { statusTelemetry(w, t, now) })
+	section(w, "kept for others, as their relay", a.Relay, func(w io.Writer, h relay.Held) { statusHeld(w, h, now) })
 	for i, note := range a.Notes {
 		if i == 0 {
 			fmt.Fprintln(w)
@@ -59,97 +62,77 @@ func statusTransfers(w io.Writer, a localapi.Status) {
 	}
 }
 
-func statusPeers(w io.Writer, peers []localapi.Peer) {
-	if len(peers) == 0 {
-		fmt.Fprint(w, "\npeers: none\n")
-		return
-	}
-	fmt.Fprint(w, "\npeers:\n")
-	Table(w, func(w io.Writer) {
-		for _, p := range peers {
-			fmt.Fprintf(w, "  %s\t%s\t%s", p.Name, p.Link, OrDash(p.Address))
-			if p.LinkReason != nil {
-				fmt.Fprintf(w, "\t%s", sentence(p.LinkReason))
-			}
-			fmt.Fprintln(w)
-		}
-	})
-}
-
-func statusTelemetry(w io.Writer, list []telemetry.Status, now time.Time) {
+// section writes a table with a row for each of the list, or nothing when there
+// are none.
+func section[T any](w io.Writer, title string, list []T, row func(w io.Writer, one T)) {
 	if len(list) == 0 {
 		return
 	}
-	fmt.Fprint(w, "\ntelemetry:\n")
+	fmt.Fprintf(w, "\n%s:\n", title)
 	Table(w, func(w io.Writer) {
-		for _, t := range list {
-			fmt.Fprintf(w, "  %s\t%s\t", t.Name, progress.Plain(t.Endpoint))
-			switch {
-			case t.Code != "":
-				fmt.Fprintf(w, "nothing has arrived for %s", Ago(now.Sub(t.Since)))
-			case t.Last.IsZero():
-				fmt.Fprint(w, "nothing sent since the start")
-			default:
-				fmt.Fprintf(w, "last sent %s ago", Ago(now.Sub(t.Last)))
-			}
-			switch {
-			case t.Sums:
-				fmt.Fprint(w, "\tsums")
-			case t.Waiting == 1:
-				fmt.Fprint(w, "\t1 event waits")
-			default:
-				fmt.Fprintf(w, "\t%d events wait", t.Waiting)
-			}
-			if t.Dropped > 0 {
-				fmt.Fprintf(w, ", %d dropped: %s", t.Dropped, progress.OneLine(OrDash(t.Dropping)))
-			}
-			if t.Code != "" {
-				fmt.Fprintf(w, "\t%s", progress.Sentence(t.Code, t.Detail))
-			}
+		for _, one := range list {
+			fmt.Fprint(w, "  ")
+			row(w, one)
 			fmt.Fprintln(w)
 		}
 	})
 }
 
-func statusChannels(w io.Writer, channels []localapi.ChannelStatus, now time.Time) {
-	if len(channels) == 0 {
-		return
+func statusPeer(w io.Writer, p localapi.Peer) {
+	fmt.Fprintf(w, "%s\t%s\t%s", p.Name, p.Link, OrDash(p.Address))
+	if p.LinkReason != nil {
+		fmt.Fprintf(w, "\t%s", sentence(p.LinkReason))
 	}
-	fmt.Fprint(w, "\nchannels:\n")
-	Table(w, func(w io.Writer) {
-		for _, c := range channels {
-			last := "not scanned yet"
-			if !c.LastScan.IsZero() {
-				last = "scanned " + Ago(now.Sub(c.LastScan)) + " ago"
-			}
-			fmt.Fprintf(w, "  %s\t%s\t%s\t%s", c.Name, progress.Plain(c.From), c.Watching, last)
-			if c.Settling > 0 {
-				fmt.Fprintf(w, "\t%d not stable yet", c.Settling)
-			}
-			if c.Problem != nil {
-				fmt.Fprintf(w, "\t%s", sentence(c.Problem))
-			}
-			fmt.Fprintln(w)
-		}
-	})
 }
 
-// statusRelay shows what this agent keeps for others.
-func statusRelay(w io.Writer, held []relay.Held, now time.Time) {
-	if len(held) == 0 {
-		return
+func statusTelemetry(w io.Writer, t telemetry.Status, now time.Time) {
+	fmt.Fprintf(w, "%s\t%s\t", t.Name, progress.Plain(t.Endpoint))
+	switch {
+	case t.Code != "":
+		fmt.Fprintf(w, "nothing has arrived for %s", Ago(now.Sub(t.Since)))
+	case t.Last.IsZero():
+		fmt.Fprint(w, "nothing sent since the start")
+	default:
+		fmt.Fprintf(w, "last sent %s ago", Ago(now.Sub(t.Last)))
 	}
-	fmt.Fprint(w, "\nkept for others, as their relay:\n")
-	Table(w, func(w io.Writer) {
-		for _, h := range held {
-			seen := "has not asked since the start"
-			if !h.Seen.IsZero() {
-				seen = "asked " + Ago(now.Sub(h.Seen)) + " ago"
-			}
-			fmt.Fprintf(w, "  %s\t%s\t%s wait for it\t%s of it\t%s of %s\n", h.Agent, seen,
-				number(h.Letters, "letter"), number(h.Objects, "object"), progress.Bytes(h.Bytes), progress.Bytes(h.Quota.Bytes))
-		}
-	})
+	switch {
+	case t.Sums:
+		fmt.Fprint(w, "\tsums")
+	case t.Waiting == 1:
+		fmt.Fprint(w, "\t1 event waits")
+	default:
+		fmt.Fprintf(w, "\t%d events wait", t.Waiting)
+	}
+	if t.Dropped > 0 {
+		fmt.Fprintf(w, ", %d dropped: %s", t.Dropped, progress.OneLine(OrDash(t.Dropping)))
+	}
+	if t.Code != "" {
+		fmt.Fprintf(w, "\t%s", progress.Sentence(t.Code, t.Detail))
+	}
+}
+
+func statusChannel(w io.Writer, c localapi.ChannelStatus, now time.Time) {
+	last := "not scanned yet"
+	if !c.LastScan.IsZero() {
+		last = "scanned " + Ago(now.Sub(c.LastScan)) + " ago"
+	}
+	fmt.Fprintf(w, "%s\t%s\t%s\t%s", c.Name, progress.Plain(c.From), c.Watching, last)
+	if c.Settling > 0 {
+		fmt.Fprintf(w, "\t%d not stable yet", c.Settling)
+	}
+	if c.Problem != nil {
+		fmt.Fprintf(w, "\t%s", sentence(c.Problem))
+	}
+}
+
+// statusHeld shows what this agent keeps for another.
+func statusHeld(w io.Writer, h relay.Held, now time.Time) {
+	seen := "has not asked since the start"
+	if !h.Seen.IsZero() {
+		seen = "asked " + Ago(now.Sub(h.Seen)) + " ago"
+	}
+	fmt.Fprintf(w, "%s\t%s\t%s wait for it\t%s of it\t%s of %s", h.Agent, seen,
+		number(h.Letters, "letter"), number(h.Objects, "object"), progress.Bytes(h.Bytes), progress.Bytes(h.Quota.Bytes))
 }
 
 func number(n int64, of string) string {

@@ -73,11 +73,11 @@ func (s Shell) install() *cobra.Command {
 
 On Linux this writes a unit of systemd that runs as a user of its own without
 privileges, sees the file system read-only except for the directories that the
-configuration names (agent.data, allow.files_from, exchange.dir) and those given
-by --write, and may make the system calls of a server and no others. Directories
-that peers were given by mft invite and mft join are asked of the agent if it
-runs; else name them with --write. --user root keeps what it takes to give files
-their owner.
+configuration names (agent.data, allow.files_from, exchange.dir, relay.dir) and
+those given by --write, and may make the system calls of a server and no others.
+Directories that peers were given by mft invite and mft join are asked of the
+agent if it runs; else name them with --write. --user root keeps what it takes
+to give files their owner.
 
 On Windows it makes a service with the virtual account NT SERVICE\NAME, to which
 the administrator gives access to the directories it is to use, and which is
@@ -194,65 +194,57 @@ func checkName(name string) error {
 	return nil
 }
 
-func (s Shell) uninstall() *cobra.Command {
-	var root, name string
+// ofUnit is a command about a unit by its name, which do is called with.
+func ofUnit(name, short string, do func(ctx context.Context, root, unit string) error) *cobra.Command {
+	var root, unit string
 	c := &cobra.Command{
-		Use:   "uninstall",
-		Short: "Stop the service and remove it; journal, keys and files stay",
+		Use:   name,
+		Short: short,
 		Args:  argument.Takes(0, 0, ""),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := supported(); err != nil {
 				return err
 			}
-			if err := checkName(name); err != nil {
+			if err := checkName(unit); err != nil {
 				return err
 			}
-			if onWindows() {
-				return uninstall(c.Context(), name)
-			}
-			removed, err := Systemd{Root: root, Run: runner}.Uninstall(c.Context(), name)
-			if perr := s.list(removed, "removed"); perr != nil {
-				return perr
-			}
-			return err
+			return do(c.Context(), root, unit)
 		},
 	}
 	rootFlag(c, &root)
-	nameFlag(c, &name)
+	nameFlag(c, &unit)
 	return c
 }
 
+func (s Shell) uninstall() *cobra.Command {
+	return ofUnit("uninstall", "Stop the service and remove it; journal, keys and files stay", func(ctx context.Context, root, unit string) error {
+		if onWindows() {
+			return uninstall(ctx, unit)
+		}
+		removed, err := Systemd{Root: root, Run: runner}.Uninstall(ctx, unit)
+		if perr := s.list(removed, "removed"); perr != nil {
+			return perr
+		}
+		return err
+	})
+}
+
 func (s Shell) status() *cobra.Command {
-	var root, name string
-	c := &cobra.Command{
-		Use:   "status",
-		Short: "Show what the service manager says of the agent",
-		Args:  argument.Takes(0, 0, ""),
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := supported(); err != nil {
-				return err
+	return ofUnit("status", "Show what the service manager says of the agent", func(ctx context.Context, root, unit string) error {
+		about := Systemd{Root: root, Run: runner}.Status
+		if onWindows() {
+			about = status
+		}
+		said, err := about(ctx, unit)
+		if err != nil {
+			return err
+		}
+		return s.Print(said, func() {
+			for _, key := range slices.Sorted(maps.Keys(said)) {
+				fmt.Fprintf(s.Out, "%-22s %s\n", key, said[key])
 			}
-			if err := checkName(name); err != nil {
-				return err
-			}
-			about := Systemd{Root: root, Run: runner}.Status
-			if onWindows() {
-				about = status
-			}
-			said, err := about(c.Context(), name)
-			if err != nil {
-				return err
-			}
-			return s.Print(said, func() {
-				for _, key := range slices.Sorted(maps.Keys(said)) {
-					fmt.Fprintf(s.Out, "%-22s %s\n", key, said[key])
-				}
-			})
-		},
-	}
-	rootFlag(c, &root)
-	nameFlag(c, &name)
-	return c
+		})
+	})
 }
 
 // list tells which files were touched.

@@ -92,7 +92,7 @@ func (s Systemd) Uninstall(ctx context.Context, name string) (removed []string, 
 		case err == nil:
 			removed = append(removed, path)
 		case !errors.Is(err, fs.ErrNotExist):
-			return removed, mft.Fail(codeFor(err), "remove unit", path, err)
+			return removed, mft.Fail(durable.Code(err), "remove unit", path, err)
 		}
 	}
 	if s.live() {
@@ -133,7 +133,7 @@ func (s Systemd) tell(ctx context.Context, steps [][]string) error {
 }
 
 func told(what, text string, err error) error {
-	if text = strings.TrimSpace(text); text != "" {
+	if text = strings.Join(strings.Fields(text), " "); text != "" {
 		err = fmt.Errorf("%w: %s", err, text)
 	}
 	return mft.Fail(mft.CodeOther, "tell the service manager", what, err)
@@ -146,7 +146,7 @@ func ours(path string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
-		return mft.Fail(codeFor(err), "read unit", path, err)
+		return mft.Fail(durable.Code(err), "read unit", path, err)
 	case !strings.HasPrefix(string(content), mark):
 		return mft.Fail(mft.CodeExists, "write unit", path, errors.New("it is there and was not written by mft; choose another --name, or remove it"))
 	}
@@ -159,14 +159,7 @@ func write(path, text string) error {
 		err = durable.WriteFile(path, []byte(text), 0o644)
 	}
 	if err != nil {
-		return mft.Fail(codeFor(err), "write unit", path, err)
+		return mft.Fail(durable.Code(err), "write unit", path, err)
 	}
 	return nil
-}
-
-func codeFor(err error) mft.Code {
-	if errors.Is(err, fs.ErrPermission) {
-		return mft.CodePermission
-	}
-	return mft.CodeIO
 }

@@ -2,13 +2,11 @@ package account
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +17,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/exchange"
+	"mft.dev/mft/exchange/response"
 )
 
 // The errors of the SDK quote URLs with their signatures, and bodies with what
@@ -58,15 +57,6 @@ var answers = map[string]struct {
 	string(bloberror.BlobUsesCustomerSpecifiedEncryption): {mft.CodeNotAllowed, "it is encrypted with a key that is not ours"},
 }
 
-// statuses are what else a status says.
-var statuses = map[int]mft.Code{
-	http.StatusUnauthorized: mft.CodeNotAllowed, http.StatusForbidden: mft.CodeNotAllowed, http.StatusProxyAuthRequired: mft.CodeNotAllowed,
-	http.StatusNotFound: mft.CodeNotFound, http.StatusGone: mft.CodeNotFound, http.StatusRequestedRangeNotSatisfiable: mft.CodeNotFound,
-	http.StatusRequestTimeout: mft.CodeUnreachable, http.StatusTooManyRequests: mft.CodeUnreachable,
-	http.StatusPreconditionFailed: mft.CodeExists, http.StatusRequestEntityTooLarge: mft.CodeTooLarge,
-	http.StatusInsufficientStorage: mft.CodeNoSpace,
-}
-
 // Failure puts an error of the SDK in words of ours, with a code.
 func Failure(ctx context.Context, op, subject string, err error) error {
 	return exchange.Failure(ctx, op, subject, err, explain)
@@ -87,11 +77,15 @@ func explain(err error) (mft.Code, string) {
 		// The SDK found no source of tokens, or will not send one without TLS.
 		return mft.CodeNotAllowed, "there is no token for the storage: " + scrub(err.Error())
 	}
-	return explainNetwork(err)
+	if errors.Is(err, errTooLong) {
+		return mft.CodeProtocol, errTooLong.Error()
+	}
+	code, cause := response.Silence(err)
+	return code, scrub(cause.Error())
 }
 
 func explainAnswer(answer *azcore.ResponseError) (mft.Code, string) {
-	name := Word(answer.ErrorCode)
+	name := response.Word(answer.ErrorCode)
 	say := fmt.Sprintf("the storage answers %d %s", answer.StatusCode, name)
 	if name == "" {
 		say = fmt.Sprintf("the storage answers %d %s", answer.StatusCode, http.StatusText(answer.StatusCode))
@@ -99,28 +93,17 @@ func explainAnswer(answer *azcore.ResponseError) (mft.Code, string) {
 	known, ok := answers[name]
 	code := known.code
 	if !ok {
-		code = ofStatus(answer.StatusCode)
+		code = response.Code(answer.StatusCode)
 	}
 	if known.hint != "" {
 		say += ": " + known.hint
 	}
 	if answer.RawResponse != nil {
-		if id := Word(answer.RawResponse.Header.Get("x-ms-request-id")); id != "" {
+		if id := response.Word(answer.RawResponse.Header.Get("x-ms-request-id")); id != "" {
 			say += " (request " + id + ")"
 		}
 	}
 	return code, say
-}
-
-func ofStatus(status int) mft.Code {
-	if code, ok := statuses[status]; ok {
-		return code
-	}
-	switch {
-	case status >= 500:
-		return mft.CodeUnreachable
-	}
-	return mft.CodeProtocol
 }
 
 // entraCode is the stable name of what Entra found.
@@ -142,27 +125,6 @@ func explainToken(denied *azidentity.AuthenticationFailedError) (mft.Code, strin
 		return mft.CodeUnreachable, say
 	}
 	return mft.CodeNotAllowed, say
-}
-
-func explainNetwork(err error) (mft.Code, string) {
-	var inURL *url.Error
-	if errors.As(err, &inURL) {
-		err = inURL.Err // without the URL, which has a signature
-	}
-	var (
-		operation *net.OpError
-		name      *net.DNSError
-		untrusted *tls.CertificateVerificationError
-	)
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		return mft.CodeUnreachable, "no answer in time"
-	case errors.As(err, &name), errors.As(err, &operation) && operation.Op == "dial", errors.As(err, &untrusted):
-		return mft.CodeUnreachable, scrub(err.Error())
-	case errors.Is(err, errTooLong):
-		return mft.CodeProtocol, errTooLong.Error()
-	}
-	return mft.CodeDisconnected, scrub(err.Error())
 }
 
 // final is an error that trying again cannot mend.
@@ -205,32 +167,10 @@ func scrub(text string) string {
 	return text
 }
 
-// Word returns what the storage calls something if it is a name, and nothing if
-// it is anything else.
-func Word(s string) string {
-	if len(s) > 80 {
-		return ""
-	}
-	for _, c := range []byte(s) {
-		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' {
-			return ""
-		}
-	}
-	return s
-}
-
 // Answered reports whether the storage answered with one of the names.
 func Answered(err error, names ...string) bool {
 	var answer *azcore.ResponseError
-	if !errors.As(err, &answer) {
-		return false
-	}
-	for _, n := range names {
-		if answer.ErrorCode == n {
-			return true
-		}
-	}
-	return false
+	return errors.As(err, &answer) && slices.Contains(names, answer.ErrorCode)
 }
 
 // Status returns that of the storage's answer, 0 if there was none.

@@ -23,6 +23,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"mft.dev/mft"
+	"mft.dev/mft/exchange"
 )
 
 // Config says which servers, as whom, and with what right.
@@ -132,15 +133,10 @@ func checkServer(s string, c Credential) error {
 		return misfit(u.Hostname(), errors.New("a server is nats://HOST:PORT or tls://HOST:PORT"))
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
 		return misfit(u.Hostname(), errors.New("the URL of a server has more than a host and a port; a password is a credential of its own"))
-	case u.Scheme == "nats" && c.bare() && !loopback(u.Hostname()):
+	case u.Scheme == "nats" && c.bare() && !exchange.Loopback(u.Hostname()):
 		return misfit(u.Hostname(), errors.New("a password or a token crosses the network as it is: use tls://, or an nkey, or a file of credentials"))
 	}
 	return nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func (t TLS) options() ([]nats.Option, error) {

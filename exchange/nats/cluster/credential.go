@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"mft.dev/mft"
+	"mft.dev/mft/exchange"
 )
 
 // A Secret returns a secret from where it lies.
@@ -147,7 +148,7 @@ func (c Config) Notes() []string {
 	}
 	for _, s := range c.Servers {
 		u, err := url.Parse(s)
-		if err == nil && u.Scheme == "nats" && !loopback(u.Hostname()) && !c.TLS.First && c.TLS.CA == "" && c.TLS.Cert == "" {
+		if err == nil && u.Scheme == "nats" && !exchange.Loopback(u.Hostname()) && !c.TLS.First && c.TLS.CA == "" && c.TLS.Cert == "" {
 			out = append(out, "the connection is only encrypted if the server asks for it; tls:// asks for it here")
 			break
 		}

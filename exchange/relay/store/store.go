@@ -27,6 +27,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/exchange/relay/wire"
 	"mft.dev/mft/identity/statefile"
+	"mft.dev/mft/internal/durable"
 	"mft.dev/mft/journal/database"
 )
 
@@ -158,7 +159,7 @@ func failure(op, subject string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return mft.Fail(statefile.Code(err), op, subject, err)
+	return mft.Fail(durable.Code(err), op, subject, err)
 }
 
 // A refusal says why an order cannot be carried out.

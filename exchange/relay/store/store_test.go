@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -17,22 +17,10 @@ import (
 )
 
 // A shift moves a clock.
-type shift struct {
-	mu sync.Mutex
-	by time.Duration
-}
+type shift struct{ by atomic.Int64 }
 
-func (s *shift) add(d time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.by += d
-}
-
-func (s *shift) now() time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return time.Now().Add(s.by)
-}
+func (s *shift) add(d time.Duration) { s.by.Add(int64(d)) }
+func (s *shift) now() time.Time      { return time.Now().Add(time.Duration(s.by.Load())) }
 
 func open(t *testing.T, dir string, clock *shift) *Store {
 	t.Helper()

@@ -29,6 +29,16 @@ func RefuseName() error { return Refuse(mft.CodeBadPath, "the file system refuse
 // RefuseNotRegular is the reason why something is not opened.
 func RefuseNotRegular() error { return Refuse(mft.CodeNotRegular, "it is not a regular file") }
 
+// Cause takes operation and path off an error of package os, for whoever names
+// them in words of their own.
+func Cause(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
 // CodeFor returns the code that fits an error of the operating system. An
 // error that has a code keeps it; nil is CodeOK, and what is not known is
 // CodeOther.
