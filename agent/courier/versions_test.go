@@ -12,6 +12,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/exchange/exchangetest/faulty"
+	"mft.dev/mft/identity"
 	"mft.dev/mft/identity/card"
 	"mft.dev/mft/protocol"
 )
@@ -148,5 +149,42 @@ func meddle(t *testing.T, r *rand.Rand, dst string) {
 		must(t, os.WriteFile(name, b, 0o644))
 	case 3:
 		must(t, os.Chtimes(name, time.Now(), time.Now()))
+	}
+}
+
+// TestRemembers: a parcel does not copy where nobody knows which disk it comes to,
+// nor where the receiver does not look what it has.
+func TestRemembers(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		compare mft.Compare
+		pins    int // of the peer
+		want    bool
+	}{
+		{"one agent", mft.CompareQuick, 1, true},
+		{"reading both", mft.CompareContent, 1, true},
+		{"not comparing", mft.CompareNone, 1, false},
+		{"two of one name", mft.CompareQuick, 2, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			top := t.TempDir()
+			alpha, beta, _ := newEnds(t, top)
+			pins := []identity.PinnedKey{{Pin: beta.keys.Pin()}, {Pin: alpha.keys.Pin()}}[:tt.pins]
+			var err error
+			alpha.trust, err = identity.OpenTrust(filepath.Join(top, "pins.json"), []identity.Peer{{Name: beta.name, Pins: pins}})
+			must(t, err)
+			alpha.live()
+			defer alpha.die()
+			id := mft.TransferID{1}
+			out, err := alpha.courier.Outgoing(t.Context(), mft.Transfer{ID: id, Peer: beta.name}, func(context.Context) (mft.Offer, error) {
+				return mft.Offer{Transfer: id, Recipient: beta.name, Compare: tt.compare}, nil
+			})
+			must(t, err)
+			defer out.Recorder.Close()
+			defer out.Close()
+			if got := out.Watch != nil; got != tt.want {
+				t.Errorf("what is sent is remembered: %v, want %v", got, tt.want)
+			}
+		})
 	}
 }
