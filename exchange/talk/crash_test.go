@@ -261,9 +261,10 @@ func FuzzManifest(f *testing.F) {
 		m[at] ^= 1 << (i % 8)
 		f.Add(m, []byte(nil))
 	}
-	f.Add(seedPatched(f), []byte(nil))
+	patched := seedPatched(f)
+	f.Add(patched, []byte(nil))
 	for i := range 12 {
-		m := seedPatched(f)
+		m := bytes.Clone(patched)
 		at := i * len(m) / 12
 		m[at] ^= 1 << (i % 8)
 		f.Add(m, []byte(nil))

@@ -184,10 +184,10 @@ func TestPatchedSeveral(t *testing.T) {
 // parts all the same, and returns what a crash would have found at each.
 func patched(t *testing.T) (f *fixture, old map[string][]byte, sent string, all []moment) {
 	f = newFixture(t)
-	f.part = 96 << 10
+	f.part = 28 << 10
 	sent = filepath.Join(t.TempDir(), "sent")
 	f.remembers(sent)
-	old = map[string][]byte{"big": noise(40 << 20), "other": noise(3 << 20)}
+	old = map[string][]byte{"big": noise(24 << 20), "other": noise(3 << 20)}
 	for name, content := range old {
 		f.write(name, content)
 	}
@@ -264,7 +264,7 @@ func TestCrashPatched(t *testing.T) {
 				t.Errorf("crash at part %d: parts %d of %d were staged again, of %d before", i, again, got, contents)
 			}
 		}
-		if _, err := g.receive(); g.useless && i%3 == 2 && i <= contents/2 {
+		if _, err := g.receive(); g.useless && i%3 == 2 && i <= 3*contents/4 {
 			g.delivers() // nothing of it was there yet that copied from what was restored
 		} else if err != nil {
 			t.Fatalf("crash at part %d: receive: %v", i, err)
