@@ -77,12 +77,13 @@ var house = map[string]houseRule{
 	"journal/database":   {layerRecords, []string{".", "internal/durable", "golang.org/x/sys", "modernc.org/sqlite"}},
 	"release":            {layerRecords, []string{".", "internal/durable"}},
 	"release/origin":     {layerMechanism, []string{".", "internal/durable", "release"}},
-	"release/place":      {layerMechanism, []string{".", "internal/durable", "release"}},
+	"release/place":      {layerMechanism, []string{".", "internal/durable", "release", "golang.org/x/sys"}},
 	"journal/spare":      {layerRecords, []string{".", "internal/durable", "journal", "journal/database"}},
 	"trigger":            {layerRecords, []string{".", "github.com/bmatcuk/doublestar"}},
 	"trigger/firing":     {layerRecords, []string{"."}},
 	"trigger/marker":     {layerRecords, []string{".", "internal/confine"}},
 	"trigger/schedule":   {layerRecords, []string{"."}},
+	"trigger/selection":  {layerRecords, []string{"."}},
 
 	"transfer":       {layerMechanism, []string{".", "internal/blake3", "internal/confine", "journal", "protocol"}},
 	"transfer/marks": {layerMechanism, []string{".", "internal/blake3", "internal/confine", "transfer/delta"}},
@@ -100,7 +101,7 @@ var house = map[string]houseRule{
 		".", "internal/confine", "protocol", "protocol/patch", "transfer", "transfer/delta", "golang.org/x/sync",
 	}},
 	"transfer/sender/walk": {layerMechanism, []string{
-		".", "internal/ring", "protocol", "protocol/listing", "transfer", "transfer/look", "transfer/scan",
+		".", "internal/confine", "internal/ring", "protocol", "protocol/listing", "transfer", "transfer/look", "transfer/scan",
 	}},
 	"transfer/mirror": {layerMechanism, []string{
 		".", "internal/confine", "journal", "protocol", "protocol/listing", "transfer", "transfer/look", "transfer/scan", "transfer/staging/publish",
@@ -162,7 +163,7 @@ var house = map[string]houseRule{
 		".", "exchange", "exchange/relay/store", "exchange/relay/wire", "identity", "link/gate", "link/transport",
 	}},
 	"exchange/relay/store": {layerMechanism, []string{
-		".", "exchange", "exchange/relay/wire", "identity/statefile", "internal/durable", "journal/database",
+		".", "exchange", "exchange/relay/wire", "identity/statefile", "internal/confine", "internal/durable", "journal/database",
 	}},
 	"exchange/relay/wire":          {layerMechanism, []string{"."}},
 	"exchange/exchangetest":        {layerMechanism, []string{".", "exchange"}},
@@ -294,7 +295,7 @@ var house = map[string]houseRule{
 	"cmd/mft/settings": {layerCommand, []string{".", "agent/config", "agent/exits", "cmd/mft/argument", "github.com/spf13/cobra"}},
 	"cmd/mft/doctor": {layerCommand, []string{
 		".", "agent/config", "agent/config/storage", "agent/exits", "agent/localapi", "agent/telemetry", "cmd/mft/depot", "cmd/mft/progress",
-		"internal/confine", "internal/confine/filesys",
+		"internal/confine", "internal/confine/filesys", "golang.org/x/sys",
 	}},
 	"cmd/mft/exit":     {layerRecords, []string{".", "cmd/mft/progress"}},
 	"cmd/mft/follow":   {layerCommand, []string{".", "agent/localapi", "cmd/mft/exit", "cmd/mft/progress", "golang.org/x/sys"}},

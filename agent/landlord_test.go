@@ -242,6 +242,18 @@ func (o *landlord) read(path string) []byte {
 	return b
 }
 
+// removeAll removes a tree, to which an agent may just be adding.
+func (o *landlord) removeAll(path string) {
+	err := os.RemoveAll(path)
+	for range 100 {
+		if err == nil {
+			return
+		}
+		err = os.RemoveAll(path)
+	}
+	o.must(err)
+}
+
 func (o *landlord) write(path string, b []byte) { o.must(os.WriteFile(path, b, 0o644)) }
 
 // snapshot returns the letters and objects in the folder.

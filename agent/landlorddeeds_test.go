@@ -15,8 +15,12 @@ import (
 
 // This file lists what the owner of a folder does.
 
-// kindKeys is of deeds whose outcome may be that a transfer is refused.
+// kindKeys is of deeds to statements of keys.
 const kindKeys = "statement of a key"
+
+// foreignKey is the one deed whose outcome may be that a transfer is refused: the
+// statement is whole, and by a key that nobody here knows.
+const foreignKey = "one of this owner's under that name"
 
 // A change makes other bytes of bytes.
 type change struct {
@@ -85,7 +89,7 @@ func things() []struct {
 		return to
 	}
 	return []thing{
-		{"removed", func(o *landlord, path string) { o.must(os.RemoveAll(path)) }},
+		{"removed", (*landlord).removeAll},
 		{"a link to itself elsewhere", func(o *landlord, path string) { o.must(os.Symlink(aside(o, path), path)) }},
 		{"a link to nothing", func(o *landlord, path string) {
 			aside(o, path)
@@ -399,7 +403,7 @@ func keyDeeds(mine func(agent string) []byte) (out []deed) {
 				each(o, keys, func(path string) { o.write(path, c.do(o, o.read(path))) })
 			})
 		}
-		add("one of this owner's under that name", func(o *landlord, keys string) {
+		add(foreignKey, func(o *landlord, keys string) {
 			each(o, keys, func(path string) { o.write(path, mine(agentOf(keys))) })
 		})
 		add("one of this owner's beside it", func(o *landlord, keys string) { o.write(filepath.Join(keys, "k-zz"), mine(agentOf(keys))) })

@@ -19,6 +19,10 @@ type shownKey struct {
 	key ed25519.PublicKey
 }
 
+// ErrBroken is in the error of a chain that no agent shows: it was damaged, or put
+// together of parts, and says nothing of whose it is.
+var ErrBroken = errors.New("the certificates do not fit each other")
+
 // readChain checks the form of a chain, the signatures along it, and returns
 // the name that all certificates bear and their keys, the peer's own first.
 func readChain(chain []*x509.Certificate) (mft.AgentName, []shownKey, error) {
@@ -93,7 +97,7 @@ func (t *Trust) VerifyChain(chain []*x509.Certificate, now time.Time) (mft.Agent
 	const op = "verify key of peer"
 	name, keys, err := readChain(chain)
 	if err != nil {
-		return "", mft.Fail(mft.CodeUntrusted, op, string(name), err)
+		return "", mft.Fail(mft.CodeUntrusted, op, string(name), fmt.Errorf("%w: %w", ErrBroken, err))
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -30,6 +30,7 @@ const (
 	FrameAsk      FrameKind = 14 // patch.AppendAsk: the fine marks of a range of an old version are asked for
 	FrameCopy     FrameKind = 15 // patch.AppendCopy: content from the old version at the current position
 	FrameZstd     FrameKind = 16 // zframe.Encoder: another frame, compressed
+	FrameMatched  FrameKind = 17 // listing.AppendMatched
 	FrameRefs     FrameKind = 18 // relay.AppendSmall, repeated: in a parcel only
 	FrameRef      FrameKind = 19 // relay.AppendRef: in a parcel only
 	FrameBasis    FrameKind = 20 // patch.AppendBasis: what COPY frames of the next FrameFile copy from; of a parcel only
@@ -70,6 +71,7 @@ var frameShapes = [...]wire.Shape{
 	FrameAsk:       wire.Sized("ask", 3, 64),
 	FrameCopy:      wire.Sized("copy", 2, 64),
 	FrameZstd:      wire.Sized("zstd", 3, MaxFrame),
+	FrameMatched:   wire.Sized("matched", 18, 16<<10),
 	FrameRefs:      wire.Sized("refs", 0, MaxFrame),
 	FrameRef:       wire.Sized("ref", 2, 64),
 	FrameBasis:     wire.Sized("basis", 34, 64),

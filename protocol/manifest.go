@@ -59,7 +59,7 @@ func (m *Manifest) Compared(listing []byte, answer uint8) {
 	_, _ = m.listings.Write([]byte{answer})
 }
 
-// Listed adds the payload of a FrameListed, in the order of sending.
+// Listed adds the payload of a FrameListed or FrameMatched, in the order of sending.
 func (m *Manifest) Listed(payload []byte) {
 	m.directories = true
 	_, _ = m.listed.Write(payload)

@@ -100,10 +100,11 @@ func (c *Courier) handle(ctx context.Context, l exchange.Letter) error {
 	if e.Recipient != c.c.Keys.Name() {
 		return mft.Fail(mft.CodeBadSigned, "take letter", "", fmt.Errorf("it is meant for %q", e.Recipient))
 	}
-	if err := c.verify(ctx, e, now); err != nil {
+	// First: one of which the signature cannot be verified yet does not wait for ever.
+	if err := e.CheckTimes(now); err != nil {
 		return err
 	}
-	if err := e.CheckTimes(now); err != nil {
+	if err := c.verify(ctx, e, now); err != nil {
 		return err
 	}
 	if e.Kind.Opens() {
@@ -141,7 +142,8 @@ func (c *Courier) opened(ctx context.Context, e *protocol.Envelope) error {
 }
 
 // verify checks the signature of an envelope. A key that is pinned and was
-// never shown may lie in the exchange.
+// never shown may lie in the exchange; while that is damaged there, the letter
+// waits.
 func (c *Courier) verify(ctx context.Context, e *protocol.Envelope, now time.Time) error {
 	err := c.c.Trust.Verify(e, now)
 	if mft.CodeOf(err) != mft.CodeBadSigned {
@@ -149,7 +151,7 @@ func (c *Courier) verify(ctx context.Context, e *protocol.Envelope, now time.Tim
 	}
 	c.outdated(e.Sender)
 	if _, err := c.keysOf(ctx, e.Sender); err != nil {
-		return err
+		return later(err)
 	}
 	return c.c.Trust.Verify(e, now)
 }

@@ -45,11 +45,15 @@ func (c *Courier) keysOf(ctx context.Context, name mft.AgentName) ([]sealing.Key
 	if len(keys) > 0 {
 		return keys[:min(letter.MaxKeys, len(keys))], nil
 	}
-	if why != nil {
-		return nil, mft.Fail(mft.CodeUntrusted, "find the sealing key of", string(name), why)
+	c.outdated(name) // its agent publishes every quarter of an hour
+	const op = "find the sealing key of"
+	switch {
+	case why == nil:
+		why = errors.New("its agent has not published one in the exchange yet; it does when it runs")
+	case mft.CodeOf(why) != mft.CodeCorrupt:
+		return nil, mft.Fail("", op, string(name), why)
 	}
-	return nil, mft.Fail(mft.CodeUnreachable, "find the sealing key of", string(name),
-		errors.New("its agent has not published one in the exchange yet; it does when it runs"))
+	return nil, mft.Fail(mft.CodeUnreachable, op, string(name), why)
 }
 
 func byAge(keys []sealing.Key) {
@@ -90,7 +94,8 @@ type member struct {
 }
 
 // members returns the keys that are pinned for a name, and what is wrong with a
-// card that was not believed.
+// card that was not believed: mft.CodeCorrupt if any was damaged, for that may have
+// been the one that counts.
 func (c *Courier) members(ctx context.Context, name mft.AgentName) (all []member, why, err error) {
 	if _, ok := c.c.Trust.Peer(name); !ok {
 		return nil, nil, mft.Fail(mft.CodeUnknownPeer, "write to", string(name), nil)
@@ -100,7 +105,9 @@ func (c *Courier) members(ctx context.Context, name mft.AgentName) (all []member
 	for _, b := range cards {
 		key, by, err := card.Read(b, name, c.c.Trust, c.c.Now())
 		if err != nil {
-			why = err
+			if why == nil || mft.CodeOf(why) == mft.CodeUntrusted {
+				why = err
+			}
 		} else if key.Created.After(stated[by].Created) {
 			stated[by] = key
 		}

@@ -175,8 +175,8 @@ func (b *box) deal(ctx context.Context, l exchange.Letter) {
 	var renewing sync.WaitGroup
 	renewing.Go(func() { b.renew(held, let, &l) })
 	err := b.Handle(held, exchange.Letter{ID: l.ID, Body: l.Body, Taken: l.Taken})
-	if err == nil {
-		err = context.Cause(held) // dealt with, but it may be with another now
+	if lost := context.Cause(held); lost != nil {
+		err = lost // it may be with another now; and if dealing with it failed, then for that
 	}
 	let(nil)
 	renewing.Wait()

@@ -289,3 +289,24 @@ func TestTakenByOthers(t *testing.T) {
 		})
 	}
 }
+
+// TestLeaseLost: a letter of which the lease is lost while it is dealt with is not
+// put aside for that, however often it happens.
+func TestLeaseLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tries := 0
+		o := office{handle: func(ctx context.Context, _ exchange.Letter) error {
+			if tries++; tries > 3*MaxTries {
+				return nil
+			}
+			<-ctx.Done()
+			return mft.Fail(mft.CodeCancelled, "post", "", ctx.Err())
+		}}
+		o.q.late = true
+		o.put(t, "slow")
+		o.run(t, 3*time.Hour)
+		if len(o.aside) > 0 || len(o.dealt) != 1 {
+			t.Errorf("after %d tries: dealt with %q, put aside %q; want it dealt with", tries, o.dealt, o.aside)
+		}
+	})
+}

@@ -41,49 +41,65 @@ func Make(keys *identity.Keys) []byte {
 }
 
 // Read returns the sealing key on the card of the agent called name, and the
-// signing key that vouches for it. When trust
-// has verified a card it knows the keys on it, so that what they sign can be
-// verified. Errors: CodeProtocol for what is no card, and those of
-// identity.Trust.VerifyChain and sealing.Parse.
+// signing key that vouches for it. When trust has verified a card it knows the keys
+// on it, so that what they sign can be verified.
+//
+// Whoever owns the storage can damage a card, but make a whole one only with a key.
+// So the error has mft.CodeCorrupt for what is no card, or that of another agent, or
+// has a signature that does not fit: the agent of that name has not made it like
+// this, and it says nothing of its keys. A whole card that is not believed has the
+// code of identity.Trust.VerifyChain: mft.CodeUntrusted when its key is not pinned,
+// was replaced or was removed.
 func Read(b []byte, name mft.AgentName, trust *identity.Trust, now time.Time) (sealing.Key, identity.Pin, error) {
-	malformed := func(why string) (sealing.Key, identity.Pin, error) {
-		return sealing.Key{}, "", mft.Fail(mft.CodeProtocol, "read card of", string(name), errors.New(why))
+	damaged := func(why error) (sealing.Key, identity.Pin, error) {
+		return sealing.Key{}, "", mft.Fail(mft.CodeCorrupt, "read card of", string(name), why)
 	}
+	chain, statement, err := parse(b)
+	if err != nil {
+		return damaged(err)
+	}
+	key, ok := chain[0].PublicKey.(ed25519.PublicKey)
+	if !ok {
+		return damaged(errors.New("its key is not of Ed25519"))
+	}
+	if other := chain[0].Subject.CommonName; other != string(name) {
+		return damaged(fmt.Errorf("it is that of %q", other))
+	}
+	_, disbelief := trust.VerifyChain(chain, now)
+	if errors.Is(disbelief, identity.ErrBroken) {
+		return damaged(errors.Unwrap(disbelief))
+	}
+	stated, err := sealing.Parse(statement, name, key)
+	if err != nil {
+		return damaged(err)
+	}
+	if disbelief != nil {
+		return sealing.Key{}, "", disbelief
+	}
+	pin, err := identity.PinOf(key)
+	return stated, pin, err
+}
+
+// parse takes a card apart. What it returns proves nothing yet.
+func parse(b []byte) (chain []*x509.Certificate, statement []byte, err error) {
 	if len(b) < 2 || len(b) > MaxSize || b[0] != version {
-		return malformed("it is not a card of version 1")
+		return nil, nil, errors.New("it is not a card of version 1")
 	}
 	n := int(b[1])
 	if n < 1 || n > keyring.MaxChain {
-		return malformed(fmt.Sprintf("it has %d certificates", n))
+		return nil, nil, fmt.Errorf("it has %d certificates", n)
 	}
 	b = b[2:]
-	var chain []*x509.Certificate
 	for range n {
 		if len(b) < 2 || len(b)-2 < int(binary.BigEndian.Uint16(b)) {
-			return malformed("it breaks off")
+			return nil, nil, errors.New("it breaks off")
 		}
 		end := 2 + int(binary.BigEndian.Uint16(b))
 		c, err := x509.ParseCertificate(b[2:end])
 		if err != nil {
-			return malformed("a certificate on it cannot be read")
+			return nil, nil, errors.New("a certificate on it cannot be read")
 		}
 		chain, b = append(chain, c), b[end:]
 	}
-	who, err := trust.VerifyChain(chain, now)
-	if err != nil {
-		return sealing.Key{}, "", err
-	}
-	if who != name {
-		return sealing.Key{}, "", mft.Fail(mft.CodeUntrusted, "read card of", string(name), fmt.Errorf("it is that of %s", who))
-	}
-	key, ok := chain[0].PublicKey.(ed25519.PublicKey)
-	if !ok {
-		return malformed("its key is not of Ed25519")
-	}
-	stated, err := sealing.Parse(b, name, key)
-	if err != nil {
-		return sealing.Key{}, "", err
-	}
-	pin, err := identity.PinOf(key)
-	return stated, pin, err
+	return chain, b, nil
 }

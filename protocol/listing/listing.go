@@ -71,9 +71,10 @@ type Answer uint8
 
 // The answers.
 const (
-	Same Answer = iota // it has the same: nothing in it is announced
-	List               // announce what is in it
-	New                // it has no such directory: announce all that is below
+	Same   Answer = iota // it has the same: nothing in it is announced
+	List                 // announce what is in it
+	New                  // it has no such directory: announce all that is below
+	Differ               // it has what Prints says: announce what is not among that
 )
 
 // String returns the answer's name in lower case.
@@ -85,6 +86,8 @@ func (a Answer) String() string {
 		return "list"
 	case New:
 		return "new"
+	case Differ:
+		return "differ"
 	}
 	return fmt.Sprintf("answer %d", uint8(a))
 }
@@ -94,12 +97,19 @@ func (a Answer) String() string {
 type Answers struct {
 	First, Count uint64
 	Answer       Answer
+	// Prints are there for Differ, which is about one listing. What was parsed
+	// shares memory with what it was parsed from.
+	Prints Prints
 }
 
 // AppendAnswers appends one entry of the payload of a protocol.FrameAnswers.
 func AppendAnswers(b []byte, a *Answers) []byte {
 	b = wire.AppendUint(wire.AppendUint(b, a.First), a.Count)
-	return append(b, uint8(a.Answer))
+	b = append(b, uint8(a.Answer))
+	if a.Answer != Differ {
+		return b
+	}
+	return append(wire.AppendUint(b, uint64(a.Prints.Len())), a.Prints...)
 }
 
 // ParseAnswers reads any number, up to protocol.ListingWindow, of what AppendAnswers
@@ -116,8 +126,14 @@ func ParseAnswers(p []byte) ([]Answers, error) {
 		c.Entry(len(out))
 		var a Answers
 		a.First, a.Count = c.Span(protocol.MaxIndex)
-		if a.Answer = Answer(c.U8("answer")); a.Answer > New {
+		switch a.Answer = Answer(c.U8("answer")); {
+		case a.Answer > Differ:
 			c.Fail("answer", "%d is none", uint8(a.Answer))
+		case a.Answer == Differ && a.Count > 1:
+			c.Fail("count", "%d listings cannot have the same prints", a.Count)
+		case a.Answer == Differ:
+			n := c.Count("prints", MaxPrints, printSize)
+			a.Prints = c.Take("prints", n*printSize)
 		}
 		out = append(out, a)
 	}

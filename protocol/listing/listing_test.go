@@ -48,8 +48,24 @@ func drawListing(t *rapid.T) Listing {
 }
 
 func drawAnswers(t *rapid.T) Answers {
-	first, count := drawSpan(t)
-	return Answers{first, count, Answer(rapid.IntRange(0, 2).Draw(t, "answer"))}
+	a := Answers{Answer: Answer(rapid.IntRange(0, 3).Draw(t, "answer"))}
+	if a.First, a.Count = drawSpan(t); a.Answer == Differ {
+		a.Count = 1
+		for range rapid.IntRange(1, 20).Draw(t, "prints") {
+			a.Prints = a.Prints.AppendPrint(rapid.Uint64().Draw(t, "print"))
+		}
+	}
+	return a
+}
+
+func drawMatched(t *rapid.T) Matched {
+	m := Matched{Listing: min(uint64(drawSize(t)), protocol.MaxIndex), Digest: [16]byte(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "digest"))}
+	next := 0
+	for range rapid.IntRange(0, 8).Draw(t, "others") {
+		m.Others = append(m.Others, next+rapid.IntRange(0, 500).Draw(t, "gap"))
+		next = m.Others[len(m.Others)-1] + 1
+	}
+	return m
 }
 
 func drawListed(t *rapid.T) Listed {
@@ -74,7 +90,13 @@ func TestListingsRefuse(t *testing.T) {
 		{"negative entries", Append(nil, &Listing{Entries: -1}), errOf(Parse), mft.CodeProtocol},
 		{"too many listings", many(protocol.ListingWindow+1, Append(nil, &Listing{})), errOf(Parse), mft.CodeProtocol},
 		{"too many answers", many(protocol.ListingWindow+1, AppendAnswers(nil, &Answers{Count: 1})), errOf(ParseAnswers), mft.CodeProtocol},
-		{"no answer", AppendAnswers(nil, &Answers{Count: 1, Answer: 3}), errOf(ParseAnswers), mft.CodeProtocol},
+		{"no answer", AppendAnswers(nil, &Answers{Count: 1, Answer: 4}), errOf(ParseAnswers), mft.CodeProtocol},
+		{"prints of two", AppendAnswers(nil, &Answers{Count: 2, Answer: Differ, Prints: prints(1)}), errOf(ParseAnswers), mft.CodeProtocol},
+		{"too many prints", AppendAnswers(nil, &Answers{Count: 1, Answer: Differ, Prints: prints(MaxPrints + 1)}), errOf(ParseAnswers), mft.CodeProtocol},
+		{"half a print", cut(2, AppendAnswers(nil, &Answers{Count: 1, Answer: Differ, Prints: prints(3)})), errOf(ParseAnswers), mft.CodeProtocol},
+		{"too many others", AppendMatched(nil, &Matched{Others: make([]int, MaxPrints+1)}), errOf(ParseMatched), mft.CodeProtocol},
+		{"other beyond", AppendMatched(nil, &Matched{Others: []int{5, MaxPrints}}), errOf(ParseMatched), mft.CodeProtocol},
+		{"other after the last", AppendMatched(nil, &Matched{Others: []int{MaxPrints - 1, MaxPrints}}), errOf(ParseMatched), mft.CodeProtocol},
 		{"answer to nothing", AppendAnswers(nil, &Answers{}), errOf(ParseAnswers), mft.CodeProtocol},
 		{"listed outside", AppendListed(nil, &Listed{Path: "a/../.."}), errOf(ParseListed), mft.CodeBadPath},
 		{"kept path", AppendListed(nil, &Listed{Kept: []string{"a/b"}}), errOf(ParseListed), mft.CodeBadPath},
@@ -89,6 +111,16 @@ func TestListingsRefuse(t *testing.T) {
 		})
 	}
 }
+
+func prints(n int) (p Prints) {
+	for i := range n {
+		p = p.AppendPrint(uint64(i))
+	}
+	return p
+}
+
+// cut takes the last n bytes away.
+func cut(n int, p []byte) []byte { return p[:len(p)-n] }
 
 func errOf[T any](parse func([]byte) (T, error)) func([]byte) error {
 	return func(p []byte) error {
@@ -134,6 +166,7 @@ func only[T any](read func([]byte) ([]T, error)) func([]byte) (T, error) {
 func TestMessagesSurvive(t *testing.T) {
 	t.Run("listing", func(t *testing.T) { check(t, drawListing, Append, only(Parse)) })
 	t.Run("answers", func(t *testing.T) { check(t, drawAnswers, AppendAnswers, only(ParseAnswers)) })
+	t.Run("matched", func(t *testing.T) { check(t, drawMatched, AppendMatched, ParseMatched) })
 	t.Run("listed", func(t *testing.T) { check(t, drawListed, AppendListed, ParseListed) })
 }
 
@@ -167,6 +200,13 @@ func fuzz[T any](f *testing.F, draw func(*rapid.T) T, write func([]byte, *T) []b
 
 func FuzzListings(f *testing.F) { fuzz(f, drawListing, Append, Parse) }
 func FuzzAnswers(f *testing.F)  { fuzz(f, drawAnswers, AppendAnswers, ParseAnswers) }
+func FuzzMatched(f *testing.F) {
+	fuzz(f, drawMatched, AppendMatched, func(p []byte) ([]Matched, error) {
+		m, err := ParseMatched(p)
+		return []Matched{m}, err
+	})
+}
+
 func FuzzListed(f *testing.F) {
 	fuzz(f, drawListed, AppendListed, func(p []byte) ([]Listed, error) {
 		l, err := ParseListed(p)

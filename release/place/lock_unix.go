@@ -5,16 +5,18 @@ package place
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"mft.dev/mft"
 )
 
-// Lock keeps a second update of the binary away until unlock is called. The
-// error is mft.CodeBadState when one is under way.
+// Lock keeps a second update away from the directory of the binary until unlock is
+// called, or this process ends. The error is mft.CodeBadState when one is under way.
 func (p *Place) Lock() (unlock func(), err error) {
 	const op = "lock binary"
-	f, err := os.Open(p.Binary)
+	// Not the binary itself, which is another file after Swap.
+	f, err := os.Open(filepath.Dir(p.Binary))
 	if err != nil {
 		return nil, fail(op, p.Binary, err)
 	}

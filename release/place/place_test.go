@@ -134,12 +134,16 @@ func TestSwapVerifiesAgain(t *testing.T) {
 }
 
 func TestLock(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("the agent tries one version at a time; there is no lock on Windows")
-	}
 	p := installed(t)
 	unlock, err := p.Lock()
 	if err != nil {
+		t.Fatal(err)
+	}
+	// The update that has the lock replaces the binary.
+	if err := p.Stage(t.Context(), strings.NewReader(newText), binary(newText)); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Swap(binary(newText)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := p.Lock(); mft.CodeOf(err) != mft.CodeBadState {

@@ -57,7 +57,7 @@ func (w *Writer) WriteFrame(kind protocol.FrameKind, parts ...[]byte) error {
 		return w.frames.WriteFrame(kind, parts...)
 	}
 	switch kind {
-	case protocol.FrameItems, protocol.FrameListings, protocol.FrameListed:
+	case protocol.FrameItems, protocol.FrameListings, protocol.FrameListed, protocol.FrameMatched:
 		packed, err := w.pack(kind, w.join(parts, n))
 		if err != nil {
 			return err

@@ -70,11 +70,34 @@ func (l *Look) Clone() *Look {
 	return &c
 }
 
+// Only returns a look that has of the same directory only the entries of these numbers,
+// see At.
+func (l *Look) Only(numbers []int) *Look {
+	o := &Look{Folder: l.Folder}
+	for _, i := range numbers {
+		_ = o.Add(l.At(i)) // there is room for no more than l has
+	}
+	return o
+}
+
+// Needs is how many bytes of memory a clone takes.
+func (l *Look) Needs() int { return len(l.seen)*seenBytes + len(l.text) }
+
 // Size is how many bytes of memory the look takes.
 func (l *Look) Size() int { return cap(l.seen)*seenBytes + cap(l.text) }
 
 func (l *Look) nameOf(s *seen) []byte   { return l.text[s.from:s.name] }
 func (l *Look) targetOf(s *seen) []byte { return l.text[s.name:s.target] }
+
+// Len is how many entries the look has.
+func (l *Look) Len() int { return len(l.seen) }
+
+// At returns entry number i. The first that was added has number 0, until something is
+// asked for by its name or in order.
+func (l *Look) At(i int) (name []byte, id *confine.Identity, target []byte) {
+	s := &l.seen[i]
+	return l.nameOf(s), &s.id, l.targetOf(s)
+}
 
 // sort puts the entries in the order of their names.
 func (l *Look) sort() {

@@ -14,6 +14,18 @@ func TestLook(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if l.Len() != 3 {
+		t.Errorf("Len() = %d, want 3", l.Len())
+	}
+	some := l.Only([]int{0, 2})
+	got := ""
+	_ = some.All(func(name []byte, _ *confine.Identity, target []byte) error {
+		got += string(name) + string(target)
+		return nil
+	})
+	if want := "bto-bcto-c"; got != want {
+		t.Errorf("Only() has %q, want %q", got, want)
+	}
 	for _, c := range []struct {
 		name string
 		want bool

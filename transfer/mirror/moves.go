@@ -60,7 +60,7 @@ type holding struct {
 // HoldListing reports whether the answer to listing n is held back; a is what
 // it would be. building says that the directory is being made.
 func (m *Mirror) HoldListing(n uint64, l *listing.Listing, a listing.Answer, building bool) bool {
-	if a == listing.List {
+	if a == listing.List || a == listing.Differ {
 		m.held.open[l.Path] = true
 	}
 	above := m.held.byPath[path.Dir(l.Path)]

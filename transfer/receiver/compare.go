@@ -26,14 +26,18 @@ func (r *receiver) answered(l *listing.Listing, a listing.Answer) {
 	r.mu.Lock()
 	r.manifest.Compared(listing.Append(nil, l), uint8(a))
 	r.mu.Unlock()
-	if a != listing.Same {
-		return
+	if a == listing.Same {
+		r.same(mft.Count{Items: l.Entries, Bytes: l.Bytes})
 	}
+}
+
+// same counts what is the same at both ends, without having been announced.
+func (r *receiver) same(n mft.Count) {
 	if r.mirror != nil {
-		r.mirror.There(l.Entries)
+		r.mirror.There(n.Items)
 	}
-	r.in.Meter.Found(l.Entries, l.Bytes)
-	r.countSame(l.Entries, l.Bytes)
+	r.in.Meter.Found(n.Items, n.Bytes)
+	r.countSame(n.Items, n.Bytes)
 }
 
 func (r *receiver) countSame(items, size int64) {

@@ -361,6 +361,11 @@ func TestHostileListings(t *testing.T) {
 		return s
 	}
 	closed := func(l listing.Listed) []byte { return listing.AppendListed(nil, &l) }
+	told := func() *stream { // that is answered with prints
+		return new(stream).frame(protocol.FrameListings, listing.Append(nil, &listing.Listing{Path: "p", Entries: 12}))
+	}
+	matched := func(others ...int) []byte { return listing.AppendMatched(nil, &listing.Matched{Others: others}) }
+	none := []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}
 	items := func() *stream { return new(stream).items(0, file("a", 1<<20), file("b", 1)) }
 	for _, tt := range []struct {
 		name    string
@@ -376,6 +381,14 @@ func TestHostileListings(t *testing.T) {
 		{"through a link", mft.CompareQuick, true, new(stream).frame(protocol.FrameListings, one("l")).frame(protocol.FrameEnd, nil), mft.CodeCorrupt},
 		{"many", mft.CompareQuick, true, many(20_000).frame(protocol.FrameEnd, nil), mft.CodeCorrupt},
 		{"listed without mirror", mft.CompareQuick, true, new(stream).frame(protocol.FrameListed, closed(listing.Listed{Path: "d"})), mft.CodeProtocol},
+		{"matched without a listing", mft.CompareQuick, true, new(stream).frame(protocol.FrameMatched, matched()), mft.CodeProtocol},
+		{"matched with another sum", mft.CompareQuick, true, told().frame(protocol.FrameMatched, matched()), mft.CodeCorrupt},
+		{"matched beyond what was told", mft.CompareQuick, true, told().frame(protocol.FrameMatched, matched(3, 12)), mft.CodeProtocol},
+		{"matched with nothing", mft.CompareQuick, true, told().frame(protocol.FrameMatched, matched(none...)).frame(protocol.FrameEnd, nil), mft.CodeCorrupt},
+		{"matched twice", mft.CompareQuick, true, told().frame(protocol.FrameMatched, matched(none...)).frame(protocol.FrameMatched, matched(none...)), mft.CodeProtocol},
+		{"not matched", mft.CompareQuick, true, told().frame(protocol.FrameScanned, protocol.AppendScanned(nil, &protocol.Scanned{})), mft.CodeProtocol},
+		{"mirror: listed before it is matched", mft.CompareQuick, true, told().frame(protocol.FrameListed, closed(listing.Listed{Path: "p", Whole: true})), mft.CodeProtocol},
+		{"mirror: another listed after it is matched", mft.CompareQuick, true, told().frame(protocol.FrameMatched, matched(none...)).frame(protocol.FrameListed, closed(listing.Listed{Path: "d", Whole: true})), mft.CodeProtocol},
 		{"walked without mirror", mft.CompareQuick, true, new(stream).frame(protocol.FrameWalked, nil), mft.CodeProtocol},
 		{"mirror: listed of what was not announced", mft.CompareQuick, true, items().frame(protocol.FrameListed, closed(listing.Listed{First: 0, Count: 3})), mft.CodeProtocol},
 		{"mirror: listed too early", mft.CompareQuick, true, items().frame(protocol.FrameListed, closed(listing.Listed{First: 0, Count: 1})), mft.CodeProtocol},
@@ -394,6 +407,9 @@ func TestHostileListings(t *testing.T) {
 			if tt.full {
 				if err := os.Symlink(t.TempDir(), filepath.Join(f.dst, "l")); err != nil {
 					t.Fatal(err)
+				}
+				for i := range none {
+					f.put(fmt.Sprintf("p/%d", i))
 				}
 			}
 			if err := receiveRaw(t, f, tt.stream.Bytes()); mft.CodeOf(err) != tt.code {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net"
 	"os"
@@ -260,7 +261,10 @@ func mirrors() []*stream {
 	twice := listed(listed(new(stream).items(0, file("patched", 1<<20)), listing.Listed{Count: 1, Whole: true}), listing.Listed{Count: 1, Whole: true, Kept: []string{"sub"}})
 	early := listed(new(stream), listing.Listed{First: 7, Count: 7, Whole: true})
 	outside := listed(new(stream), listing.Listed{Path: "../outside", Whole: true}).frame(protocol.FrameWalked, nil)
-	return []*stream{renamed, directory, nothing, twice, early, outside}
+	told := new(stream).frame(protocol.FrameListings, listing.Append(nil, &listing.Listing{Path: "many", Entries: 9})).items(0, file("many/1", 7)).
+		frame(protocol.FrameMatched, listing.AppendMatched(nil, &listing.Matched{Others: []int{0, 1, 2, 3, 4, 5, 6, 7, 8}}))
+	listed(told, listing.Listed{Path: "many", Count: 1, Whole: true}).frame(protocol.FrameEnd, nil)
+	return []*stream{told, renamed, directory, nothing, twice, early, outside}
 }
 
 // oldTree is what a destination has before somebody hostile comes.
@@ -271,6 +275,12 @@ func (f *fixture) oldTree() {
 		f.t.Fatal(err)
 	}
 	f.old("sub/x", []byte("old"))
+	if err := os.Mkdir(filepath.Join(f.dst, "many"), 0o755); err != nil {
+		f.t.Fatal(err)
+	}
+	for i := range 9 {
+		f.old(fmt.Sprintf("many/%d", i), []byte("old"))
+	}
 	if err := os.Chtimes(filepath.Join(f.dst, "patched"), time.Time{}, time.Unix(0, 0)); err != nil { // as file has it
 		f.t.Fatal(err)
 	}

@@ -39,12 +39,16 @@ func (r *receiver) hearTree(ctx context.Context, kind protocol.FrameKind, payloa
 		}
 		return r.resolve(ctx)
 	case kind == protocol.FrameScanned:
-		r.place.Scanned()
+		if err := r.place.Scanned(); err != nil {
+			return err
+		}
 		if r.mirror != nil {
 			r.mirror.Scanned()
 		}
 		_, err := protocol.ParseScanned(payload)
 		return err
+	case kind == protocol.FrameMatched:
+		return r.hearMatched(payload)
 	case r.mirror == nil:
 		return transfer.Nonsense("a frame of kind %d came, and nothing is mirrored", kind)
 	case kind == protocol.FrameWalked:
@@ -62,10 +66,31 @@ func (r *receiver) hearTree(ctx context.Context, kind protocol.FrameKind, payloa
 	if !l.Whole {
 		r.in.Note(mft.EventItem, mft.CodeChanged, fmt.Sprintf("%q changed while it was listed: nothing is removed there", l.Path))
 	}
-	if err := r.mirror.Listed(ctx, &l, next, r.place.Seen(l.Path)); err != nil {
+	seen, err := r.place.Seen(l.Path)
+	if err != nil {
+		return err
+	}
+	if err := r.mirror.Listed(ctx, &l, next, seen); err != nil {
 		return err
 	}
 	return r.resolve(ctx)
+}
+
+// hearMatched takes note of what of a directory that differs is the same.
+func (r *receiver) hearMatched(payload []byte) error {
+	m, err := listing.ParseMatched(payload)
+	if err != nil {
+		return err
+	}
+	same, err := r.place.Matched(&m)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.manifest.Listed(payload)
+	r.mu.Unlock()
+	r.same(same)
+	return nil
 }
 
 func (r *receiver) holdItem(index uint64, slot *item) bool {

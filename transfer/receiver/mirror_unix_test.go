@@ -162,6 +162,10 @@ func TestMirrorSpares(t *testing.T) {
 			f.put("d001/pipe")
 			return "d001/pipe", syscall.Mkfifo(filepath.Join(f.src, "d001/pipe"), 0o600)
 		}, 0},
+		{"the name of a pipe among many", func(f *fixture) (string, error) {
+			f.put("d001/sub/pipe")
+			return "d001/sub/pipe", syscall.Mkfifo(filepath.Join(f.src, "d001/sub/pipe"), 0o600)
+		}, 0},
 		{"the name of a link that leads out", func(f *fixture) (string, error) {
 			f.put("d001/out")
 			return "d001/out", os.Symlink(f.dst, filepath.Join(f.src, "d001/out"))

@@ -336,7 +336,7 @@ func (r *receiver) hear(ctx context.Context, f *intake.Frame) error {
 			return err
 		}
 		return r.plan(ctx, first, items)
-	case protocol.FrameListings, protocol.FrameListed, protocol.FrameWalked, protocol.FrameScanned:
+	case protocol.FrameListings, protocol.FrameMatched, protocol.FrameListed, protocol.FrameWalked, protocol.FrameScanned:
 		return r.hearTree(ctx, f.Kind, payload)
 	case protocol.FramePack:
 		return r.landPack(ctx, f.Files)

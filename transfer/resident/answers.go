@@ -31,15 +31,15 @@ func (p *Place) AnswerAll(ctx context.Context, payload []byte, hold Hold, told T
 		return nil, err
 	}
 	for i := range all {
-		a, err := p.Answer(ctx, &all[i])
+		n := p.first + uint64(len(p.asked))
+		a, err := p.Answer(ctx, n, &all[i])
 		if err != nil {
 			return nil, err
 		}
-		n := p.first + uint64(len(p.asked))
-		held := hold(n, &all[i], a)
-		p.asked = append(p.asked, asked{all[i], a, !held})
+		held := hold(n, &all[i], a.Answer)
+		p.asked = append(p.asked, asked{all[i], a.Answer, !held})
 		if !held {
-			answers = listing.AppendAnswers(answers, &listing.Answers{First: n, Count: 1, Answer: a})
+			answers = listing.AppendAnswers(answers, &a)
 		}
 	}
 	p.tell(told)

@@ -4,6 +4,7 @@ import (
 	"path"
 
 	"mft.dev/mft/internal/confine"
+	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/look"
 )
 
@@ -124,21 +125,34 @@ func (l *looks) drop() {
 }
 
 // Seen returns what was seen of the directory of that path while its items came,
-// nil for nothing. It is forgotten with that.
-func (p *Place) Seen(itemPath string) *look.Look {
+// nil for nothing; of one that was matched, only what both ends do not have. It is
+// forgotten with that. Errors: mft.CodeProtocol.
+func (p *Place) Seen(itemPath string) (*look.Look, error) {
 	l := &p.looks
-	if l.off {
-		return nil
+	rel := l.below(itemPath)
+	if rest := p.rest; rest != nil && rest.rel == rel {
+		p.rest = nil
+		return rest.seen, nil
 	}
-	l.enter(l.below(itemPath))
+	if p.rest != nil || p.isPrinted(rel) {
+		return nil, transfer.Nonsense("%q ended before what is the same in it was told", itemPath)
+	}
+	if l.off {
+		return nil, nil
+	}
+	l.enter(rel)
 	seen := l.now
 	l.now, l.asked = nil, 0
-	return seen
+	return seen, nil
 }
 
 // Scanned says that what is announced from now on was announced before, and may
-// have been written meanwhile: everything is looked at anew.
-func (p *Place) Scanned() {
+// have been written meanwhile: everything is looked at anew. Errors: mft.CodeProtocol.
+func (p *Place) Scanned() error {
+	if len(p.printed) > 0 || p.rest != nil {
+		return transfer.Nonsense("the source ended before %d directories were matched", len(p.printed))
+	}
 	p.looks.drop()
 	p.looks.off, p.looks.spare = true, nil
+	return nil
 }

@@ -52,8 +52,8 @@ func newLooked(t *testing.T) looked {
 // ask has a directory compared with something else.
 func (l looked) ask(dir string) {
 	l.t.Helper()
-	a, err := l.Answer(l.t.Context(), &listing.Listing{Path: dir, Entries: 99})
-	if err != nil || a != listing.List {
+	a, err := l.Answer(l.t.Context(), 0, &listing.Listing{Path: dir, Entries: 99})
+	if err != nil || a.Answer != listing.List {
 		l.t.Fatalf("Answer() = %v, %v, want List", a, err)
 	}
 }
@@ -127,7 +127,9 @@ func TestFindGoesByWhatWasSeen(t *testing.T) {
 		}, "b", false},
 		{"asked for again when all was announced", []string{"a"}, func(l looked) {
 			l.write("d/b", "long")
-			l.Scanned()
+			if err := l.Scanned(); err != nil {
+				t.Fatal(err)
+			}
 		}, "b", false},
 		{"something was renamed at the end", []string{"a"}, func(l looked) {
 			l.write("d/b", "long")
@@ -137,7 +139,9 @@ func TestFindGoesByWhatWasSeen(t *testing.T) {
 		}, "b", false},
 		{"the directory was gone through", []string{"a"}, func(l looked) {
 			l.write("d/b", "long")
-			l.Seen("d")
+			if _, err := l.Seen("d"); err != nil {
+				t.Fatal(err)
+			}
 		}, "b", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -168,7 +172,7 @@ func TestFindLooksOnce(t *testing.T) {
 		t.Error("c was looked at by itself")
 	}
 	names := 0
-	if seen := l.Seen("d"); seen != nil {
+	if seen, err := l.Seen("d"); err != nil || seen != nil {
 		_ = seen.All(func([]byte, *confine.Identity, []byte) error { names++; return nil })
 	}
 	if names != 3 {

@@ -62,6 +62,12 @@ type Place struct {
 
 	first uint64  // number of asked[0]
 	asked []asked // listings, from the first that has no answer on
+
+	printed     []printed      // directories that were told in prints, in order
+	prints      int            // how many those are
+	printedSize int            // of what was seen of them, in bytes
+	text        listing.Prints // the last ones
+	rest        *printed       // what of the last that was matched the sender does not have
 }
 
 // Open looks whether there is anything below root in dir, which exists.
@@ -117,27 +123,32 @@ func filled(d *confine.Dir) (bool, error) {
 	return false, err
 }
 
-// Answer compares a listing with the directory of that path. What cannot be
-// read is not the same; each of its items will say why. An error ends the
-// attempt: CodeProtocol when no listing is answered.
-func (p *Place) Answer(ctx context.Context, l *listing.Listing) (listing.Answer, error) {
+// Answer compares listing n with the directory of that path. What cannot be
+// read is not the same; each of its items will say why. What it returns is valid until
+// the next call. An error ends the attempt: CodeProtocol when no listing is answered.
+func (p *Place) Answer(ctx context.Context, n uint64, l *listing.Listing) (listing.Answers, error) {
+	a := listing.Answers{First: n, Count: 1}
 	if !p.basis.Listings {
-		return 0, transfer.Nonsense("a listing came, and there is nothing to compare with")
+		return a, transfer.Nonsense("a listing came, and there is nothing to compare with")
 	}
 	seen := p.looks.take()
 	here, err := p.source.ListInto(ctx, p.lister, l.Path, seen, false)
 	switch {
 	case ctx.Err() != nil:
-		return 0, context.Cause(ctx)
+		return a, context.Cause(ctx)
 	case mft.CodeOf(err) == mft.CodeNotFound:
-		return listing.New, nil
+		a.Answer = listing.New
 	case err != nil:
-		return listing.List, nil
-	case here.Unfit > 0, here.Items != l.Entries, here.Bytes != l.Bytes, here.Digest != l.Digest:
+		a.Answer = listing.List
+	case here.Unfit == 0 && here.Items == l.Entries && here.Bytes == l.Bytes && here.Digest == l.Digest:
+		a.Answer = listing.Same
+	case p.tells(l, &here, seen):
+		a.Answer, a.Prints = listing.Differ, p.tellPrints(n, l.Path, &here, seen)
+	default:
+		a.Answer = listing.List
 		p.looks.keep(l.Path, seen)
-		return listing.List, nil
 	}
-	return listing.Same, nil
+	return a, nil
 }
 
 // A Found is what Find found.
@@ -160,7 +171,7 @@ func (p *Place) Find(ctx context.Context, final string, it *mft.Item) (Found, er
 	if sends || !p.basis.Present || p.terms.Building(final) {
 		return Found{}, nil
 	}
-	if p.terms.Compare == mft.CompareQuick {
+	if p.terms.Compare == mft.CompareQuick && !p.isPrinted(above(final)) {
 		if f, ok := p.recall(final, it); ok {
 			return f, nil
 		}

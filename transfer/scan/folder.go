@@ -41,16 +41,21 @@ func (s *Source) Stat(f Folder) (Entry, error) {
 	return Entry{Item: s.item(f.at, id, mft.ItemDir, ""), Identity: id, Rel: f.at.rel()}, nil
 }
 
+// Had reports whether what is under a name in a [Folder] need not be told of.
+type Had func(name []byte, id *confine.Identity, target []byte) bool
+
 // In calls visit for everything that is directly in f, as Items does for what
 // is below a source: with an error for what cannot be sent. It stops at the
 // first error of visit and returns it. What seen has of the folder is not looked
 // at again, unless a name has come or gone since; otherwise it is filled anew.
+// had, unless it is nil, is asked first about what travels: what it says yes to is
+// passed over. It is not asked in a folder that is too large for a look.
 //
 // settled tells that the directory is the same afterwards as it was before, so
 // that no name was missed because somebody renamed files meanwhile. Other
 // errors say why the directory could not be read to its end: CodeNotFound,
 // CodeSymlink and so on.
-func (s *Source) In(ctx context.Context, f Folder, seen *look.Look, visit func(Entry, error) error) (settled bool, err error) {
+func (s *Source) In(ctx context.Context, f Folder, seen *look.Look, had Had, visit func(Entry, error) error) (settled bool, err error) {
 	dir, err := s.Root.Dir(f.at.rel())
 	if err != nil {
 		return false, err
@@ -69,6 +74,9 @@ func (s *Source) In(ctx context.Context, f Folder, seen *look.Look, visit func(E
 			return s.oneByOne(dir, f.at, told)
 		}
 	}
+	if had != nil {
+		seen = without(seen, f, had)
+	}
 	err = seen.All(func(name []byte, id *confine.Identity, target []byte) error {
 		if name[0] == '.' && IsStaging(string(name)) {
 			return nil
@@ -83,6 +91,19 @@ func (s *Source) In(ctx context.Context, f Folder, seen *look.Look, visit func(E
 		return false, err
 	}
 	return confine.Stamp(fi) == seen.Folder, nil
+}
+
+// without returns a look that lacks what had says yes to.
+func without(seen *look.Look, f Folder, had Had) *look.Look {
+	room, depth := maxPath-after(f.Path()), depthOf(f.at.sub())
+	var left []int
+	for i := range seen.Len() {
+		name, id, target := seen.At(i)
+		if IsStaging(string(name)) || !fits(kindOf(id), name, target, room, depth) || !had(name, id, target) {
+			left = append(left, i)
+		}
+	}
+	return seen.Only(left)
 }
 
 // oneByOne is In for a directory of any size, which it never holds in memory.

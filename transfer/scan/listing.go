@@ -50,11 +50,15 @@ type Lister struct {
 	// may be inherited.
 	Dirs bool
 
-	known owners
-	owned encodedOwner
-	entry []byte // the encoding of the last entry
-	names []byte // of the directories found, one after the other
-	ends  []int  // where in names each of them ends
+	known  owners
+	owned  encodedOwner
+	keyed  siphash.Key // made from the salt of
+	salted [16]byte
+	ready  bool     // and is there
+	prints []uint64 // of what the last look has
+	entry  []byte   // the encoding of the last entry
+	names  []byte   // of the directories found, one after the other
+	ends   []int    // where in names each of them ends
 }
 
 // An encodedOwner is what an owner and a group add to an entry.
@@ -96,9 +100,8 @@ func (l *Lister) List(ctx context.Context, root *confine.Root, rel, path string,
 func (l *Lister) list(ctx context.Context, path string, depth int, seen *look.Look, through func(confine.Visit) error) (Listing, error) {
 	var out Listing
 	var low, high uint64
-	l.names, l.ends = l.names[:0], l.ends[:0]
+	l.names, l.ends, l.prints = l.names[:0], l.ends[:0], l.prints[:0]
 	room := maxPath - after(path)
-	key := l.key()
 	err := through(func(name []byte, id *confine.Identity, target []byte) error {
 		if out.Items%64 == 0 && ctx.Err() != nil {
 			return mft.Fail(mft.CodeCancelled, "list", path, context.Cause(ctx))
@@ -110,7 +113,7 @@ func (l *Lister) list(ctx context.Context, path string, depth int, seen *look.Lo
 			_ = seen.Add(name, id, target) // Whole tells
 		}
 		kind := kindOf(id)
-		if kind == 0 || kind == mft.ItemSymlink && !staysBelow(target, depth) || len(name) > room {
+		if !fits(kind, name, target, room, depth) {
 			out.Unfit++
 			return nil
 		}
@@ -122,19 +125,54 @@ func (l *Lister) list(ctx context.Context, path string, depth int, seen *look.Lo
 			l.names = append(l.names, name...)
 			l.ends = append(l.ends, len(l.names))
 		}
-		l.entry = l.encode(l.entry[:0], kind, name, id, target)
-		a, b := key.Sum(l.entry)
-		low += a
-		high += b
+		a, b := l.print(kind, name, id, target)
+		if low, high = low+a, high+b; seen != nil && seen.Whole() {
+			l.prints = append(l.prints, a)
+		}
 		return nil
 	})
 	if err != nil {
 		return Listing{}, err
 	}
-	binary.LittleEndian.PutUint64(out.Digest[:], low)
-	binary.LittleEndian.PutUint64(out.Digest[8:], high)
+	out.Digest = Digest(low, high)
 	out.Dirs = l.dirs()
 	return out, nil
+}
+
+// Digest is the digest of entries whose lanes have these sums.
+func Digest(low, high uint64) (d [16]byte) {
+	binary.LittleEndian.PutUint64(d[:], low)
+	binary.LittleEndian.PutUint64(d[8:], high)
+	return d
+}
+
+// fits reports whether something travels that lies so many directories deep, in
+// one below whose path there is room for a name.
+func fits(kind mft.ItemType, name, target []byte, room, depth int) bool {
+	return kind != 0 && len(name) <= room && (kind != mft.ItemSymlink || staysBelow(target, depth))
+}
+
+// Prints are the lower lanes of what [Source.ListInto] added to its last look, in
+// the order in which it did, when nothing of that was unfit. They are valid until the
+// next listing.
+func (l *Lister) Prints() []uint64 { return l.prints }
+
+// Print returns what an entry adds to the two lanes of the digest; zero for what
+// no listing has.
+func (l *Lister) Print(name []byte, id *confine.Identity, target []byte) (low, high uint64) {
+	kind := kindOf(id)
+	if kind == 0 {
+		return 0, 0
+	}
+	return l.print(kind, name, id, target)
+}
+
+func (l *Lister) print(kind mft.ItemType, name []byte, id *confine.Identity, target []byte) (low, high uint64) {
+	if !l.ready || l.salted != l.Salt {
+		l.keyed, l.salted, l.ready = l.key(), l.Salt, true
+	}
+	l.entry = l.encode(l.entry[:0], kind, name, id, target)
+	return l.keyed.Sum(l.entry)
 }
 
 // key makes the key of the digests.
@@ -238,10 +276,7 @@ func (s *Source) ListInto(ctx context.Context, l *Lister, path string, seen *loo
 	if sub != "" {
 		rel = joinPath(rel, sub)
 	}
-	depth := 0
-	if sub != "" {
-		depth = strings.Count(sub, "/") + 1
-	}
+	depth := depthOf(sub)
 	through := func(v confine.Visit) error { return s.Root.List(rel, v) }
 	if seen != nil && watched {
 		dir, err := s.Root.Dir(rel)
@@ -251,6 +286,15 @@ func (s *Source) ListInto(ctx context.Context, l *Lister, path string, seen *loo
 		through = func(v confine.Visit) error { return seen.Through(dir, v) }
 	}
 	return l.list(ctx, path, depth, seen, through)
+}
+
+// depthOf is how many directories deep lies what is in sub, which is below the top
+// of the tree.
+func depthOf(sub string) int {
+	if sub == "" {
+		return 0
+	}
+	return strings.Count(sub, "/") + 1
 }
 
 // whole returns the path below the top of the tree of the directory that is the

@@ -76,7 +76,7 @@ func TestInGoesByWhatWasSeen(t *testing.T) {
 			f, _ := s.Top()
 			var names []string
 			size := int64(-1)
-			settled, err := s.In(t.Context(), f, seen, func(e Entry, err error) error {
+			settled, err := s.In(t.Context(), f, seen, nil, func(e Entry, err error) error {
 				names = append(names, e.Item.Path)
 				if e.Item.Path == "b" {
 					size = e.Item.Size
@@ -91,6 +91,14 @@ func TestInGoesByWhatWasSeen(t *testing.T) {
 			}
 			if want := int64(len("longer")); (size == want) != c.anew {
 				t.Errorf("b has %d bytes, looked at anew: want %v", size, c.anew)
+			}
+			names = nil
+			_, err = s.In(t.Context(), f, &first, func(name []byte, _ *confine.Identity, _ []byte) bool { return string(name) != "b" }, func(e Entry, err error) error {
+				names = append(names, e.Item.Path)
+				return err
+			})
+			if had := slices.DeleteFunc(c.want, func(name string) bool { return name != "b" }); err != nil || !slices.Equal(names, had) {
+				t.Errorf("told of %q, %v, want %q but for what is had", names, err, had)
 			}
 		})
 	}

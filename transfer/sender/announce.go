@@ -123,7 +123,7 @@ func (s *sender) compares() bool {
 
 // walk announces a tree, asking what of it the receiver has.
 func (s *sender) walk(ctx context.Context, a *announcer, source *scan.Source, top scan.Folder) error {
-	order := walk.Order{Source: source, Asks: s.asks, Basis: s.basis, Mirror: s.out.Offer.Mirror.On}
+	order := walk.Order{Source: source, Asks: s.asks, Basis: s.basis, Mirror: s.out.Offer.Mirror.On, Same: s.same}
 	empty, err := walk.Run(ctx, order, a, top)
 	s.empty = s.empty || empty
 	return err
@@ -151,7 +151,7 @@ func (a *announcer) Tell(kind protocol.FrameKind, payload []byte) error {
 	if err := a.close(); err != nil {
 		return err
 	}
-	if kind == protocol.FrameListed {
+	if kind == protocol.FrameListed || kind == protocol.FrameMatched {
 		a.s.list.listed(payload)
 	}
 	return a.gather(kind, payload)

@@ -121,6 +121,10 @@ func TestHostileReceiver(t *testing.T) {
 	answer := func(first, n uint64) []byte {
 		return frame(protocol.FrameAnswers, listing.AppendAnswers(nil, &listing.Answers{First: first, Count: n}))
 	}
+	differ := func(first uint64, prints int) []byte {
+		a := listing.Answers{First: first, Count: 1, Answer: listing.Differ, Prints: make(listing.Prints, 6*prints)}
+		return frame(protocol.FrameAnswers, listing.AppendAnswers(nil, &a))
+	}
 	send := protocol.Want{First: 0, Count: 1, Verdict: protocol.Send}
 	tests := []struct {
 		name string
@@ -147,6 +151,9 @@ func TestHostileReceiver(t *testing.T) {
 		{"answers without a listing", answer(3, 1), mft.CodeProtocol},
 		{"answers twice", append(answer(0, 1), answer(0, 1)...), mft.CodeProtocol},
 		{"answers without end", answer(0, 1<<40), mft.CodeProtocol},
+		{"tells prints without a listing", differ(5, 3), mft.CodeProtocol},
+		{"tells too many prints", differ(0, 5000), mft.CodeProtocol},
+		{"matches like a sender", frame(protocol.FrameMatched, listing.AppendMatched(nil, &listing.Matched{})), mft.CodeProtocol},
 		{"lists like a sender", frame(protocol.FrameListings, nil), mft.CodeProtocol},
 		{"stops", frame(protocol.FrameFail, protocol.AppendFailure(nil, &protocol.Failure{Code: mft.CodeNoSpace})), mft.CodeNoSpace},
 	}

@@ -278,7 +278,7 @@ func (l *list) compared(k *listing.Listing, a listing.Answer) {
 	l.manifest.Compared(listing.Append(nil, k), uint8(a))
 }
 
-// listed adds to the manifest the payload of a LISTED frame.
+// listed adds to the manifest the payload of a LISTED or MATCHED frame.
 func (l *list) listed(payload []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -143,15 +143,20 @@ func (s *sender) hearWant(w *protocol.Want) error {
 func (s *sender) hearAnswers(answers []listing.Answers) error {
 	for _, a := range answers {
 		for n := a.First; n < a.First+a.Count; n++ {
-			same, err := s.asks.Answered(n, a.Answer)
+			same, err := s.asks.Answered(n, a.Answer, a.Prints)
 			if err != nil {
 				return err
 			}
-			s.out.Meter.Found(same.Items, same.Bytes)
-			s.out.Meter.Same(same.Items, same.Bytes)
+			s.same(same)
 		}
 	}
 	return nil
+}
+
+// same counts what the receiver has, without its having been announced.
+func (s *sender) same(n mft.Count) {
+	s.out.Meter.Found(n.Items, n.Bytes)
+	s.out.Meter.Same(n.Items, n.Bytes)
 }
 
 func (s *sender) hearCommitted(ranges []protocol.Range) error {

@@ -22,12 +22,14 @@ type Relay struct {
 // Served is the section relay: what this host keeps for agents that cannot reach
 // each other.
 type Served struct {
-	Listen leaf.ListenOn            `yaml:"listen" json:"listen" need:"yes" doc:"HOST:PORT for the agents; the host may be empty. Not that of agent.listen."`
-	Agents []leaf.AgentName         `yaml:"agents,flow" json:"agents" need:"yes" doc:"Agents that are served. Each has to be a peer too, by pairing or by its pin."`
-	Dir    Path                     `yaml:"dir,omitempty" json:"dir,omitempty" doc:"Directory for what is kept. Default: DATA/depot."`
-	Quota  *Quota                   `yaml:"quota,omitempty" json:"quota,omitempty" doc:"What each agent may have."`
-	Quotas map[leaf.AgentName]Quota `yaml:"quotas,omitempty" json:"quotas,omitempty" doc:"What an agent may have that may have more or less than the others."`
-	Keep   *Keep                    `yaml:"keep,omitempty" json:"keep,omitempty" doc:"How long what nobody comes for is kept. Only the time counts for which the relay runs."`
+	Listen  leaf.ListenOn            `yaml:"listen" json:"listen" need:"yes" doc:"HOST:PORT for the agents; the host may be empty. Not that of agent.listen."`
+	Agents  []leaf.AgentName         `yaml:"agents,flow" json:"agents" need:"yes" doc:"Agents that are served. Each has to be a peer too, by pairing or by its pin."`
+	Dir     Path                     `yaml:"dir,omitempty" json:"dir,omitempty" doc:"Directory for what is kept. Default: DATA/depot."`
+	Total   Bytes                    `yaml:"total,omitempty" json:"total,omitempty" doc:"Bytes of the objects of all agents together, such as 2TiB. Default: what the file system has, but for the reserve."`
+	Reserve Bytes                    `yaml:"reserve,omitempty" json:"reserve,omitempty" doc:"Bytes of the file system that are left free, for letters and whatever else the host does. Default: 1GiB."`
+	Quota   *Quota                   `yaml:"quota,omitempty" json:"quota,omitempty" doc:"What each agent may have."`
+	Quotas  map[leaf.AgentName]Quota `yaml:"quotas,omitempty" json:"quotas,omitempty" doc:"What an agent may have that may have more or less than the others."`
+	Keep    *Keep                    `yaml:"keep,omitempty" json:"keep,omitempty" doc:"How long what nobody comes for is kept. Only the time counts for which the relay runs."`
 }
 
 // Quota is what one agent may have at a relay. What is 0 has its default.

@@ -21,6 +21,7 @@ import (
 	"mft.dev/mft/cmd/mft/daemon/trial"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/journal/spare"
+	"mft.dev/mft/release/place"
 )
 
 // Options are what Run needs besides the configuration.
@@ -102,6 +103,10 @@ func (o Options) try(ctx context.Context, cfg *config.Config, next *candidate) e
 	watched, over := context.WithCancel(ctx)
 	defer over()
 	watch.Go(func() { o.watchdog(watched, func(context.Context) {}) })
+	// It was when it was ordered; that may be a while ago.
+	if err := place.Verify(next.binary, next.signed); err != nil {
+		return err
+	}
 	if err := spare.Take(ctx, journalOf(cfg)); err != nil {
 		return err
 	}

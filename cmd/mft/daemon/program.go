@@ -58,7 +58,10 @@ func (p Program) become() error {
 }
 
 // A candidate is a version that is to be tried.
-type candidate struct{ version, binary string }
+type candidate struct {
+	version, binary string
+	signed          release.Binary
+}
 
 // examine says what an order is about, and refuses what the configuration of
 // this host does not allow: the word of whoever uses the socket is not enough
@@ -85,5 +88,5 @@ func (o Options) examine(cfg *config.Config, order handover.Order) (*candidate, 
 	if err := place.Verify(binary, choice.Binary); err != nil {
 		return nil, err
 	}
-	return &candidate{choice.Version, binary}, nil
+	return &candidate{choice.Version, binary, choice.Binary}, nil
 }

@@ -32,13 +32,10 @@ func Serve(ctx context.Context, cfg *config.Config, keys *identity.Keys, trust *
 	if c == nil {
 		return nil, nil
 	}
-	dir := string(c.Dir)
-	if dir == "" {
-		dir = filepath.Join(cfg.Agent.DataDir, "depot")
-	}
+	dir := ServedDir(cfg)
 	sc := server.Config{
 		Name: cfg.Agent.Name, Keys: keys, Trust: trust, Log: log, Limits: limitsOf(c),
-		Store: store.Config{Dir: dir, Quota: quotaOf(c)},
+		Store: store.Config{Dir: dir, Quota: quotaOf(c), Total: int64(c.Total), Reserve: int64(c.Reserve)},
 	}
 	for _, name := range c.Agents {
 		sc.Agents = append(sc.Agents, mft.AgentName(name))
@@ -58,6 +55,25 @@ func Serve(ctx context.Context, cfg *config.Config, keys *identity.Keys, trust *
 	}
 	log.Info("this agent is a relay", "listen", door.Addr().String(), "agents", sc.Agents, "dir", dir)
 	return &Served{s, door}, nil
+}
+
+// ServedDir is where a host keeps what it serves; "" if it serves nothing.
+func ServedDir(cfg *config.Config) string {
+	switch {
+	case cfg.Relay == nil:
+		return ""
+	case cfg.Relay.Dir != "":
+		return string(cfg.Relay.Dir)
+	}
+	return filepath.Join(cfg.Agent.DataDir, "depot")
+}
+
+// Reserve is how much of its file system the relay of a host leaves free, in bytes.
+func Reserve(cfg *config.Config) int64 {
+	if cfg.Relay.Reserve > 0 {
+		return int64(cfg.Relay.Reserve)
+	}
+	return store.DefaultReserve
 }
 
 // Run serves until ctx ends, which is no error.
@@ -95,13 +111,16 @@ func limitsOf(c *storage.Served) func(mft.AgentName) server.Limits {
 }
 
 func quotaOf(c *storage.Served) func(mft.AgentName) wire.Quota {
-	return func(name mft.AgentName) wire.Quota {
-		q, out := c.Of(leaf.AgentName(name)), store.DefaultQuota(name)
-		for to, n := range map[*int64]int64{&out.Letters: int64(q.Letters), &out.Objects: int64(q.Objects), &out.Bytes: int64(q.Bytes)} {
-			if n > 0 {
-				*to = n
-			}
+	return func(name mft.AgentName) wire.Quota { return QuotaOf(c, name) }
+}
+
+// QuotaOf is what an agent may have at the relay that this host serves.
+func QuotaOf(c *storage.Served, name mft.AgentName) wire.Quota {
+	q, out := c.Of(leaf.AgentName(name)), store.DefaultQuota(name)
+	for to, n := range map[*int64]int64{&out.Letters: int64(q.Letters), &out.Objects: int64(q.Objects), &out.Bytes: int64(q.Bytes)} {
+		if n > 0 {
+			*to = n
 		}
-		return out
 	}
+	return out
 }

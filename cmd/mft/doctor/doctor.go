@@ -86,13 +86,15 @@ func Examine(ctx context.Context, p Patient) []Finding {
 	list = append(list, checkTelemetryFiles(cfg)...)
 	status, err := p.Agent.Status(ctx)
 	if err != nil {
-		list = append(list, bad("agent", err), checkPortFree(ctx, cfg.Agent.Listen))
+		list = append(list, bad("agent", err), checkPortFree(ctx, "port", cfg.Agent.Listen, "agent.listen"))
+		list = append(list, checkRelay(ctx, cfg, nil)...)
 		list = append(list, checkSpace(cfg, nil)...)
 		return append(list, checkConfiguredPeers(ctx, cfg)...)
 	}
 	list = append(list, good("agent", "%s, version %s, answers on its socket", status.Name, status.Version))
 	list = append(list, checkVersion(status.Version, p.Version)...)
 	list = append(list, checkPortOpen(ctx, status.Listen), checkClock(status))
+	list = append(list, checkRelay(ctx, cfg, &status)...)
 	list = append(list, checkSpace(cfg, status.Peers)...)
 	list = append(list, checkPeers(status.Peers)...)
 	list = append(list, checkChannels(status.Channels)...)

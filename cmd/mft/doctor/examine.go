@@ -74,20 +74,20 @@ func checkKeys(dir string) Finding {
 	return good(what, "%s is closed to others", dir)
 }
 
-// checkPortFree asks whether an agent could listen.
-func checkPortFree(ctx context.Context, listen string) Finding {
+// checkPortFree asks whether an agent could listen where a setting says.
+func checkPortFree(ctx context.Context, what, listen, setting string) Finding {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", listen)
 	if err != nil {
 		return Finding{
-			Grade: GradeBad, What: "port", Says: fmt.Sprintf("nothing can listen on %s: %v", listen, networkCause(err)),
-			Remedy: "end the program that uses it, or set agent.listen to another port",
+			Grade: GradeBad, What: what, Says: fmt.Sprintf("nothing can listen on %s: %v", listen, networkCause(err)),
+			Remedy: "end the program that uses it, or set " + setting + " to another port",
 		}
 	}
 	if err := l.Close(); err != nil {
-		return bad("port", mft.Fail(mft.CodeIO, "close", listen, err))
+		return bad(what, mft.Fail(mft.CodeIO, "close", listen, err))
 	}
-	return good("port", "%s is free", listen)
+	return good(what, "%s is free", listen)
 }
 
 // checkPortOpen asks whether the agent accepts connections.
@@ -95,17 +95,26 @@ func checkPortOpen(ctx context.Context, listen string) Finding {
 	if listen == "" {
 		return good("port", "the agent only dials")
 	}
+	address, err := here(listen)
+	if err != nil {
+		return bad("port", err)
+	}
+	if err := dial(ctx, address); err != nil {
+		return bad("port", mft.Fail(mft.CodeUnreachable, "dial", listen, err))
+	}
+	return good("port", "%s accepts connections from this host; a firewall may still stop others", listen)
+}
+
+// here is how this host dials an address that it listens on.
+func here(listen string) (string, error) {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
-		return bad("port", mft.Fail(mft.CodeConfig, "read the address", listen, err))
+		return "", mft.Fail(mft.CodeConfig, "read the address", listen, err)
 	}
 	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
 		host = "localhost"
 	}
-	if err := dial(ctx, net.JoinHostPort(host, port)); err != nil {
-		return bad("port", mft.Fail(mft.CodeUnreachable, "dial", listen, err))
-	}
-	return good("port", "%s accepts connections from this host; a firewall may still stop others", listen)
+	return net.JoinHostPort(host, port), nil
 }
 
 // dialTimeout is how long a connection may take that only proves a point.

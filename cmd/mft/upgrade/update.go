@@ -26,6 +26,13 @@ import (
 	"mft.dev/mft/release/place"
 )
 
+// An Agent is the process that runs the binary; *handover.Client is the way to it.
+type Agent interface {
+	State(ctx context.Context) (handover.State, error)
+	Try(ctx context.Context, o handover.Order) error
+	End(ctx context.Context, accept bool) error
+}
+
 // An Updater updates one binary.
 type Updater struct {
 	// Version is what is installed.
@@ -36,10 +43,14 @@ type Updater struct {
 	From *origin.Origin
 	Keys []release.Key
 	// Agent is the agent that runs the binary.
-	Agent *handover.Client
+	Agent Agent
 	// Note tells whoever waits what is being done.
 	Note func(format string, args ...any)
 	Now  func() time.Time
+
+	// step is called after each thing that has an effect; tests end there. nil is
+	// for production.
+	step func(name string)
 }
 
 // A Found is a release that was looked at.
@@ -73,67 +84,6 @@ func (u *Updater) Find(ctx context.Context, to string) (*Found, error) {
 	return f, err
 }
 
-// How long things may take at most. The agent has shorter times of its own.
-const (
-	patience = 5 * time.Minute
-	pause    = 100 * time.Millisecond
-)
-
-// Install makes f the version of this host. After an error the version that was
-// there runs on, unless the error says otherwise.
-func (u *Updater) Install(ctx context.Context, f *Found) error {
-	unlock, err := u.Place.Lock()
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	state, err := u.Agent.State(ctx)
-	if err != nil {
-		return err
-	}
-	// A trial that an update has left which was interrupted: nobody else has the
-	// lock.
-	left := state.Trial && state.Version == f.Version
-	switch {
-	case left:
-		u.Note("version %s is on trial already", f.Version)
-	case state.Executable != u.Place.Binary:
-		return mft.Fail(mft.CodeBadState, "update", u.Place.Binary, fmt.Errorf("the agent runs %s: update that one, with its own `mft update`", state.Executable))
-	case f.choice.Current && state.Version == f.Version:
-		return u.Place.Discard() // what an interrupted update may have left
-	case f.choice.Current:
-		u.Note("the binary is of version %s already, and the agent still of %s", f.Version, state.Version)
-	default:
-		if err := u.stage(ctx, f); err != nil {
-			return err
-		}
-	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	if !left {
-		u.Note("the agent finishes what it does, and tries version %s", f.Version)
-		if err := u.Agent.Try(ctx, handover.Order{Manifest: f.sealed, Staged: !f.choice.Current}); err != nil {
-			return u.giveUp(err)
-		}
-	}
-	if err := u.await(ctx, f, true); err != nil {
-		return u.giveUp(err)
-	}
-	if !f.choice.Current {
-		u.Note("version %s came up; it takes the place of %s", f.Version, u.Version)
-		if err := u.Place.Swap(f.choice.Binary); err != nil {
-			return u.giveUp(errors.Join(err, u.Agent.End(ctx, false)))
-		}
-	}
-	if err := u.Agent.End(ctx, true); err != nil {
-		return err
-	}
-	return u.await(ctx, f, false)
-}
-
-// giveUp removes what was staged.
-func (u *Updater) giveUp(err error) error { return errors.Join(err, u.Place.Discard()) }
-
 // stage fetches the binary, unless an interrupted update has.
 func (u *Updater) stage(ctx context.Context, f *Found) error {
 	if place.Verify(u.Place.Next, f.choice.Binary) == nil {
@@ -151,41 +101,6 @@ func (u *Updater) stage(ctx context.Context, f *Found) error {
 	return u.Place.Stage(ctx, content, f.choice.Binary)
 }
 
-// await asks again and again until the version of f is up: on trial, or for
-// good. While one process takes the place of another nobody answers; as long as
-// the trial is pending, what the agent says was tried is an earlier one, perhaps
-// of the same version.
-func (u *Updater) await(ctx context.Context, f *Found, onTrial bool) error {
-	const op = "wait for version"
-	again := time.NewTicker(pause)
-	defer again.Stop()
-	var last error
-	for {
-		state, err := u.Agent.State(ctx)
-		switch {
-		case err != nil:
-			last = err
-		case state.Version == f.Version && state.Ready && state.Trial == onTrial:
-			return nil
-		case state.Version != f.Version && state.Tried == f.Version && state.Pending == "":
-			return state.Problem.Err()
-		case state.Version != f.Version && !state.Trial && state.Pending == "":
-			return mft.Fail(mft.CodeTrial, "try", f.Version, fmt.Errorf("the agent was started anew meanwhile, as version %s", state.Version))
-		default:
-			last = fmt.Errorf("version %s answers", state.Version)
-		}
-		select {
-		case <-ctx.Done():
-			if onTrial {
-				return mft.Fail(mft.CodeTrial, op, f.Version, errors.Join(ctx.Err(), last))
-			}
-			return mft.Fail(mft.CodeTrial, op, f.Version, fmt.Errorf(
-				"it came up on trial and is in its place, and does not answer now (%w); version %s is %s", last, u.Version, u.Place.Previous))
-		case <-again.C:
-		}
-	}
-}
-
 // InstallOffline makes f the version of a host whose agent does not run: it is
 // only asked which version it is.
 func (u *Updater) InstallOffline(ctx context.Context, f *Found) error {
@@ -194,18 +109,20 @@ func (u *Updater) InstallOffline(ctx context.Context, f *Found) error {
 		return err
 	}
 	defer unlock()
-	if f.choice.Current {
-		return u.Place.Discard()
-	}
-	if state, err := u.Agent.State(ctx); err == nil {
+	switch state, err := u.answer(ctx, u.staged()); {
+	case err == nil:
 		return mft.Fail(mft.CodeBadState, "update without the agent", u.Place.Binary,
 			fmt.Errorf("an agent of version %s runs; leave out --offline, and it tries the new version first", state.Version))
+	case mft.CodeOf(err) != mft.CodeNotRunning:
+		return err // it may well run
+	case f.choice.Current:
+		return u.Place.Discard()
 	}
 	if err := u.stage(ctx, f); err != nil {
 		return err
 	}
 	if err := says(ctx, u.Place.Next, f.Version); err != nil {
-		return u.giveUp(err)
+		return errors.Join(err, u.Place.Discard())
 	}
 	return u.Place.Swap(f.choice.Binary)
 }

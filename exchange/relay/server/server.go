@@ -134,6 +134,9 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 		c.Log.Warn("the relay removed what nobody came for", "letters", letters, "objects", objects)
 	}
 	c.Store.Failed = func(err error) { c.Log.Error("the relay cannot look after what it keeps", "err", err) }
+	c.Store.Full = func(err error) {
+		c.Log.Warn("the relay is full: agents wait until something was fetched, or there is more room", "err", err)
+	}
 	st, err := store.Open(ctx, c.Store)
 	if err != nil {
 		return nil, err

@@ -25,12 +25,15 @@ type Put struct {
 }
 
 // Put keeps a letter. Errors: mft.CodeQuota when the sender has put as many as it
-// may that nobody has removed.
+// may that nobody has removed, mft.CodeNoSpace when half of the reserve is used up.
 func (s *Store) Put(ctx context.Context, p Put) (wire.Held, error) {
 	if err := exchange.CheckLetter(p.Body); err != nil {
 		return wire.Held{}, err
 	}
 	var held wire.Held
+	if err := s.leaves("put letter", string(p.To), int64(len(p.Body)), s.c.Reserve/2); err != nil {
+		return wire.Held{}, err
+	}
 	err := s.db.Update(ctx, func(tx *database.Tx) error {
 		var n int64
 		if _, err := tx.Row("counting letters", "SELECT count(*) FROM letters WHERE sender = ?", []any{string(p.From)}, &n); err != nil {

@@ -72,29 +72,6 @@ func blockPath(object int64, number int, file string) string {
 func objectPath(object int64) string           { return objectsDir + "/" + strconv.FormatInt(object, 10) }
 func blockName(number int, file string) string { return fmt.Sprintf("%05d-%s", number, file) }
 
-// reserve counts a block that is under way, so that many at once do not exceed
-// what one after the other could not.
-func (s *Store) reserve(ctx context.Context, b Block) (release func(), err error) {
-	place, err := s.Place(ctx, b.Owner)
-	if err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if place.Bytes+s.coming[b.Owner]+b.Size > place.Quota.Bytes {
-		return nil, refusal(mft.CodeQuota, opStage, b.Name,
-			fmt.Sprintf("agent %s has %d bytes at the relay, and may have %d", b.Owner, place.Bytes, place.Quota.Bytes))
-	}
-	s.coming[b.Owner] += b.Size
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.coming[b.Owner] -= b.Size; s.coming[b.Owner] == 0 {
-			delete(s.coming, b.Owner)
-		}
-	}, nil
-}
-
 // object returns the number of the object that a block belongs to, which has a
 // directory and is not published.
 func (s *Store) object(ctx context.Context, b Block) (id int64, err error) {

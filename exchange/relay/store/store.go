@@ -22,11 +22,13 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mft.dev/mft"
 	"mft.dev/mft/exchange/relay/wire"
 	"mft.dev/mft/identity/statefile"
+	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/internal/durable"
 	"mft.dev/mft/journal/database"
 )
@@ -37,6 +39,10 @@ type Config struct {
 	Dir string
 	// Quota returns what an agent may have; nil for DefaultQuota.
 	Quota func(mft.AgentName) wire.Quota
+	// Total is what all agents may have together, in bytes of objects; 0 is without
+	// such a limit. Reserve is what is left free of the file system; DefaultReserve if
+	// it is 0.
+	Total, Reserve int64
 	// Unfinished is how long an object is kept that is not published and to which
 	// nothing comes, Unfetched how long a published one that nobody reads, and
 	// Letters how long a letter: DefaultUnfinished, DefaultUnfetched and
@@ -49,6 +55,11 @@ type Config struct {
 	Collected func(letters, objects int64)
 	// Failed is told why something could not be collected; may be nil.
 	Failed func(error)
+	// Full is told when agents begin to be refused because of Total or Reserve; may be
+	// nil.
+	Full func(error)
+	// Free returns what is left of the file system; nil asks it.
+	Free func() (confine.Space, error)
 }
 
 // Defaults. A letter is good for 14 days, and an object for as long as the
@@ -68,7 +79,9 @@ func DefaultQuota(mft.AgentName) wire.Quota {
 type Store struct {
 	c     Config
 	db    *database.DB
-	root  *os.Root // of Config.Dir
+	root  *os.Root      // of Config.Dir
+	disk  *confine.Root // the same
+	told  atomic.Bool   // Config.Full was, and nothing had room since
 	clock clock
 	bells bells
 
@@ -100,6 +113,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 			*d = by
 		}
 	}
+	if c.Reserve == 0 {
+		c.Reserve = DefaultReserve
+	}
 	if err := statefile.MakePrivateDir(c.Dir); err != nil {
 		return nil, err
 	}
@@ -108,6 +124,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{c: c, db: db, coming: map[mft.AgentName]int64{}}
+	if s.c.Free == nil {
+		s.c.Free = s.free
+	}
 	if err := s.begin(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -117,6 +136,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 func (s *Store) begin(ctx context.Context) (err error) {
 	if s.root, err = os.OpenRoot(s.c.Dir); err != nil {
 		return failure("open directory", s.c.Dir, err)
+	}
+	if s.disk, err = confine.Open(s.c.Dir); err != nil {
+		return err
 	}
 	if err := s.root.Mkdir(objectsDir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return failure("make directory", objectsDir, err)
@@ -138,6 +160,9 @@ func (s *Store) Close() error {
 	var errs []error
 	if s.root != nil {
 		errs = append(errs, s.saveClock(context.Background()), s.root.Close())
+	}
+	if s.disk != nil {
+		errs = append(errs, s.disk.Close())
 	}
 	return errors.Join(append(errs, s.db.Close())...)
 }

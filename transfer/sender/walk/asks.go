@@ -1,6 +1,7 @@
 package walk
 
 import (
+	"slices"
 	"sync"
 
 	"mft.dev/mft"
@@ -14,13 +15,15 @@ import (
 
 // An ask is one listing that was sent to the receiver.
 type ask struct {
+	number   uint64
 	listing  listing.Listing
 	folder   scan.Folder
 	dirs     []string // directories in it, sorted
 	unfit    bool     // something in it does not travel
 	answered bool
 	answer   listing.Answer
-	seen     *look.Look // what is in it, if that is kept; the walker's
+	prints   listing.Prints // for Differ
+	seen     *look.Look     // what is in it, if that is kept; the walker's
 	// Those of the walker: it has done what the answer asks for, and the
 	// receiver had nothing at all there.
 	served, fresh bool
@@ -38,6 +41,7 @@ type Asks struct {
 	changed sync.Cond // any of the following
 	window  *ring.Ring[*ask]
 	ready   []*ask
+	prints  int   // of answers that the walker has not obeyed
 	err     error // why everything stops
 }
 
@@ -63,7 +67,7 @@ func (s *Asks) Stop(err error) {
 func (s *Asks) add(k *ask) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.window.Push(k)
+	k.number = s.window.Push(k)
 }
 
 // unanswered is how many listings are in the window.
@@ -74,8 +78,8 @@ func (s *Asks) unanswered() int {
 }
 
 // Answered notes the receiver's answer to listing n, and returns what need not
-// be announced because of it. It never waits. Errors: mft.CodeProtocol.
-func (s *Asks) Answered(n uint64, a listing.Answer) (same mft.Count, err error) {
+// be announced because of it. prints are those of the answer, for Differ. It never waits. Errors: mft.CodeProtocol.
+func (s *Asks) Answered(n uint64, a listing.Answer, prints listing.Prints) (same mft.Count, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	slot := s.window.At(n)
@@ -84,6 +88,10 @@ func (s *Asks) Answered(n uint64, a listing.Answer) (same mft.Count, err error) 
 	}
 	k := *slot
 	k.answered, k.answer = true, a
+	if s.prints += prints.Len(); s.prints > listing.PrintWindow {
+		return same, transfer.Nonsense("more than %d prints came at once", listing.PrintWindow)
+	}
+	k.prints = slices.Clone(prints)
 	s.ready = append(s.ready, k)
 	s.window.PopWhile(func(k **ask) bool {
 		if (*k).answered {
@@ -96,6 +104,14 @@ func (s *Asks) Answered(n uint64, a listing.Answer) (same mft.Count, err error) 
 		return same, nil
 	}
 	return mft.Count{Items: k.listing.Entries, Bytes: k.listing.Bytes}, nil
+}
+
+// obeyed notes that the walker needs the prints of an answer no more.
+func (s *Asks) obeyed(k *ask) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.prints -= k.prints.Len()
+	k.prints = nil
 }
 
 // next returns the listing that was answered longest ago and not taken yet,

@@ -2,8 +2,8 @@ package walk
 
 import "mft.dev/mft/transfer/look"
 
-// mostLooks is how many bytes of looks are kept, about 10,000 entries.
-const mostLooks = 1 << 20
+// mostLooks is how many bytes of looks are kept, about 20,000 entries.
+const mostLooks = 2 << 20
 
 // Looks are what was seen of directories that were asked about and may have to
 // be announced.

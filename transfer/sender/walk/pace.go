@@ -34,6 +34,10 @@ func (p *pace) heard(a listing.Answer) {
 		return
 	}
 	p.heardOf = true
+	if a == listing.Differ { // asking costs no more than announcing what is the same
+		*p = pace{heardOf: true, differed: 1}
+		return
+	}
 	if p.differed++; p.differed < paceAfter || p.skip > 0 {
 		return
 	}

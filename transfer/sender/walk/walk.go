@@ -57,6 +57,8 @@ type Order struct {
 	Basis mft.Basis
 	// Mirror has the receiver told when all of a directory was announced.
 	Mirror bool
+	// Same counts what the receiver has of a directory that differs.
+	Same func(mft.Count)
 }
 
 type walker struct {
@@ -66,6 +68,7 @@ type walker struct {
 	todo   []pending // the next one last
 	pace   pace
 	looks  looks
+	match  match
 	walked bool // no listing may follow
 	empty  bool
 
@@ -244,6 +247,7 @@ func (w *walker) serve(ctx context.Context, wait bool) error {
 		if k.answer != listing.Same {
 			k.fresh = k.answer == listing.New
 			_, err = w.announce(ctx, k.folder, k)
+			w.Asks.obeyed(k)
 		} else if k.unfit {
 			err = w.tellUnfit(ctx, k.folder)
 		}
@@ -265,7 +269,7 @@ func (w *walker) announce(ctx context.Context, f scan.Folder, k *ask) (int64, er
 		seen = &w.looks.spare
 		seen.Reset()
 	}
-	settled, err := w.Source.In(ctx, f, seen, func(e scan.Entry, err error) error {
+	settled, err := w.Source.In(ctx, f, seen, w.match.begin(w.lister, k), func(e scan.Entry, err error) error {
 		name := path.Base(e.Item.Path)
 		if err != nil {
 			w.a.Skip(e.Item.Path, err)
@@ -294,17 +298,29 @@ func (w *walker) announce(ctx context.Context, f scan.Folder, k *ask) (int64, er
 	l.Whole = l.Whole && settled && err == nil
 	slices.Reverse(dirs)
 	w.todo = append(w.todo, dirs...)
+	if k.answer == listing.Differ {
+		if err := w.tellMatched(k); err != nil {
+			return 0, err
+		}
+	}
 	if !w.Mirror || k.fresh {
 		return int64(l.Count), nil
 	}
 	return int64(l.Count), w.a.Tell(protocol.FrameListed, listing.AppendListed(nil, &l))
 }
 
+// tellMatched tells which of the prints of an answer stand for something else.
+func (w *walker) tellMatched(k *ask) error {
+	m, same := w.match.end(k.number)
+	w.Same(same)
+	return w.a.Tell(protocol.FrameMatched, listing.AppendMatched(nil, &m))
+}
+
 // tellUnfit tells of what does not travel in a directory of which nothing is
 // announced.
 func (w *walker) tellUnfit(ctx context.Context, f scan.Folder) error {
 	w.looks.spare.Reset()
-	_, err := w.Source.In(ctx, f, &w.looks.spare, func(e scan.Entry, err error) error {
+	_, err := w.Source.In(ctx, f, &w.looks.spare, nil, func(e scan.Entry, err error) error {
 		if err != nil {
 			w.a.Skip(e.Item.Path, err)
 		}
