@@ -27,6 +27,7 @@ const (
 	CodeMaintenance Code = "MAINTENANCE"
 	CodeBusy        Code = "BUSY"
 	CodeElsewhere   Code = "ELSEWHERE"
+	CodeOutdated    Code = "OUTDATED"
 	// CodePendingUpdate is that of a peer which is about to be updated.
 	CodePendingUpdate Code = "PENDING_UPDATE"
 
@@ -109,6 +110,7 @@ var meanings = [...]meaning{
 	{CodeBadSigned, "the signature does not fit the message", "run `mft peer list` on both ends and pair again if the keys differ", false},
 	{CodeMaintenance, "the peer is shutting down or being serviced", "nothing: it is tried again", true},
 	{CodeElsewhere, "another agent of the peer's name has begun to deliver the transfer", "nothing while that agent runs: it goes on there. If it never comes back, cancel the transfer and send again", true},
+	{CodeOutdated, "what came through the exchange copies from a version of a file that the receiver does not have", "nothing: everything is sent again, whole", true},
 	{CodeBusy, "the peer has as many transfers as it takes at once", "nothing: it is tried again", true},
 	{CodePendingUpdate, "the peer is being updated and begins nothing new", "nothing: it is tried again", true},
 

@@ -60,7 +60,7 @@ var house = map[string]houseRule{
 	"protocol/internal/wire": {layerRecords, []string{"."}},
 	"protocol/listing":       {layerRecords, []string{".", "protocol", "protocol/internal/wire"}},
 	"protocol/relay":         {layerRecords, []string{".", "protocol", "protocol/internal/wire"}},
-	"protocol/patch":         {layerRecords, []string{"protocol", "protocol/internal/wire"}},
+	"protocol/patch":         {layerRecords, []string{".", "protocol", "protocol/internal/wire"}},
 	"protocol/zframe": {layerRecords, []string{
 		".", "protocol", "protocol/internal/wire", "github.com/klauspost/compress/zstd",
 	}},
@@ -87,7 +87,7 @@ var house = map[string]houseRule{
 	"trigger/selection":  {layerRecords, []string{"."}},
 
 	"transfer":       {layerMechanism, []string{".", "internal/blake3", "internal/confine", "journal", "protocol"}},
-	"transfer/marks": {layerMechanism, []string{"internal/blake3", "internal/confine", "transfer/delta"}},
+	"transfer/marks": {layerMechanism, []string{".", "internal/blake3", "internal/confine", "transfer/delta"}},
 	"transfer/look":  {layerMechanism, []string{"internal/confine"}},
 	"transfer/scan": {layerMechanism, []string{
 		".", "internal/blake3", "internal/confine", "internal/siphash", "transfer/look", "github.com/bmatcuk/doublestar",
@@ -179,11 +179,12 @@ var house = map[string]houseRule{
 	"exchange/probe":        {layerMechanism, []string{".", "exchange"}},
 	"exchange/owner":        {layerMechanism, []string{".", "exchange"}},
 	"exchange/record": {layerMechanism, []string{
-		".", "exchange", "exchange/parcel", "internal/durable", "internal/ring", "protocol", "protocol/relay", "transfer",
-		"github.com/klauspost/compress/zstd", "golang.org/x/sync",
+		".", "exchange", "exchange/parcel", "internal/durable", "internal/ring", "protocol", "protocol/patch", "protocol/relay", "transfer",
+		"transfer/delta", "github.com/klauspost/compress/zstd", "golang.org/x/sync",
 	}},
+	"exchange/recall": {layerMechanism, []string{".", "transfer/delta", "transfer/marks", "transfer/sender"}},
 	"exchange/replay": {layerMechanism, []string{
-		".", "exchange/parcel", "internal/ring", "protocol", "protocol/relay", "transfer", "github.com/klauspost/compress/zstd",
+		".", "exchange/parcel", "internal/ring", "protocol", "protocol/patch", "protocol/relay", "transfer", "github.com/klauspost/compress/zstd",
 		"golang.org/x/sync",
 	}},
 	"exchange/response": {layerMechanism, []string{"."}},
@@ -191,7 +192,7 @@ var house = map[string]houseRule{
 		".", "exchange", "exchange/probe", "exchange/response", "github.com/minio/minio-go",
 	}},
 	"exchange/talk": {layerMechanism, []string{
-		".", "exchange", "exchange/parcel", "exchange/record", "exchange/replay", "protocol", "protocol/relay",
+		".", "exchange", "exchange/parcel", "exchange/record", "exchange/replay", "protocol", "protocol/relay", "transfer/sender",
 	}},
 
 	"agent": {layerRole, []string{
@@ -202,8 +203,8 @@ var house = map[string]houseRule{
 		"transfer/marks", "transfer/sender", "transfer/staging", "golang.org/x/sync",
 	}},
 	"agent/courier": {layerRole, []string{
-		".", "exchange", "exchange/letter", "exchange/mailbox", "exchange/owner", "exchange/record", "exchange/talk", "identity", "identity/card",
-		"identity/sealing", "internal/durable", "protocol", "protocol/relay", "transfer",
+		".", "exchange", "exchange/letter", "exchange/mailbox", "exchange/owner", "exchange/recall", "exchange/record", "exchange/talk", "identity", "identity/card",
+		"identity/sealing", "internal/durable", "protocol", "protocol/relay", "transfer", "transfer/sender",
 	}},
 	"agent/view":            {layerRole, []string{".", "journal"}},
 	"agent/handover":        {layerRole, []string{".", "agent/localapi", "agent/localapi/socket", "release"}},
@@ -424,6 +425,11 @@ var sideways = map[string]string{
 	"exchange/owner -> exchange":                             "the decision lies in any container",
 	"exchange/record -> exchange":                            "parts go into any container",
 	"exchange/record -> exchange/parcel":                     "the form of parcels has one home",
+	"exchange/recall -> transfer/delta":                      "what is remembered are marks",
+	"exchange/recall -> transfer/marks":                      "what is remembered lies in the same form at both ends",
+	"exchange/recall -> transfer/sender":                     "it sees what is sent go by",
+	"exchange/record -> transfer/delta":                      "what a receiver would be marked by is read from memory",
+	"exchange/talk -> transfer/sender":                       "it hands on who sees what is sent",
 	"exchange/record -> transfer":                            "it speaks as a receiver does",
 	"exchange/replay -> exchange/parcel":                     "the form of parcels has one home",
 	"exchange/replay -> transfer":                            "it speaks as a sender does",

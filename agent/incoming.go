@@ -162,7 +162,7 @@ func (a *Agent) receive(at *attempt, conv transfer.Conversation, o *offer) error
 	}
 	_, err = receiver.Run(at.Context, conv, receiver.Incoming{
 		Offer: o.Offer, Landing: landing, Journal: a.journal, Meter: &at.meter, Note: a.trail.Moving(at.ID, way),
-		Whole: o.parcel != nil, Own: a.own(o.Transfer), Memory: a.marks,
+		Parcel: o.parcel != nil, Own: a.own(o.Transfer), Memory: a.marks,
 	})
 	at.reached = o.parcel == nil
 	if err != nil && o.parcel != nil {

@@ -41,17 +41,15 @@ func (a *Agent) send(at *attempt, t mft.Transfer) (mft.Receipt, *protocol.Envelo
 		return mft.Receipt{}, nil, err
 	}
 	told := &trail.Conversation{Conversation: conv, Trail: a.trail, ID: t.ID, Quiet: at.entry.Waiting != "" && at.entry.Tries > 0}
-	return a.offer(at, t, told, offer, c, trail.OverLink)
+	return a.offer(at, t, told, sender.Outgoing{Offer: offer, Note: a.trail.Moving(at.ID, trail.OverLink)}, c)
 }
 
-// offer makes the attempt over conv.
+// offer makes the attempt over conv. The rest of out is filled in.
 func (a *Agent) offer(
-	at *attempt, t mft.Transfer, conv transfer.Conversation, offer mft.Offer, c *source.Content, way string,
+	at *attempt, t mft.Transfer, conv transfer.Conversation, out sender.Outgoing, c *source.Content,
 ) (mft.Receipt, *protocol.Envelope, error) {
-	return sender.Run(at.Context, conv, sender.Outgoing{
-		Offer: offer, Sources: c.Sources(), Meter: &at.meter, LastTry: at.entry.Tries >= lastTry, Compress: t.Compress,
-		Note: a.trail.Moving(at.ID, way),
-	})
+	out.Sources, out.Meter, out.LastTry, out.Compress = c.Sources(), &at.meter, at.entry.Tries >= lastTry, t.Compress
+	return sender.Run(at.Context, conv, out)
 }
 
 // lastTry is after how many attempts without progress a file that never stops

@@ -16,6 +16,7 @@ import (
 	"mft.dev/mft/journal"
 	"mft.dev/mft/link"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/transfer/sender"
 )
 
 // openCourier gives the agent its way through an exchange.
@@ -23,8 +24,9 @@ func (a *Agent) openCourier(o *Options) error {
 	keys, trust := a.Identity()
 	var err error
 	a.courier, err = courier.New(courier.Config{
-		Exchange: *o.Exchange, CardsFor: cmp.Or(o.CardsFor, courier.CardsFor), Delays: o.Letters, Dir: filepath.Join(a.cfg.Agent.DataDir, "relay"), Keys: keys, Trust: trust,
-		NextSequence: a.nextSequence, Opened: a.letter, Answered: a.answered, Late: a.notices.Repeat, UnderWay: a.underWay,
+		Exchange: *o.Exchange, CardsFor: cmp.Or(o.CardsFor, courier.CardsFor), Delays: o.Letters, Keys: keys, Trust: trust,
+		Dir: filepath.Join(a.cfg.Agent.DataDir, "relay"), Sent: filepath.Join(a.cfg.Agent.DataDir, "sent"),
+		NextSequence: a.nextSequence, Opened: a.letter, Answered: a.answered, Late: a.notices.Repeat, UnderWay: a.underWay, Delivered: a.wasReceived,
 		PutAside: func(reason error) {
 			r := mft.ReasonOf(reason)
 			a.event(context.Background(), mft.Event{Kind: mft.EventRejected, Code: r.Code, Detail: "a letter was put aside: " + r.Detail})
@@ -72,7 +74,7 @@ func (a *Agent) sendRelayed(at *attempt, t mft.Transfer, c *source.Content) (mft
 		}
 	}
 	told := &trail.Conversation{Conversation: out, Trail: a.trail, ID: t.ID, Known: !out.Offers()}
-	return a.offer(at, t, told, out.Offer, c, trail.ThroughExchange)
+	return a.offer(at, t, told, sender.Outgoing{Offer: out.Offer, Watch: out.Watch, Note: a.trail.Moving(at.ID, trail.ThroughExchange)}, c)
 }
 
 // inTurn lets one mirror of a directory at a time through the exchange. A parcel is
@@ -109,6 +111,12 @@ func (a *Agent) own(id mft.TransferID) func(context.Context) error {
 func (a *Agent) underWay(ctx context.Context, id mft.TransferID) (bool, error) {
 	t, known, err := a.journal.Transfer(ctx, id)
 	return known && !t.State.Terminal(), err
+}
+
+// wasReceived reports whether the peer has given its receipt for a transfer.
+func (a *Agent) wasReceived(ctx context.Context, id mft.TransferID) (bool, error) {
+	t, known, err := a.journal.Transfer(ctx, id)
+	return known && t.State == mft.StateDone, err
 }
 
 // answered has a transfer go on to which the peer has said something.

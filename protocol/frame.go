@@ -33,6 +33,7 @@ const (
 	FrameMatched  FrameKind = 17 // listing.AppendMatched
 	FrameRefs     FrameKind = 18 // relay.AppendSmall, repeated: in a parcel only
 	FrameRef      FrameKind = 19 // relay.AppendRef: in a parcel only
+	FrameBasis    FrameKind = 20 // patch.AppendBasis: what COPY frames of the next FrameFile copy from; of a parcel only
 )
 
 // The frames that a receiver writes.
@@ -73,6 +74,7 @@ var frameShapes = [...]wire.Shape{
 	FrameMatched:   wire.Sized("matched", 18, 16<<10),
 	FrameRefs:      wire.Sized("refs", 0, MaxFrame),
 	FrameRef:       wire.Sized("ref", 2, 64),
+	FrameBasis:     wire.Sized("basis", 34, 64),
 	FrameWant:      wire.Sized("want", 0, MaxFrame),
 	FrameCommitted: wire.Sized("committed", 0, MaxFrame),
 	FrameItemFail:  wire.Sized("item-fail", 1, 4<<10),

@@ -14,16 +14,40 @@ import (
 
 // A Hash computes the digest of a file as its content goes by. Its Sum may be
 // taken at any point and is the digest of what went by so far.
-type Hash struct{ h *blake3.Hasher }
+type Hash struct {
+	h       *blake3.Hasher
+	witness Witness
+}
+
+// A Witness is shown what a Hash is given, in the same order, while it is in the
+// processor's cache.
+type Witness interface {
+	Write(content []byte) (int, error) // it never fails
+	Reset()                            // what was written does not count
+}
 
 // NewHash returns the hash of nothing.
-func NewHash() Hash { return Hash{blake3.New()} }
+func NewHash() Hash { return Hash{h: blake3.New()} }
+
+// NewWitnessed returns the hash of nothing, which shows w everything; nil is
+// nobody.
+func NewWitnessed(w Witness) Hash { return Hash{blake3.New(), w} }
 
 // Write adds content. It never fails.
-func (h Hash) Write(b []byte) (int, error) { return h.h.Write(b) }
+func (h Hash) Write(b []byte) (int, error) {
+	if h.witness != nil {
+		_, _ = h.witness.Write(b)
+	}
+	return h.h.Write(b)
+}
 
 // Reset begins anew.
-func (h Hash) Reset() { h.h.Reset() }
+func (h Hash) Reset() {
+	h.h.Reset()
+	if h.witness != nil {
+		h.witness.Reset()
+	}
+}
 
 // Sum returns the digest of what was written.
 func (h Hash) Sum() mft.Digest { return h.h.Sum() }
@@ -36,7 +60,7 @@ func (h Hash) WriteZeros(ctx context.Context, n int64) error {
 			return err
 		}
 		k := min(n, int64(len(zeros)))
-		h.h.Write(zeros[:k])
+		_, _ = h.Write(zeros[:k])
 		n -= k
 	}
 	return nil
@@ -51,7 +75,7 @@ func (h Hash) WriteFrom(ctx context.Context, f *os.File, n int64, others ...io.W
 			return err
 		}
 		k, err := f.ReadAt(buf[:min(n-pos, Chunk)], pos)
-		h.h.Write(buf[:k])
+		_, _ = h.Write(buf[:k])
 		for _, w := range others {
 			_, _ = w.Write(buf[:k])
 		}

@@ -27,6 +27,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/exchange"
 	"mft.dev/mft/exchange/mailbox"
+	"mft.dev/mft/exchange/recall"
 	"mft.dev/mft/exchange/record"
 	"mft.dev/mft/exchange/talk"
 	"mft.dev/mft/identity"
@@ -34,6 +35,7 @@ import (
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/protocol/relay"
 	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/sender"
 )
 
 // atOnce is how many letters are dealt with, and parts of one parcel moved, at
@@ -57,7 +59,9 @@ const letterLife = protocol.MaxLifetime
 type Config struct {
 	Exchange exchange.Exchange
 	// Dir is a directory of this agent alone; it is made if need be.
-	Dir   string
+	Dir string
+	// Sent is another, where is remembered what was sent.
+	Sent  string
 	Keys  *identity.Keys
 	Trust *identity.Trust
 	// NextSequence draws the number of an envelope that opens a conversation.
@@ -73,6 +77,8 @@ type Config struct {
 	Late func(ctx context.Context, peer mft.AgentName, id mft.TransferID) error
 	// UnderWay reports whether a transfer of this host has not ended.
 	UnderWay func(ctx context.Context, id mft.TransferID) (bool, error)
+	// Delivered reports whether a transfer of this host has its receipt.
+	Delivered func(ctx context.Context, id mft.TransferID) (bool, error)
 	// PutAside is told of a letter that was put aside.
 	PutAside func(reason error)
 	// Reached is told when the storage answers again.
@@ -94,6 +100,7 @@ type Courier struct {
 	up      atomic.Bool   // the storage answered
 	parcels chan struct{} // has a value for each that comes in
 	wake    chan struct{} // ended has something
+	sent    *recall.Memory
 
 	mu    sync.Mutex // guards what follows
 	ended map[mft.TransferID]bool
@@ -119,6 +126,7 @@ func New(c Config) (*Courier, error) {
 	return &Courier{
 		c: c, shelf: s, parcels: make(chan struct{}, parcelsAtOnce), wake: make(chan struct{}, 1), ended: map[mft.TransferID]bool{},
 		piles: map[mft.AgentName]pile{},
+		sent:  recall.Open(recall.Config{Dir: c.Sent, Delivered: c.Delivered, Open: c.UnderWay, Log: c.Log}),
 	}, nil
 }
 
@@ -176,7 +184,13 @@ func (c *Courier) Outgoing(ctx context.Context, t mft.Transfer, offer func(conte
 			return nil, err
 		}
 	}
-	r, err := record.Open(c.order(t.ID, o.Announced.Bytes))
+	order := c.order(t.ID, o.Announced.Bytes)
+	var watch func(*mft.Item) sender.Watcher
+	if c.remembers(&o) {
+		before := c.sent.For(ctx, &o)
+		order.Memory, watch = before, before.Watch
+	}
+	r, err := record.Open(order)
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +206,7 @@ func (c *Courier) Outgoing(ctx context.Context, t mft.Transfer, offer func(conte
 	}
 	p, _ := r.Published()
 	out := &talk.Outgoing{
-		Offer: o, Recorder: r, Decision: said.decision, Receipt: said.receipt,
+		Offer: o, Recorder: r, Watch: watch, Decision: said.decision, Receipt: said.receipt,
 		Told: said.told(c.c.Now(), p.Object), Regrant: said.expired(),
 		Grant: func(ctx context.Context, object string) (exchange.Grant, error) {
 			g, err := c.c.Exchange.Container.Grant(ctx, object, exchange.MaxGrant)
@@ -207,6 +221,20 @@ func (c *Courier) Outgoing(ctx context.Context, t mft.Transfer, offer func(conte
 	}
 	out.Begin()
 	return out, nil
+}
+
+// remembers reports whether a parcel may copy from what the peer was sent before:
+// not where the peer would not look what it has, nor where any of several agents
+// of one name may take it.
+func (c *Courier) remembers(o *mft.Offer) bool {
+	peer, _ := c.c.Trust.Peer(o.Recipient)
+	agents := 0
+	for _, k := range peer.Pins {
+		if k.Until.IsZero() {
+			agents++
+		}
+	}
+	return o.Compare != mft.CompareNone && agents == 1
 }
 
 // again has a parcel that the peer could not use made anew, unless that has not

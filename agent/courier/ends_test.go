@@ -99,7 +99,7 @@ func (e *end) live() {
 	e.journal, err = journal.Open(context.Background(), filepath.Join(e.top, "journal.db"))
 	must(e.t, err)
 	e.courier, err = courier.New(courier.Config{
-		Exchange: e.exchange, Dir: filepath.Join(e.top, "relay"), Keys: e.keys, Trust: e.trust,
+		Exchange: e.exchange, Dir: filepath.Join(e.top, "relay"), Sent: filepath.Join(e.top, "sent"), Keys: e.keys, Trust: e.trust,
 		NextSequence: func(ctx context.Context, to mft.AgentName) (n uint64, err error) {
 			err = e.journal.Update(ctx, func(tx *journal.Tx) (err error) {
 				n, err = tx.NextSequence(to, e.clock())
@@ -108,9 +108,10 @@ func (e *end) live() {
 			return n, err
 		},
 		Opened: e.opened, Answered: e.answered,
-		UnderWay: func(_ context.Context, id mft.TransferID) (bool, error) { return e.sending(id) != nil, nil },
-		Late:     func(context.Context, mft.AgentName, mft.TransferID) error { return nil },
-		Reached:  func() {},
+		UnderWay:  func(_ context.Context, id mft.TransferID) (bool, error) { return e.sending(id) != nil, nil },
+		Delivered: e.wasDelivered,
+		Late:      func(context.Context, mft.AgentName, mft.TransferID) error { return nil },
+		Reached:   func() {},
 		PutAside: func(reason error) {
 			e.mu.Lock()
 			defer e.mu.Unlock()
@@ -157,6 +158,11 @@ func (e *end) sending(id mft.TransferID) *shipment {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.sends[id]
+}
+
+// wasDelivered reports whether a transfer has its receipt: all that end do.
+func (e *end) wasDelivered(_ context.Context, id mft.TransferID) (bool, error) {
+	return e.sending(id) == nil, nil
 }
 
 func (e *end) answered(id mft.TransferID) {
@@ -215,7 +221,7 @@ func (e *end) attempt(ctx context.Context, s *shipment) (mft.Receipt, error) {
 	}
 	defer src.Close()
 	receipt, _, err := sender.Run(ctx, out, sender.Outgoing{
-		Offer: out.Offer, Sources: []*scan.Source{src}, Meter: new(transfer.Meter), Note: func(mft.EventKind, mft.Code, string) {},
+		Offer: out.Offer, Sources: []*scan.Source{src}, Watch: out.Watch, Meter: new(transfer.Meter), Note: func(mft.EventKind, mft.Code, string) {},
 	})
 	return receipt, err
 }
@@ -304,7 +310,7 @@ func (e *end) available(ctx context.Context, v courier.Conversation) error {
 	}
 	_, err = receiver.Run(ctx, in, receiver.Incoming{
 		Offer: offer, Landing: landing, Journal: e.journal, Meter: new(transfer.Meter), Note: func(mft.EventKind, mft.Code, string) {},
-		Whole: true,
+		Parcel: true,
 	})
 	if err != nil {
 		err = in.Because(err)

@@ -4,6 +4,7 @@ import (
 	"io"
 
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/protocol/patch"
 	"mft.dev/mft/protocol/relay"
 	"mft.dev/mft/transfer"
 )
@@ -29,6 +30,9 @@ func (r *rig) begin(start protocol.FileStart) error {
 	}
 	b.fresh = protocol.NewFrameWriter(&b.frames)
 	r.big = b
+	if basis, ok := r.patches.basis[start.Index]; ok && start.Offset == 0 {
+		return b.fresh.WriteFrame(protocol.FrameBasis, patch.AppendBasis(nil, &basis))
+	}
 	return nil
 }
 
@@ -91,15 +95,22 @@ func (r *rig) hearBig(kind protocol.FrameKind, payload []byte) error {
 		if err != nil {
 			return err
 		}
-		if n > b.size-b.offset {
-			return transfer.Nonsense("item %d is longer than the %d bytes announced", b.index, b.size)
-		}
-		b.offset += n
-		return b.fresh.WriteFrame(kind, payload)
+		return b.moveOn(kind, payload, n)
+	case protocol.FrameCopy:
+		return b.copied(payload)
 	case protocol.FrameCheck:
 		return r.check(payload)
 	}
 	return r.endBig(payload)
+}
+
+// moveOn takes n bytes that are not in the parcel.
+func (b *bigFile) moveOn(kind protocol.FrameKind, payload []byte, n int64) error {
+	if n > b.size-b.offset {
+		return transfer.Nonsense("item %d is longer than the %d bytes announced", b.index, b.size)
+	}
+	b.offset += n
+	return b.fresh.WriteFrame(kind, payload)
 }
 
 // check notes how far the file has come.
@@ -139,13 +150,10 @@ func (r *rig) endBig(payload []byte) error {
 		return err
 	}
 	r.parcel.Cut()
-	if err := r.manifest.WriteFrame(protocol.FrameFile, protocol.AppendFileStart(nil, &protocol.FileStart{Index: b.index})); err != nil {
+	if err := r.file(b.index, frames, payload); err != nil {
 		return err
 	}
-	if err := copyFrames(r.manifest, frames); err != nil {
-		return err
-	}
-	if err := r.manifest.WriteFrame(protocol.FrameFileEnd, payload); err != nil {
+	if err := r.ended(b.index); err != nil {
 		return err
 	}
 	return r.write(protocol.FrameCommitted, protocol.AppendRange(nil, &protocol.Range{First: b.index, Count: 1}))

@@ -32,8 +32,9 @@ type rig struct {
 	writing sync.Mutex
 	frames  *protocol.FrameWriter
 
-	window *ring.Ring[announced]
-	big    *bigFile
+	window  *ring.Ring[announced]
+	big     *bigFile
+	patches patches
 
 	content    []byte // a piece of it
 	marked     int64  // position up to which the ledger knows that all is staged
@@ -139,8 +140,10 @@ func (r *rig) hear(ctx context.Context, kind protocol.FrameKind, payload []byte)
 			return err
 		}
 		return r.begin(start)
-	case protocol.FrameHole, protocol.FrameCheck, protocol.FrameFileEnd:
+	case protocol.FrameHole, protocol.FrameCopy, protocol.FrameCheck, protocol.FrameFileEnd:
 		return r.hearBig(kind, payload)
+	case protocol.FrameAsk: // of the earlier version there is nothing to be looked at
+		return r.write(protocol.FrameFine, nil)
 	case protocol.FrameFileFail:
 		return r.fail(payload)
 	case protocol.FrameFail:
@@ -166,43 +169,49 @@ func (r *rig) items(payload []byte) error {
 	if err := r.manifest.WriteFrame(protocol.FrameItems, payload); err != nil {
 		return err
 	}
-	var wants, taken []byte
+	var wants []protocol.Want
+	var taken []byte
 	for i := range items {
-		w, err := r.item(first+uint64(i), &items[i])
+		w, held, err := r.item(first+uint64(i), &items[i])
 		if err != nil {
 			return err
 		}
-		wants = protocol.AppendWant(wants, &w)
+		if held {
+			continue
+		}
+		wants = append(wants, w)
 		if w.Verdict == protocol.Send && items[i].Type != mft.ItemFile {
 			taken = protocol.AppendRange(taken, &protocol.Range{First: w.First, Count: 1})
 		}
 	}
 	r.window.PopWhile(func(a *announced) bool { return !a.pending })
-	if err := r.write(protocol.FrameWant, wants); err != nil || len(taken) == 0 {
+	if err := r.answer(wants); err != nil || len(taken) == 0 {
 		return err
 	}
 	return r.write(protocol.FrameCommitted, taken)
 }
 
-// item admits one item to the window and returns its verdict.
-func (r *rig) item(index uint64, it *mft.Item) (protocol.Want, error) {
-	w := protocol.Want{First: index, Count: 1}
+// item admits one item to the window and returns its verdict, which may have to be
+// held back.
+func (r *rig) item(index uint64, it *mft.Item) (w protocol.Want, held bool, err error) {
+	w = protocol.Want{First: index, Count: 1}
 	a := announced{key: protocol.KeyOf(it), size: it.Size, pending: it.Type == mft.ItemFile}
 	if !a.pending {
 		r.window.Push(a)
-		return w, nil
+		return w, false, nil
 	}
 	if n, ok := r.ledger.find(a.key); ok {
 		a.pending = false
 		r.window.Push(a)
 		w.Verdict, w.Digest = protocol.Have, n.digest
-		return w, r.again(index, a.size, n)
+		return w, false, r.again(index, a.size, n)
 	}
 	r.window.Push(a)
 	if h := r.ledger.last(a.key); h != nil {
 		w.Verdict, w.Offset, w.Digest = protocol.Resume, h.offset, h.digest
 	}
-	return w, nil
+	w, held = r.patched(it, w)
+	return w, held, nil
 }
 
 // again puts into the manifest what stands for a file that the parcel has.
@@ -218,34 +227,7 @@ func (r *rig) again(index uint64, size int64, n noted) error {
 		}
 		return r.manifest.WriteFrame(protocol.FrameRefs, relay.AppendSmall(nil, &relay.Small{Index: index, Digest: n.digest, Ref: ref}))
 	}
-	if err := r.manifest.WriteFrame(protocol.FrameFile, protocol.AppendFileStart(nil, &protocol.FileStart{Index: index})); err != nil {
-		return err
-	}
-	if err := copyFrames(r.manifest, frames); err != nil {
-		return err
-	}
-	return r.manifest.WriteFrame(protocol.FrameFileEnd, protocol.AppendFileEnd(nil, &protocol.FileEnd{Size: size, Digest: n.digest}))
-}
-
-// copyFrames writes frames that were written before.
-func copyFrames(to *protocol.FrameWriter, frames []byte) error {
-	r := protocol.NewFrameReader(bytes.NewReader(frames))
-	for {
-		kind, _, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		payload, err := r.Payload()
-		if err != nil {
-			return err
-		}
-		if err := to.WriteFrame(kind, payload); err != nil {
-			return err
-		}
-	}
+	return r.file(index, frames, protocol.AppendFileEnd(nil, &protocol.FileEnd{Size: size, Digest: n.digest}))
 }
 
 // due takes an item whose content comes out of the window.
@@ -306,5 +288,5 @@ func (r *rig) fail(payload []byte) error {
 	} else if _, err := r.due(f.Index); err != nil {
 		return err
 	}
-	return r.manifest.WriteFrame(protocol.FrameFileFail, payload)
+	return errors.Join(r.manifest.WriteFrame(protocol.FrameFileFail, payload), r.ended(f.Index))
 }

@@ -33,7 +33,9 @@ import (
 	"mft.dev/mft/exchange"
 	"mft.dev/mft/exchange/parcel"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/protocol/patch"
 	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/delta"
 )
 
 // An Order says what is recorded.
@@ -51,6 +53,8 @@ type Order struct {
 	// AtOnce is how many parts are staged at a time, 1 or more. As many are kept
 	// in memory.
 	AtOnce int
+	// Memory of what the peer was sent before; nil for none.
+	Memory Memory
 }
 
 // Published is a parcel that others can be told of.
@@ -235,6 +239,7 @@ func (r *Recorder) begin(ctx context.Context, conn net.Conn) error {
 	r.rig = rig{
 		ledger: r.ledger, spool: spool, pack: pack, manifest: protocol.NewFrameWriter(pack),
 		frames: protocol.NewFrameWriter(transfer.Writer{Conn: conn}), window: newWindow(),
+		patches: patches{memory: r.order.Memory, basis: map[uint64]patch.Basis{}, unsent: map[uint64]*delta.Record{}},
 		parcel: parcel.NewWriter(ctx, r.form(), 0, r.order.AtOnce, func(ctx context.Context, number int, part []byte) error {
 			return r.order.Container.Stage(ctx, object, number, part)
 		}),

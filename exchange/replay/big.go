@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/protocol/patch"
 	"mft.dev/mft/protocol/relay"
 	"mft.dev/mft/transfer"
 )
@@ -19,7 +20,10 @@ func (r *replayer) big(manifest *protocol.FrameReader, start protocol.FileStart)
 	if err != nil {
 		return err
 	}
-	f := bigFile{replayer: r, index: start.Index, item: it}
+	f := bigFile{replayer: r, index: start.Index, item: it, from: r.basis}
+	if r.basis = nil; f.from != nil && f.from.Index != start.Index {
+		return transfer.Nonsense("the manifest has an old version of item %d in front of item %d", f.from.Index, start.Index)
+	}
 	switch {
 	case !wanted(&it.want):
 		f.skip = skipAll
@@ -59,7 +63,8 @@ type bigFile struct {
 	*replayer
 	index  uint64
 	item   item
-	offset int64 // of what comes next in the manifest
+	from   *patch.Basis // nil: it copies nothing
+	offset int64        // of what comes next in the manifest
 	skip   skipping
 	// What was left out, in case that the receiver has something else there.
 	skipped bytes.Buffer
@@ -68,6 +73,11 @@ type bigFile struct {
 
 func (f *bigFile) begin(offset int64) error {
 	f.skip = skipNone
+	if f.from != nil {
+		if err := f.write(protocol.FrameBasis, patch.AppendBasis(nil, f.from)); err != nil {
+			return err
+		}
+	}
 	return f.write(protocol.FrameFile, protocol.AppendFileStart(nil, &protocol.FileStart{Index: f.index, Offset: offset}))
 }
 
@@ -82,6 +92,12 @@ func (f *bigFile) take(kind protocol.FrameKind, payload []byte) error {
 		n = ref.Length
 	case protocol.FrameHole:
 		n, err = protocol.ParseHole(payload)
+	case protocol.FrameCopy:
+		var old patch.Range
+		old, err = patch.ParseCopy(payload)
+		if n = old.Length; err == nil && f.from == nil {
+			err = transfer.Nonsense("the manifest does not say from what item %d is copied", f.index)
+		}
 	case protocol.FrameCheck:
 	default:
 		return transfer.Nonsense("a frame of kind %v is in the middle of item %d", kind, f.index)

@@ -6,6 +6,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/protocol/patch"
 	"mft.dev/mft/protocol/relay"
 	"mft.dev/mft/transfer"
 )
@@ -43,6 +44,12 @@ func (r *replayer) play(manifest *protocol.FrameReader) error {
 			if err := r.small(payload); err != nil {
 				return err
 			}
+		case protocol.FrameBasis:
+			basis, err := patch.ParseBasis(payload)
+			if err != nil {
+				return err
+			}
+			r.basis = &basis
 		case protocol.FrameFile:
 			start, err := protocol.ParseFileStart(payload)
 			if err != nil {

@@ -24,6 +24,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/exchange/parcel"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/protocol/patch"
 	"mft.dev/mft/transfer"
 )
 
@@ -119,6 +120,7 @@ type replayer struct {
 	behind     int64 // position behind the content that was read last
 	buf        []byte
 	pack       []byte
+	basis      *patch.Basis // what the next big file copies from
 }
 
 // write sends one frame.

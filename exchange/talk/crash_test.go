@@ -261,9 +261,18 @@ func FuzzManifest(f *testing.F) {
 		m[at] ^= 1 << (i % 8)
 		f.Add(m, []byte(nil))
 	}
+	patched := seedPatched(f)
+	f.Add(patched, []byte(nil))
+	for i := range 12 {
+		m := bytes.Clone(patched)
+		at := i * len(m) / 12
+		m[at] ^= 1 << (i % 8)
+		f.Add(m, []byte(nil))
+	}
 	f.Fuzz(func(t *testing.T, manifest, content []byte) {
 		g := newFixture(t)
 		g.seedTree()
+		g.rewrite(filepath.Join(g.dst, "big"), seedOld())
 		g.parked(protocol.KindReceipt)
 		a, good, _ := g.manifestOf()
 		if len(content) == 0 {
@@ -298,6 +307,30 @@ func seedManifest(f *testing.F) []byte {
 	g.seedTree()
 	g.parked(protocol.KindReceipt)
 	_, _, manifest := g.manifestOf()
+	return manifest
+}
+
+// seedOld is an old version of the big file of seedTree.
+func seedOld() []byte { return edited(noise(1<<20+5), 300<<10) }
+
+// seedPatched is a manifest that copies from it.
+func seedPatched(f *testing.F) []byte {
+	g := newFixture(f)
+	g.remembers(filepath.Join(f.TempDir(), "sent"))
+	g.seedTree()
+	g.again()
+	g.write("big", seedOld())
+	g.parked(protocol.KindReceipt)
+	g.delivered[g.id] = true
+	g.again()
+	g.write("big", noise(1<<20+5))
+	g.id = mft.TransferID{1, 2, 3}
+	g.parked(protocol.KindReceipt)
+	_, _, manifest := g.manifestOf()
+	digest := protocol.HashOf(seedOld())
+	if !bytes.Contains(manifest, digest[:]) {
+		f.Fatal("it does not copy")
+	}
 	return manifest
 }
 

@@ -63,10 +63,11 @@ func (i *Incoming) Send(ctx context.Context, kind protocol.Kind, body []byte) er
 }
 
 // Useless is the error of an attempt that the parcel itself makes impossible:
-// its grant has ended, it is gone, or it is not what the sender said.
+// its grant has ended, it is gone, it is not what the sender said, or it copies from
+// what is not there.
 type Useless struct {
-	// Code is what is wrong with it: mft.CodeExpired, CodeNotFound, CodeCorrupt
-	// or CodeProtocol.
+	// Code is what is wrong with it: mft.CodeExpired, CodeNotFound, CodeCorrupt,
+	// CodeProtocol or CodeOutdated.
 	Code mft.Code
 	Err  error
 }
@@ -84,8 +85,11 @@ func (u *Useless) Unwrap() error {
 // lies in the parcel. The attempt must be over.
 func (i *Incoming) Because(err error) error {
 	i.Close()
+	if mft.CodeOf(err) == mft.CodeOutdated { // the receiver says so, and need not have been heard
+		return &Useless{mft.CodeOutdated, err}
+	}
 	switch code := mft.CodeOf(i.err); code {
-	case mft.CodeExpired, mft.CodeNotFound, mft.CodeCorrupt, mft.CodeProtocol:
+	case mft.CodeExpired, mft.CodeNotFound, mft.CodeCorrupt, mft.CodeProtocol, mft.CodeOutdated:
 		return &Useless{code, i.err}
 	}
 	return err

@@ -22,6 +22,7 @@ import (
 	"mft.dev/mft/exchange/record"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/protocol/relay"
+	"mft.dev/mft/transfer/sender"
 )
 
 // Parked is the error of an attempt that has done what can be done until the
@@ -68,6 +69,8 @@ type Outgoing struct {
 	// Decision and Receipt are what the peer has said to this transfer, nil
 	// while it has not.
 	Decision, Receipt *protocol.Envelope
+	// Watch is for package sender; nil when nothing is to be remembered.
+	Watch func(*mft.Item) sender.Watcher
 	// Told says that the peer need not be told again: of the parcel when that is
 	// published, else of the offer. Regrant says that it could not use its grant
 	// of the parcel any more.

@@ -22,6 +22,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/exchange"
 	"mft.dev/mft/exchange/parcel"
+	"mft.dev/mft/exchange/recall"
 	"mft.dev/mft/exchange/record"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
@@ -140,6 +141,12 @@ type fixture struct {
 	letters        []*protocol.Envelope
 	decision       *protocol.Envelope
 	receipt        *protocol.Envelope
+	// What the sender remembers, nil for nothing, and which transfers it knows to
+	// have been delivered.
+	memory    *recall.Memory
+	place     string // what it calls the destination, if not that
+	useless   bool   // the receiver could not use the parcel
+	delivered map[mft.TransferID]bool
 }
 
 func newFixture(t testing.TB) *fixture {
@@ -212,13 +219,29 @@ func (f *fixture) send() error {
 	if f.part > 0 {
 		block = f.part + parcel.Overhead
 	}
-	r, err := record.Open(record.Order{
+	order := record.Order{
 		Transfer: f.id, Container: &f.store, Sizes: exchange.Sizes{MinBlock: 1, MaxBlock: block, MaxBlocks: 50_000}, Dir: f.dir, AtOnce: atOnce,
-	})
+	}
+	var watch func(*mft.Item) sender.Watcher
+	if offer := f.offer(); f.memory != nil {
+		if f.place != "" {
+			offer.Destination = f.place + "/"
+		}
+		before := f.memory.For(f.t.Context(), &offer)
+		order.Memory, watch = before, before.Watch
+	}
+	r, err := record.Open(order)
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	defer r.Close()
+	if f.useless {
+		f.useless = false
+		if err := r.Again(f.t.Context()); err != nil {
+			f.t.Fatal(err)
+		}
+		f.letters = nil
+	}
 	src, err := scan.Open(f.src + "/")
 	if err != nil {
 		f.t.Fatal(err)
@@ -232,7 +255,7 @@ func (f *fixture) send() error {
 	}
 	out.Begin()
 	_, _, err = sender.Run(f.t.Context(), out, sender.Outgoing{
-		Offer: f.offer(), Sources: []*scan.Source{src}, Meter: &f.sent, Note: func(mft.EventKind, mft.Code, string) {},
+		Offer: f.offer(), Sources: []*scan.Source{src}, Watch: watch, Meter: &f.sent, Note: func(mft.EventKind, mft.Code, string) {},
 	})
 	out.Close()
 	return err
@@ -268,7 +291,14 @@ func (f *fixture) receive() (mft.Receipt, error) {
 	in.Begin()
 	receipt, err := receiver.Run(f.t.Context(), in, receiver.Incoming{
 		Offer: a.Offer, Landing: journal.Landing{Root: f.dst}, Journal: f.journal, Meter: &f.received, Note: func(mft.EventKind, mft.Code, string) {},
+		Parcel: true,
 	})
+	if err != nil {
+		var u *Useless
+		f.useless = errors.As(in.Because(err), &u) && u.Code == mft.CodeOutdated
+	} else if f.delivered != nil {
+		f.delivered[f.id] = true
+	}
 	in.Close()
 	return receipt, err
 }

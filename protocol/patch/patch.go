@@ -1,6 +1,6 @@
 // Package patch is what two agents say about a file that travels as a delta:
-// the marks of the old version, the questions about ranges of it, and what is
-// to be copied from it.
+// the marks of the old version, the questions about ranges of it, what is to be
+// copied from it, and which version that is when its sender has not asked.
 //
 // It is part of the protocol, see docs/protocol.md, and refuses what package
 // protocol refuses. What marks are, and whether a range fits the old version,
@@ -8,6 +8,7 @@
 package patch
 
 import (
+	"mft.dev/mft"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/protocol/internal/wire"
 )
@@ -27,6 +28,26 @@ func ParseCopy(p []byte) (Range, error) {
 	c := wire.Read("read copy frame", p)
 	r := Range{Offset: c.Size("offset"), Length: c.Size("length")}
 	return wire.Done(&c, r)
+}
+
+// A Basis is the old version of item Index that its sender has chosen to copy
+// from without asking: it has Size bytes, and this Digest.
+type Basis struct {
+	Index  uint64
+	Size   int64
+	Digest mft.Digest
+}
+
+// AppendBasis appends the payload of a protocol.FrameBasis.
+func AppendBasis(b []byte, v *Basis) []byte {
+	return append(wire.AppendSize(wire.AppendUint(b, v.Index), v.Size), v.Digest[:]...)
+}
+
+// ParseBasis reads what AppendBasis wrote.
+func ParseBasis(p []byte) (Basis, error) {
+	c := wire.Read("read basis frame", p)
+	v := Basis{Index: c.Uint("index", protocol.MaxIndex), Size: c.Size("size"), Digest: c.Digest("digest")}
+	return wire.Done(&c, v)
 }
 
 // An Ask is a question for the fine marks of a range of the old version of

@@ -27,6 +27,12 @@ func drawMarks(t *rapid.T) Marks {
 	return Marks{min(uint64(drawSize(t)), protocol.MaxIndex), rapid.SliceOfN(rapid.Byte(), 1, 40).Draw(t, "marks")}
 }
 
+func drawBasis(t *rapid.T) Basis {
+	b := Basis{Index: min(uint64(drawSize(t)), protocol.MaxIndex), Size: drawSize(t)}
+	copy(b.Digest[:], rapid.SliceOfN(rapid.Byte(), len(b.Digest), len(b.Digest)).Draw(t, "digest"))
+	return b
+}
+
 // check holds a message to the rules of package protocol: what is written is
 // read back. Where nothing may trail, a byte too many is refused.
 func check[T any](t *testing.T, draw func(*rapid.T) T, write func([]byte, *T) []byte, read func([]byte) (T, error), trails bool) {
@@ -52,6 +58,7 @@ func check[T any](t *testing.T, draw func(*rapid.T) T, write func([]byte, *T) []
 func TestMessagesSurvive(t *testing.T) {
 	t.Run("copy", func(t *testing.T) { check(t, drawRange, AppendCopy, ParseCopy, false) })
 	t.Run("ask", func(t *testing.T) { check(t, drawAsk, AppendAsk, ParseAsk, false) })
+	t.Run("basis", func(t *testing.T) { check(t, drawBasis, AppendBasis, ParseBasis, false) })
 	t.Run("marks", func(t *testing.T) { check(t, drawMarks, AppendMarks, ParseMarks, true) })
 }
 
@@ -64,6 +71,7 @@ func TestRefused(t *testing.T) {
 		{"copy without a length", second(ParseCopy([]byte{1})), "length: missing"},
 		{"offset that is negative", second(ParseCopy(append(bytes.Repeat([]byte{0xff}, 9), 1, 1))), "is more than"},
 		{"ask for an item that cannot be", second(ParseAsk(append(bytes.Repeat([]byte{0xff}, 8), 0x7f, 1, 1))), "index"},
+		{"basis without a digest", second(ParseBasis([]byte{1, 1})), "digest: 32 bytes"},
 		{"too many marks", second(ParseMarks(make([]byte, protocol.MaxMarks+2))), "are more than"},
 	}
 	for _, tt := range tests {

@@ -99,6 +99,19 @@ func Marks(length int64, block int) int {
 	return int((length+int64(block)-1)/int64(block)) * MarkSize
 }
 
+// minSize is the size in bytes from which a file may travel as a delta.
+const minSize = 1 << 20
+
+// maxTimes bounds how much larger than the new version the old one may be: it
+// is read as a whole.
+const maxTimes = 16
+
+// Worth reports whether it may pay to make a file of size bytes out of one of
+// old bytes.
+func Worth(old, size int64) bool {
+	return old >= minSize && size >= minSize && old <= MaxSize && old/maxTimes <= size
+}
+
 // A Range is Length bytes from Offset on.
 type Range struct{ Offset, Length int64 }
 

@@ -221,3 +221,23 @@ func drawEdit(t *rapid.T, b []byte) []byte {
 	where := rapid.IntRange(0, len(b)).Draw(t, "to")
 	return splice(b, where, where, moved)
 }
+
+func TestWorth(t *testing.T) {
+	tests := []struct {
+		name      string
+		old, size int64
+		want      bool
+	}{
+		{"both large enough", 1 << 20, 1 << 20, true},
+		{"small old one", 1<<20 - 1, 1 << 30, false},
+		{"small new one", 1 << 30, 1<<20 - 1, false},
+		{"much smaller new one", 17 << 20, 1 << 20, false},
+		{"much larger new one", 1 << 20, 1 << 50, true},
+		{"more than can be compared", MaxSize + 1, 1 << 50, false},
+	}
+	for _, tt := range tests {
+		if got := Worth(tt.old, tt.size); got != tt.want {
+			t.Errorf("%s: Worth(%d, %d) = %v, want %v", tt.name, tt.old, tt.size, got, tt.want)
+		}
+	}
+}

@@ -14,6 +14,9 @@
 // a trace in these is found out by the user of the package, who verifies what is
 // made with the marks.
 //
+// A sender that has no connection to its receiver remembers what it has sent in
+// the same way, in a store of its own: KeepSent, FindSent.
+//
 // A store is bounded by number and size; what was kept longest ago makes room. It
 // removes nothing from its directory but files that it named.
 package marks
@@ -87,25 +90,35 @@ func Open(dir string, log *slog.Logger) *Store {
 func (s *Store) Find(path string, id confine.Identity) *delta.Record {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var found *delta.Record
+	s.find(path, func(content []byte) (err error) {
+		found, err = parse(content, path, id)
+		return err
+	})
+	return found
+}
+
+// find has the entry of a path parsed, if there is one, and removes what cannot
+// be. The caller holds mu.
+func (s *Store) find(path string, parse func([]byte) error) {
 	if !s.ready() {
-		return nil
+		return
 	}
 	name := nameOf(path)
 	if _, ok := s.entries[name]; !ok {
-		return nil
+		return
 	}
 	content, err := s.read(name)
 	if err == nil {
-		var r *delta.Record
-		if r, err = parse(content, path, id); err == nil {
-			return r
-		}
+		err = parse(content)
+	}
+	if err == nil {
+		return
 	}
 	s.log.Debug("marks are of no use", "path", path, "err", err)
 	if err := s.drop(name); err != nil {
 		s.log.Warn("cannot remove marks", "path", path, "err", err)
 	}
-	return nil
 }
 
 // Keep remembers the marks of the file at an absolute path, in place of those of

@@ -33,7 +33,7 @@ func (r *receiver) landBig(ctx context.Context, start protocol.FileStart) error 
 		Index: start.Index, Item: it.item, Final: final, Key: protocol.KeyOf(&it.item), Area: r.area,
 		Moved: func(n int64) { r.in.Meter.Moved(0, n) },
 		There: it.there != nil, Kept: it.kept, Digest: it.digest, Old: r.shelf.Old(start.Index),
-		Remember: r.keeper.Wants(it.item.Size), Forget: func() error { return r.keeper.Forget(final) },
+		Blind: r.in.Parcel, Remember: r.keeper.Wants(it.item.Size), Forget: func() error { return r.keeper.Forget(final) },
 	}
 	l, err := landing.Begin(ctx, order, start.Offset)
 	if err != nil {

@@ -62,6 +62,7 @@ func (r *receiver) recognise(ctx context.Context, index uint64, slot *item) (w p
 	case resident.Content:
 		there := found // on the heap only here
 		slot.there, slot.digest, slot.wanted = &there, found.Digest, true
+		noteOld(slot, found)
 		return protocol.Want{Verdict: protocol.Resume, Offset: slot.item.Size, Digest: found.Digest}, true, nil
 	case resident.SetDir:
 		r.area.Had(slot.final, &slot.item)

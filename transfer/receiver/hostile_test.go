@@ -5,24 +5,35 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"mft.dev/mft"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/protocol/listing"
 	"mft.dev/mft/protocol/patch"
+	"mft.dev/mft/transfer/scan"
 	"mft.dev/mft/transfer/staging"
 )
 
 // receiveRaw feeds the bytes of a data connection to a receiver and returns
 // how it ended.
 func receiveRaw(t testing.TB, f *fixture, stream []byte) error {
+	t.Helper()
+	return receiveRawFrom(t, f, stream, false)
+}
+
+// receiveRawFrom is receiveRaw, of what may come out of a parcel.
+func receiveRawFrom(t testing.TB, f *fixture, stream []byte, parcel bool) error {
 	t.Helper()
 	f.accept()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -49,7 +60,7 @@ func receiveRaw(t testing.TB, f *fixture, stream []byte) error {
 		_ = mine.CloseWrite()
 	})
 	_, err := Run(ctx, conv, Incoming{
-		Offer: f.offer, Landing: f.landing, Journal: f.journal, Meter: &f.received, Note: f.note,
+		Offer: f.offer, Landing: f.landing, Journal: f.journal, Meter: &f.received, Note: f.note, Parcel: parcel,
 	})
 	mine.Close()
 	draining.Wait()
@@ -145,6 +156,76 @@ func TestHostileSender(t *testing.T) {
 				if name == "a" || name == "b" {
 					t.Errorf("%s has appeared", name)
 				}
+			}
+		})
+	}
+}
+
+// TestHostileBasis: what is copied is of the size that was said, and from a
+// parcel; else nothing appears.
+func TestHostileBasis(t *testing.T) {
+	const size = 1 << 20
+	basis := func(index uint64, size int64) []byte {
+		return patch.AppendBasis(nil, &patch.Basis{Index: index, Size: size})
+	}
+	begin := func(bases ...[]byte) *stream {
+		newer := file("patched", size)
+		newer.MTime = 7
+		s := new(stream).items(0, newer, file("new", size))
+		for _, b := range bases {
+			s.frame(protocol.FrameBasis, b)
+		}
+		return s
+	}
+	starts := func(s *stream, index uint64) *stream {
+		return s.frame(protocol.FrameFile, protocol.AppendFileStart(nil, &protocol.FileStart{Index: index}))
+	}
+	copies := func(s *stream, offset, length int64) *stream {
+		return s.frame(protocol.FrameCopy, patch.AppendCopy(nil, &patch.Range{Offset: offset, Length: length}))
+	}
+	ends := func(s *stream, content []byte) *stream {
+		return s.frame(protocol.FrameFileEnd, protocol.AppendFileEnd(nil, &protocol.FileEnd{Size: size, Digest: protocol.HashOf(content)}))
+	}
+	zeros := make([]byte, size)
+	for _, tt := range []struct {
+		name   string
+		parcel bool
+		stream *stream
+		code   mft.Code
+	}{
+		{"over the link", false, ends(copies(starts(begin(basis(0, size)), 0), 0, size), zeros), mft.CodeProtocol},
+		{"of nothing", true, begin(basis(7, size)), mft.CodeProtocol},
+		{"twice", true, begin(basis(0, size), basis(0, size)), mft.CodeProtocol},
+		{"within a file", true, starts(begin(), 0).frame(protocol.FrameBasis, basis(0, size)), mft.CodeProtocol},
+		{"of another size", true, ends(copies(starts(begin(basis(0, size+1)), 0), 0, size), zeros), mft.CodeOutdated},
+		{"of a file that is not there", true, ends(copies(starts(begin(basis(1, size)), 1), 0, size), zeros), mft.CodeOutdated},
+		{"without", true, ends(copies(starts(begin(), 0), 0, size), zeros), mft.CodeOutdated},
+		{"of another file", true, ends(copies(starts(begin(basis(0, size)), 1), 0, size), zeros), mft.CodeOutdated},
+		{"beyond its end", true, ends(copies(starts(begin(basis(0, size)), 0), 1, size), zeros), mft.CodeProtocol},
+		{"more than was announced", true, ends(copies(copies(starts(begin(basis(0, size)), 0), 0, size), 0, 1), zeros), mft.CodeProtocol},
+		{"other content", true, ends(copies(starts(begin(basis(0, size)), 0), 0, size), zeros[1:]), mft.CodeOutdated},
+		{"other content at a check", true, ends(copies(starts(begin(basis(0, size)), 0), 0, size).frame(protocol.FrameCheck, make([]byte, 32)), zeros), mft.CodeOutdated},
+		{"other content, and nothing is copied", true, ends(starts(begin(basis(0, size)), 0).frame(protocol.FrameData, zeros), zeros[1:]), mft.CodeCorrupt},
+		{"the right content", true, ends(copies(starts(begin(basis(0, size)), 0), 0, size), zeros), mft.CodeDisconnected},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFixture(t)
+			f.offer.Transfer = f.id
+			f.oldTree()
+			seen := func() map[string]string {
+				there := arrived(t, f.dst)
+				maps.DeleteFunc(there, func(name, _ string) bool { return scan.IsStaging(strings.Split(name, "/")[0]) })
+				return there
+			}
+			before := seen()
+			if err := receiveRawFrom(t, f, tt.stream.Bytes(), tt.parcel); mft.CodeOf(err) != tt.code {
+				t.Errorf("Receive = %v, want %v", err, tt.code)
+			}
+			if tt.code == mft.CodeDisconnected {
+				return // what was verified may appear
+			}
+			if diff := cmp.Diff(before, seen()); diff != "" {
+				t.Errorf("what is there (-before +after):\n%s", diff)
 			}
 		})
 	}

@@ -96,7 +96,7 @@ func (r *receiver) hearMatched(payload []byte) error {
 func (r *receiver) holdItem(index uint64, slot *item) bool {
 	// A parcel is played in its own order: its content does not wait for what comes
 	// behind it.
-	if r.mirror == nil || r.in.Whole || slot.held || r.in.Offer.Compare != mft.CompareQuick || r.area.Aside(slot.final) {
+	if r.mirror == nil || r.in.Parcel || slot.held || r.in.Offer.Compare != mft.CompareQuick || r.area.Aside(slot.final) {
 		return false
 	}
 	slot.held = r.mirror.HoldItem(index, slot.final, &slot.item)

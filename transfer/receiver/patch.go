@@ -6,6 +6,8 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/protocol/patch"
+	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/delta"
 	"mft.dev/mft/transfer/receiver/landing"
 	"mft.dev/mft/transfer/receiver/rebuild"
 	"mft.dev/mft/transfer/receiver/reply"
@@ -15,7 +17,7 @@ import (
 // noteOld remembers what stands at the place of a file, if that may help to
 // make the file.
 func noteOld(slot *item, found resident.Found) {
-	if slot.item.Type == mft.ItemFile && found.Item.Type == mft.ItemFile && rebuild.Worth(found.Item.Size, slot.item.Size) {
+	if slot.item.Type == mft.ItemFile && found.Item.Type == mft.ItemFile && delta.Worth(found.Item.Size, slot.item.Size) {
 		old := found
 		slot.old = &old
 	}
@@ -25,7 +27,7 @@ func noteOld(slot *item, found resident.Found) {
 // where an earlier attempt left it, or as a delta, from the one or the other.
 func (r *receiver) contentOf(ctx context.Context, index uint64, slot *item) protocol.Want {
 	w := r.resumePoint(ctx, slot)
-	if r.in.Whole || slot.old == nil || slot.kept || landing.Whole(r.area, protocol.KeyOf(&slot.item)) {
+	if r.in.Parcel || slot.old == nil || slot.kept || landing.Whole(r.area, protocol.KeyOf(&slot.item)) {
 		return w
 	}
 	w.First, w.Count = index, 1
@@ -49,6 +51,31 @@ func (r *receiver) startDelta(slot *item, w protocol.Want) protocol.Want {
 	w.Verdict, w.Old = protocol.Delta, slot.old.Item.Size
 	w.Seed = r.shelf.Put(w.First, rebuild.NewOld(f, w.Old, r.keeper.Recall(slot.final, f)))
 	return w
+}
+
+// hearBasis takes up the old version that a parcel copies from, if it still has
+// the size that it had. Whether it has the content too shows in what is made of
+// it.
+func (r *receiver) hearBasis(payload []byte) error {
+	b, err := patch.ParseBasis(payload)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	slot := r.items.At(b.Index)
+	r.mu.Unlock()
+	switch {
+	case !r.in.Parcel || r.big != nil:
+		return transfer.Nonsense("item %d is to be copied from what nobody asked for", b.Index)
+	case slot == nil || !slot.wanted || r.shelf.Old(b.Index) != nil:
+		return transfer.Nonsense("an old version for item %d, which needs none", b.Index)
+	case slot.old == nil || slot.old.Item.Size != b.Size:
+		return nil // it is an error when it is copied from
+	}
+	if f, err := r.place.Open(slot.final, slot.old); err == nil {
+		r.shelf.Lend(b.Index, rebuild.NewOld(f, b.Size, nil))
+	}
+	return nil
 }
 
 // nextDelta makes room when a file has ended, for those that wait.

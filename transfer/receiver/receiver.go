@@ -43,9 +43,10 @@ type Incoming struct {
 	Journal *journal.Journal
 	Meter   *transfer.Meter // required
 	Note    transfer.Note   // required
-	// Whole has every file come whole, none as a delta: nobody answers questions
-	// about an old version.
-	Whole bool
+	// Parcel says that content comes out of a parcel. Nobody hears marks of an old
+	// version then or asks about them: the sender has chosen by itself what to copy
+	// from which. Without that version the error is mft.CodeOutdated.
+	Parcel bool
 	// Memory remembers marks; nil for none.
 	Memory remember.Memory
 	// Own, if it is set, is asked before anything of the transfer is delivered, and
@@ -339,6 +340,8 @@ func (r *receiver) hear(ctx context.Context, f *intake.Frame) error {
 		return r.hearTree(ctx, f.Kind, payload)
 	case protocol.FramePack:
 		return r.landPack(ctx, f.Files)
+	case protocol.FrameBasis:
+		return r.hearBasis(payload)
 	case protocol.FrameFile:
 		start, err := protocol.ParseFileStart(payload)
 		if err != nil {

@@ -42,7 +42,7 @@ func (s *sender) sendBig(ctx context.Context, p *packer, f *os.File, i uint64, i
 	if err := p.flush(); err != nil { // in order, and out of the way
 		return err
 	}
-	hash := transfer.NewHash()
+	hash, passed := s.watched(&it.entry.Item)
 	offset, err := s.resumeAt(ctx, f, it, w, hash)
 	if err != nil {
 		return err
@@ -53,7 +53,7 @@ func (s *sender) sendBig(ctx context.Context, p *packer, f *os.File, i uint64, i
 	}
 	s.out.Meter.Moved(0, offset)
 	if patch := s.book.Find(i); patch != nil {
-		return s.sendPatch(ctx, patch, f, i, it, offset, hash)
+		return s.sendPatch(ctx, patch, f, i, it, offset, hash, passed)
 	}
 	sent := offset
 	g, gctx := errgroup.WithContext(ctx)
@@ -69,6 +69,9 @@ func (s *sender) sendBig(ctx context.Context, p *packer, f *os.File, i uint64, i
 	})
 	g.Go(func() error {
 		for pc := range pieces {
+			if pc.end {
+				passed(pc.digest)
+			}
 			n, err := s.sendPiece(pc, it.entry.Item.Size)
 			if err != nil {
 				return err
@@ -89,6 +92,16 @@ func (s *sender) sendBig(ctx context.Context, p *packer, f *os.File, i uint64, i
 		s.out.Meter.Moved(0, -sent)
 	}
 	return err
+}
+
+// watched returns the hash of a file, and whom to tell of its digest.
+func (s *sender) watched(it *mft.Item) (transfer.Hash, func(mft.Digest)) {
+	if s.out.Watch != nil {
+		if w := s.out.Watch(it); w != nil {
+			return transfer.NewWitnessed(w), w.Passed
+		}
+	}
+	return transfer.NewHash(), func(mft.Digest) {}
 }
 
 func (s *sender) sendPiece(pc piece, size int64) (int64, error) {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 
+	"mft.dev/mft"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/sender/patch"
@@ -32,7 +33,7 @@ func (l *patchLine) Moved(n int64) {
 
 // sendPatch sends what is new in a big file, of which FILE has been sent. hash
 // covers what comes before offset.
-func (s *sender) sendPatch(ctx context.Context, p *patch.Patch, f *os.File, i uint64, it item, offset int64, hash transfer.Hash) error {
+func (s *sender) sendPatch(ctx context.Context, p *patch.Patch, f *os.File, i uint64, it item, offset int64, hash transfer.Hash, passed func(mft.Digest)) error {
 	line := &patchLine{s: s, sent: offset}
 	digest, err := p.Send(ctx, patch.File{
 		File: f, Path: it.entry.Item.Path, Size: it.entry.Item.Size, Offset: offset, Hash: hash,
@@ -42,6 +43,7 @@ func (s *sender) sendPatch(ctx context.Context, p *patch.Patch, f *os.File, i ui
 		err = errChanged
 	}
 	if err == nil {
+		passed(digest)
 		s.book.Done(i)
 		_, err = s.sendPiece(piece{end: true, digest: digest}, it.entry.Item.Size)
 	}

@@ -36,8 +36,18 @@ type Outgoing struct {
 	LastTry bool
 	// Compress is when to, if the receiver understands it; empty is auto.
 	Compress mft.Compress
-	Meter    *transfer.Meter // required
-	Note     transfer.Note   // required
+	// Watch, if it is set, returns who sees the content of a big file that is about
+	// to be sent, all of it and also what the receiver has; nil is nobody.
+	Watch func(*mft.Item) Watcher
+	Meter *transfer.Meter // required
+	Note  transfer.Note   // required
+}
+
+// A Watcher sees the content of one file go by, from its beginning to its end.
+type Watcher interface {
+	transfer.Witness
+	// Passed says that this was all of it, and one version, which has this digest.
+	Passed(mft.Digest)
 }
 
 // Limits of the sending end. They bound memory and latency.

@@ -24,10 +24,10 @@ func (b *Landing) Verify(ctx context.Context, end protocol.FileEnd) error {
 	case end.Size != b.Item.Size || b.pos != end.Size:
 		err = transfer.Nonsense("item %d has %d bytes, %d were announced", b.Index, b.pos, b.Item.Size)
 	case b.sum() != end.Digest:
-		err = Corrupt(b.Item.Path)
+		err = b.wrong()
 	}
 	if err != nil {
-		b.giveUp(ctx, err)
+		b.end(ctx, err)
 	}
 	return err
 }
@@ -82,7 +82,7 @@ func (b *Landing) Fail(ctx context.Context) error {
 	if err == nil {
 		b.discard(ctx)
 	} else {
-		b.giveUp(ctx, err)
+		b.end(ctx, err)
 	}
 	return err
 }
@@ -96,6 +96,21 @@ func (b *Landing) Abandon() {
 		b.giveUp(ctx, err)
 		return
 	}
+	b.keep(ctx)
+}
+
+// end ends a file that went wrong. That an old version is not the one that the
+// sender meant says nothing against what has been verified.
+func (b *Landing) end(ctx context.Context, cause error) {
+	if b.broken || mft.CodeOf(cause) != mft.CodeOutdated || b.out == nil || b.out.verified == 0 {
+		b.giveUp(ctx, cause)
+		return
+	}
+	b.keep(ctx)
+}
+
+// keep keeps what has been verified.
+func (b *Landing) keep(ctx context.Context) {
 	if b.file == nil {
 		return
 	}

@@ -45,6 +45,9 @@ type Order struct {
 	There, Kept bool
 	Digest      mft.Digest
 	Old         *rebuild.Old // what may be copied from, or nil
+	// Blind says that the sender has chosen what to copy without marks of Old. What
+	// does not fit is mft.CodeOutdated then.
+	Blind bool
 	// Remember has the marks of the content made, if there is an Old. Forget is
 	// called when those that were remembered of that were wrong.
 	Remember bool
@@ -192,6 +195,9 @@ func (b *Landing) Hole(ctx context.Context, n int64) error {
 
 // Copy takes content from the old version.
 func (b *Landing) Copy(ctx context.Context, r delta.Range) error {
+	if b.Old == nil && b.Blind {
+		return b.outdated(errors.New("no file of that size is there"))
+	}
 	if b.Old == nil {
 		return transfer.Nonsense("item %d is to be copied, which does not come as a delta", b.Index)
 	}
@@ -235,7 +241,7 @@ func (b *Landing) take(ctx context.Context, s step) error {
 	switch {
 	case s.check:
 		if b.hash.Sum() != s.digest {
-			return Corrupt(b.Item.Path)
+			return b.wrong()
 		}
 		return b.checked(ctx)
 	case s.hole > 0:
@@ -301,7 +307,11 @@ func (b *Landing) copy(ctx context.Context, r delta.Range) error {
 		p := <-b.copies // the output gives all back
 		p = p[:min(r.Length, transfer.Chunk)]
 		if _, err := b.Old.ReadAt(p, r.Offset); err != nil {
-			return mft.Fail(mft.CodeCorrupt, "copy from the old version of", b.Item.Path, fmt.Errorf("it changed meanwhile: %w", err))
+			err = fmt.Errorf("it changed meanwhile: %w", err)
+			if b.Blind {
+				return b.outdated(err)
+			}
+			return mft.Fail(mft.CodeCorrupt, opCopy, b.Item.Path, err)
 		}
 		n := int64(len(p))
 		if err := b.write(ctx, p, b.copies); err != nil {
@@ -360,6 +370,21 @@ func (b *Landing) stop() error {
 // saveTimeout bounds what an attempt that was interrupted still does for the
 // next one.
 const saveTimeout = 30 * time.Second
+
+const opCopy = "copy from the old version of"
+
+// outdated is the error of an old version that is not the sender's.
+func (b *Landing) outdated(cause error) error {
+	return mft.Fail(mft.CodeOutdated, opCopy, b.Item.Path, cause)
+}
+
+// wrong is the error of content that does not have its digest.
+func (b *Landing) wrong() error {
+	if b.patched && b.Blind {
+		return b.outdated(errors.New("what came of it does not have the digest that was sent with it"))
+	}
+	return Corrupt(b.Item.Path)
+}
 
 // Corrupt is the error of content that does not have its digest.
 func Corrupt(path string) error {

@@ -30,19 +30,6 @@ import (
 	"mft.dev/mft/transfer/delta"
 )
 
-// minSize is the size in bytes from which a file may travel as a delta.
-const minSize = 1 << 20
-
-// maxTimes bounds how much larger than the new version the old one may be: it
-// is read as a whole.
-const maxTimes = 16
-
-// Worth reports whether it may pay to make a file of size bytes out of one of
-// old bytes.
-func Worth(old, size int64) bool {
-	return old >= minSize && size >= minSize && old <= delta.MaxSize && old/maxTimes <= size
-}
-
 // readSize is how much of an old version is read at a time, unless a block is
 // larger; flushMarks how many bytes of marks are worth a frame.
 const (
@@ -169,6 +156,13 @@ func (s *Shelf) Put(index uint64, v *Old) [16]byte {
 	s.open[index] = v
 	s.put = append(s.put, v)
 	return v.seed
+}
+
+// Lend takes the old version of an item over whose sender knows its marks.
+func (s *Shelf) Lend(index uint64, v *Old) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open[index] = v
 }
 
 // Release has the marks of what was put sent, now that the sender knows the

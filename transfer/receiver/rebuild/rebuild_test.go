@@ -292,26 +292,6 @@ func TestRunEndsWithItsConnection(t *testing.T) {
 	}
 }
 
-func TestWorth(t *testing.T) {
-	tests := []struct {
-		name      string
-		old, size int64
-		want      bool
-	}{
-		{"both large enough", 1 << 20, 1 << 20, true},
-		{"small old one", 1<<20 - 1, 1 << 30, false},
-		{"small new one", 1 << 30, 1<<20 - 1, false},
-		{"much smaller new one", 17 << 20, 1 << 20, false},
-		{"much larger new one", 1 << 20, 1 << 50, true},
-		{"more than can be compared", delta.MaxSize + 1, 1 << 50, false},
-	}
-	for _, tt := range tests {
-		if got := Worth(tt.old, tt.size); got != tt.want {
-			t.Errorf("%s: Worth(%d, %d) = %v, want %v", tt.name, tt.old, tt.size, got, tt.want)
-		}
-	}
-}
-
 // brokenLine takes nothing.
 type brokenLine struct{ err error }
 
