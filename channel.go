@@ -5,11 +5,14 @@ import "time"
 // A Channel is a standing order: files under From that Select lets through
 // move to every endpoint in To whenever a trigger fires.
 type Channel struct {
-	Name   string
-	From   Endpoint
-	To     []Endpoint
-	When   []Trigger
-	Select Selection
+	Name string
+	From Endpoint
+	To   []Endpoint
+	When []Trigger
+	// Markers are the files by which it and the programs around it tell each other
+	// what they do.
+	Markers []Marker
+	Select  Selection
 	// Overwrite says what happens to a file that is already at the
 	// destination.
 	Overwrite Overwrite
@@ -33,8 +36,11 @@ type TriggerKind string
 
 // The kinds of trigger.
 const (
-	TriggerArrival TriggerKind = "arrival" // a file appeared or changed and is stable
-	TriggerManual  TriggerKind = "manual"  // an operator says so
+	TriggerArrival  TriggerKind = "arrival"  // a file appeared or changed and is stable
+	TriggerSchedule TriggerKind = "schedule" // it is due by the clock
+	TriggerMarker   TriggerKind = "marker"   // a trigger marker appeared
+	TriggerPoll     TriggerKind = "poll"     // some time has passed
+	TriggerManual   TriggerKind = "manual"   // an operator says so
 )
 
 // A Trigger is one reason for a channel to fire.
@@ -46,4 +52,9 @@ type Trigger struct {
 	// Rescan is, for an arrival, the longest time between two full scans of
 	// the source; the scan is the truth, change notices only make it early.
 	Rescan time.Duration
+	// Expression is that of a schedule, see package trigger/schedule, and Zone the
+	// name of its time zone, empty for that of the host.
+	Expression, Zone string
+	// Every is, for a poll, the time between two runs.
+	Every time.Duration
 }

@@ -26,6 +26,8 @@ const (
 	EventCancelled EventKind = "cancelled"
 	EventExitBegun EventKind = "exit-started" // a command begins to run
 	EventExitEnded EventKind = "exit-ended"   // it is over; a code says that it failed
+	EventRunBegun  EventKind = "run-started"  // a channel begins to run
+	EventRunEnded  EventKind = "run-ended"    // it has run; a code says that it failed
 	EventPaused    EventKind = "paused"
 	EventResumed   EventKind = "resumed"
 

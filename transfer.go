@@ -71,7 +71,10 @@ type Transfer struct {
 	Role    Role
 	Peer    AgentName
 	Channel string // empty for a command
-	State   State
+	// Run is that of the channel which made the transfer on this host, empty when
+	// none did.
+	Run   string
+	State State
 	// Reason says why a transfer waits, was rejected or failed; zero
 	// otherwise.
 	Reason Reason

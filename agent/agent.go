@@ -17,7 +17,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/admission"
-	"mft.dev/mft/agent/arrival"
+	"mft.dev/mft/agent/conduct"
 	"mft.dev/mft/agent/config"
 	"mft.dev/mft/agent/courier"
 	"mft.dev/mft/agent/dispatch"
@@ -83,7 +83,7 @@ type Agent struct {
 	courier  *courier.Courier // nil without an exchange
 	exits    *exits.Runner
 	tells    *telemetry.Exporter
-	channels map[string]*arrival.Watcher
+	channels *conduct.Set
 
 	turns *turn.Turns
 	door  *admission.Door
@@ -103,7 +103,7 @@ func New(o Options) (*Agent, error) {
 	c := o.Config
 	a := &Agent{
 		cfg: c, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), version: o.Version, now: o.Now, offered: o.Listener,
-		turns: turn.New(), door: admission.NewDoor(c.Agent.MaxTransfers), channels: map[string]*arrival.Watcher{},
+		turns: turn.New(), door: admission.NewDoor(c.Agent.MaxTransfers),
 		ways: route.New(o.Exchange != nil, c.Paths()), tells: o.Telemetry,
 	}
 	if a.now == nil {
@@ -136,16 +136,14 @@ func New(o Options) (*Agent, error) {
 			return nil, errors.Join(err, a.journal.Close())
 		}
 	}
-	for _, ch := range c.Channels {
-		if when, ok := arrival.Trigger(ch, c.Agent.Name); ok {
-			a.channels[ch.Name] = arrival.New(arrival.Config{
-				Channel: ch, When: when, Journal: a.journal, Trail: a.trail, Log: a.log, Now: a.now,
-				Plan: func(to mft.AgentName, o mft.Overwrite) (mft.Transfer, error) {
-					return a.book.Draw(mft.RoleSend, to, o)
-				},
-				Placed: a.enqueue,
-			})
-		}
+	a.channels, err = conduct.Open(c.Channels, conduct.Host{
+		Self: c.Agent.Name, Journal: a.journal, Trail: a.trail, Log: a.log, Now: a.now, Placed: a.enqueue,
+		Plan:    func(to mft.AgentName, o mft.Overwrite) (mft.Transfer, error) { return a.book.Draw(mft.RoleSend, to, o) },
+		Hold:    func(ctx context.Context, id mft.TransferID) error { _, err := a.Pause(ctx, id); return err },
+		Release: func(ctx context.Context, id mft.TransferID) error { _, err := a.Resume(ctx, id); return err },
+	})
+	if err != nil {
+		return nil, errors.Join(err, a.journal.Close())
 	}
 	return a, nil
 }
@@ -229,9 +227,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		start(a.courier.Run)
 	}
 	start(upkeep.Keeper{Journal: a.journal, Log: a.log, Now: a.now}.Run)
-	for _, ch := range a.channels {
-		start(ch.Run)
-	}
+	start(a.channels.Run)
 	err = g.Wait()
 	a.trail.Flush()
 	a.event(context.Background(), mft.Event{Kind: mft.EventAgentStopped, Detail: a.version})

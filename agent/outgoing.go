@@ -25,9 +25,7 @@ func (a *Agent) send(at *attempt, t mft.Transfer) (mft.Receipt, *protocol.Envelo
 			}
 		},
 	}}
-	if ch := a.channels[t.Channel]; ch != nil {
-		c.Place.Channel = ch.Root()
-	}
+	c.Place.Channel = a.channels.Root(t.Channel)
 	defer c.Close()
 	conv, err := a.reach(at.Context, t)
 	if err != nil {

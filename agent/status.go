@@ -2,8 +2,6 @@ package agent
 
 import (
 	"context"
-	"slices"
-	"strings"
 	"time"
 
 	"mft.dev/mft"
@@ -50,10 +48,7 @@ func (a *Agent) Status(ctx context.Context) (Status, error) {
 	a.mu.Lock()
 	s.Started, s.Listening = a.started, a.listening
 	a.mu.Unlock()
-	for _, ch := range a.channels {
-		s.Channels = append(s.Channels, ch.Status())
-	}
-	slices.SortFunc(s.Channels, func(x, y arrival.Status) int { return strings.Compare(x.Name, y.Name) })
+	s.Channels = a.channels.Status()
 	return s, nil
 }
 

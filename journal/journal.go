@@ -8,6 +8,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/journal/batch"
 	"mft.dev/mft/journal/database"
+	"mft.dev/mft/journal/form"
 )
 
 var errClosed = errors.New("the journal is closed")
@@ -37,7 +38,7 @@ func Open(ctx context.Context, path string) (*Journal, error) {
 	if err != nil {
 		return nil, mft.Fail(mft.CodeInternal, "open the journal", path, err)
 	}
-	db, err := database.Open(ctx, path, Form())
+	db, err := database.Open(ctx, path, form.Steps())
 	if err != nil {
 		return nil, errors.Join(err, blobs.Close())
 	}

@@ -12,6 +12,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/journal/database"
+	"mft.dev/mft/journal/form"
 )
 
 func TestOpenMakesAPrivateFile(t *testing.T) {
@@ -89,10 +90,10 @@ func TestOpenRefuses(t *testing.T) {
 	}{
 		{"one that is open", func(t *testing.T, path string) { openAt(t, path) }, mft.CodeRunning, "another agent"},
 		{"a newer schema", func(t *testing.T, path string) {
-			f := Form()
+			f := form.Steps()
 			f.Steps = append(f.Steps, "CREATE TABLE later (x)")
 			makeDatabase(t, path, f)
-		}, mft.CodeJournal, "version 5, written by a newer mft"},
+		}, mft.CodeJournal, "version 6, written by a newer mft"},
 		{"a database of something else", func(t *testing.T, path string) {
 			makeDatabase(t, path, database.Form{ApplicationID: 7, Steps: []string{"CREATE TABLE x (y)"}})
 		}, mft.CodeJournal, "not a journal"},
@@ -170,11 +171,11 @@ func TestOpenVersion1(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "journal.db")
-	makeDatabase(t, path, database.Form{ApplicationID: applicationID, Steps: []string{string(script)}})
+	makeDatabase(t, path, database.Form{ApplicationID: form.Steps().ApplicationID, Steps: []string{string(script)}})
 	j := openAt(t, path)
 
 	stats, err := j.Stats(t.Context())
-	if err != nil || stats.Version != len(Form().Steps) || stats.Newest != 3 || stats.Forgotten != 1 {
+	if err != nil || stats.Version != len(form.Steps().Steps) || stats.Newest != 3 || stats.Forgotten != 1 {
 		t.Errorf("Stats = %+v, %v", stats, err)
 	}
 	want := planned(0)

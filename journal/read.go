@@ -52,7 +52,7 @@ func (f Filter) query() (query string, args []any) {
 		query += ")"
 	}
 	for _, c := range []struct{ column, value string }{
-		{"role", string(f.Role)}, {"peer", string(f.Peer)}, {"channel", f.Channel},
+		{"role", string(f.Role)}, {"peer", string(f.Peer)}, {"channel", f.Channel}, {"run", f.Run},
 	} {
 		if c.value != "" {
 			query += " AND " + c.column + " = ?"

@@ -66,12 +66,13 @@ type Sent struct {
 // A Filter chooses transfers. Its zero value chooses all of them, in the
 // order in which this host met them.
 type Filter struct {
-	// States, Role, Peer and Channel choose by equality where they are not
+	// States, Role, Peer, Channel and Run choose by equality where they are not
 	// empty.
 	States  []mft.State
 	Role    mft.Role
 	Peer    mft.AgentName
 	Channel string
+	Run     string
 	// Limit is how many transfers to return at most; 0 means all.
 	Limit int
 	// Newest returns the newest first.

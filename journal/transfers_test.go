@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"mft.dev/mft"
+	"mft.dev/mft/journal/form"
 )
 
 func TestCreateKeepsEveryField(t *testing.T) {
@@ -281,7 +282,7 @@ func TestStats(t *testing.T) {
 	}
 	got.Size, got.Free = 0, 0
 	want := Stats{
-		Version: len(Form().Steps), Events: 1, Newest: 1,
+		Version: len(form.Steps().Steps), Events: 1, Newest: 1,
 		Transfers: map[mft.State]int64{mft.StatePlanned: 2, mft.StateFailed: 1},
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -46,6 +46,8 @@ type Config struct {
 type Watcher struct {
 	Config
 	root string // of the source, in the form of this host
+	// markers are those that lie below it, which never move.
+	markers map[string]bool
 
 	// Only the goroutine of Run uses these.
 	stability *trigger.Stability
@@ -113,8 +115,14 @@ func Trigger(ch mft.Channel, self mft.AgentName) (mft.Trigger, bool) {
 
 // New returns a watcher. It starts nothing.
 func New(c Config) *Watcher {
+	root, markers := filepath.Clean(c.Channel.From.Path), map[string]bool{}
+	for _, m := range c.Channel.Markers {
+		if rel, err := filepath.Rel(root, m.Path); err == nil && m.End == mft.EndSource {
+			markers[filepath.ToSlash(rel)] = true
+		}
+	}
 	return &Watcher{
-		Config: c, root: filepath.Clean(c.Channel.From.Path),
+		Config: c, root: root, markers: markers,
 		stability: trigger.NewStability(c.When.Stable, maxSettling), settling: map[string]*settling{},
 		wake: make(chan struct{}, 1), hints: map[string]bool{}, said: map[mft.Code]bool{},
 		shown: Status{Name: c.Channel.Name, From: c.Channel.From.Path, Watching: scanning},

@@ -65,6 +65,8 @@ type looking struct {
 	*Watcher
 	ctx     context.Context //nolint:containedctx // of one call of look
 	root    *confine.Root
+	run     string // of the channel; then it does not matter whether files are stable
+	placed  int    // files of which transfers were made
 	ready   []arrived
 	trouble error // the first thing that could not be read; the look goes on
 	crowded bool  // there was no room for a file
@@ -150,7 +152,7 @@ func (l *looking) tree(top string) error {
 
 // file looks at one file.
 func (l *looking) file(p string, info fs.FileInfo) error {
-	if !info.Mode().IsRegular() || !trigger.Matches(l.Channel.Select, p) {
+	if !info.Mode().IsRegular() || l.markers[p] || !trigger.Matches(l.Channel.Select, p) {
 		return nil
 	}
 	id := confine.Stamp(info)
@@ -165,6 +167,9 @@ func (l *looking) file(p string, info fs.FileInfo) error {
 		return nil
 	}
 	now := l.Now()
+	if l.run != "" {
+		return l.take(arrived{path: p, seen: seen, detected: now})
+	}
 	s := l.settling[p]
 	if s == nil {
 		if len(l.settling) >= maxSettling {
@@ -179,7 +184,12 @@ func (l *looking) file(p string, info fs.FileInfo) error {
 	if !v.Stable {
 		return nil
 	}
-	l.ready = append(l.ready, arrived{path: p, seen: seen, detected: s.first})
+	return l.take(arrived{path: p, seen: seen, detected: s.first})
+}
+
+// take adds a file to those that are sent.
+func (l *looking) take(f arrived) error {
+	l.ready = append(l.ready, f)
 	if len(l.ready) >= portion {
 		return l.place()
 	}
@@ -207,7 +217,7 @@ func (l *looking) place() error {
 			return err
 		}
 		t.Channel, t.Destination, t.Compare = l.Channel.Name, asDirectory(to.Path), l.Channel.Compare
-		t.Compress = l.Channel.Compress
+		t.Compress, t.Run = l.Channel.Compress, l.run
 		for _, f := range ready {
 			t.Sources = append(t.Sources, filepath.Join(l.root.Path(), filepath.FromSlash(f.path)))
 		}
@@ -227,6 +237,7 @@ func (l *looking) place() error {
 		t.State = mft.StateQueued
 		l.Placed(t)
 	}
+	l.placed += len(ready)
 	return nil
 }
 

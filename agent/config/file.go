@@ -74,9 +74,10 @@ type channelEntry struct {
 	Exits     []command.Entry  `yaml:"exits" doc:"Commands that the receiving hosts run, those that have the channel in their own file, because of what it sends."`
 	Compress  compress         `yaml:"compress" doc:"When what moves travels compressed: auto, when that is faster; always; or never. Default: auto."`
 
-	Markers strict.NotYet `yaml:"markers"`
-	RunAs   strict.NotYet `yaml:"run_as"`
-	Expect  strict.NotYet `yaml:"expect"`
+	Markers *markersEntry `yaml:"markers" doc:"Files by which the channel and the programs around it tell each other what they do."`
+
+	RunAs  strict.NotYet `yaml:"run_as"`
+	Expect strict.NotYet `yaml:"expect"`
 }
 
 type endpointEntry struct {
@@ -87,13 +88,31 @@ type endpointEntry struct {
 
 type whenEntry struct {
 	strict.Place
-	Arrival *arrivalEntry `yaml:"arrival" doc:"Fire when a file appears or changes and is stable."`
-	Manual  leaf.YesNo    `yaml:"manual" doc:"Fire when an operator says so."`
+	Arrival  *arrivalEntry `yaml:"arrival" doc:"Fire when a file appears or changes and is stable."`
+	Manual   leaf.YesNo    `yaml:"manual" doc:"Fire when an operator says so."`
+	Schedule leaf.Schedule `yaml:"schedule" doc:"Fire by the clock: the fields of a crontab, five or six with seconds in front, with L, W and #; or @daily and the like."`
+	Timezone leaf.Zone     `yaml:"timezone" doc:"Time zone of the schedule, such as Europe/London. Default: that of the host."`
+	Marker   leaf.YesNo    `yaml:"marker" doc:"Fire when the trigger marker of the source appears."`
+	Poll     leaf.PollTime `yaml:"poll" doc:"Fire each time so much time has passed, 1s to 24h."`
+}
 
-	Schedule strict.NotYet `yaml:"schedule"`
-	Timezone strict.NotYet `yaml:"timezone"`
-	Marker   strict.NotYet `yaml:"marker"`
-	Poll     strict.NotYet `yaml:"poll"`
+// markersEntry are the markers of both ends.
+type markersEntry struct {
+	strict.Place
+	Source *sourceMarkers `yaml:"source" doc:"Markers on the host where the files are."`
+
+	Destination strict.NotYet `yaml:"destination"`
+}
+
+type sourceMarkers struct {
+	strict.Place
+	Trigger    leaf.HostPath `yaml:"trigger" doc:"Others make it when the files are ready; the agent removes it, and the channel runs."`
+	Block      leaf.HostPath `yaml:"block" doc:"While others keep it there nothing is sent."`
+	Activity   leaf.HostPath `yaml:"activity" doc:"Is there while the channel runs."`
+	Completion leaf.HostPath `yaml:"completion" doc:"Gets the time of each run that succeeds."`
+	Failure    leaf.HostPath `yaml:"failure" doc:"Is there from a run that failed to one that succeeded."`
+
+	Silence strict.NotYet `yaml:"silence"`
 }
 
 type arrivalEntry struct {

@@ -212,10 +212,64 @@ func (e *channelEntry) channel(d *strict.Decoder) mft.Channel {
 	if e.When.Manual {
 		c.When = append(c.When, mft.Trigger{Kind: mft.TriggerManual})
 	}
-	if len(c.When) == 0 && e.When.Key != "" {
-		d.Mistake(e.When.Line, e.When.Key, "say arrival: {} or manual")
+	if len(e.When.Schedule) > 0 {
+		c.When = append(c.When, mft.Trigger{Kind: mft.TriggerSchedule, Expression: string(e.When.Schedule), Zone: string(e.When.Timezone)})
+	} else if e.When.Timezone != "" {
+		d.Mistake(e.When.Line, e.When.Key+".timezone", "it is that of a schedule, and there is none")
 	}
+	if e.When.Poll > 0 {
+		c.When = append(c.When, mft.Trigger{Kind: mft.TriggerPoll, Every: time.Duration(e.When.Poll)})
+	}
+	if e.When.Marker {
+		c.When = append(c.When, mft.Trigger{Kind: mft.TriggerMarker})
+	}
+	if e.Markers != nil && e.Markers.Source != nil {
+		c.Markers = e.Markers.Source.markers()
+	}
+	e.check(d, c)
 	return c
+}
+
+// check finds what does not go together.
+func (e *channelEntry) check(d *strict.Decoder, c mft.Channel) {
+	wrong := func(key, why string) { d.Mistake(e.When.Line, e.When.Key+key, "%s", why) }
+	if len(c.When) == 0 && e.When.Key != "" {
+		wrong("", "say arrival: {}, schedule, poll, marker or manual")
+	}
+	if e.When.Arrival != nil && (len(c.When) > 2 || len(c.When) == 2 && !bool(e.When.Manual)) {
+		wrong(".arrival", "this version fires either when files arrive or by schedule, poll and marker; leave one out")
+	}
+	if e.When.Arrival != nil && len(c.Markers) > 0 {
+		wrong(".arrival", "this version keeps no markers of a channel that fires when files arrive; fire by schedule, poll or marker")
+	}
+	trigger := slices.ContainsFunc(c.Markers, func(m mft.Marker) bool { return m.Kind == mft.MarkerTrigger })
+	if trigger != bool(e.When.Marker) {
+		wrong(".marker", "marker: true and the path markers.source.trigger belong together")
+	}
+	for i, m := range c.Markers {
+		if slices.ContainsFunc(c.Markers[:i], func(x mft.Marker) bool { return x.Path == m.Path }) {
+			d.Mistake(e.Markers.Line, e.Markers.Key+".source", "%s is the same file as another marker", m.Kind)
+		}
+	}
+}
+
+// markers returns those that are named.
+func (e *sourceMarkers) markers() (out []mft.Marker) {
+	for _, m := range []struct {
+		kind mft.MarkerKind
+		path leaf.HostPath
+	}{
+		{mft.MarkerTrigger, e.Trigger},
+		{mft.MarkerBlock, e.Block},
+		{mft.MarkerActivity, e.Activity},
+		{mft.MarkerCompletion, e.Completion},
+		{mft.MarkerFailure, e.Failure},
+	} {
+		if m.path != "" {
+			out = append(out, mft.Marker{Kind: m.kind, End: mft.EndSource, Path: string(m.path)})
+		}
+	}
+	return out
 }
 
 // notes says what an operator may have expected of the channel in vain.
@@ -223,7 +277,7 @@ func (e *channelEntry) notes(own mft.AgentName) []string {
 	switch {
 	case mft.AgentName(e.From.Agent) != own:
 		return []string{fmt.Sprintf("channel %s starts at agent %s; agent %s does not start it", e.Name, e.From.Agent, own)}
-	case e.When.Arrival == nil:
+	case e.When.Arrival == nil && e.When.Schedule == "" && e.When.Poll == 0 && !bool(e.When.Marker):
 		return []string{fmt.Sprintf("channel %s fires only by hand, and this version has no command for that yet; use mft copy", e.Name)}
 	}
 	return nil
@@ -238,12 +292,15 @@ func (e *whenEntry) ReadShort(s string) error {
 	case "arrival":
 		e.Arrival = &arrivalEntry{}
 		return nil
+	case "marker":
+		e.Marker = true
+		return nil
 	}
-	return fmt.Errorf("want arrival: {…}, arrival or manual")
+	return fmt.Errorf("want arrival: {…}, schedule: …, poll: …, arrival, marker or manual")
 }
 
 func (*whenEntry) ShortSchema() map[string]any {
-	return map[string]any{"enum": []string{"manual", "arrival"}}
+	return map[string]any{"enum": []string{"manual", "arrival", "marker"}}
 }
 
 func (e endpointEntry) endpoint() mft.Endpoint {

@@ -17,10 +17,25 @@ func TestMistakes(t *testing.T) {
 		{"unknown key far from all", "allow: {everything: true}", []string{"line 1: allow.everything: unknown key; known here: files_from, requests_from"}},
 		{"proposal is never a key of later", "channels:\n- {" + goodChannel + ", expcet: {}}", []string{"line 2: channels[0].expcet: unknown key; known here: name, from, to, when, select, overwrite"}},
 		{"key of later", "channels:\n- {" + goodChannel + ",\n   run_as: {user: erp}}", []string{"line 3: channels[0].run_as: not available yet in this version; take it out, it would not act"}},
-		{"schedule of later", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {schedule: '0 2 * * *', timezone: UTC}}]", []string{
-			"line 1: channels[0].when.schedule: not available yet",
-			"line 1: channels[0].when.timezone: not available yet",
-			"line 1: channels[0].when: say arrival: {} or manual",
+		{"no schedule", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {schedule: '0 25 * * *', timezone: Mars}}]", []string{
+			`line 1: channels[0].when.schedule: hours: "25" is no value from 0 to 23`,
+			"line 1: channels[0].when.timezone: want the name of a time zone",
+		}},
+		{"zone of nothing", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {timezone: UTC, poll: 1m}}]", []string{
+			"line 1: channels[0].when.timezone: it is that of a schedule, and there is none",
+		}},
+		{"trigger without a path", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: marker}]", []string{
+			"channels[0].when.marker: marker: true and the path markers.source.trigger belong together",
+		}},
+		{"one file for two markers", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {poll: 1m}, markers: {source: {block: /a/x, failure: /a/x}}}]", []string{
+			"channels[0].markers.source: failure is the same file as another marker",
+		}},
+		{"markers of later", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {poll: 1m}, markers: {destination: {block: /b/x}}}]", []string{
+			"channels[0].markers.destination: not available yet",
+		}},
+		{"arrival and markers", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {arrival: {}, poll: 1m}, markers: {source: {block: /a/x}}}]", []string{
+			"channels[0].when.arrival: this version fires either when files arrive",
+			"channels[0].when.arrival: this version keeps no markers",
 		}},
 		{"exit without a phase", "exits: [{run: [/x]}]", []string{"line 1: exits[0].phase: is missing"}},
 		{"exit of no phase", "exits: [{phase: after, run: [/x]}]", []string{"line 1: exits[0].phase: want pre, post or error"}},

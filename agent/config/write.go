@@ -60,11 +60,13 @@ type documentRequests struct {
 }
 
 type documentChannel struct {
-	Name   string             `yaml:"name" json:"name"`
-	From   documentEndpoint   `yaml:"from,flow" json:"from"`
-	To     []documentEndpoint `yaml:"to,flow" json:"to"`
-	When   map[string]any     `yaml:"when,flow" json:"when"`
-	Select struct {
+	Name string             `yaml:"name" json:"name"`
+	From documentEndpoint   `yaml:"from,flow" json:"from"`
+	To   []documentEndpoint `yaml:"to,flow" json:"to"`
+	When map[string]any     `yaml:"when,flow" json:"when"`
+	// Markers are paths by end and kind.
+	Markers map[string]map[string]string `yaml:"markers,omitempty" json:"markers,omitempty"`
+	Select  struct {
 		Include []string `yaml:"include,omitempty,flow" json:"include,omitempty"`
 		Exclude []string `yaml:"exclude,omitempty,flow" json:"exclude,omitempty"`
 	} `yaml:"select,omitempty" json:"select"`
@@ -122,11 +124,27 @@ func documentOf(ch mft.Channel) documentChannel {
 		d.To = append(d.To, documentEndpoint(to))
 	}
 	for _, t := range ch.When {
-		if t.Kind == mft.TriggerManual {
+		switch t.Kind {
+		case mft.TriggerManual:
 			d.When["manual"] = true
-			continue
+		case mft.TriggerMarker:
+			d.When["marker"] = true
+		case mft.TriggerPoll:
+			d.When["poll"] = t.Every.String()
+		case mft.TriggerSchedule:
+			d.When["schedule"] = t.Expression
+			if t.Zone != "" {
+				d.When["timezone"] = t.Zone
+			}
+		case mft.TriggerArrival:
+			d.When["arrival"] = map[string]string{"stable": t.Stable.String(), "rescan": t.Rescan.String()}
 		}
-		d.When["arrival"] = map[string]string{"stable": t.Stable.String(), "rescan": t.Rescan.String()}
+	}
+	for _, m := range ch.Markers {
+		if d.Markers == nil {
+			d.Markers = map[string]map[string]string{string(mft.EndSource): {}}
+		}
+		d.Markers[string(m.End)][string(m.Kind)] = m.Path
 	}
 	d.Select.Include, d.Select.Exclude = ch.Select.Include, ch.Select.Exclude
 	return d

@@ -21,6 +21,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // for the schedules of hosts that have no time zones
 
 	"mft.dev/mft/cmd/mft/exit"
 	"mft.dev/mft/cmd/mft/follow"

@@ -27,8 +27,8 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/internal/durable"
-	"mft.dev/mft/journal"
 	"mft.dev/mft/journal/database"
+	"mft.dev/mft/journal/form"
 )
 
 // What lies beside a journal.
@@ -72,11 +72,11 @@ func Settle(ctx context.Context, path string) (restored bool, err error) {
 	}
 	err = locked(path, func() error {
 		if !there(path + suffixRestore) {
-			schema, err := database.Version(ctx, path, journal.Form().ApplicationID)
+			schema, err := database.Version(ctx, path, form.Steps().ApplicationID)
 			if err != nil {
 				return err
 			}
-			if schema <= len(journal.Form().Steps) {
+			if schema <= len(form.Steps().Steps) {
 				return remove(path + suffixSpare)
 			}
 			if err := rename(path+suffixSpare, path+suffixRestore); err != nil {

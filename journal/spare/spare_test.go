@@ -10,6 +10,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/journal/database"
+	"mft.dev/mft/journal/form"
 )
 
 // written makes a journal with n events, closed.
@@ -40,7 +41,7 @@ func more(t *testing.T, path string, n int) {
 // migrate does to the journal what a newer version does.
 func migrate(t *testing.T, path string) {
 	t.Helper()
-	f := journal.Form()
+	f := form.Steps()
 	f.Steps = append(f.Steps, "CREATE TABLE newer (n INTEGER)")
 	db, err := database.Open(t.Context(), path, f)
 	if err != nil {

@@ -216,6 +216,15 @@ func (s State) Ended(r Rules, outcome Outcome, moved bool, now time.Time) State 
 	return s
 }
 
+// Late notes that the run under way takes so long that it counts as one that
+// failed, though it goes on.
+func (s State) Late() State {
+	if s.Phase == Running {
+		s.Failures = max(s.Failures, 1)
+	}
+	return s
+}
+
 // pause is how long after so many failures and one more a run is repeated.
 func (r Rules) pause(failures int64) time.Duration {
 	d := r.RetryMin

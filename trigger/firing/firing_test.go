@@ -408,6 +408,10 @@ func TestFarEndCannotBeReached(t *testing.T) {
 	s = newStage(t)
 	s.files["/source/trigger"] = 1
 	s.world.Unseen = []mft.End{mft.EndSource}
+	s.runs(false, "when the trigger cannot be looked at")
+	if s.last.Why != WhyUnseen {
+		t.Errorf("it waits because %s", s.last.Why)
+	}
 	s.world.Asked = []Cause{ByManual}
 	s.runs(false, "when the block marker cannot be looked at")
 	if s.last.Why != WhyUnseen {

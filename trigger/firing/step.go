@@ -84,6 +84,9 @@ func (s State) idle(r Rules, w World) (Why, time.Time) {
 	case s.Disabled && !slices.Contains(s.Owed, ByManual):
 		return WhyDisabled, time.Time{}
 	case len(s.Owed) == 0 && !triggered:
+		if r.blind(w, mft.MarkerTrigger) {
+			return WhyUnseen, s.nextLook(r)
+		}
 		return WhyNothing, s.nextLook(r)
 	case s.hindrance(r, w) != "":
 		return s.hindrance(r, w), s.nextLook(r)
@@ -100,12 +103,17 @@ func (s State) hindrance(r Rules, w World) Why {
 		return WhyPaused
 	case len(w.Blocks) > 0:
 		return WhyBlocked
-	case slices.Contains(w.Unseen, mft.EndSource) && slices.ContainsFunc(r.Markers, func(m mft.Marker) bool {
-		return m.End == mft.EndSource && m.Kind == mft.MarkerBlock
-	}):
+	case r.blind(w, mft.MarkerBlock):
 		return WhyUnseen
 	}
 	return ""
+}
+
+// blind reports whether the source has such a marker, and nobody can look at it.
+func (r Rules) blind(w World, kind mft.MarkerKind) bool {
+	return slices.Contains(w.Unseen, mft.EndSource) && slices.ContainsFunc(r.Markers, func(m mft.Marker) bool {
+		return m.End == mft.EndSource && m.Kind == kind
+	})
 }
 
 // nextLook returns when time alone changes something.

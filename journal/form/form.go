@@ -1,4 +1,5 @@
-package journal
+// Package form is the schema of the journal, in the steps that lead to it.
+package form
 
 import (
 	_ "embed" // of the schema
@@ -35,7 +36,12 @@ var schema3 string
 //go:embed schema4.sql
 var schema4 string
 
-// Form returns the steps that lead to the schema of this version.
-func Form() database.Form {
-	return database.Form{ApplicationID: applicationID, Steps: []string{schema1, schema2, schema3, schema4}}
+// schema5 adds runs of channels.
+//
+//go:embed schema5.sql
+var schema5 string
+
+// Steps returns the steps that lead to the schema of this version.
+func Steps() database.Form {
+	return database.Form{ApplicationID: applicationID, Steps: []string{schema1, schema2, schema3, schema4, schema5}}
 }

@@ -1,0 +1,306 @@
+// Package conduct has a channel run when package firing says so: it looks at the
+// markers, does one step after the other, and keeps the state in the journal before
+// each.
+//
+// A run is the transfers that carry its id. It has ended when all of them have: well,
+// if each was delivered; with no action, if there was nothing to send. What a failed
+// run did not deliver is sent by the next one.
+package conduct
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mft.dev/mft"
+	"mft.dev/mft/agent/arrival"
+	"mft.dev/mft/journal"
+	"mft.dev/mft/trigger/firing"
+	"mft.dev/mft/trigger/schedule"
+)
+
+// Config is what a conductor needs; every field must be set.
+type Config struct {
+	Channel mft.Channel
+	// Source makes the transfers of a run.
+	Source  *arrival.Watcher
+	Journal *journal.Journal
+	Log     *slog.Logger
+	Now     func() time.Time
+	// Hold and Release stop a transfer for a while.
+	Hold, Release func(ctx context.Context, id mft.TransferID) error
+	// Look is the longest time between two looks at the markers, Retry the shortest
+	// between a run that failed and its repetition.
+	Look, Retry time.Duration
+}
+
+// A Conductor conducts one channel.
+type Conductor struct {
+	Config
+	rules firing.Rules
+	state firing.State // only of the goroutine of Run
+	seen  map[mft.Marker]error
+
+	mu    sync.Mutex
+	asked []firing.Cause
+	shown Status
+	poke  chan struct{}
+
+	// What the run under way has come to, and since when.
+	come  [2]int64
+	since time.Time
+}
+
+// Status tells how a channel stands.
+type Status struct {
+	Phase    firing.Phase
+	Why      firing.Why
+	Until    time.Time // when it goes on by itself; zero when it does not
+	Run      string
+	Failures int64
+	Problem  error
+}
+
+// String says it in a few words.
+func (s Status) String() string {
+	out := cmp.Or(string(s.Why), string(s.Phase), "begins")
+	if !s.Until.IsZero() {
+		out += " until " + s.Until.Format(time.DateTime)
+	}
+	return out
+}
+
+// kinds are the kinds of the triggers.
+func (x *Conductor) kinds() (out []string) {
+	for _, t := range x.Channel.When {
+		out = append(out, string(t.Kind))
+	}
+	return out
+}
+
+// longestRetry is the longest time between a run that failed and its repetition.
+const longestRetry = time.Hour
+
+// Conducts reports whether an agent has to conduct a channel, and does not only
+// watch for files that arrive.
+func Conducts(ch mft.Channel, self mft.AgentName) bool {
+	if ch.From.Agent != self {
+		return false
+	}
+	for _, t := range ch.When {
+		switch t.Kind {
+		case mft.TriggerSchedule, mft.TriggerMarker, mft.TriggerPoll:
+			return true
+		}
+	}
+	return false
+}
+
+// New returns a conductor, which starts nothing. CodeConfig says what is wrong with
+// the channel.
+func New(c Config) (*Conductor, error) {
+	x := &Conductor{Config: c, seen: map[mft.Marker]error{}, poke: make(chan struct{}, 1)}
+	x.rules = firing.Rules{Markers: c.Channel.Markers, RetryMin: c.Retry, RetryMax: max(c.Retry, longestRetry)}
+	for _, t := range c.Channel.When {
+		switch t.Kind {
+		case mft.TriggerSchedule:
+			zone := time.Local
+			if t.Zone != "" {
+				var err error
+				if zone, err = time.LoadLocation(t.Zone); err != nil {
+					return nil, mft.Fail(mft.CodeConfig, "conduct channel", c.Channel.Name, err)
+				}
+			}
+			clock, err := schedule.Parse(t.Expression, zone, schedule.EveryDay, nil)
+			if err != nil {
+				return nil, err
+			}
+			x.rules.Clocks = append(x.rules.Clocks, clock)
+		case mft.TriggerPoll:
+			x.rules.Clocks = append(x.rules.Clocks, poll(t.Every))
+		}
+	}
+	return x, nil
+}
+
+// poll is due at each multiple of a time.
+type poll time.Duration
+
+func (p poll) Next(after time.Time) (time.Time, bool) {
+	return after.Truncate(time.Duration(p)).Add(time.Duration(p)), true
+}
+
+// Status tells how the channel stands.
+func (x *Conductor) Status() Status {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.shown
+}
+
+// Ask has the channel run as soon as nothing is in the way.
+func (x *Conductor) Ask() {
+	x.mu.Lock()
+	x.asked = []firing.Cause{firing.ByManual}
+	x.mu.Unlock()
+	select {
+	case x.poke <- struct{}{}:
+	default:
+	}
+}
+
+// Run conducts the channel until ctx is done.
+func (x *Conductor) Run(ctx context.Context) {
+	for {
+		err := x.recall(ctx)
+		var until time.Time
+		for err == nil && ctx.Err() == nil {
+			var step firing.Step
+			if step, err = x.once(ctx); err == nil && step.Do == firing.Wait {
+				until = step.Until
+				break
+			}
+		}
+		x.complain(ctx, err)
+		pause := x.Look
+		if now := x.Now(); !until.IsZero() && until.Sub(now) < pause {
+			pause = max(until.Sub(now), time.Millisecond)
+		}
+		again := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			again.Stop()
+			return
+		case <-x.poke:
+			again.Stop()
+		case <-again.C:
+		}
+	}
+}
+
+// complain tells once of what is in the way.
+func (x *Conductor) complain(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	x.mu.Lock()
+	news := err != nil && mft.CodeOf(err) != mft.CodeOf(x.shown.Problem)
+	x.shown.Problem = err
+	x.mu.Unlock()
+	if news {
+		x.Log.Warn("a channel is in trouble", "channel", x.Channel.Name, "err", err)
+	}
+}
+
+// recall reads the state, unless it is known.
+func (x *Conductor) recall(ctx context.Context) error {
+	if !x.state.Looked.IsZero() {
+		return nil
+	}
+	b, err := x.Journal.Channel(ctx, x.Channel.Name)
+	if err != nil || len(b) == 0 {
+		return err
+	}
+	if err := json.Unmarshal(b, &x.state); err != nil {
+		return mft.Fail(mft.CodeJournal, "read the state of channel", x.Channel.Name, err)
+	}
+	return nil
+}
+
+// save keeps a state, with what belongs to it, and goes on with it.
+func (x *Conductor) save(ctx context.Context, s firing.State, with func(tx *journal.Tx) error) error {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("the state of channel %s: %w", x.Channel.Name, err)
+	}
+	err = x.Journal.Update(ctx, func(tx *journal.Tx) error {
+		if with != nil {
+			if err := with(tx); err != nil {
+				return err
+			}
+		}
+		return tx.SetChannel(x.Channel.Name, b)
+	})
+	if err == nil {
+		x.state = s
+	}
+	return err
+}
+
+// once observes and does one step.
+func (x *Conductor) once(ctx context.Context) (firing.Step, error) {
+	x.mu.Lock()
+	asked := x.asked
+	x.mu.Unlock()
+	w := x.look()
+	w.Asked = asked
+	was := x.state
+	s := was.Observe(x.rules, w)
+	if s.Phase == firing.Running {
+		ended, err := x.progress(ctx, s)
+		if err != nil || ended {
+			return firing.Step{}, err
+		}
+	}
+	step := s.Next(x.rules, w)
+	s = s.Before(step)
+	x.show(s, step)
+	if step.Do == firing.Wait && len(asked) == 0 && same(was, s) {
+		x.state = s // only the time has passed
+		return step, nil
+	}
+	if err := x.save(ctx, s, nil); err != nil {
+		return step, err
+	}
+	x.forgetAsked(asked)
+	if step.Do == firing.Run {
+		return step, x.begin(ctx, s.After(step, firing.Result{}))
+	}
+	result, err := x.do(ctx, step)
+	if err != nil {
+		return step, err
+	}
+	x.state = s.After(step, result) // saved before the next step
+	return step, nil
+}
+
+// same reports whether two states differ in nothing but how late it is.
+func same(a, b firing.State) bool {
+	a.Looked, b.Looked, a.Data, b.Data = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+	x, err := json.Marshal(a)
+	y, e := json.Marshal(b)
+	return err == nil && e == nil && string(x) == string(y)
+}
+
+func (x *Conductor) forgetAsked(asked []firing.Cause) {
+	if len(asked) > 0 {
+		x.mu.Lock()
+		x.asked = nil
+		x.mu.Unlock()
+	}
+}
+
+func (x *Conductor) show(s firing.State, step firing.Step) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.shown = Status{Phase: s.Phase, Why: step.Why, Until: step.Until, Run: s.Run, Failures: s.Failures, Problem: x.shown.Problem}
+}
+
+// do does a step.
+func (x *Conductor) do(ctx context.Context, step firing.Step) (firing.Result, error) {
+	switch step.Do {
+	case firing.Begin:
+		id, err := uuid.NewV7()
+		return firing.Result{Run: id.String()}, err
+	case firing.Hold:
+		return firing.Result{}, x.each(ctx, x.Hold)
+	case firing.Release:
+		return firing.Result{}, x.each(ctx, x.Release)
+	}
+	return x.mark(step)
+}

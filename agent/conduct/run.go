@@ -1,0 +1,169 @@
+package conduct
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"mft.dev/mft"
+	"mft.dev/mft/journal"
+	"mft.dev/mft/trigger/firing"
+	"mft.dev/mft/trigger/marker"
+)
+
+// patience is how long a run may come to nothing more before it counts as failing.
+// It goes on all the same.
+const patience = 15 * time.Minute
+
+// begin makes the transfers of the run and keeps the state in which it is under way.
+// A source that cannot be read makes the run fail; what could be read is sent all the
+// same.
+func (x *Conductor) begin(ctx context.Context, s firing.State) error {
+	files, err := x.Source.Sweep(ctx, s.Run)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	x.since = x.Now()
+	told := x.event(mft.EventRunBegun, "", fmt.Sprintf("%s, because of %v: %d files to send", s.Run, s.Serves, files))
+	if err == nil {
+		return x.save(ctx, s, told)
+	}
+	return x.end(ctx, s, firing.Failed, false, mft.ReasonOf(err), func(tx *journal.Tx) error { return told(tx) })
+}
+
+// end keeps the state of a channel whose run is over.
+func (x *Conductor) end(ctx context.Context, s firing.State, how firing.Outcome, moved bool, why mft.Reason, with func(tx *journal.Tx) error) error {
+	s = s.Ended(x.rules, how, moved, x.Now())
+	detail := fmt.Sprintf("%s: %s", s.Run, how)
+	if why.Detail != "" {
+		detail += ": " + why.Detail
+	}
+	told := x.event(mft.EventRunEnded, why.Code, detail)
+	return x.save(ctx, s, func(tx *journal.Tx) error {
+		if err := with(tx); err != nil {
+			return err
+		}
+		return told(tx)
+	})
+}
+
+// event returns what tells the journal.
+func (x *Conductor) event(kind mft.EventKind, code mft.Code, detail string) func(tx *journal.Tx) error {
+	e := mft.Event{Time: x.Now(), Kind: kind, Channel: x.Channel.Name, Code: code, Detail: detail}
+	return func(tx *journal.Tx) error { return tx.Append(e) }
+}
+
+// progress ends the run under way when all its transfers have ended. It reports
+// whether the state was saved.
+func (x *Conductor) progress(ctx context.Context, s firing.State) (bool, error) {
+	states, moved, err := x.Journal.RunCounts(ctx, s.Run)
+	if err != nil {
+		return false, err
+	}
+	var open, ended, done int64
+	for state, n := range states {
+		switch {
+		case !state.Terminal():
+			open += n
+		case state == mft.StateDone:
+			done += n
+		default:
+			ended += n
+		}
+	}
+	if s.Held { // it cannot come to anything
+		x.since = x.Now()
+	}
+	if open > 0 {
+		if come := [2]int64{done + ended, moved.Bytes}; come != x.come || x.since.IsZero() {
+			x.come, x.since = come, x.Now()
+		}
+		if s.Failures > 0 || x.Now().Sub(x.since) < patience {
+			return false, nil
+		}
+		return true, x.save(ctx, s.Late(), nil)
+	}
+	if ended == 0 {
+		how := firing.Succeeded
+		if moved.Items == 0 {
+			how = firing.NoAction
+		}
+		return true, x.end(ctx, s, how, moved.Items > 0, mft.Reason{}, func(*journal.Tx) error { return nil })
+	}
+	failed, err := x.Journal.Transfers(ctx, journal.Filter{Run: s.Run, States: []mft.State{mft.StateFailed, mft.StateRejected, mft.StateCancelled}})
+	if err != nil {
+		return false, err
+	}
+	why := mft.Reason{Code: failed[0].Reason.Code, Detail: fmt.Sprintf("%d of %d transfers came to nothing, the first because: %s", ended, ended+done, failed[0].Reason.Detail)}
+	return true, x.end(ctx, s, firing.Failed, moved.Items > 0, why, func(tx *journal.Tx) error {
+		for _, t := range failed {
+			if t.State == mft.StateCancelled {
+				continue // somebody does not want it
+			}
+			if err := x.Source.Again(tx, t); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// each calls do for every transfer of the run that has not ended.
+func (x *Conductor) each(ctx context.Context, do func(ctx context.Context, id mft.TransferID) error) error {
+	open, err := x.Journal.Transfers(ctx, journal.Filter{Run: x.state.Run, States: []mft.State{
+		mft.StatePlanned, mft.StateQueued, mft.StateWaiting, mft.StateRunning, mft.StateVerifying, mft.StatePaused,
+	}})
+	if err != nil {
+		return err
+	}
+	for _, t := range open {
+		if err := do(ctx, t.ID); err != nil && mft.CodeOf(err) != mft.CodeBadState { // it has ended meanwhile
+			return err
+		}
+	}
+	return nil
+}
+
+// look looks at the markers of this host.
+func (x *Conductor) look() firing.World {
+	w := firing.World{Now: x.Now()}
+	for _, m := range x.Channel.Markers {
+		if m.Kind != mft.MarkerTrigger && m.Kind != mft.MarkerBlock {
+			continue
+		}
+		is, err := marker.Look(m.Path)
+		if err == nil && !is && m.Kind == mft.MarkerTrigger {
+			is, err = marker.Taken(m.Path, x.Channel.Name)
+		}
+		if err != nil {
+			w.Unseen = append(w.Unseen, m.End)
+		}
+		if news := err != nil && mft.CodeOf(x.seen[m]) != mft.CodeOf(err); news {
+			x.Log.Warn("a marker cannot be looked at", "channel", x.Channel.Name, "err", err)
+		}
+		x.seen[m] = err
+		switch {
+		case is && m.Kind == mft.MarkerTrigger:
+			w.Triggers = append(w.Triggers, m.End)
+		case is:
+			w.Blocks = append(w.Blocks, m.End)
+		}
+	}
+	return w
+}
+
+// mark does a step that is about a marker.
+func (x *Conductor) mark(step firing.Step) (result firing.Result, err error) {
+	path := step.Marker.Path
+	switch step.Do {
+	case firing.Place:
+		err = marker.Place(path, x.Now(), marker.Attributes{Mode: 0o644, UID: -1, GID: -1})
+	case firing.Remove:
+		err = marker.Remove(path)
+	case firing.Take:
+		result.Taken, err = marker.Take(path, x.Channel.Name)
+	case firing.Drop:
+		err = marker.Drop(path, x.Channel.Name)
+	}
+	return result, err
+}

@@ -1,0 +1,170 @@
+package agent_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"mft.dev/mft"
+	"mft.dev/mft/journal"
+)
+
+// conducted starts two hosts of which alpha has a channel with all markers of the
+// source, inside the tree that moves.
+func conducted(t *testing.T, when ...mft.Trigger) (alpha, beta *host) {
+	return watched(t, func(ch *mft.Channel) {
+		ch.When = when
+		for _, kind := range []mft.MarkerKind{mft.MarkerTrigger, mft.MarkerBlock, mft.MarkerActivity, mft.MarkerCompletion, mft.MarkerFailure} {
+			ch.Markers = append(ch.Markers, mft.Marker{Kind: kind, End: mft.EndSource, Path: filepath.Join(ch.From.Path, "."+string(kind))})
+		}
+	})
+}
+
+// markers are the names of the markers that are there, but completion.
+func (h *host) markers() (out []string) {
+	h.t.Helper()
+	entries, err := os.ReadDir(h.out)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), ".") && e.Name() != ".completion" {
+			out = append(out, e.Name())
+		}
+	}
+	return out
+}
+
+// runs waits until so many runs of the channel have ended, and there are exactly these
+// markers.
+func (h *host) runs(n int, markers ...string) []mft.Event {
+	h.t.Helper()
+	var ended []mft.Event
+	h.until("runs", func() bool {
+		ended = nil
+		events, err := h.agent.Events(h.t.Context(), 0, 10_000)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		for _, e := range events {
+			if e.Kind == mft.EventRunEnded {
+				ended = append(ended, e)
+			}
+		}
+		return len(ended) >= n && slices.Equal(h.markers(), markers)
+	}, func() any { return append(h.markers(), strings.Join(details(ended), "; ")) })
+	if len(ended) != n {
+		h.t.Fatalf("%d runs have ended, want %d: %v", len(ended), n, details(ended))
+	}
+	return ended
+}
+
+func details(events []mft.Event) (out []string) {
+	for _, e := range events {
+		out = append(out, e.Detail)
+	}
+	return out
+}
+
+func TestMarkersFire(t *testing.T) {
+	alpha, beta := conducted(t, mft.Trigger{Kind: mft.TriggerMarker})
+	write(t, alpha.out, "a.csv", "1")
+	write(t, alpha.out, ".block", "")
+	write(t, alpha.out, ".trigger", "")
+	alpha.until("the wait", func() bool {
+		s, err := alpha.agent.Status(t.Context())
+		return err == nil && strings.Contains(s.Channels[0].Watching, "block")
+	}, func() any { return alpha.markers() })
+	if got := tree(t, beta.in); len(got) != 0 {
+		t.Fatalf("while it is blocked there is %v", got)
+	}
+	if err := os.Remove(filepath.Join(alpha.out, ".block")); err != nil {
+		t.Fatal(err)
+	}
+	beta.awaitTree(beta.in, map[string]string{"a.csv": "1"})
+	alpha.runs(1)
+	if _, err := os.Stat(filepath.Join(alpha.out, ".completion")); err != nil {
+		t.Error(err)
+	}
+
+	// A file alone does nothing, and a trigger alone is a run with no action.
+	write(t, alpha.out, "b.csv", "2")
+	write(t, alpha.out, ".trigger", "")
+	beta.awaitTree(beta.in, map[string]string{"a.csv": "1", "b.csv": "2"})
+	alpha.runs(2)
+	write(t, alpha.out, ".trigger", "")
+	ended := alpha.runs(3)
+	if last := ended[2].Detail; !strings.HasSuffix(last, "no action") {
+		t.Errorf("the last run: %s", last)
+	}
+	if n := len(alpha.list(journal.Filter{})); n != 2 {
+		t.Errorf("%d transfers, want 2", n)
+	}
+}
+
+// lead restarts the host with its channel leading to another directory.
+func (h *host) lead(to string) {
+	h.stop()
+	h.conf.Channels[0].To[0].Path = to
+	h.start()
+}
+
+// TestRunFails refuses what a channel sends, and then lets it in: nothing but time is
+// needed for it to be sent again.
+func TestRunFails(t *testing.T) {
+	alpha, beta := conducted(t, mft.Trigger{Kind: mft.TriggerMarker})
+	write(t, alpha.out, "a.csv", "1")
+	away := filepath.Join(t.TempDir(), "away")
+	if err := os.Rename(alpha.out, away); err != nil {
+		t.Fatal(err)
+	}
+	alpha.until("trouble", func() bool {
+		s, err := alpha.agent.Status(t.Context())
+		return err == nil && strings.Contains(s.Channels[0].Watching, "cannot be looked at")
+	}, func() any { s, _ := alpha.agent.Status(t.Context()); return s.Channels })
+	if err := os.Rename(away, alpha.out); err != nil {
+		t.Fatal(err)
+	}
+	alpha.lead(beta.in + "2")
+	write(t, alpha.out, ".trigger", "")
+	ended := alpha.runs(1, ".failure")
+	if ended[0].Code != mft.CodeNotAllowed || !strings.Contains(ended[0].Detail, "1 of 1 transfers") {
+		t.Errorf("it ended with %s: %s", ended[0].Code, ended[0].Detail)
+	}
+	alpha.lead(beta.in)
+	write(t, alpha.out, ".trigger", "") // or wait a minute
+	beta.awaitTree(beta.in, map[string]string{"a.csv": "1"})
+	alpha.runs(2)
+}
+
+// TestRunIsInterrupted stops the agent at every stage of runs that are due all the time: each
+// file arrives once, and no marker stays.
+func TestRunIsInterrupted(t *testing.T) {
+	alpha, beta := conducted(t, mft.Trigger{Kind: mft.TriggerMarker})
+	want := map[string]string{}
+	for i := range 8 {
+		name := string(rune('a'+i)) + ".csv"
+		write(t, alpha.out, name, name)
+		want[name] = name
+		write(t, alpha.out, ".trigger", "")
+		time.Sleep(time.Duration(i) * 7 * time.Millisecond) // somewhere in the run
+		alpha.stop()
+		alpha.start()
+	}
+	beta.awaitTree(beta.in, want)
+	alpha.until("the end", func() bool { return len(alpha.markers()) == 0 }, func() any { return alpha.markers() })
+	if n := len(alpha.list(journal.Filter{States: []mft.State{mft.StateDone}})); n > 8 {
+		t.Errorf("%d transfers for 8 files", n)
+	}
+}
+
+func TestPolls(t *testing.T) {
+	alpha, beta := conducted(t, mft.Trigger{Kind: mft.TriggerPoll, Every: time.Second})
+	write(t, alpha.out, "a.csv", "1")
+	beta.awaitTree(beta.in, map[string]string{"a.csv": "1"})
+	write(t, alpha.out, "b.csv", "2")
+	beta.awaitTree(beta.in, map[string]string{"a.csv": "1", "b.csv": "2"})
+}
