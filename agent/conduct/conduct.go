@@ -70,7 +70,7 @@ type Status struct {
 // String says it in a few words.
 func (s Status) String() string {
 	out := cmp.Or(string(s.Why), string(s.Phase), "begins")
-	if !s.Until.IsZero() {
+	if !s.Until.IsZero() && (s.Why == firing.WhyNothing || s.Why == firing.WhyRetry) {
 		out += " until " + s.Until.Format(time.DateTime)
 	}
 	return out

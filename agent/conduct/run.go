@@ -24,7 +24,7 @@ func (x *Conductor) begin(ctx context.Context, s firing.State) error {
 		return ctx.Err()
 	}
 	x.since = x.Now()
-	told := x.event(mft.EventRunBegun, "", fmt.Sprintf("%s, because of %v: %d files to send", s.Run, s.Serves, files))
+	told := x.event(mft.EventRunBegun, "", fmt.Sprintf("%s, because of %v; files to send: %d", s.Run, s.Serves, files))
 	if err == nil {
 		return x.save(ctx, s, told)
 	}

@@ -1,0 +1,138 @@
+package e2e
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"mft.dev/mft"
+	"mft.dev/mft/agent/localapi"
+)
+
+// TestMarkerKills kills agents at random moments while a channel runs because of
+// trigger markers. Every trigger that was made led to exactly one run, which succeeded;
+// every file appeared exactly once and whole; and no marker is left that should not be.
+func TestMarkerKills(t *testing.T) {
+	rnd := chance(t)
+	alpha, beta := newPair(t)
+	marks := filepath.Join(alpha.Dir, "marks")
+	if err := os.Mkdir(marks, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	alpha.configure(fmt.Sprintf(`
+channels:
+  - name: stream
+    from: {agent: alpha, path: %q}
+    to: [{agent: beta, path: %q}]
+    when: marker
+    select: {exclude: [".new-*", ".new-*/**"]}
+    markers: {source: {trigger: %q, activity: %q, completion: %q, failure: %q}}
+`, alpha.Out(), beta.In(), filepath.Join(marks, "ready"), filepath.Join(marks, "sending"), filepath.Join(marks, "done"), filepath.Join(marks, "failed")))
+	alpha.stop()
+	alpha.start()
+	c := consume(t, beta.In(), filepath.Join(beta.Dir, "kept"), false)
+	s := &stream{
+		from: alpha, to: beta, consumer: c, channel: true,
+		producer: &producer{t: t, dir: alpha.Out(), ledger: newLedger(), rnd: rand.New(rand.NewPCG(rnd.Uint64(), 1))},
+	}
+	stop, ended, made := make(chan struct{}), make(chan error), 0
+	go func() {
+		ended <- func() error {
+			for {
+				s.produce()
+				if err := trigger(filepath.Join(marks, "ready")); err != nil {
+					return err
+				}
+				made++
+				select {
+				case <-stop:
+					return nil
+				default:
+				}
+			}
+		}()
+	}()
+	killAtRandom(t, rnd, sample(12, 60), nil, alpha, beta)
+	close(stop)
+	for _, h := range []*host{alpha, beta} {
+		if h.awaitOrEnd() != nil { // it was killed while it started
+			h.Kill()
+			h.start()
+		}
+	}
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	settledMarkers(t, alpha, marks)
+	s.settle(t)
+	c.verdict(s.producer.ledger)
+	runsAreThose(t, alpha, made)
+}
+
+// trigger makes a trigger once the one before it was taken.
+func trigger(path string) error {
+	end := time.Now().Add(*patience)
+	for {
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+		if err == nil {
+			return f.Close()
+		}
+		if !errors.Is(err, fs.ErrExist) || time.Now().After(end) {
+			return fmt.Errorf("make a trigger: %w", err)
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+}
+
+// settledMarkers waits until only the completion marker is there.
+func settledMarkers(t *testing.T, h *host, dir string) {
+	t.Helper()
+	var names []string
+	for end := time.Now().Add(*patience); time.Now().Before(end); <-time.After(20 * time.Millisecond) {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = nil
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+		if slices.Equal(names, []string{"done"}) && strings.Contains(h.mft("channel", "list"), "nothing is due") {
+			return
+		}
+	}
+	t.Fatalf("the markers %v are there", names)
+}
+
+// runsAreThose complains unless there were so many runs, all of which succeeded.
+func runsAreThose(t *testing.T, h *host, want int) {
+	t.Helper()
+	var events []localapi.Event
+	if err := json.Unmarshal([]byte(h.mft("channel", "history", "stream", "--limit", "100000", "--json")), &events); err != nil {
+		t.Fatal(err)
+	}
+	begun, done := map[string]bool{}, map[string]bool{}
+	for _, e := range events {
+		run, _, _ := strings.Cut(strings.ReplaceAll(e.Detail, ":", ","), ",")
+		switch {
+		case e.Kind == mft.EventRunBegun && !begun[run]:
+			begun[run] = true
+		case e.Kind == mft.EventRunEnded && begun[run] && !done[run] && e.Code.OK():
+			done[run] = true
+		default:
+			t.Errorf("%s of %s again, or not in its place: %s", e.Kind, run, e.Detail)
+		}
+	}
+	if len(begun) != want || len(done) != want {
+		t.Errorf("%d runs began and %d ended for %d triggers", len(begun), len(done), want)
+	}
+	t.Logf("%d triggers, %d runs", want, len(done))
+}
