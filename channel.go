@@ -12,6 +12,7 @@ type Channel struct {
 	// Markers are the files by which it and the programs around it tell each other
 	// what they do.
 	Markers []Marker
+	Expect  Expectation
 	Select  Selection
 	// Overwrite says what happens to a file that is already at the
 	// destination.
@@ -20,6 +21,12 @@ type Channel struct {
 	Compare Compare
 	// Compress says when what moves travels compressed.
 	Compress Compress
+}
+
+// An Expectation is what people count on of a channel.
+type Expectation struct {
+	// Silence is how long no content may move; 0 is for ever.
+	Silence time.Duration
 }
 
 // A Selection chooses files by glob patterns on their slash-separated path

@@ -168,3 +168,20 @@ func TestPolls(t *testing.T) {
 	write(t, alpha.out, "b.csv", "2")
 	beta.awaitTree(beta.in, map[string]string{"a.csv": "1", "b.csv": "2"})
 }
+
+func TestSilence(t *testing.T) {
+	alpha, beta := watched(t, func(ch *mft.Channel) {
+		ch.When = []mft.Trigger{{Kind: mft.TriggerPoll, Every: time.Second}}
+		ch.Expect.Silence = 3 * time.Second
+		ch.Markers = []mft.Marker{{Kind: mft.MarkerSilence, End: mft.EndSource, Path: filepath.Join(ch.From.Path, ".silence")}}
+	})
+	silent := func(want bool) {
+		t.Helper()
+		alpha.until("silence", func() bool { return slices.Contains(alpha.markers(), ".silence") == want }, func() any { return alpha.markers() })
+	}
+	silent(true) // whatever runs there are
+	write(t, alpha.out, "a.csv", "1")
+	silent(false)
+	beta.awaitTree(beta.in, map[string]string{"a.csv": "1"})
+	silent(true)
+}

@@ -106,7 +106,7 @@ func Conducts(ch mft.Channel, self mft.AgentName) bool {
 // the channel.
 func New(c Config) (*Conductor, error) {
 	x := &Conductor{Config: c, seen: map[mft.Marker]error{}, poke: make(chan struct{}, 1)}
-	x.rules = firing.Rules{Markers: c.Channel.Markers, RetryMin: c.Retry, RetryMax: max(c.Retry, longestRetry)}
+	x.rules = firing.Rules{Markers: c.Channel.Markers, Silence: c.Channel.Expect.Silence, RetryMin: c.Retry, RetryMax: max(c.Retry, longestRetry)}
 	for _, t := range c.Channel.When {
 		switch t.Kind {
 		case mft.TriggerSchedule:

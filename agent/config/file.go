@@ -75,9 +75,9 @@ type channelEntry struct {
 	Compress  compress         `yaml:"compress" doc:"When what moves travels compressed: auto, when that is faster; always; or never. Default: auto."`
 
 	Markers *markersEntry `yaml:"markers" doc:"Files by which the channel and the programs around it tell each other what they do."`
+	Expect  *expectEntry  `yaml:"expect" doc:"What people count on of the channel."`
 
-	RunAs  strict.NotYet `yaml:"run_as"`
-	Expect strict.NotYet `yaml:"expect"`
+	RunAs strict.NotYet `yaml:"run_as"`
 }
 
 type endpointEntry struct {
@@ -111,8 +111,17 @@ type sourceMarkers struct {
 	Activity   leaf.HostPath `yaml:"activity" doc:"Is there while the channel runs."`
 	Completion leaf.HostPath `yaml:"completion" doc:"Gets the time of each run that succeeds."`
 	Failure    leaf.HostPath `yaml:"failure" doc:"Is there from a run that failed to one that succeeded."`
+	Silence    leaf.HostPath `yaml:"silence" doc:"Is there while no content has moved for longer than expect.silence."`
+}
 
-	Silence strict.NotYet `yaml:"silence"`
+type expectEntry struct {
+	strict.Place
+	Silence leaf.Silence `yaml:"silence" doc:"How long no content may move, 1m to 8760h, before the silence marker is made."`
+
+	DueBy strict.NotYet `yaml:"due_by"`
+	Grace strict.NotYet `yaml:"grace"`
+	Size  strict.NotYet `yaml:"size"`
+	Count strict.NotYet `yaml:"count"`
 }
 
 type arrivalEntry struct {

@@ -226,6 +226,9 @@ func (e *channelEntry) channel(d *strict.Decoder) mft.Channel {
 	if e.Markers != nil && e.Markers.Source != nil {
 		c.Markers = e.Markers.Source.markers()
 	}
+	if e.Expect != nil {
+		c.Expect.Silence = time.Duration(e.Expect.Silence)
+	}
 	e.check(d, c)
 	return c
 }
@@ -246,6 +249,10 @@ func (e *channelEntry) check(d *strict.Decoder, c mft.Channel) {
 	if trigger != bool(e.When.Marker) {
 		wrong(".marker", "marker: true and the path markers.source.trigger belong together")
 	}
+	silence := slices.ContainsFunc(c.Markers, func(m mft.Marker) bool { return m.Kind == mft.MarkerSilence })
+	if silence != (c.Expect.Silence > 0) {
+		d.Mistake(e.Line, e.Key, "expect.silence and the path markers.source.silence belong together")
+	}
 	for i, m := range c.Markers {
 		if slices.ContainsFunc(c.Markers[:i], func(x mft.Marker) bool { return x.Path == m.Path }) {
 			d.Mistake(e.Markers.Line, e.Markers.Key+".source", "%s is the same file as another marker", m.Kind)
@@ -264,6 +271,7 @@ func (e *sourceMarkers) markers() (out []mft.Marker) {
 		{mft.MarkerActivity, e.Activity},
 		{mft.MarkerCompletion, e.Completion},
 		{mft.MarkerFailure, e.Failure},
+		{mft.MarkerSilence, e.Silence},
 	} {
 		if m.path != "" {
 			out = append(out, mft.Marker{Kind: m.kind, End: mft.EndSource, Path: string(m.path)})

@@ -15,7 +15,7 @@ func TestMistakes(t *testing.T) {
 	}{
 		{"unknown section", "agnet: {}", []string{"line 1: agnet: unknown key, did you mean agent?"}},
 		{"unknown key far from all", "allow: {everything: true}", []string{"line 1: allow.everything: unknown key; known here: files_from, requests_from"}},
-		{"proposal is never a key of later", "channels:\n- {" + goodChannel + ", expcet: {}}", []string{"line 2: channels[0].expcet: unknown key; known here: name, from, to, when, select, overwrite"}},
+		{"proposal is never a key of later", "channels:\n- {" + goodChannel + ", run_sa: {}}", []string{"line 2: channels[0].run_sa: unknown key; known here: name, from, to, when, select, overwrite"}},
 		{"key of later", "channels:\n- {" + goodChannel + ",\n   run_as: {user: erp}}", []string{"line 3: channels[0].run_as: not available yet in this version; take it out, it would not act"}},
 		{"no schedule", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {schedule: '0 25 * * *', timezone: Mars}}]", []string{
 			`line 1: channels[0].when.schedule: hours: "25" is no value from 0 to 23`,
@@ -32,6 +32,9 @@ func TestMistakes(t *testing.T) {
 		}},
 		{"markers of later", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {poll: 1m}, markers: {destination: {block: /b/x}}}]", []string{
 			"channels[0].markers.destination: not available yet",
+		}},
+		{"silence without a time", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {poll: 1m}, markers: {source: {silence: /a/x}}}]", []string{
+			"channels[0]: expect.silence and the path markers.source.silence belong together",
 		}},
 		{"arrival and markers", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {arrival: {}, poll: 1m}, markers: {source: {block: /a/x}}}]", []string{
 			"channels[0].when.arrival: this version fires either when files arrive",

@@ -66,6 +66,7 @@ type documentChannel struct {
 	When map[string]any     `yaml:"when,flow" json:"when"`
 	// Markers are paths by end and kind.
 	Markers map[string]map[string]string `yaml:"markers,omitempty" json:"markers,omitempty"`
+	Expect  map[string]string            `yaml:"expect,omitempty,flow" json:"expect,omitempty"`
 	Select  struct {
 		Include []string `yaml:"include,omitempty,flow" json:"include,omitempty"`
 		Exclude []string `yaml:"exclude,omitempty,flow" json:"exclude,omitempty"`
@@ -139,6 +140,9 @@ func documentOf(ch mft.Channel) documentChannel {
 		case mft.TriggerArrival:
 			d.When["arrival"] = map[string]string{"stable": t.Stable.String(), "rescan": t.Rescan.String()}
 		}
+	}
+	if ch.Expect.Silence > 0 {
+		d.Expect = map[string]string{"silence": ch.Expect.Silence.String()}
 	}
 	for _, m := range ch.Markers {
 		if d.Markers == nil {

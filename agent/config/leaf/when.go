@@ -38,6 +38,17 @@ func (v *Zone) ReadText(s string) error {
 
 func (*Zone) Schema() map[string]any { return Text(`^[A-Za-z0-9_+/-]+$`) }
 
+// A Silence is how long nothing may happen.
+type Silence time.Duration
+
+func (v *Silence) ReadText(s string) error {
+	d, err := between(s, time.Minute, 8760*time.Hour)
+	*v = Silence(d)
+	return err
+}
+
+func (*Silence) Schema() map[string]any { return Text(durationPattern) }
+
 // A PollTime is the time between two polls.
 type PollTime time.Duration
 
