@@ -44,27 +44,24 @@ type Config struct {
 type Conductor struct {
 	Config
 	rules firing.Rules
-	state firing.State // only of the goroutine of Run
+
+	// Only the goroutine of Run uses these.
+	state firing.State
+	kept  string // what of it is in the journal, but for times
 	seen  map[mft.Marker]error
+	come  [2]int64 // what the run under way has come to
+	since time.Time
 
 	mu    sync.Mutex
-	asked []firing.Cause
 	shown Status
-	poke  chan struct{}
-
-	// What the run under way has come to, and since when.
-	come  [2]int64
-	since time.Time
 }
 
 // Status tells how a channel stands.
 type Status struct {
-	Phase    firing.Phase
-	Why      firing.Why
-	Until    time.Time // when it goes on by itself; zero when it does not
-	Run      string
-	Failures int64
-	Problem  error
+	Phase   firing.Phase
+	Why     firing.Why
+	Until   time.Time // when it goes on by itself; zero when it does not
+	Problem error
 }
 
 // String says it in a few words.
@@ -105,7 +102,7 @@ func Conducts(ch mft.Channel, self mft.AgentName) bool {
 // New returns a conductor, which starts nothing. CodeConfig says what is wrong with
 // the channel.
 func New(c Config) (*Conductor, error) {
-	x := &Conductor{Config: c, seen: map[mft.Marker]error{}, poke: make(chan struct{}, 1)}
+	x := &Conductor{Config: c, seen: map[mft.Marker]error{}}
 	x.rules = firing.Rules{Markers: c.Channel.Markers, Silence: c.Channel.Expect.Silence, RetryMin: c.Retry, RetryMax: max(c.Retry, longestRetry)}
 	for _, t := range c.Channel.When {
 		switch t.Kind {
@@ -143,17 +140,6 @@ func (x *Conductor) Status() Status {
 	return x.shown
 }
 
-// Ask has the channel run as soon as nothing is in the way.
-func (x *Conductor) Ask() {
-	x.mu.Lock()
-	x.asked = []firing.Cause{firing.ByManual}
-	x.mu.Unlock()
-	select {
-	case x.poke <- struct{}{}:
-	default:
-	}
-}
-
 // Run conducts the channel until ctx is done.
 func (x *Conductor) Run(ctx context.Context) {
 	for {
@@ -176,8 +162,6 @@ func (x *Conductor) Run(ctx context.Context) {
 		case <-ctx.Done():
 			again.Stop()
 			return
-		case <-x.poke:
-			again.Stop()
 		case <-again.C:
 		}
 	}
@@ -212,8 +196,19 @@ func (x *Conductor) recall(ctx context.Context) error {
 	return nil
 }
 
-// save keeps a state, with what belongs to it, and goes on with it.
+// save keeps a state, with what belongs to it, and goes on with it. One that differs
+// from what is kept in nothing but how late it is need not be kept.
 func (x *Conductor) save(ctx context.Context, s firing.State, with func(tx *journal.Tx) error) error {
+	lasting := s
+	lasting.Looked, lasting.Data = time.Time{}, time.Time{}
+	key, err := json.Marshal(lasting)
+	if err != nil {
+		return fmt.Errorf("the state of channel %s: %w", x.Channel.Name, err)
+	}
+	if with == nil && string(key) == x.kept {
+		x.state = s
+		return nil
+	}
 	b, err := json.Marshal(s)
 	if err != nil {
 		return fmt.Errorf("the state of channel %s: %w", x.Channel.Name, err)
@@ -227,20 +222,15 @@ func (x *Conductor) save(ctx context.Context, s firing.State, with func(tx *jour
 		return tx.SetChannel(x.Channel.Name, b)
 	})
 	if err == nil {
-		x.state = s
+		x.state, x.kept = s, string(key)
 	}
 	return err
 }
 
 // once observes and does one step.
 func (x *Conductor) once(ctx context.Context) (firing.Step, error) {
-	x.mu.Lock()
-	asked := x.asked
-	x.mu.Unlock()
 	w := x.look()
-	w.Asked = asked
-	was := x.state
-	s := was.Observe(x.rules, w)
+	s := x.state.Observe(x.rules, w)
 	if s.Phase == firing.Running {
 		ended, err := x.progress(ctx, s)
 		if err != nil || ended {
@@ -250,14 +240,9 @@ func (x *Conductor) once(ctx context.Context) (firing.Step, error) {
 	step := s.Next(x.rules, w)
 	s = s.Before(step)
 	x.show(s, step)
-	if step.Do == firing.Wait && len(asked) == 0 && same(was, s) {
-		x.state = s // only the time has passed
-		return step, nil
-	}
 	if err := x.save(ctx, s, nil); err != nil {
 		return step, err
 	}
-	x.forgetAsked(asked)
 	if step.Do == firing.Run {
 		return step, x.begin(ctx, s.After(step, firing.Result{}))
 	}
@@ -269,26 +254,10 @@ func (x *Conductor) once(ctx context.Context) (firing.Step, error) {
 	return step, nil
 }
 
-// same reports whether two states differ in nothing but how late it is.
-func same(a, b firing.State) bool {
-	a.Looked, b.Looked, a.Data, b.Data = time.Time{}, time.Time{}, time.Time{}, time.Time{}
-	x, err := json.Marshal(a)
-	y, e := json.Marshal(b)
-	return err == nil && e == nil && string(x) == string(y)
-}
-
-func (x *Conductor) forgetAsked(asked []firing.Cause) {
-	if len(asked) > 0 {
-		x.mu.Lock()
-		x.asked = nil
-		x.mu.Unlock()
-	}
-}
-
 func (x *Conductor) show(s firing.State, step firing.Step) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.shown = Status{Phase: s.Phase, Why: step.Why, Until: step.Until, Run: s.Run, Failures: s.Failures, Problem: x.shown.Problem}
+	x.shown = Status{Phase: s.Phase, Why: step.Why, Until: step.Until, Problem: x.shown.Problem}
 }
 
 // do does a step.
