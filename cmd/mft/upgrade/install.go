@@ -77,7 +77,7 @@ func (u *Updater) try(ctx context.Context, f *Found) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	u.Note("the agent finishes what it does, and tries version %s", f.Version)
-	if err := u.Agent.Try(ctx, handover.Order{Manifest: f.sealed, Staged: !f.choice.Current}); err != nil {
+	if err := u.order(ctx, f); err != nil {
 		return u.giveUp(ctx, err)
 	}
 	u.did("ordered")
@@ -85,6 +85,24 @@ func (u *Updater) try(ctx context.Context, f *Found) error {
 		return u.giveUp(ctx, err)
 	}
 	return u.accept(ctx, f)
+}
+
+// order tells the agent to try f. What an update that was interrupted has ordered
+// may come to it only now, and first: then that is waited for, and counts if it was f.
+func (u *Updater) order(ctx context.Context, f *Found) error {
+	for again := true; ; again = false {
+		err := u.Agent.Try(ctx, handover.Order{Manifest: f.sealed, Staged: !f.choice.Current})
+		if !again || !away(err) && mft.CodeOf(err) != mft.CodeBadState {
+			return err
+		}
+		state, e := u.settled(ctx, f)
+		switch {
+		case e != nil:
+			return errors.Join(err, e)
+		case underWay(state) == f.Version:
+			return nil
+		}
+	}
 }
 
 // accept puts the binary of f, which is on trial and has come up, in its place.

@@ -333,6 +333,42 @@ func TestStops(t *testing.T) {
 	}
 }
 
+// A late agent is told to try a version by an update that was interrupted, right
+// before it is told by the next one.
+type late struct {
+	*computer
+	order handover.Order
+	gone  bool // by then nobody answers
+}
+
+func (l *late) Try(ctx context.Context, o handover.Order) error {
+	if first := l.order; first.Manifest != nil {
+		l.order = handover.Order{}
+		if err := l.computer.Try(ctx, first); err != nil {
+			l.t.Errorf("the order before: %v", err)
+		}
+		if l.gone {
+			l.until(between)
+			return mft.Fail(mft.CodeNotRunning, "talk to the agent", "", nil)
+		}
+	}
+	return l.computer.Try(ctx, o)
+}
+
+func TestLateOrder(t *testing.T) {
+	for _, gone := range []bool{false, true} {
+		c := newComputer(t)
+		u, f := c.publish("0.2.0")(func(string) {})
+		u.Agent = &late{c, handover.Order{Manifest: f.sealed, Staged: true}, gone}
+		if err := u.Install(t.Context(), f); err != nil {
+			t.Errorf("gone %v: the update = %v", gone, err)
+		}
+		if got := c.read(c.place.Binary); got != "0.2.0" || c.version != got || c.stage != serving || c.failed > 0 {
+			t.Errorf("gone %v: the binary is of version %q, and %q runs (stage %d, %d failed)", gone, got, c.version, c.stage, c.failed)
+		}
+	}
+}
+
 // until has the agent go on to a stage, if it comes there by itself.
 func (c *computer) until(s stage) {
 	for range 10 * trials {
