@@ -161,6 +161,38 @@ func TestRunIsInterrupted(t *testing.T) {
 	}
 }
 
+// TestBlockDuringARun has a block marker appear while a run waits for its peer:
+// its transfers are held, also when the peer is back and the agent was restarted, and
+// go on when the marker has gone.
+func TestBlockDuringARun(t *testing.T) {
+	alpha, beta := conducted(t, mft.Trigger{Kind: mft.TriggerMarker})
+	write(t, alpha.out, "a.csv", "1")
+	beta.stop()
+	write(t, alpha.out, ".trigger", "")
+	state := func(want ...mft.State) {
+		t.Helper()
+		alpha.until("state", func() bool {
+			rows := alpha.list(journal.Filter{})
+			return len(rows) == 1 && slices.Contains(want, rows[0].State)
+		}, func() any { return alpha.list(journal.Filter{}) })
+	}
+	state(mft.StateQueued, mft.StateWaiting, mft.StateRunning)
+	write(t, alpha.out, ".block", "")
+	state(mft.StatePaused)
+	beta.start()
+	alpha.stop()
+	alpha.start()
+	state(mft.StatePaused)
+	if got := tree(t, beta.in); len(got) != 0 {
+		t.Errorf("while it is blocked there is %v", got)
+	}
+	if err := os.Remove(filepath.Join(alpha.out, ".block")); err != nil {
+		t.Fatal(err)
+	}
+	beta.awaitTree(beta.in, map[string]string{"a.csv": "1"})
+	alpha.runs(1)
+}
+
 func TestPolls(t *testing.T) {
 	alpha, beta := conducted(t, mft.Trigger{Kind: mft.TriggerPoll, Every: time.Second})
 	write(t, alpha.out, "a.csv", "1")

@@ -394,6 +394,23 @@ func TestCrashWhileATriggerIsTaken(t *testing.T) {
 	}
 }
 
+func TestLate(t *testing.T) {
+	s := newStage(t)
+	s.only(mft.MarkerTrigger, mft.MarkerActivity, mft.MarkerFailure, mft.MarkerCompletion)
+	s.state = s.state.Late()
+	s.settle()
+	s.has("while nothing runs")
+	s.files["/source/trigger"] = 1
+	s.runs(true, "with a trigger")
+	s.state = s.state.Late()
+	s.runs(true, "when it is late")
+	s.has("when it is late", "/source/activity", "/source/failure")
+	s.end(Succeeded, true)
+	s.has("when it succeeded after all", "/source/completion")
+	s.pass(1000 * time.Hour)
+	s.runs(false, "for ever") // it was one run
+}
+
 func TestFarEndCannotBeReached(t *testing.T) {
 	s := newStage(t)
 	s.files["/source/trigger"] = 1
