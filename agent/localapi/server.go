@@ -6,6 +6,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent"
+	"mft.dev/mft/agent/localapi/channel"
 	"mft.dev/mft/agent/localapi/route"
 	"mft.dev/mft/agent/localapi/socket"
 	relay "mft.dev/mft/exchange/relay/server"
@@ -24,7 +25,7 @@ func Listen(path, group string) (*socket.Listener, error) { return socket.Listen
 // and should end with it. Held says what the agent keeps for others, as a relay.
 func Serve(ctx context.Context, ln *socket.Listener, a *agent.Agent, held func(context.Context) ([]relay.Held, error)) error {
 	s := &server{a, held}
-	return route.Serve(ctx, ln, s.routes())
+	return route.Serve(ctx, ln, s.routes(), channel.Routes(a.Channels(), &a.View))
 }
 
 func (s *server) routes() route.Routes {

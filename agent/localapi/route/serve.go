@@ -19,10 +19,21 @@ const shutdownTimeout = 5 * time.Second
 type Listener interface {
 	net.Listener
 	Admits(conn net.Conn) error
+	// Caller names the user who made a connection.
+	Caller(conn net.Conn) string
 }
 
-// verdictKey is where the context of a connection says why it is refused.
-type verdictKey struct{}
+// The context of a connection says why it is refused, and who made it.
+type (
+	verdictKey struct{}
+	callerKey  struct{}
+)
+
+// Caller names the user who gives an order.
+func Caller(r *http.Request) string {
+	name, _ := r.Context().Value(callerKey{}).(string)
+	return name
+}
 
 // Serve answers on ln until ctx ends, then closes ln, waits for the answers
 // under way, and returns nil. The error of an earlier return says why ln failed.
@@ -34,6 +45,7 @@ func Serve(ctx context.Context, ln Listener, all ...Routes) error {
 		IdleTimeout:       time.Minute,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			ctx = context.WithValue(ctx, callerKey{}, ln.Caller(conn))
 			return context.WithValue(ctx, verdictKey{}, ln.Admits(conn))
 		},
 	}
