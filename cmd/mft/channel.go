@@ -44,8 +44,7 @@ func newChannelHistory(s *shell) *cobra.Command {
 		Use:   "history NAME",
 		Short: "List the runs of a channel, the newest last",
 		Long: "List when runs of a channel began and ended, why, and with what outcome.\n" +
-			"A channel that fires when files arrive has no runs; mft transfer list\n" +
-			"--channel NAME shows what it sent.",
+			"mft transfer list --channel NAME shows what they sent.",
 		Args: argument.Takes(1, 1, "the name of a channel"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if limit < 1 {
