@@ -57,7 +57,8 @@ type Trigger struct {
 	// must stay the same before it moves.
 	Stable time.Duration
 	// Rescan is, for an arrival, the longest time between two full scans of
-	// the source; the scan is the truth, change notices only make it early.
+	// the source; the scan is the truth, change notices only make it early. 0 is for
+	// what suits the file system.
 	Rescan time.Duration
 	// Expression is that of a schedule, see package trigger/schedule, and Zone the
 	// name of its time zone, empty for that of the host.

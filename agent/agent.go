@@ -171,6 +171,7 @@ func (a *Agent) linked(peer mft.AgentName) {
 	a.ways.Up(peer)
 	a.queue.Rouse(peer)
 	a.notices.Poke()
+	a.channels.Hurry(peer)
 }
 
 // Close releases the journal. Run must have returned.

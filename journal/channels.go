@@ -45,10 +45,18 @@ func (j *Journal) Runs(ctx context.Context, f runs.Filter) ([]runs.Run, error) {
 	return runs.List(ctx, j.db, f)
 }
 
-// ForgetSent forgets that a channel sent anything from path.
-func (tx *Tx) ForgetSent(channel, path string) error {
-	_, err := tx.db.Exec("forget what a channel sent", "DELETE FROM sent WHERE channel = ? AND path = ?", channel, blob(path))
-	return err
+// ForgetSent forgets that a channel sent anything from path, and returns what it last
+// sent from there; the path in it is empty if that was nothing.
+func (tx *Tx) ForgetSent(channel, path string) (Sent, error) {
+	var s Sent
+	var inode int64
+	ok, err := tx.db.Row("forget what a channel sent", `DELETE FROM sent WHERE channel = ? AND path = ?
+		RETURNING size, mtime, ctime, inode`, []any{channel, blob(path)}, &s.Size, &s.MTime, &s.CTime, &inode)
+	if err != nil || !ok {
+		return Sent{}, err
+	}
+	s.Path, s.Inode = path, uint64(inode)
+	return s, nil
 }
 
 // RunCounts returns how many transfers of a run are in each state, and what they

@@ -29,7 +29,7 @@ func TestForgetSent(t *testing.T) {
 		update(t, j, func(tx *Tx) error { return tx.MarkSent("nightly", Sent{Path: path, Size: 1, Transfer: id(0)}) })
 	}
 	for range 2 {
-		update(t, j, func(tx *Tx) error { return tx.ForgetSent("nightly", hostile) })
+		update(t, j, func(tx *Tx) error { _, err := tx.ForgetSent("nightly", hostile); return err })
 	}
 	if _, ok, err := j.Sent(t.Context(), "nightly", hostile); ok || err != nil {
 		t.Errorf("what was forgotten: %v, %v", ok, err)

@@ -28,16 +28,19 @@ import (
 // Config is what a conductor needs; every field must be set.
 type Config struct {
 	Channel mft.Channel
-	// Source makes the transfers of a run.
+	// Source makes the transfers of a run, and Arrives says that files which arrive there
+	// are a reason for one.
 	Source  *arrival.Watcher
+	Arrives bool
 	Journal *journal.Journal
 	Log     *slog.Logger
 	Now     func() time.Time
 	// Hold and Release stop a transfer for a while.
 	Hold, Release func(ctx context.Context, id mft.TransferID) error
 	// Look is the longest time between two looks at the markers, Retry the shortest
-	// between a run that failed and its repetition.
-	Look, Retry time.Duration
+	// between a run that failed and its repetition. Patience is how long a run may come to
+	// nothing more before it counts as failing, though it goes on.
+	Look, Retry, Patience time.Duration
 }
 
 // A Conductor conducts one channel.
@@ -51,14 +54,21 @@ type Conductor struct {
 	seen  map[mft.Marker]error
 	come  [2]int64 // what the run under way has come to
 	since time.Time
+	began time.Time // or the agent did, if the run is older
+	// broken says that something of it came to nothing.
+	broken bool
 	// taken is how many orders to run are in the state that is kept, and taking in the
 	// one that is about to be.
 	taken, taking int64
 
 	orders *orders
 
-	mu    sync.Mutex
-	shown Status
+	poke chan struct{} // go on now
+
+	mu      sync.Mutex // guards what follows
+	shown   Status
+	failed  error // why the last run failed, nil if it did not
+	hurried bool  // a failed run should be repeated now
 }
 
 // Status tells how a channel stands.
@@ -91,25 +101,10 @@ func (x *Conductor) kinds() (out []string) {
 // longestRetry is the longest time between a run that failed and its repetition.
 const longestRetry = time.Hour
 
-// Conducts reports whether an agent has to conduct a channel, and does not only
-// watch for files that arrive.
-func Conducts(ch mft.Channel, self mft.AgentName) bool {
-	if ch.From.Agent != self {
-		return false
-	}
-	for _, t := range ch.When {
-		switch t.Kind {
-		case mft.TriggerSchedule, mft.TriggerMarker, mft.TriggerPoll, mft.TriggerManual:
-			return true
-		}
-	}
-	return false
-}
-
 // New returns a conductor, which starts nothing. CodeConfig says what is wrong with
 // the channel.
 func New(c Config) (*Conductor, error) {
-	x := &Conductor{Config: c, seen: map[mft.Marker]error{}, orders: newOrders(c)}
+	x := &Conductor{Config: c, seen: map[mft.Marker]error{}, poke: make(chan struct{}, 1), orders: newOrders(c)}
 	x.rules = firing.Rules{Markers: c.Channel.Markers, Silence: c.Channel.Expect.Silence, RetryMin: c.Retry, RetryMax: max(c.Retry, longestRetry)}
 	for _, t := range c.Channel.When {
 		switch t.Kind {
@@ -144,36 +139,79 @@ func (p poll) Next(after time.Time) (time.Time, bool) {
 func (x *Conductor) Status() Status {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.shown
+	s := x.shown
+	s.Problem = cmp.Or(s.Problem, x.failed)
+	return s
+}
+
+// Hurry has a run that failed repeated now: what it failed of may be over.
+func (x *Conductor) Hurry() {
+	x.mu.Lock()
+	x.hurried = true
+	x.mu.Unlock()
+	x.wake()
+}
+
+// wake has the conductor go on now.
+func (x *Conductor) wake() {
+	select {
+	case x.poke <- struct{}{}:
+	default:
+	}
+}
+
+// takeHurry reports whether there is a hurry, which is over then.
+func (x *Conductor) takeHurry() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	was := x.hurried
+	x.hurried = false
+	return was
 }
 
 // Run conducts the channel until ctx is done.
 func (x *Conductor) Run(ctx context.Context) {
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	if x.Arrives {
+		watching.Go(func() { x.Source.Watch(ctx) })
+	}
+	x.began = x.Now()
 	for {
+		next := x.Now().Add(x.Look)
+		if x.Arrives {
+			next = sooner(next, x.Source.Look(ctx))
+		}
 		err := x.recall(ctx)
-		var until time.Time
 		for err == nil && ctx.Err() == nil {
 			var step firing.Step
 			if step, err = x.once(ctx); err == nil && step.Do == firing.Wait {
-				until = step.Until
+				next = sooner(next, step.Until)
 				break
 			}
 		}
 		x.complain(ctx, err)
-		pause := x.Look
-		if now := x.Now(); !until.IsZero() && until.Sub(now) < pause {
-			pause = max(until.Sub(now), time.Millisecond)
-		}
-		again := time.NewTimer(pause)
+		again := time.NewTimer(max(next.Sub(x.Now()), time.Millisecond))
 		select {
 		case <-ctx.Done():
 			again.Stop()
 			return
-		case <-x.orders.came:
+		case <-x.Source.Wake():
+			again.Stop()
+		case <-x.poke:
 			again.Stop()
 		case <-again.C:
 		}
 	}
+}
+
+// sooner returns the earlier of two moments, of which the second may be zero for
+// never.
+func sooner(a, b time.Time) time.Time {
+	if b.IsZero() || a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // complain tells once of what is in the way.
@@ -246,9 +284,16 @@ func (x *Conductor) save(ctx context.Context, s firing.State, with func(tx *jour
 
 // once observes and does one step.
 func (x *Conductor) once(ctx context.Context) (firing.Step, error) {
-	s, w, err := x.obey(ctx, x.look())
+	w := x.look()
+	if x.Arrives && x.Source.News() && !x.joins() {
+		w.Asked = append(w.Asked, firing.ByArrival)
+	}
+	s, err := x.obey(ctx, w)
 	if err != nil {
 		return firing.Step{}, err
+	}
+	if x.takeHurry() {
+		s = s.Hasten()
 	}
 	if s.Phase == firing.Running {
 		ended, err := x.progress(ctx, s)

@@ -78,14 +78,13 @@ func (o Orders) after(v Verb, by Order) (Orders, bool) {
 // orders is what operators have ordered of a channel, as it is in the journal.
 type orders struct {
 	Config
-	came chan struct{} // gets a value when there is a new one
 
 	mu    sync.Mutex // guards what follows, and is held while an order is written
 	known bool
 	now   Orders
 }
 
-func newOrders(c Config) *orders { return &orders{Config: c, came: make(chan struct{}, 1)} }
+func newOrders(c Config) *orders { return &orders{Config: c} }
 
 // recall reads what is in the journal, unless that is known. The caller holds mu.
 func (o *orders) recall(ctx context.Context) error {
@@ -136,54 +135,38 @@ func (o *orders) add(ctx context.Context, v Verb, by string) (Orders, error) {
 		return o.now, err
 	}
 	o.now = next
-	select {
-	case o.came <- struct{}{}:
-	default:
-	}
 	return next, nil
 }
 
 // obey puts into the state, and into what is seen, what operators have ordered, and
 // observes the rest. An order to run that is not carried out yet is withdrawn when the
 // channel is disabled.
-func (x *Conductor) obey(ctx context.Context, w firing.World) (s firing.State, seen firing.World, err error) {
+func (x *Conductor) obey(ctx context.Context, w firing.World) (firing.State, error) {
 	now, err := x.orders.current(ctx)
 	if err != nil {
-		return x.state, w, err
+		return x.state, err
 	}
 	if x.taking = now.Asked; x.taking > x.taken {
 		w.Asked = append(w.Asked, firing.ByManual)
 	}
-	s = x.state
+	s := x.state
 	if s.Paused, s.Disabled = now.Paused != nil, now.Disabled != nil; s.Disabled && !x.state.Disabled {
 		s.Owed = slices.DeleteFunc(slices.Clone(s.Owed), func(c firing.Cause) bool { return c == firing.ByManual })
 	}
-	return s.Observe(x.rules, w), w, nil
+	return s.Observe(x.rules, w), nil
 }
-
-// ErrNoRuns is why a channel cannot be told to run, or to stop.
-var ErrNoRuns = errors.New("it fires when files arrive, and has no runs")
 
 // Order gives an order about a channel that begins here, and returns all that are in
 // force: it is in the journal then, and outlasts a restart. To order what is so already
-// changes nothing. The error is CodeNotFound for a channel that does not begin here,
-// and CodeBadState for one that has no runs.
+// changes nothing. The error is CodeNotFound for a channel that does not begin here.
 func (s *Set) Order(ctx context.Context, channel string, v Verb, by string) (Orders, error) {
-	x, err := s.conductor("order "+string(v)+" of channel", channel)
-	if err != nil {
-		return Orders{}, err
+	x := s.conducted[channel]
+	if x == nil {
+		return Orders{}, noSuch("order "+string(v)+" of channel", channel)
 	}
-	return x.orders.add(ctx, v, by)
-}
-
-func (s *Set) conductor(op, channel string) (*Conductor, error) {
-	switch x := s.conducted[channel]; {
-	case x != nil:
-		return x, nil
-	case s.watched[channel] != nil:
-		return nil, mft.Fail(mft.CodeBadState, op, channel, ErrNoRuns)
-	}
-	return nil, noSuch(op, channel)
+	now, err := x.orders.add(ctx, v, by)
+	x.wake()
+	return now, err
 }
 
 func noSuch(op, channel string) error {
@@ -194,9 +177,8 @@ func noSuch(op, channel string) error {
 type View struct {
 	Channel mft.Channel
 	Source  arrival.Status
-	// What follows is empty for a channel that has no runs.
-	Status Status
-	Orders Orders
+	Status  Status
+	Orders  Orders
 	// Due is when each trigger of the channel is due next, in their order; zero for
 	// those without a time.
 	Due []time.Time
@@ -211,23 +193,17 @@ type Sight struct {
 	Err    error // why nobody knows
 }
 
-// View tells how a channel stands that begins here. Errors are those of Order but for
-// CodeBadState.
+// View tells how a channel stands that begins here. Errors are those of Order.
 func (s *Set) View(ctx context.Context, channel string) (View, error) {
-	w := s.watched[channel]
-	if w == nil {
-		return View{}, noSuch("look at channel", channel)
-	}
-	v := View{Channel: w.Channel, Source: w.Status()}
 	x := s.conducted[channel]
 	if x == nil {
-		return v, nil
+		return View{}, noSuch("look at channel", channel)
 	}
+	v := View{Channel: x.Channel, Source: x.Source.Status(), Status: x.Status()}
 	var err error
 	if v.Orders, err = x.orders.current(ctx); err != nil {
 		return v, err
 	}
-	v.Status = x.Status()
 	clocks, now := x.rules.Clocks, x.Now()
 	for _, t := range x.Channel.When {
 		var due time.Time

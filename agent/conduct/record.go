@@ -9,8 +9,8 @@ import (
 	"mft.dev/mft/trigger/firing"
 )
 
-// began returns what writes that a run has begun.
-func (x *Conductor) began(s firing.State, files int) func(tx *journal.Tx) error {
+// tellBegun returns what writes that a run has begun.
+func (x *Conductor) tellBegun(s firing.State, files int) func(tx *journal.Tx) error {
 	told := x.event(mft.EventRunBegun, "", fmt.Sprintf("%s, because of %v; files to send: %d", s.Run, s.Serves, files))
 	r := runs.Run{ID: s.Run, Channel: x.Channel.Name, Orders: x.taken, Began: x.Now()}
 	for _, c := range s.Serves {
@@ -24,8 +24,8 @@ func (x *Conductor) began(s firing.State, files int) func(tx *journal.Tx) error 
 	}
 }
 
-// ended returns what writes how a run ended.
-func (x *Conductor) ended(run string, how firing.Outcome, moved mft.Count, why mft.Reason) func(tx *journal.Tx) error {
+// tellEnded returns what writes how a run ended.
+func (x *Conductor) tellEnded(run string, how firing.Outcome, moved mft.Count, why mft.Reason) func(tx *journal.Tx) error {
 	detail := fmt.Sprintf("%s: %s", run, how)
 	if why.Detail != "" {
 		detail += ": " + why.Detail

@@ -2,7 +2,9 @@ package conduct
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"mft.dev/mft"
@@ -11,20 +13,24 @@ import (
 	"mft.dev/mft/trigger/marker"
 )
 
-// patience is how long a run may come to nothing more before it counts as failing.
-// It goes on all the same.
-const patience = 15 * time.Minute
+// joining is for how long after it began files that become stable join a run. Those
+// of a channel without markers, for which nobody waits, join for as long as it goes well.
+const joining = 5 * time.Minute
 
 // begin makes the transfers of the run and keeps the state in which it is under way.
 // A source that cannot be read makes the run fail; what could be read is sent all the
 // same.
 func (x *Conductor) begin(ctx context.Context, s firing.State) error {
-	files, err := x.Source.Sweep(ctx, s.Run)
+	gather := x.Source.Sweep
+	if x.Arrives && !slices.Contains(s.Serves, firing.ByMarker) && !slices.Contains(s.Serves, firing.ByManual) {
+		gather = x.Source.Gather // nobody has said that files are ready which are not stable
+	}
+	files, err := gather(ctx, s.Run)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	x.since = x.Now()
-	told := x.began(s, files)
+	x.since, x.began, x.broken = x.Now(), x.Now(), false
+	told := x.tellBegun(s, files)
 	if err == nil {
 		return x.save(ctx, s, told)
 	}
@@ -34,7 +40,12 @@ func (x *Conductor) begin(ctx context.Context, s firing.State) error {
 // end keeps the state of a channel whose run is over.
 func (x *Conductor) end(ctx context.Context, s firing.State, how firing.Outcome, moved mft.Count, why mft.Reason, with func(tx *journal.Tx) error) error {
 	s = s.Ended(x.rules, how, moved.Items > 0, x.Now())
-	told := x.ended(s.Run, how, moved, why)
+	x.mu.Lock()
+	if x.failed = nil; how == firing.Failed {
+		x.failed = mft.Fail(why.Code, "run channel", x.Channel.Name, errors.New(why.Detail))
+	}
+	x.mu.Unlock()
+	told := x.tellEnded(s.Run, how, moved, why)
 	return x.save(ctx, s, func(tx *journal.Tx) error {
 		if err := with(tx); err != nil {
 			return err
@@ -67,6 +78,13 @@ func (x *Conductor) progress(ctx context.Context, s firing.State) (bool, error) 
 			ended += n
 		}
 	}
+	x.broken = ended > 0
+	if x.joins() && x.Source.News() {
+		if _, err := x.Source.Gather(ctx, s.Run); err != nil {
+			return false, err
+		}
+		return false, nil // what it is to come to has changed
+	}
 	if s.Held { // it cannot come to anything
 		x.since = x.Now()
 	}
@@ -74,7 +92,7 @@ func (x *Conductor) progress(ctx context.Context, s firing.State) (bool, error) 
 		if come := [2]int64{done + ended, moved.Bytes}; come != x.come || x.since.IsZero() {
 			x.come, x.since = come, x.Now()
 		}
-		if s.Failures > 0 || x.Now().Sub(x.since) < patience {
+		if s.Failures > 0 || x.Now().Sub(x.since) < x.Patience {
 			return false, nil
 		}
 		return true, x.save(ctx, s.Late(), nil)
@@ -102,6 +120,15 @@ func (x *Conductor) progress(ctx context.Context, s firing.State) (bool, error) 
 		}
 		return nil
 	})
+}
+
+// joins reports whether files that become stable now belong to the run under way.
+func (x *Conductor) joins() bool {
+	s := x.state
+	if s.Phase != firing.Running || s.Held {
+		return false
+	}
+	return x.Now().Sub(x.began) < joining || len(x.Channel.Markers) == 0 && !x.broken
 }
 
 // each calls do for every transfer of the run that has not ended.

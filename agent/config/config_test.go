@@ -134,14 +134,14 @@ func TestWhatTheFileLeavesOut(t *testing.T) {
 		{"arrival has defaults", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: arrival}]", func(c *Config) {
 			c.Channels = []mft.Channel{{
 				Name: "c", From: mft.Endpoint{Agent: "host", Path: "/a"}, To: []mft.Endpoint{{Agent: "b", Path: "/b"}},
-				When:      []mft.Trigger{{Kind: mft.TriggerArrival, Stable: 2 * time.Second, Rescan: 30 * time.Second}},
+				When:      []mft.Trigger{{Kind: mft.TriggerArrival, Stable: 2 * time.Second}},
 				Overwrite: mft.OverwriteReplace, Compare: mft.CompareQuick, Compress: mft.CompressAuto,
 			}}
 		}},
 		{"a channel of another agent", "channels: [{name: c, from: {agent: a, path: /a}, to: [{agent: host, path: /b}], when: {arrival: }}]", func(c *Config) {
 			c.Channels = []mft.Channel{{
 				Name: "c", From: mft.Endpoint{Agent: "a", Path: "/a"}, To: []mft.Endpoint{{Agent: "host", Path: "/b"}},
-				When:      []mft.Trigger{{Kind: mft.TriggerArrival, Stable: 2 * time.Second, Rescan: 30 * time.Second}},
+				When:      []mft.Trigger{{Kind: mft.TriggerArrival, Stable: 2 * time.Second}},
 				Overwrite: mft.OverwriteReplace, Compare: mft.CompareQuick, Compress: mft.CompressAuto,
 			}}
 			c.Notes = []string{"channel c starts at agent a; agent host does not start it"}

@@ -126,7 +126,7 @@ type expectEntry struct {
 
 type arrivalEntry struct {
 	Stable leaf.StableFor  `yaml:"stable" doc:"How long a file must stay the same before it moves, 10ms to 24h. Default: 2s."`
-	Rescan leaf.RescanTime `yaml:"rescan" doc:"Longest time between two full scans of the source, 1s to 24h. Default: 30s."`
+	Rescan leaf.RescanTime `yaml:"rescan" doc:"Longest time between two full scans of the source, 1s to 24h. Default: 10m where the system tells of all changes, else 30s."`
 }
 
 type selectEntry struct {

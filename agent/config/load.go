@@ -29,7 +29,6 @@ const (
 	defaultListen    = ":7420"
 	defaultTransfers = 8
 	defaultStable    = 2 * time.Second
-	defaultRescan    = 30 * time.Second
 )
 
 // Load reads the file at path. The error is an *mft.Error of code
@@ -204,7 +203,7 @@ func (e *channelEntry) channel(d *strict.Decoder) mft.Channel {
 		c.To = append(c.To, to.endpoint())
 	}
 	if a := e.When.Arrival; a != nil {
-		t := mft.Trigger{Kind: mft.TriggerArrival, Stable: defaultStable, Rescan: defaultRescan}
+		t := mft.Trigger{Kind: mft.TriggerArrival, Stable: defaultStable}
 		set(&t.Stable, time.Duration(a.Stable))
 		set(&t.Rescan, time.Duration(a.Rescan))
 		c.When = append(c.When, t)
@@ -238,12 +237,6 @@ func (e *channelEntry) check(d *strict.Decoder, c mft.Channel) {
 	wrong := func(key, why string) { d.Mistake(e.When.Line, e.When.Key+key, "%s", why) }
 	if len(c.When) == 0 && e.When.Key != "" {
 		wrong("", "say arrival: {}, schedule, poll, marker or manual")
-	}
-	if e.When.Arrival != nil && (len(c.When) > 2 || len(c.When) == 2 && !bool(e.When.Manual)) {
-		wrong(".arrival", "this version fires either when files arrive or by schedule, poll and marker; leave one out")
-	}
-	if e.When.Arrival != nil && len(c.Markers) > 0 {
-		wrong(".arrival", "this version keeps no markers of a channel that fires when files arrive; fire by schedule, poll or marker")
 	}
 	trigger := slices.ContainsFunc(c.Markers, func(m mft.Marker) bool { return m.Kind == mft.MarkerTrigger })
 	if trigger != bool(e.When.Marker) {

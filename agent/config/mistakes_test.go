@@ -36,10 +36,6 @@ func TestMistakes(t *testing.T) {
 		{"silence without a time", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {poll: 1m}, markers: {source: {silence: /a/x}}}]", []string{
 			"channels[0]: expect.silence and the path markers.source.silence belong together",
 		}},
-		{"arrival and markers", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {arrival: {}, poll: 1m}, markers: {source: {block: /a/x}}}]", []string{
-			"channels[0].when.arrival: this version fires either when files arrive",
-			"channels[0].when.arrival: this version keeps no markers",
-		}},
 		{"exit without a phase", "exits: [{run: [/x]}]", []string{"line 1: exits[0].phase: is missing"}},
 		{"exit of no phase", "exits: [{phase: after, run: [/x]}]", []string{"line 1: exits[0].phase: want pre, post or error"}},
 		{"exit without a command", "exits: [{phase: post}]", []string{"line 1: exits[0]: want run, a list, or command, a text"}},

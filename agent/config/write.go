@@ -138,7 +138,11 @@ func documentOf(ch mft.Channel) documentChannel {
 				d.When["timezone"] = t.Zone
 			}
 		case mft.TriggerArrival:
-			d.When["arrival"] = map[string]string{"stable": t.Stable.String(), "rescan": t.Rescan.String()}
+			arrival := map[string]string{"stable": t.Stable.String()}
+			if t.Rescan > 0 {
+				arrival["rescan"] = t.Rescan.String()
+			}
+			d.When["arrival"] = arrival
 		}
 	}
 	if ch.Expect.Silence > 0 {

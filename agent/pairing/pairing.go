@@ -284,14 +284,9 @@ func (p *Pairing) Join(ctx context.Context, line string, g Grant) (Peer, error) 
 	if err != nil {
 		return Peer{}, err
 	}
-	peer, err := p.link.Join(ctx, invite)
+	peer, err := p.link.Join(ctx, invite, identity.Peer{FilesInto: files, RequestsRoot: requests, AllowDelete: g.Delete})
 	if err != nil {
 		return Peer{}, err
-	}
-	if len(files)+len(requests) > 0 {
-		if err := p.trust.Allow(peer.Name, files, requests, g.Delete); err != nil {
-			return Peer{}, err
-		}
 	}
 	p.joined(peer)
 	return p.Peer(peer.Name)

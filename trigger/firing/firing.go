@@ -216,6 +216,12 @@ func (s State) Ended(r Rules, outcome Outcome, moved bool, now time.Time) State 
 	return s
 }
 
+// Hasten notes that what a run failed of may be over: it is repeated at once.
+func (s State) Hasten() State {
+	s.Retry = time.Time{}
+	return s
+}
+
 // Late notes that the run under way takes so long that it counts as one that
 // failed, though it goes on.
 func (s State) Late() State {

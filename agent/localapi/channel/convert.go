@@ -20,9 +20,6 @@ func channelOf(v conduct.View) Channel {
 	for _, to := range ch.To {
 		out.To = append(out.To, Endpoint(to))
 	}
-	if v.Due == nil { // it has no runs
-		return out
-	}
 	out.Phase, out.Waits, out.Since, out.Until = cmp.Or(string(s.Phase), "idle"), string(s.Why), s.Since, s.Until
 	out.Paused, out.Disabled, out.Problem = orderOf(v.Orders.Paused), orderOf(v.Orders.Disabled), route.ProblemOf(s.Problem)
 	out.Held, out.Owed, out.Failures, out.Retry = s.State.Held, s.State.Owed, s.State.Failures, s.State.Retry

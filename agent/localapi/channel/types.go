@@ -31,9 +31,8 @@ type Channel struct {
 	Compress  mft.Compress  `json:"compress"`
 	Markers   []Marker      `json:"markers"`
 
-	// Phase is "idle", "starting", "running" or "ending"; empty for a channel that has no
-	// runs.
-	Phase string `json:"phase,omitempty"`
+	// Phase is "idle", "starting", "running" or "ending".
+	Phase string `json:"phase"`
 	// Waits is what for, since Since, as far as this life of the agent knows, and
 	// until Until if time alone ends it.
 	Waits    string         `json:"waits,omitempty"`

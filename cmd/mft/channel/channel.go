@@ -104,9 +104,8 @@ func (s Shell) history() *cobra.Command {
 		Use:   "history NAME",
 		Short: "List the runs of a channel, the newest first",
 		Long: `List when runs of a channel began, why, with what outcome, and how much they
-delivered. The newest 1,000 runs of each channel are kept. A channel that fires
-when files arrive has no runs; mft transfer list --channel NAME shows what it
-sent.`,
+delivered. The newest 1,000 runs of each channel are kept. What one sent, file by
+file, is in mft transfer list --channel NAME.`,
 		Args:              argument.Takes(1, 1, takesName),
 		ValidArgsFunction: s.Names,
 		RunE: func(c *cobra.Command, args []string) error {

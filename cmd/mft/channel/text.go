@@ -62,9 +62,8 @@ func standing(line func(name, format string, args ...any), c channel.Channel, no
 	if c.Source != nil {
 		line("problem", "%s", sentence(c.Source))
 	}
-	if c.Phase == "" {
-		line("source", "%s, %d files not stable yet", scanned(c.LastScan, now), c.Settling)
-		return
+	if c.Settling > 0 {
+		line("not stable", "%s", progress.Items(int64(c.Settling)))
 	}
 	for name, o := range map[string]*channel.Order{"paused": c.Paused, "disabled": c.Disabled} {
 		if o != nil {
@@ -109,13 +108,6 @@ func standing(line func(name, format string, args ...any), c channel.Channel, no
 		}
 		line("expects", "content at least every %s: %s; the last moved %s", time.Duration(c.Silence), state, at(c.Data, now))
 	}
-}
-
-func scanned(last, now time.Time) string {
-	if last.IsZero() {
-		return "not scanned yet"
-	}
-	return "scanned " + at(last, now)
 }
 
 func outcome(r channel.Run) string {
