@@ -5,6 +5,7 @@ import (
 	"database/sql"
 
 	"mft.dev/mft"
+	"mft.dev/mft/journal/runs"
 )
 
 // Channel returns what SetChannel has kept of a channel, nothing at first.
@@ -18,6 +19,30 @@ func (tx *Tx) SetChannel(name string, state []byte) error {
 	_, err := tx.db.Exec("keep the state of a channel", `INSERT INTO channels (name, state) VALUES (?1, ?2)
 		ON CONFLICT (name) DO UPDATE SET state = ?2`, name, state)
 	return err
+}
+
+// Orders returns what SetOrders has kept of a channel, nothing at first.
+func (j *Journal) Orders(ctx context.Context, channel string) (orders []byte, err error) {
+	_, err = j.db.Row(ctx, "reading orders about a channel", "SELECT orders FROM channels WHERE name = ?", []any{channel}, &orders)
+	return orders, err
+}
+
+// SetOrders keeps what operators have ordered of a channel.
+func (tx *Tx) SetOrders(channel string, orders []byte) error {
+	_, err := tx.db.Exec("keep orders about a channel", `INSERT INTO channels (name, state, orders) VALUES (?1, x'', ?2)
+		ON CONFLICT (name) DO UPDATE SET orders = ?2`, channel, orders)
+	return err
+}
+
+// BeginRun keeps that a run has begun; see runs.Begin.
+func (tx *Tx) BeginRun(r runs.Run) error { return runs.Begin(tx.db, r) }
+
+// EndRun keeps how a run ended; see runs.End.
+func (tx *Tx) EndRun(r runs.Run) error { return runs.End(tx.db, r) }
+
+// Runs returns the runs that f chooses, the newest first.
+func (j *Journal) Runs(ctx context.Context, f runs.Filter) ([]runs.Run, error) {
+	return runs.List(ctx, j.db, f)
 }
 
 // ForgetSent forgets that a channel sent anything from path, and returns what it last

@@ -57,6 +57,11 @@ type Conductor struct {
 	began time.Time // or the agent did, if the run is older
 	// broken says that something of it came to nothing.
 	broken bool
+	// taken is how many orders to run are in the state that is kept, and taking in the
+	// one that is about to be.
+	taken, taking int64
+
+	orders *orders
 
 	poke chan struct{} // go on now
 
@@ -70,8 +75,10 @@ type Conductor struct {
 type Status struct {
 	Phase   firing.Phase
 	Why     firing.Why
+	Since   time.Time // when it began to be so, or the agent first saw it
 	Until   time.Time // when it goes on by itself; zero when it does not
 	Problem error
+	State   firing.State // is not to be changed
 }
 
 // String says it in a few words.
@@ -97,7 +104,7 @@ const longestRetry = time.Hour
 // New returns a conductor, which starts nothing. CodeConfig says what is wrong with
 // the channel.
 func New(c Config) (*Conductor, error) {
-	x := &Conductor{Config: c, seen: map[mft.Marker]error{}, poke: make(chan struct{}, 1)}
+	x := &Conductor{Config: c, seen: map[mft.Marker]error{}, poke: make(chan struct{}, 1), orders: newOrders(c)}
 	x.rules = firing.Rules{Markers: c.Channel.Markers, Silence: c.Channel.Expect.Silence, RetryMin: c.Retry, RetryMax: max(c.Retry, longestRetry)}
 	for _, t := range c.Channel.When {
 		switch t.Kind {
@@ -230,16 +237,24 @@ func (x *Conductor) recall(ctx context.Context) error {
 	if err != nil || len(b) == 0 {
 		return err
 	}
-	if err := json.Unmarshal(b, &x.state); err != nil {
+	k := kept{}
+	if err := json.Unmarshal(b, &k); err != nil {
 		return mft.Fail(mft.CodeJournal, "read the state of channel", x.Channel.Name, err)
 	}
+	x.state, x.taken, x.taking = k.State, k.Taken, k.Taken
 	return nil
+}
+
+// What is kept of a channel: its state, and how many orders to run are in it.
+type kept struct {
+	firing.State
+	Taken int64
 }
 
 // save keeps a state, with what belongs to it, and goes on with it. One that differs
 // from what is kept in nothing but how late it is need not be kept.
 func (x *Conductor) save(ctx context.Context, s firing.State, with func(tx *journal.Tx) error) error {
-	lasting := s
+	lasting := kept{s, x.taking}
 	lasting.Looked, lasting.Data = time.Time{}, time.Time{}
 	key, err := json.Marshal(lasting)
 	if err != nil {
@@ -249,7 +264,7 @@ func (x *Conductor) save(ctx context.Context, s firing.State, with func(tx *jour
 		x.state = s
 		return nil
 	}
-	b, err := json.Marshal(s)
+	b, err := json.Marshal(kept{s, x.taking})
 	if err != nil {
 		return fmt.Errorf("the state of channel %s: %w", x.Channel.Name, err)
 	}
@@ -262,7 +277,7 @@ func (x *Conductor) save(ctx context.Context, s firing.State, with func(tx *jour
 		return tx.SetChannel(x.Channel.Name, b)
 	})
 	if err == nil {
-		x.state, x.kept = s, string(key)
+		x.state, x.kept, x.taken = s, string(key), x.taking
 	}
 	return err
 }
@@ -273,7 +288,10 @@ func (x *Conductor) once(ctx context.Context) (firing.Step, error) {
 	if x.Arrives && x.Source.News() && !x.joins() {
 		w.Asked = append(w.Asked, firing.ByArrival)
 	}
-	s := x.state.Observe(x.rules, w)
+	s, err := x.obey(ctx, w)
+	if err != nil {
+		return firing.Step{}, err
+	}
 	if x.takeHurry() {
 		s = s.Hasten()
 	}
@@ -303,7 +321,11 @@ func (x *Conductor) once(ctx context.Context) (firing.Step, error) {
 func (x *Conductor) show(s firing.State, step firing.Step) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.shown = Status{Phase: s.Phase, Why: step.Why, Until: step.Until, Problem: x.shown.Problem}
+	since := x.shown.Since
+	if step.Why != x.shown.Why || since.IsZero() {
+		since = x.Now()
+	}
+	x.shown = Status{Phase: s.Phase, Why: step.Why, Since: since, Until: step.Until, Problem: x.shown.Problem, State: s}
 }
 
 // do does a step.

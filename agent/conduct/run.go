@@ -30,26 +30,22 @@ func (x *Conductor) begin(ctx context.Context, s firing.State) error {
 		return ctx.Err()
 	}
 	x.since, x.began, x.broken = x.Now(), x.Now(), false
-	told := x.event(mft.EventRunBegun, "", fmt.Sprintf("%s, because of %v; files to send: %d", s.Run, s.Serves, files))
+	told := x.tellBegun(s, files)
 	if err == nil {
 		return x.save(ctx, s, told)
 	}
-	return x.end(ctx, s, firing.Failed, false, mft.ReasonOf(err), func(tx *journal.Tx) error { return told(tx) })
+	return x.end(ctx, s, firing.Failed, mft.Count{}, mft.ReasonOf(err), told)
 }
 
 // end keeps the state of a channel whose run is over.
-func (x *Conductor) end(ctx context.Context, s firing.State, how firing.Outcome, moved bool, why mft.Reason, with func(tx *journal.Tx) error) error {
-	s = s.Ended(x.rules, how, moved, x.Now())
-	detail := fmt.Sprintf("%s: %s", s.Run, how)
-	if why.Detail != "" {
-		detail += ": " + why.Detail
-	}
+func (x *Conductor) end(ctx context.Context, s firing.State, how firing.Outcome, moved mft.Count, why mft.Reason, with func(tx *journal.Tx) error) error {
+	s = s.Ended(x.rules, how, moved.Items > 0, x.Now())
 	x.mu.Lock()
 	if x.failed = nil; how == firing.Failed {
 		x.failed = mft.Fail(why.Code, "run channel", x.Channel.Name, errors.New(why.Detail))
 	}
 	x.mu.Unlock()
-	told := x.event(mft.EventRunEnded, why.Code, detail)
+	told := x.tellEnded(s.Run, how, moved, why)
 	return x.save(ctx, s, func(tx *journal.Tx) error {
 		if err := with(tx); err != nil {
 			return err
@@ -106,14 +102,14 @@ func (x *Conductor) progress(ctx context.Context, s firing.State) (bool, error) 
 		if moved.Items == 0 {
 			how = firing.NoAction
 		}
-		return true, x.end(ctx, s, how, moved.Items > 0, mft.Reason{}, func(*journal.Tx) error { return nil })
+		return true, x.end(ctx, s, how, moved, mft.Reason{}, func(*journal.Tx) error { return nil })
 	}
 	failed, err := x.Journal.Transfers(ctx, journal.Filter{Run: s.Run, States: []mft.State{mft.StateFailed, mft.StateRejected, mft.StateCancelled}})
 	if err != nil {
 		return false, err
 	}
 	why := mft.Reason{Code: failed[0].Reason.Code, Detail: fmt.Sprintf("%d of %d transfers came to nothing, the first because: %s", ended, ended+done, failed[0].Reason.Detail)}
-	return true, x.end(ctx, s, firing.Failed, moved.Items > 0, why, func(tx *journal.Tx) error {
+	return true, x.end(ctx, s, firing.Failed, moved, why, func(tx *journal.Tx) error {
 		for _, t := range failed {
 			if t.State == mft.StateCancelled {
 				continue // somebody does not want it

@@ -113,7 +113,7 @@ func TestFull(t *testing.T) {
 			{Phase: mft.ExitPre, Run: []string{"/usr/local/bin/may", "it be"}},
 			{Phase: mft.ExitError, From: "branch", Channel: "inward", Run: []string{"/usr/local/bin/tell", "{reason}"}},
 		},
-		Notes: []string{"channel inward starts at agent branch; agent erp does not start it", "channel by-hand fires only by hand, and this version has no command for that yet; use mft copy"},
+		Notes: []string{"channel inward starts at agent branch; agent erp does not start it"},
 	}
 	if diff := cmp.Diff(want, got, unseen); diff != "" {
 		t.Errorf("read(full.yaml) differs (-want +got):\n%s", diff)

@@ -275,11 +275,8 @@ func (e *sourceMarkers) markers() (out []mft.Marker) {
 
 // notes says what an operator may have expected of the channel in vain.
 func (e *channelEntry) notes(own mft.AgentName) []string {
-	switch {
-	case mft.AgentName(e.From.Agent) != own:
+	if mft.AgentName(e.From.Agent) != own {
 		return []string{fmt.Sprintf("channel %s starts at agent %s; agent %s does not start it", e.Name, e.From.Agent, own)}
-	case e.When.Arrival == nil && e.When.Schedule == "" && e.When.Poll == 0 && !bool(e.When.Marker):
-		return []string{fmt.Sprintf("channel %s fires only by hand, and this version has no command for that yet; use mft copy", e.Name)}
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 	"mft.dev/mft/agent/config"
 	"mft.dev/mft/agent/handover"
 	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/agent/localapi/route"
 	"mft.dev/mft/agent/telemetry"
 	"mft.dev/mft/cmd/mft/depot"
 )
@@ -205,7 +206,7 @@ func started(ctx context.Context, a *agent.Agent) bool {
 func (l *life) State(ctx context.Context) handover.State {
 	s := handover.State{
 		Version: l.o.Version, Executable: l.o.Program.Path, Trial: l.o.Trial != nil,
-		Tried: l.last.version, Problem: localapi.ProblemOf(l.last.err),
+		Tried: l.last.version, Problem: route.ProblemOf(l.last.err),
 	}
 	status, err := l.agent.Status(ctx)
 	l.mu.Lock()
