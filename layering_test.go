@@ -254,7 +254,7 @@ var house = map[string]houseRule{
 	}},
 	"agent/config/leaf": {layerRole, []string{".", "agent/config/strict", "identity", "trigger", "trigger/schedule"}},
 	"agent/conduct": {layerRole, []string{
-		".", "agent/arrival", "agent/trail", "journal", "journal/runs", "trigger/firing", "trigger/marker", "trigger/schedule", "github.com/google/uuid",
+		".", "agent/arrival", "agent/trail", "journal", "journal/runs", "trigger", "trigger/firing", "trigger/marker", "trigger/schedule", "github.com/google/uuid",
 	}},
 	"agent/config/collector": {layerRole, []string{"agent/config/storage"}},
 	"agent/config/storage":   {layerRole, []string{"agent/config/leaf", "internal/confine/filesys"}},
@@ -264,7 +264,8 @@ var house = map[string]houseRule{
 	}},
 	"agent/trace": {layerRole, []string{".", "agent/localapi/opaque", "internal/confine", "journal", "protocol"}},
 	"agent/localapi/channel": {layerRole, []string{
-		".", "agent/conduct", "agent/localapi/opaque", "agent/localapi/route", "agent/view", "journal", "journal/runs", "trigger/firing",
+		".", "agent/conduct", "agent/localapi/opaque", "agent/localapi/route", "agent/view", "journal", "journal/runs", "trigger",
+		"trigger/firing",
 	}},
 	"agent/localapi/opaque": {layerRole, nil},
 	"agent/localapi/route":  {layerRole, []string{"."}},
