@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
 	"mft.dev/mft"
 	"mft.dev/mft/journal"
+	"mft.dev/mft/trigger/expectation"
 	"mft.dev/mft/trigger/firing"
 	"mft.dev/mft/trigger/marker"
 )
@@ -32,26 +34,44 @@ func (x *Conductor) begin(ctx context.Context, s firing.State) error {
 	x.since, x.began, x.broken = x.Now(), x.Now(), false
 	told := x.tellBegun(s, files)
 	if err == nil {
-		return x.save(ctx, s, told)
+		return x.save(ctx, s, x.hopes, told)
 	}
 	return x.end(ctx, s, firing.Failed, mft.Count{}, mft.ReasonOf(err), told)
 }
 
 // end keeps the state of a channel whose run is over.
-func (x *Conductor) end(ctx context.Context, s firing.State, how firing.Outcome, moved mft.Count, why mft.Reason, with func(tx *journal.Tx) error) error {
+func (x *Conductor) end(ctx context.Context, s firing.State, how firing.Outcome, moved mft.Count, why mft.Reason, with ...func(tx *journal.Tx) error) error {
+	var found []expectation.Finding
+	if s.Silent && moved.Items > 0 {
+		found = append(found, expectation.Finding{Code: mft.CodeOK, Detail: "content moves again"})
+	}
 	s = s.Ended(x.rules, how, moved.Items > 0, x.Now())
+	hopes := x.hopes
+	if how == firing.Succeeded {
+		var more []expectation.Finding
+		hopes, more = hopes.Ended(x.expected, moved, x.Now())
+		found = append(found, more...)
+	}
 	x.mu.Lock()
 	if x.failed = nil; how == firing.Failed {
 		x.failed = mft.Fail(why.Code, "run channel", x.Channel.Name, errors.New(why.Detail))
 	}
 	x.mu.Unlock()
-	told := x.tellEnded(s.Run, how, moved, why)
-	return x.save(ctx, s, func(tx *journal.Tx) error {
-		if err := with(tx); err != nil {
-			return err
+	with = append(with, x.tellEnded(s.Run, how, moved, why))
+	return x.save(ctx, s, hopes, append(with, x.tell(found)...)...)
+}
+
+// tell logs findings and returns what tells the journal of them.
+func (x *Conductor) tell(found []expectation.Finding) (out []func(tx *journal.Tx) error) {
+	for _, f := range found {
+		level := slog.LevelWarn
+		if f.Code.OK() {
+			level = slog.LevelInfo
 		}
-		return told(tx)
-	})
+		x.Log.Log(context.Background(), level, "an expectation of a channel", "channel", x.Channel.Name, "code", f.Code, "detail", f.Detail)
+		out = append(out, x.event(mft.EventExpected, f.Code, f.Detail))
+	}
+	return out
 }
 
 // event returns what tells the journal.
@@ -95,14 +115,14 @@ func (x *Conductor) progress(ctx context.Context, s firing.State) (bool, error) 
 		if s.Failures > 0 || x.Now().Sub(x.since) < x.Patience {
 			return false, nil
 		}
-		return true, x.save(ctx, s.Late(), nil)
+		return true, x.save(ctx, s.Late(), x.hopes)
 	}
 	if ended == 0 {
 		how := firing.Succeeded
 		if moved.Items == 0 {
 			how = firing.NoAction
 		}
-		return true, x.end(ctx, s, how, moved, mft.Reason{}, func(*journal.Tx) error { return nil })
+		return true, x.end(ctx, s, how, moved, mft.Reason{})
 	}
 	failed, err := x.Journal.Transfers(ctx, journal.Filter{Run: s.Run, States: []mft.State{mft.StateFailed, mft.StateRejected, mft.StateCancelled}})
 	if err != nil {

@@ -138,6 +138,16 @@ func TestWhatTheFileLeavesOut(t *testing.T) {
 				Overwrite: mft.OverwriteReplace, Compare: mft.CompareQuick, Compress: mft.CompressAuto,
 			}}
 		}},
+		{"expectations", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {poll: 1h, timezone: Europe/London}, expect: {due_by: \"2:30\", size: {min: 1MiB, max: 3GiB}, count: {max: 500}}}]", func(c *Config) {
+			c.Channels = []mft.Channel{{
+				Name: "c", From: mft.Endpoint{Agent: "host", Path: "/a"}, To: []mft.Endpoint{{Agent: "b", Path: "/b"}},
+				When:      []mft.Trigger{{Kind: mft.TriggerPoll, Every: time.Hour}},
+				Overwrite: mft.OverwriteReplace, Compare: mft.CompareQuick, Compress: mft.CompressAuto,
+				Expect: mft.Expectation{
+					DueBy: "30 2 * * *", Zone: "Europe/London", Grace: time.Hour, Size: mft.Range{Min: 1 << 20, Max: 3 << 30}, Count: mft.Range{Max: 500},
+				},
+			}}
+		}},
 		{"a channel of another agent", "channels: [{name: c, from: {agent: a, path: /a}, to: [{agent: host, path: /b}], when: {arrival: }}]", func(c *Config) {
 			c.Channels = []mft.Channel{{
 				Name: "c", From: mft.Endpoint{Agent: "a", Path: "/a"}, To: []mft.Endpoint{{Agent: "host", Path: "/b"}},

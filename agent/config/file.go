@@ -3,6 +3,7 @@ package config
 import (
 	"mft.dev/mft/agent/config/collector"
 	"mft.dev/mft/agent/config/command"
+	"mft.dev/mft/agent/config/expect"
 	"mft.dev/mft/agent/config/leaf"
 	"mft.dev/mft/agent/config/releases"
 	"mft.dev/mft/agent/config/storage"
@@ -75,7 +76,7 @@ type channelEntry struct {
 	Compress  compress         `yaml:"compress" doc:"When what moves travels compressed: auto, when that is faster; always; or never. Default: auto."`
 
 	Markers *markersEntry `yaml:"markers" doc:"Files by which the channel and the programs around it tell each other what they do."`
-	Expect  *expectEntry  `yaml:"expect" doc:"What people count on of the channel."`
+	Expect  *expect.Entry `yaml:"expect" doc:"What people count on of the channel."`
 
 	RunAs strict.NotYet `yaml:"run_as"`
 }
@@ -112,16 +113,6 @@ type sourceMarkers struct {
 	Completion leaf.HostPath `yaml:"completion" doc:"Gets the time of each run that succeeds."`
 	Failure    leaf.HostPath `yaml:"failure" doc:"Is there from a run that failed to one that succeeded."`
 	Silence    leaf.HostPath `yaml:"silence" doc:"Is there while no content has moved for longer than expect.silence."`
-}
-
-type expectEntry struct {
-	strict.Place
-	Silence leaf.Silence `yaml:"silence" doc:"How long no content may move, 1m to 8760h, before the silence marker is made."`
-
-	DueBy strict.NotYet `yaml:"due_by"`
-	Grace strict.NotYet `yaml:"grace"`
-	Size  strict.NotYet `yaml:"size"`
-	Count strict.NotYet `yaml:"count"`
 }
 
 type arrivalEntry struct {

@@ -213,8 +213,8 @@ func (e *channelEntry) channel(d *strict.Decoder) mft.Channel {
 	}
 	if len(e.When.Schedule) > 0 {
 		c.When = append(c.When, mft.Trigger{Kind: mft.TriggerSchedule, Expression: string(e.When.Schedule), Zone: string(e.When.Timezone)})
-	} else if e.When.Timezone != "" {
-		d.Mistake(e.When.Line, e.When.Key+".timezone", "it is that of a schedule, and there is none")
+	} else if e.When.Timezone != "" && (e.Expect == nil || e.Expect.DueBy == "") {
+		d.Mistake(e.When.Line, e.When.Key+".timezone", "it is that of a schedule or of expect.due_by, and there is neither")
 	}
 	if e.When.Poll > 0 {
 		c.When = append(c.When, mft.Trigger{Kind: mft.TriggerPoll, Every: time.Duration(e.When.Poll)})
@@ -225,9 +225,7 @@ func (e *channelEntry) channel(d *strict.Decoder) mft.Channel {
 	if e.Markers != nil && e.Markers.Source != nil {
 		c.Markers = e.Markers.Source.markers()
 	}
-	if e.Expect != nil {
-		c.Expect.Silence = time.Duration(e.Expect.Silence)
-	}
+	c.Expect = e.Expect.Expectation(string(e.When.Timezone))
 	e.check(d, c)
 	return c
 }
@@ -243,8 +241,8 @@ func (e *channelEntry) check(d *strict.Decoder, c mft.Channel) {
 		wrong(".marker", "marker: true and the path markers.source.trigger belong together")
 	}
 	silence := slices.ContainsFunc(c.Markers, func(m mft.Marker) bool { return m.Kind == mft.MarkerSilence })
-	if silence != (c.Expect.Silence > 0) {
-		d.Mistake(e.Line, e.Key, "expect.silence and the path markers.source.silence belong together")
+	if silence && c.Expect.Silence == 0 {
+		d.Mistake(e.Line, e.Key, "markers.source.silence needs expect.silence, the time after which it is made")
 	}
 	for i, m := range c.Markers {
 		if slices.ContainsFunc(c.Markers[:i], func(x mft.Marker) bool { return x.Path == m.Path }) {

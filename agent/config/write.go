@@ -11,6 +11,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config/collector"
 	"mft.dev/mft/agent/config/command"
+	"mft.dev/mft/agent/config/expect"
 	"mft.dev/mft/agent/config/releases"
 	"mft.dev/mft/agent/config/storage"
 )
@@ -66,7 +67,7 @@ type documentChannel struct {
 	When map[string]any     `yaml:"when,flow" json:"when"`
 	// Markers are paths by end and kind.
 	Markers map[string]map[string]string `yaml:"markers,omitempty" json:"markers,omitempty"`
-	Expect  map[string]string            `yaml:"expect,omitempty,flow" json:"expect,omitempty"`
+	Expect  map[string]any               `yaml:"expect,omitempty,flow" json:"expect,omitempty"`
 	Select  struct {
 		Include []string `yaml:"include,omitempty,flow" json:"include,omitempty"`
 		Exclude []string `yaml:"exclude,omitempty,flow" json:"exclude,omitempty"`
@@ -145,9 +146,7 @@ func documentOf(ch mft.Channel) documentChannel {
 			d.When["arrival"] = arrival
 		}
 	}
-	if ch.Expect.Silence > 0 {
-		d.Expect = map[string]string{"silence": ch.Expect.Silence.String()}
-	}
+	d.Expect = expect.DocumentOf(ch.Expect)
 	for _, m := range ch.Markers {
 		if d.Markers == nil {
 			d.Markers = map[string]map[string]string{string(mft.EndSource): {}}
