@@ -199,7 +199,7 @@ var house = map[string]houseRule{
 	}},
 
 	"agent": {layerRole, []string{
-		".", "agent/admission", "agent/arrival", "agent/conduct", "agent/config", "agent/courier", "agent/dispatch", "agent/exits", "agent/notice", "agent/order",
+		".", "agent/admission", "agent/applied", "agent/arrival", "agent/conduct", "agent/config", "agent/courier", "agent/dispatch", "agent/exits", "agent/notice", "agent/order",
 		"agent/pairing", "agent/queue", "agent/route", "agent/source", "agent/trail", "agent/turn", "agent/upkeep", "agent/view", "exchange", "exchange/mailbox",
 		"agent/telemetry",
 		"exchange/talk", "internal/confine", "internal/resident", "journal", "link", "protocol", "transfer", "transfer/receiver",
@@ -262,11 +262,12 @@ var house = map[string]houseRule{
 	"agent/config/storage":   {layerRole, []string{"agent/config/leaf", "internal/confine/filesys"}},
 	"agent/config/strict":    {layerRole, []string{"go.yaml.in/yaml"}},
 	"agent/localapi": {layerRole, []string{
-		".", "agent", "agent/localapi/channel", "agent/localapi/opaque", "agent/localapi/route", "agent/localapi/socket", "agent/order", "agent/pairing", "agent/telemetry", "agent/trace", "exchange/relay/server", "journal",
+		".", "agent", "agent/applied", "agent/localapi/channel", "agent/localapi/opaque", "agent/localapi/route", "agent/localapi/socket", "agent/order", "agent/pairing", "agent/telemetry", "agent/trace", "exchange/relay/server", "journal",
 	}},
-	"agent/trace": {layerRole, []string{".", "agent/localapi/opaque", "internal/confine", "journal", "protocol"}},
+	"agent/applied": {layerRole, []string{".", "agent/config", "internal/durable"}},
+	"agent/trace":   {layerRole, []string{".", "agent/localapi/opaque", "internal/confine", "journal", "protocol"}},
 	"agent/localapi/channel": {layerRole, []string{
-		".", "agent/conduct", "agent/localapi/opaque", "agent/localapi/route", "agent/view", "journal", "journal/runs", "trigger",
+		".", "agent/applied", "agent/conduct", "agent/localapi/opaque", "agent/localapi/route", "agent/view", "journal", "journal/runs", "trigger",
 		"trigger/firing",
 	}},
 	"agent/localapi/opaque": {layerRole, nil},
@@ -285,8 +286,8 @@ var house = map[string]houseRule{
 	}},
 	"cmd/mft/daemon/trial": {layerCommand, []string{"."}},
 	"cmd/mft/channel": {layerCommand, []string{
-		".", "agent/conduct", "agent/localapi", "agent/localapi/channel", "agent/localapi/route", "cmd/mft/argument", "cmd/mft/exit",
-		"cmd/mft/progress", "cmd/mft/show", "trigger/firing", "github.com/spf13/cobra",
+		".", "agent/applied", "agent/conduct", "agent/localapi", "agent/localapi/channel", "agent/localapi/opaque", "agent/localapi/route", "cmd/mft/argument", "cmd/mft/exit",
+		"cmd/mft/progress", "cmd/mft/show", "internal/confine/filesys", "trigger/firing", "github.com/spf13/cobra",
 	}},
 	"cmd/mft/edition": {layerCommand, []string{"protocol"}},
 	"cmd/mft/publish": {layerCommand, []string{
@@ -489,6 +490,9 @@ var sideways = map[string]string{
 	"cmd/mft/channel -> cmd/mft/show":                        "all commands print tables in one way",
 	"agent/localapi -> agent/trace":                          "where a file is is found there",
 	"agent/trace -> agent/localapi/opaque":                   "names have one form in JSON",
+	"agent/applied -> agent/config":                          "channels are written in one way",
+	"agent/localapi -> agent/applied":                        "what is applied is kept there",
+	"agent/localapi/channel -> agent/applied":                "what is applied is kept there",
 	"agent/localapi/channel -> agent/conduct":                "what operators order of channels is done there",
 	"agent/localapi/channel -> agent/localapi/opaque":        "names have one form in JSON",
 	"agent/localapi/channel -> agent/localapi/route":         "orders come in one way",

@@ -160,7 +160,7 @@ func (x *Conductor) obey(ctx context.Context, w firing.World) (firing.State, err
 // force: it is in the journal then, and outlasts a restart. To order what is so already
 // changes nothing. The error is CodeNotFound for a channel that does not begin here.
 func (s *Set) Order(ctx context.Context, channel string, v Verb, by string) (Orders, error) {
-	x := s.conducted[channel]
+	x, _ := s.get(channel)
 	if x == nil {
 		return Orders{}, noSuch("order "+string(v)+" of channel", channel)
 	}
@@ -176,6 +176,8 @@ func noSuch(op, channel string) error {
 // A View is how a channel stands.
 type View struct {
 	Channel mft.Channel
+	// Changes says that another order about the channel waits for the end of the run.
+	Changes bool
 	Source  arrival.Status
 	Status  Status
 	Orders  Orders
@@ -195,11 +197,11 @@ type Sight struct {
 
 // View tells how a channel stands that begins here. Errors are those of Order.
 func (s *Set) View(ctx context.Context, channel string) (View, error) {
-	x := s.conducted[channel]
+	x, waits := s.get(channel)
 	if x == nil {
 		return View{}, noSuch("look at channel", channel)
 	}
-	v := View{Channel: x.Channel, Source: x.Source.Status(), Status: x.Status()}
+	v := View{Channel: x.Channel, Changes: waits, Source: x.Source.Status(), Status: x.Status()}
 	var err error
 	if v.Orders, err = x.orders.current(ctx); err != nil {
 		return v, err

@@ -29,7 +29,16 @@ type Host struct {
 }
 
 // A Set is the channels that begin at this host.
-type Set struct{ conducted map[string]*Conductor }
+type Set struct {
+	host Host
+
+	mu        sync.Mutex // guards what follows
+	conducted map[string]*Conductor
+	// next has the conductors that wait for the end of a run, nil for a channel that is
+	// gone then.
+	next  map[string]*Conductor
+	start func(name string) // while Run runs
+}
 
 const (
 	defaultLook     = time.Second
@@ -40,39 +49,28 @@ const (
 // Open returns the channels that begin at this host, and starts nothing. CodeConfig
 // says what is wrong with one.
 func Open(channels []mft.Channel, h Host) (*Set, error) {
-	s := &Set{conducted: map[string]*Conductor{}}
-	for _, ch := range channels {
-		if ch.From.Agent != h.Self {
-			continue
-		}
-		when, arrives := arrival.Trigger(ch, h.Self)
-		c, err := New(Config{
-			Channel: ch, Journal: h.Journal, Log: h.Log, Now: h.Now, Arrives: arrives,
-			Source: arrival.New(arrival.Config{
-				Channel: ch, When: when, Journal: h.Journal, Trail: h.Trail, Log: h.Log, Now: h.Now, Plan: h.Plan, Placed: h.Placed,
-			}),
-			Hold: h.Hold, Release: h.Release, Look: defaultLook, Retry: defaultRetry, Patience: defaultPatience,
-		})
-		if err != nil {
-			return nil, err
-		}
-		s.conducted[ch.Name] = c
+	s := &Set{host: h, conducted: map[string]*Conductor{}, next: map[string]*Conductor{}}
+	if err := s.Apply(channels); err != nil {
+		return nil, err
 	}
 	return s, nil
 }
 
-// Run works until ctx is done.
-func (s *Set) Run(ctx context.Context) {
-	var all sync.WaitGroup
-	for _, c := range s.conducted {
-		all.Go(func() { c.Run(ctx) })
-	}
-	all.Wait()
+// conductor returns one for a channel.
+func (h Host) conductor(ch mft.Channel) (*Conductor, error) {
+	when, arrives := arrival.Trigger(ch, h.Self)
+	return New(Config{
+		Channel: ch, Journal: h.Journal, Log: h.Log, Now: h.Now, Arrives: arrives,
+		Source: arrival.New(arrival.Config{
+			Channel: ch, When: when, Journal: h.Journal, Trail: h.Trail, Log: h.Log, Now: h.Now, Plan: h.Plan, Placed: h.Placed,
+		}),
+		Hold: h.Hold, Release: h.Release, Look: defaultLook, Retry: defaultRetry, Patience: defaultPatience,
+	})
 }
 
 // Hurry has channels that lead to a peer repeat runs that failed: it is there now.
 func (s *Set) Hurry(peer mft.AgentName) {
-	for _, c := range s.conducted {
+	for _, c := range s.all() {
 		if slices.ContainsFunc(c.Channel.To, func(to mft.Endpoint) bool { return to.Agent == peer }) {
 			c.Hurry()
 		}
@@ -82,7 +80,7 @@ func (s *Set) Hurry(peer mft.AgentName) {
 // Root returns the directory of the source of a channel that begins here, in the form
 // of this host, or nothing.
 func (s *Set) Root(channel string) string {
-	if c := s.conducted[channel]; c != nil {
+	if c, _ := s.get(channel); c != nil {
 		return c.Source.Root()
 	}
 	return ""
@@ -91,7 +89,7 @@ func (s *Set) Root(channel string) string {
 // Status tells how the channels stand, by name.
 func (s *Set) Status() []arrival.Status {
 	var out []arrival.Status
-	for _, c := range s.conducted {
+	for _, c := range s.all() {
 		shown, now := c.Source.Status(), c.Status()
 		kinds := strings.Join(c.kinds(), ", ")
 		if c.Arrives {

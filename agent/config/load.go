@@ -124,13 +124,10 @@ func (f *file) config(d *strict.Decoder, defaults *Config) (*Config, error) {
 			mft.Grant{Agent: mft.AgentName(g.Agent), Root: string(g.Root)})
 	}
 	cfg.Exits, cfg.Notes = command.List(d, f.Exits)
-	first := make(map[leaf.ChannelName]int)
+	once := onlyOnce(d)
 	for i := range f.Channels {
 		entry := &f.Channels[i]
-		if line, twice := first[entry.Name]; twice && entry.Name != "" {
-			d.Mistake(entry.Line, entry.Key+".name", "a channel of this name is on line %d already", line)
-		}
-		first[entry.Name] = entry.Line
+		once(entry)
 		c := entry.channel(d)
 		cfg.Channels = append(cfg.Channels, c)
 		exits, notes := command.OfChannel(d, entry.Exits, &c, cfg.Agent.Name)

@@ -22,6 +22,7 @@ import (
 type Shell struct {
 	// Client returns the way to the agent of this host.
 	Client    func() (*localapi.Client, error)
+	In        io.Reader
 	Out, Errs io.Writer
 	// Print writes v as JSON when that was asked for, which JSON tells, and calls text
 	// else.
@@ -34,7 +35,7 @@ type Shell struct {
 // Command returns `mft channel` with the commands below it.
 func Command(s Shell) *cobra.Command {
 	return argument.Group("channel", "Look at the channels that begin at this host, and give orders about them", "",
-		s.list(), s.show(), s.history(), s.run(),
+		s.list(), s.show(), s.history(), s.run(), s.plan(), s.apply(),
 		s.order(conduct.Pause, "Let a channel move nothing until it is resumed",
 			`Let a channel move nothing until it is resumed, restarts of the agent included. A
 run that is under way is held: what it has delivered stays, and it goes on where
