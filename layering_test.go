@@ -59,6 +59,7 @@ var house = map[string]houseRule{
 	"protocol":               {layerRecords, []string{".", "internal/blake3", "protocol/internal/wire"}},
 	"protocol/internal/wire": {layerRecords, []string{"."}},
 	"protocol/listing":       {layerRecords, []string{".", "protocol", "protocol/internal/wire"}},
+	"protocol/marking":       {layerRecords, []string{".", "protocol", "protocol/internal/wire"}},
 	"protocol/relay":         {layerRecords, []string{".", "protocol", "protocol/internal/wire"}},
 	"protocol/patch":         {layerRecords, []string{".", "protocol", "protocol/internal/wire"}},
 	"protocol/zframe": {layerRecords, []string{
@@ -198,7 +199,7 @@ var house = map[string]houseRule{
 	}},
 
 	"agent": {layerRole, []string{
-		".", "agent/admission", "agent/arrival", "agent/conduct", "agent/config", "agent/courier", "agent/dispatch", "agent/exits", "agent/notice", "agent/order",
+		".", "agent/admission", "agent/arrival", "agent/conduct", "agent/config", "agent/courier", "agent/dispatch", "agent/exits", "agent/farend", "agent/notice", "agent/order",
 		"agent/pairing", "agent/queue", "agent/route", "agent/source", "agent/trail", "agent/turn", "agent/upkeep", "agent/view", "exchange", "exchange/mailbox",
 		"agent/telemetry",
 		"exchange/talk", "internal/confine", "internal/resident", "journal", "link", "protocol", "transfer", "transfer/receiver",
@@ -254,8 +255,9 @@ var house = map[string]houseRule{
 	}},
 	"agent/config/leaf": {layerRole, []string{".", "agent/config/strict", "identity", "trigger", "trigger/schedule"}},
 	"agent/conduct": {layerRole, []string{
-		".", "agent/arrival", "agent/trail", "journal", "journal/runs", "trigger/expectation", "trigger/firing", "trigger/marker", "trigger/schedule", "github.com/google/uuid",
+		".", "agent/arrival", "agent/farend", "agent/trail", "journal", "journal/runs", "protocol/marking", "trigger/expectation", "trigger/firing", "trigger/marker", "trigger/schedule", "github.com/google/uuid",
 	}},
+	"agent/farend":           {layerRole, []string{".", "journal", "protocol", "protocol/marking", "trigger/marker", "github.com/google/uuid"}},
 	"agent/config/collector": {layerRole, []string{"agent/config/storage"}},
 	"agent/config/expect":    {layerRole, []string{".", "agent/config/leaf", "agent/config/storage"}},
 	"agent/config/storage":   {layerRole, []string{"agent/config/leaf", "internal/confine/filesys"}},
@@ -367,6 +369,8 @@ var sideways = map[string]string{
 	"transfer/sender/walk -> transfer/scan":                 "what is sent is what the scan finds",
 	"protocol/listing -> protocol/internal/wire":            "fields have one form in all messages",
 	"protocol/listing -> protocol":                          "the limits of the protocol have one home",
+	"protocol/marking -> protocol/internal/wire":            "fields have one form in all messages",
+	"protocol/marking -> protocol":                          "the limits of the protocol have one home",
 	"transfer/receiver -> transfer/staging":                 "what has landed is committed there",
 	"transfer/staging -> transfer":                          "what breaks the protocol is called by one name",
 	"internal/confine/beneath -> internal/confine/entries":  "what is done to every small file is kept apart, for it is written for speed",
@@ -475,6 +479,7 @@ var sideways = map[string]string{
 	"journal/runs -> journal/database":                       "runs are kept in tables beside the others",
 	"journal/form -> journal/database":                       "what a schema is, is known there",
 	"agent/conduct -> agent/arrival":                         "a run sends what the source of the channel has",
+	"agent/conduct -> agent/farend":                          "markers of other hosts are known there",
 	"agent/conduct -> agent/trail":                           "what a source sends is told there",
 	"agent/handover -> agent/localapi/route":                 "errors cross both sockets in one form",
 	"agent/handover -> agent/localapi/socket":                "both sockets say in one way who may use them",
