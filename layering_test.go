@@ -72,8 +72,9 @@ var house = map[string]houseRule{
 	"identity/sealing":    {layerRecords, []string{"."}},
 	"identity/card":       {layerRecords, []string{".", "identity", "identity/keyring", "identity/sealing"}},
 	"identity/statefile":  {layerRecords, []string{".", "internal/durable"}},
-	"journal":             {layerRecords, []string{".", "journal/batch", "journal/database", "journal/form", "journal/removal", "journal/runs"}},
+	"journal":             {layerRecords, []string{".", "journal/batch", "journal/database", "journal/filter", "journal/form", "journal/removal", "journal/runs"}},
 	"journal/batch":       {layerRecords, []string{".", "github.com/klauspost/compress/zstd"}},
+	"journal/filter":      {layerRecords, []string{"."}},
 	"journal/form":        {layerRecords, []string{"journal/database"}},
 	"journal/removal":     {layerRecords, nil},
 	"journal/runs":        {layerRecords, []string{".", "journal/database"}},
@@ -255,7 +256,7 @@ var house = map[string]houseRule{
 	}},
 	"agent/config/leaf": {layerRole, []string{".", "agent/config/strict", "identity", "trigger", "trigger/schedule"}},
 	"agent/conduct": {layerRole, []string{
-		".", "agent/arrival", "agent/farend", "agent/trail", "journal", "journal/runs", "protocol/marking", "trigger/expectation", "trigger/firing", "trigger/marker", "trigger/schedule", "github.com/google/uuid",
+		".", "agent/arrival", "agent/farend", "agent/trail", "journal", "journal/runs", "protocol/marking", "trigger", "trigger/expectation", "trigger/firing", "trigger/marker", "trigger/schedule", "github.com/google/uuid",
 	}},
 	"agent/farend":           {layerRole, []string{".", "journal", "protocol", "protocol/marking", "trigger/marker", "github.com/google/uuid"}},
 	"agent/config/collector": {layerRole, []string{"agent/config/storage"}},
@@ -263,10 +264,12 @@ var house = map[string]houseRule{
 	"agent/config/storage":   {layerRole, []string{"agent/config/leaf", "internal/confine/filesys"}},
 	"agent/config/strict":    {layerRole, []string{"go.yaml.in/yaml"}},
 	"agent/localapi": {layerRole, []string{
-		".", "agent", "agent/localapi/channel", "agent/localapi/opaque", "agent/localapi/route", "agent/localapi/socket", "agent/order", "agent/pairing", "agent/telemetry", "exchange/relay/server", "journal",
+		".", "agent", "agent/localapi/channel", "agent/localapi/opaque", "agent/localapi/route", "agent/localapi/socket", "agent/order", "agent/pairing", "agent/telemetry", "agent/trace", "exchange/relay/server", "journal",
 	}},
+	"agent/trace": {layerRole, []string{".", "agent/localapi/opaque", "internal/confine", "journal", "protocol"}},
 	"agent/localapi/channel": {layerRole, []string{
-		".", "agent/conduct", "agent/localapi/opaque", "agent/localapi/route", "agent/view", "journal", "journal/runs", "trigger/firing",
+		".", "agent/conduct", "agent/localapi/opaque", "agent/localapi/route", "agent/view", "journal", "journal/runs", "trigger",
+		"trigger/firing",
 	}},
 	"agent/localapi/opaque": {layerRole, nil},
 	"agent/localapi/route":  {layerRole, []string{"."}},
@@ -321,7 +324,7 @@ var house = map[string]houseRule{
 		".", "agent/config", "agent/config/storage", "agent/localapi", "cmd/mft/depot", "cmd/mft/progress", "internal/confine/filesys",
 		"golang.org/x/sync",
 	}},
-	"cmd/mft/show": {layerCommand, []string{".", "agent/localapi", "agent/telemetry", "cmd/mft/progress", "exchange/relay/server"}},
+	"cmd/mft/show": {layerCommand, []string{".", "agent/localapi", "agent/telemetry", "agent/trace", "cmd/mft/progress", "exchange/relay/server"}},
 
 	"bench": {layerOutside, []string{
 		"bench/contender", "bench/contender/bare", "bench/contender/meter", "bench/faraway", "bench/limit", "bench/result",
@@ -489,6 +492,8 @@ var sideways = map[string]string{
 	"cmd/mft/unit -> cmd/mft/argument":                       "all commands are typed in one way",
 	"cmd/mft/channel -> cmd/mft/argument":                    "all commands are typed in one way",
 	"cmd/mft/channel -> cmd/mft/show":                        "all commands print tables in one way",
+	"agent/localapi -> agent/trace":                          "where a file is is found there",
+	"agent/trace -> agent/localapi/opaque":                   "names have one form in JSON",
 	"agent/localapi/channel -> agent/conduct":                "what operators order of channels is done there",
 	"agent/localapi/channel -> agent/localapi/opaque":        "names have one form in JSON",
 	"agent/localapi/channel -> agent/localapi/route":         "orders come in one way",

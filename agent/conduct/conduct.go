@@ -71,7 +71,8 @@ type Conductor struct {
 
 	orders *orders
 
-	poke chan struct{} // go on now
+	poke  chan struct{} // go on now
+	calls chan func()   // what somebody asks, for which the goroutine of Run is needed
 
 	mu      sync.Mutex // guards what follows
 	shown   Status
@@ -113,7 +114,7 @@ const longestRetry = time.Hour
 // New returns a conductor, which starts nothing. CodeConfig says what is wrong with
 // the channel.
 func New(c Config) (*Conductor, error) {
-	x := &Conductor{Config: c, seen: map[mft.Marker]error{}, poke: make(chan struct{}, 1), orders: newOrders(c)}
+	x := &Conductor{Config: c, seen: map[mft.Marker]error{}, poke: make(chan struct{}, 1), calls: make(chan func()), orders: newOrders(c)}
 	x.rules = firing.Rules{Silence: c.Channel.Expect.Silence, RetryMin: c.Retry, RetryMax: max(c.Retry, longestRetry)}
 	x.rules.Markers, x.far = markers(c.Channel)
 	e := c.Channel.Expect
@@ -224,6 +225,9 @@ func (x *Conductor) Run(ctx context.Context) {
 			again.Stop()
 		case <-x.poke:
 			again.Stop()
+		case f := <-x.calls:
+			again.Stop()
+			f()
 		case <-again.C:
 		}
 	}
