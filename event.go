@@ -29,8 +29,11 @@ const (
 	EventRunOrdered EventKind = "run-ordered"  // an operator wants a channel to run
 	EventRunBegun   EventKind = "run-started"  // a channel begins to run
 	EventRunEnded   EventKind = "run-ended"    // it has run; a code says that it failed
-	EventPaused     EventKind = "paused"
-	EventResumed    EventKind = "resumed"
+	// EventExpected says that what was expected of a channel did not come to pass, or, with
+	// CodeOK, that it has.
+	EventExpected EventKind = "expectation"
+	EventPaused   EventKind = "paused"
+	EventResumed  EventKind = "resumed"
 
 	EventChannelPaused   EventKind = "channel-paused"
 	EventChannelResumed  EventKind = "channel-resumed"

@@ -22,6 +22,7 @@ import (
 	"mft.dev/mft/agent/courier"
 	"mft.dev/mft/agent/dispatch"
 	"mft.dev/mft/agent/exits"
+	"mft.dev/mft/agent/farend"
 	"mft.dev/mft/agent/notice"
 	"mft.dev/mft/agent/order"
 	"mft.dev/mft/agent/pairing"
@@ -138,7 +139,10 @@ func New(o Options) (*Agent, error) {
 	}
 	a.channels, err = conduct.Open(c.Channels, conduct.Host{
 		Self: c.Agent.Name, Journal: a.journal, Trail: a.trail, Log: a.log, Now: a.now, Placed: a.enqueue,
-		Plan:    func(to mft.AgentName, o mft.Overwrite) (mft.Transfer, error) { return a.book.Draw(mft.RoleSend, to, o) },
+		Plan: func(to mft.AgentName, o mft.Overwrite) (mft.Transfer, error) { return a.book.Draw(mft.RoleSend, to, o) },
+		Ask: func(ctx context.Context, peer mft.AgentName, id mft.TransferID) (farend.Conversation, error) {
+			return a.link.Open(ctx, peer, id, "")
+		},
 		Hold:    func(ctx context.Context, id mft.TransferID) error { _, err := a.Pause(ctx, id); return err },
 		Release: func(ctx context.Context, id mft.TransferID) error { _, err := a.Resume(ctx, id); return err },
 	})

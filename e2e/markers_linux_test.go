@@ -21,12 +21,22 @@ import (
 // trigger markers. Every trigger that was made led to exactly one run, which succeeded;
 // every file appeared exactly once and whole; and no marker is left that should not be.
 func TestMarkerKills(t *testing.T) {
+	for _, end := range []mft.End{mft.EndSource, mft.EndDestination} {
+		t.Run(string(end), func(t *testing.T) { markerKills(t, end) })
+	}
+}
+
+// markerKills has the markers at one end.
+func markerKills(t *testing.T, end mft.End) {
 	rnd := chance(t)
 	alpha, beta := newPair(t)
-	marks := filepath.Join(alpha.Dir, "marks")
+	at := map[mft.End]*host{mft.EndSource: alpha, mft.EndDestination: beta}[end]
+	marks := filepath.Join(at.Dir, "marks")
 	if err := os.Mkdir(marks, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	paths := fmt.Sprintf("{trigger: %q, activity: %q, completion: %q, failure: %q}",
+		filepath.Join(marks, "ready"), filepath.Join(marks, "sending"), filepath.Join(marks, "done"), filepath.Join(marks, "failed"))
 	alpha.configure(fmt.Sprintf(`
 channels:
   - name: stream
@@ -34,10 +44,17 @@ channels:
     to: [{agent: beta, path: %q}]
     when: marker
     select: {exclude: [".new-*", ".new-*/**"]}
-    markers: {source: {trigger: %q, activity: %q, completion: %q, failure: %q}}
-`, alpha.Out(), beta.In(), filepath.Join(marks, "ready"), filepath.Join(marks, "sending"), filepath.Join(marks, "done"), filepath.Join(marks, "failed")))
+    markers: {%s: %s}
+`, alpha.Out(), beta.In(), end, paths))
 	alpha.stop()
 	alpha.start()
+	if end == mft.EndDestination {
+		beta.configure(fmt.Sprintf(`
+allow: {files_from: [{agent: alpha, into: %q, markers: %s}]}
+`, beta.In(), paths))
+		beta.stop()
+		beta.start()
+	}
 	c := consume(t, beta.In(), filepath.Join(beta.Dir, "kept"), false)
 	s := &stream{
 		from: alpha, to: beta, consumer: c, channel: true,

@@ -53,8 +53,8 @@ type Config struct {
 type Watcher struct {
 	Config
 	root string // of the source, in the form of this host
-	// markers are those that lie below it, which never move.
-	markers map[string]bool
+	// source says which files move.
+	source trigger.Source
 
 	stability *trigger.Stability
 	settling  map[string]*settling
@@ -142,7 +142,7 @@ func New(c Config) *Watcher {
 		}
 	}
 	return &Watcher{
-		Config: c, root: root, markers: markers,
+		Config: c, root: root, source: trigger.Source{Select: c.Channel.Select, Markers: markers},
 		stability: trigger.NewStability(c.When.Stable, maxSettling), settling: map[string]*settling{},
 		ready: map[string]arrived{},
 		wake:  make(chan struct{}, 1), hints: map[string]bool{}, said: map[mft.Code]bool{},

@@ -9,6 +9,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/internal/confine"
+	"mft.dev/mft/journal"
 	"mft.dev/mft/transfer/scan"
 	"mft.dev/mft/trigger"
 )
@@ -93,57 +94,76 @@ func (l *looking) gone(p string, err error) {
 
 // tree looks at a directory and all below it.
 func (l *looking) tree(top string) error {
+	return walk(l.ctx, l.root, top, func(p string, info fs.FileInfo, err error) error {
+		if err != nil {
+			l.gone(p, err)
+			return nil
+		}
+		return l.file(p, info)
+	})
+}
+
+// walk calls see for everything below a directory that is no directory itself, and
+// for what cannot be looked at. It leaves out what transfers put aside.
+func walk(ctx context.Context, root *confine.Root, top string, see func(p string, info fs.FileInfo, err error) error) error {
 	todo := []string{top}
 	for len(todo) > 0 {
-		if err := l.ctx.Err(); err != nil {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
 		rel := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		dir, err := l.root.Dir(rel)
-		if err != nil {
-			l.gone(rel, err)
-			continue
+		dir, err := root.Dir(rel)
+		var stop error
+		if err == nil {
+			err = dir.Names(func(name string) error {
+				if scan.IsStaging(name) {
+					return nil
+				}
+				p := path.Join(rel, name)
+				info, err := dir.Lstat(name)
+				if err == nil && info.IsDir() {
+					todo = append(todo, p)
+					return nil
+				}
+				stop = see(p, info, err)
+				return stop
+			})
 		}
-		var failed error
-		err = dir.Names(func(name string) error {
-			if scan.IsStaging(name) {
-				return nil
-			}
-			p := path.Join(rel, name)
-			info, err := dir.Lstat(name)
-			switch {
-			case err != nil:
-				l.gone(p, err)
-			case info.IsDir():
-				todo = append(todo, p)
-			default:
-				failed = l.file(p, info)
-			}
-			return failed
-		})
-		if failed != nil {
-			return failed
+		if stop == nil && err != nil {
+			stop = see(rel, nil, err)
 		}
-		if err != nil {
-			l.gone(rel, err)
+		if stop != nil {
+			return stop
 		}
 	}
 	return nil
 }
 
+// choose decides about a file, and returns what was sent of its path, nil for nothing.
+func (w *Watcher) choose(ctx context.Context, p string, info fs.FileInfo) (trigger.Choice, *journal.Sent, error) {
+	choice := w.source.Choose(p, info.Mode().IsRegular())
+	if !choice.Moves {
+		return choice, nil, nil
+	}
+	last, sent, err := w.Journal.Sent(ctx, w.Channel.Name, p)
+	if err != nil || !sent {
+		return trigger.Since(sighting(info), nil), nil, err
+	}
+	return trigger.Since(sighting(info), &trigger.Sighting{Size: last.Size, MTime: last.MTime, CTime: last.CTime, Inode: last.Inode}), &last, nil
+}
+
 // file looks at one file.
 func (l *looking) file(p string, info fs.FileInfo) error {
-	if !info.Mode().IsRegular() || l.markers[p] || !trigger.Matches(l.Channel.Select, p) {
-		return nil
-	}
 	seen := sighting(info)
-	last, sent, err := l.Journal.Sent(l.ctx, l.Channel.Name, p)
+	choice, _, err := l.choose(l.ctx, p, info)
 	if err != nil {
 		return err
 	}
-	if sent && seen == (trigger.Sighting{Size: last.Size, MTime: last.MTime, CTime: last.CTime, Inode: last.Inode}) {
-		l.forget(p)
+	if !choice.Moves {
+		if choice.Why == trigger.WhySent {
+			l.forget(p)
+		}
 		return nil
 	}
 	now := l.Now()

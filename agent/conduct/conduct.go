@@ -11,6 +11,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -20,7 +21,9 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/arrival"
+	"mft.dev/mft/agent/farend"
 	"mft.dev/mft/journal"
+	"mft.dev/mft/trigger/expectation"
 	"mft.dev/mft/trigger/firing"
 	"mft.dev/mft/trigger/schedule"
 )
@@ -41,15 +44,20 @@ type Config struct {
 	// between a run that failed and its repetition. Patience is how long a run may come to
 	// nothing more before it counts as failing, though it goes on.
 	Look, Retry, Patience time.Duration
+	// Far knows what Far returns of the channel.
+	Far *farend.Asker
 }
 
 // A Conductor conducts one channel.
 type Conductor struct {
 	Config
-	rules firing.Rules
+	rules    firing.Rules
+	far      map[mft.Marker]farend.Mark // those of the rules that are on other hosts
+	expected expectation.Rules
 
 	// Only the goroutine of Run uses these.
 	state firing.State
+	hopes expectation.State
 	kept  string // what of it is in the journal, but for times
 	seen  map[mft.Marker]error
 	come  [2]int64 // what the run under way has come to
@@ -63,11 +71,13 @@ type Conductor struct {
 
 	orders *orders
 
-	poke chan struct{} // go on now
+	poke  chan struct{} // go on now
+	calls chan func()   // what somebody asks, for which the goroutine of Run is needed
 
 	mu      sync.Mutex // guards what follows
 	shown   Status
 	failed  error // why the last run failed, nil if it did not
+	missed  error // what is expected and did not come to pass
 	hurried bool  // a failed run should be repeated now
 }
 
@@ -104,19 +114,22 @@ const longestRetry = time.Hour
 // New returns a conductor, which starts nothing. CodeConfig says what is wrong with
 // the channel.
 func New(c Config) (*Conductor, error) {
-	x := &Conductor{Config: c, seen: map[mft.Marker]error{}, poke: make(chan struct{}, 1), orders: newOrders(c)}
-	x.rules = firing.Rules{Markers: c.Channel.Markers, Silence: c.Channel.Expect.Silence, RetryMin: c.Retry, RetryMax: max(c.Retry, longestRetry)}
+	x := &Conductor{Config: c, seen: map[mft.Marker]error{}, poke: make(chan struct{}, 1), calls: make(chan func()), orders: newOrders(c)}
+	x.rules = firing.Rules{Silence: c.Channel.Expect.Silence, RetryMin: c.Retry, RetryMax: max(c.Retry, longestRetry)}
+	x.rules.Markers, x.far = markers(c.Channel)
+	e := c.Channel.Expect
+	x.expected = expectation.Rules{Grace: e.Grace, Bytes: e.Size, Items: e.Count}
+	if e.DueBy != "" {
+		due, err := clock(c.Channel.Name, e.DueBy, e.Zone)
+		if err != nil {
+			return nil, err
+		}
+		x.expected.Due = due
+	}
 	for _, t := range c.Channel.When {
 		switch t.Kind {
 		case mft.TriggerSchedule:
-			zone := time.Local
-			if t.Zone != "" {
-				var err error
-				if zone, err = time.LoadLocation(t.Zone); err != nil {
-					return nil, mft.Fail(mft.CodeConfig, "conduct channel", c.Channel.Name, err)
-				}
-			}
-			clock, err := schedule.Parse(t.Expression, zone, schedule.EveryDay, nil)
+			clock, err := clock(c.Channel.Name, t.Expression, t.Zone)
 			if err != nil {
 				return nil, err
 			}
@@ -126,6 +139,18 @@ func New(c Config) (*Conductor, error) {
 		}
 	}
 	return x, nil
+}
+
+// clock reads a schedule in a zone, that of the host if it has no name.
+func clock(channel, expression, zone string) (*schedule.Schedule, error) {
+	in := time.Local
+	if zone != "" {
+		var err error
+		if in, err = time.LoadLocation(zone); err != nil {
+			return nil, mft.Fail(mft.CodeConfig, "conduct channel", channel, err)
+		}
+	}
+	return schedule.Parse(expression, in, schedule.EveryDay, nil)
 }
 
 // poll is due at each multiple of a time.
@@ -140,7 +165,7 @@ func (x *Conductor) Status() Status {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	s := x.shown
-	s.Problem = cmp.Or(s.Problem, x.failed)
+	s.Problem = cmp.Or(s.Problem, x.failed, x.missed)
 	return s
 }
 
@@ -200,6 +225,9 @@ func (x *Conductor) Run(ctx context.Context) {
 			again.Stop()
 		case <-x.poke:
 			again.Stop()
+		case f := <-x.calls:
+			again.Stop()
+			f()
 		case <-again.C:
 		}
 	}
@@ -221,7 +249,9 @@ func (x *Conductor) complain(ctx context.Context, err error) {
 	}
 	x.mu.Lock()
 	news := err != nil && mft.CodeOf(err) != mft.CodeOf(x.shown.Problem)
-	x.shown.Problem = err
+	if x.shown.Problem = err; err == nil {
+		x.shown.Problem = x.trouble()
+	}
 	x.mu.Unlock()
 	if news {
 		x.Log.Warn("a channel is in trouble", "channel", x.Channel.Name, "err", err)
@@ -241,43 +271,45 @@ func (x *Conductor) recall(ctx context.Context) error {
 	if err := json.Unmarshal(b, &k); err != nil {
 		return mft.Fail(mft.CodeJournal, "read the state of channel", x.Channel.Name, err)
 	}
-	x.state, x.taken, x.taking = k.State, k.Taken, k.Taken
+	x.state, x.hopes, x.taken, x.taking = k.State, k.Expected, k.Taken, k.Taken
 	return nil
 }
 
-// What is kept of a channel: its state, and how many orders to run are in it.
+// What is kept of a channel: its state, what is expected of it, and how many orders to
+// run are in the state.
 type kept struct {
 	firing.State
-	Taken int64
+	Expected expectation.State
+	Taken    int64
 }
 
-// save keeps a state, with what belongs to it, and goes on with it. One that differs
-// from what is kept in nothing but how late it is need not be kept.
-func (x *Conductor) save(ctx context.Context, s firing.State, with func(tx *journal.Tx) error) error {
-	lasting := kept{s, x.taking}
+// save keeps a state and what is hoped, with what belongs to it, and goes on with it. One
+// that differs from what is kept in nothing but how late it is need not be kept.
+func (x *Conductor) save(ctx context.Context, s firing.State, hopes expectation.State, with ...func(tx *journal.Tx) error) error {
+	lasting := kept{s, hopes, x.taking}
 	lasting.Looked, lasting.Data = time.Time{}, time.Time{}
 	key, err := json.Marshal(lasting)
 	if err != nil {
 		return fmt.Errorf("the state of channel %s: %w", x.Channel.Name, err)
 	}
-	if with == nil && string(key) == x.kept {
-		x.state = s
+	if len(with) == 0 && string(key) == x.kept {
+		x.state, x.hopes = s, hopes
 		return nil
 	}
-	b, err := json.Marshal(kept{s, x.taking})
+	b, err := json.Marshal(kept{s, hopes, x.taking})
 	if err != nil {
 		return fmt.Errorf("the state of channel %s: %w", x.Channel.Name, err)
 	}
 	err = x.Journal.Update(ctx, func(tx *journal.Tx) error {
-		if with != nil {
-			if err := with(tx); err != nil {
+		for _, f := range with {
+			if err := f(tx); err != nil {
 				return err
 			}
 		}
 		return tx.SetChannel(x.Channel.Name, b)
 	})
 	if err == nil {
-		x.state, x.kept, x.taken = s, string(key), x.taking
+		x.state, x.hopes, x.kept, x.taken = s, hopes, string(key), x.taking
 	}
 	return err
 }
@@ -295,6 +327,13 @@ func (x *Conductor) once(ctx context.Context) (firing.Step, error) {
 	if x.takeHurry() {
 		s = s.Hasten()
 	}
+	hopes, found := x.hopes, []expectation.Finding(nil)
+	if !s.Disabled { // nothing is expected of one that is
+		hopes, found = hopes.Observe(x.expected, w.Now)
+	}
+	if s.Silent && !x.state.Silent {
+		found = append(found, expectation.Finding{Code: mft.CodeSilent, Detail: silence(s).Error()})
+	}
 	if s.Phase == firing.Running {
 		ended, err := x.progress(ctx, s)
 		if err != nil || ended {
@@ -303,8 +342,8 @@ func (x *Conductor) once(ctx context.Context) (firing.Step, error) {
 	}
 	step := s.Next(x.rules, w)
 	s = s.Before(step)
-	x.show(s, step)
-	if err := x.save(ctx, s, nil); err != nil {
+	x.show(s, hopes, step)
+	if err := x.save(ctx, s, hopes, x.tell(found)...); err != nil {
 		return step, err
 	}
 	if step.Do == firing.Run {
@@ -318,7 +357,7 @@ func (x *Conductor) once(ctx context.Context) (firing.Step, error) {
 	return step, nil
 }
 
-func (x *Conductor) show(s firing.State, step firing.Step) {
+func (x *Conductor) show(s firing.State, hopes expectation.State, step firing.Step) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	since := x.shown.Since
@@ -326,6 +365,18 @@ func (x *Conductor) show(s firing.State, step firing.Step) {
 		since = x.Now()
 	}
 	x.shown = Status{Phase: s.Phase, Why: step.Why, Since: since, Until: step.Until, Problem: x.shown.Problem, State: s}
+	x.missed = nil
+	switch {
+	case !hopes.Overdue.IsZero():
+		x.missed = mft.Fail(hopes.Code(), "expect of channel", x.Channel.Name, errors.New(hopes.String()))
+	case s.Silent:
+		x.missed = mft.Fail(mft.CodeSilent, "expect of channel", x.Channel.Name, silence(s))
+	}
+}
+
+// silence says for how long a channel has been silent.
+func silence(s firing.State) error {
+	return fmt.Errorf("no content has moved since %s", s.Data.Format(time.DateTime))
 }
 
 // do does a step.
@@ -339,5 +390,5 @@ func (x *Conductor) do(ctx context.Context, step firing.Step) (firing.Result, er
 	case firing.Release:
 		return firing.Result{}, x.each(ctx, x.Release)
 	}
-	return x.mark(step)
+	return x.mark(ctx, step)
 }

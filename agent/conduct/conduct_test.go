@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -261,5 +262,43 @@ func TestFailedRunIsNoNews(t *testing.T) {
 	b.after(61 * time.Second)
 	if len(b.placed) != 3 {
 		t.Errorf("%d transfers after two minutes, want a third attempt", len(b.placed))
+	}
+}
+
+// TestExpectations tells once of each thing that did not come to pass, and of its end.
+func TestExpectations(t *testing.T) {
+	b := newBench(t, false, mft.Trigger{Kind: mft.TriggerMarker})
+	b.x.rules.Silence = 10 * time.Hour
+	due := poll(6 * time.Hour)
+	b.x.expected.Due, b.x.expected.Grace, b.x.expected.Items = due, time.Hour, mft.Range{Min: 5}
+	b.now = b.now.Truncate(6 * time.Hour)
+	b.after(0)
+	b.after(6*time.Hour + time.Minute)
+	if code := mft.CodeOf(b.x.Status().Problem); code != mft.CodeLate {
+		t.Errorf("the status says %v, want that content is late", b.x.Status().Problem)
+	}
+	b.after(time.Hour)
+	b.after(4 * time.Hour)
+	if code := mft.CodeOf(b.x.Status().Problem); code != mft.CodeMissing {
+		t.Errorf("the status says %v, want that content is missing", b.x.Status().Problem)
+	}
+	b.x.orders.now.Asked++
+	b.write("a")
+	b.after(time.Minute)
+	b.come(b.placed[0], mft.StateDone)
+	b.after(time.Minute)
+	if err := b.x.Status().Problem; err != nil {
+		t.Errorf("the status says %v after all has come", err)
+	}
+	var got []mft.Code
+	events, err := b.journal.Events(t.Context(), 0, 1000)
+	for _, e := range events {
+		if e.Kind == mft.EventExpected {
+			got = append(got, e.Code)
+		}
+	}
+	want := []mft.Code{mft.CodeLate, mft.CodeMissing, mft.CodeSilent, mft.CodeOK, mft.CodeUnusual, mft.CodeOK}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("told %v, %v, want %v", got, err, want)
 	}
 }

@@ -83,7 +83,7 @@ func TestOrdersOutlastACrash(t *testing.T) {
 	if again, err := x.obey(ctx, firing.World{Now: time.Now()}); err != nil || !slices.Contains(again.Owed, firing.ByManual) {
 		t.Errorf("what was not saved is forgotten: %+v, %v", again, err)
 	}
-	if err := x.save(ctx, s, nil); err != nil {
+	if err := x.save(ctx, s, x.hopes); err != nil {
 		t.Fatal(err)
 	}
 	x.state.Owed = nil // the run has been made
@@ -113,7 +113,7 @@ func TestDisablingWithdraws(t *testing.T) {
 		}
 		s, err := x.obey(ctx, firing.World{Now: time.Now()})
 		if err == nil {
-			err = x.save(ctx, s, nil)
+			err = x.save(ctx, s, x.hopes)
 		}
 		if err != nil || !slices.Equal(s.Owed, tt.want) {
 			t.Errorf("after %s: owed %v, %v; want %v", tt.do, s.Owed, err, tt.want)

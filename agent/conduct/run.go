@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
 	"mft.dev/mft"
 	"mft.dev/mft/journal"
+	"mft.dev/mft/trigger/expectation"
 	"mft.dev/mft/trigger/firing"
-	"mft.dev/mft/trigger/marker"
 )
 
 // joining is for how long after it began files that become stable join a run. Those
@@ -32,26 +33,44 @@ func (x *Conductor) begin(ctx context.Context, s firing.State) error {
 	x.since, x.began, x.broken = x.Now(), x.Now(), false
 	told := x.tellBegun(s, files)
 	if err == nil {
-		return x.save(ctx, s, told)
+		return x.save(ctx, s, x.hopes, told)
 	}
 	return x.end(ctx, s, firing.Failed, mft.Count{}, mft.ReasonOf(err), told)
 }
 
 // end keeps the state of a channel whose run is over.
-func (x *Conductor) end(ctx context.Context, s firing.State, how firing.Outcome, moved mft.Count, why mft.Reason, with func(tx *journal.Tx) error) error {
+func (x *Conductor) end(ctx context.Context, s firing.State, how firing.Outcome, moved mft.Count, why mft.Reason, with ...func(tx *journal.Tx) error) error {
+	var found []expectation.Finding
+	if s.Silent && moved.Items > 0 {
+		found = append(found, expectation.Finding{Code: mft.CodeOK, Detail: "content moves again"})
+	}
 	s = s.Ended(x.rules, how, moved.Items > 0, x.Now())
+	hopes := x.hopes
+	if how == firing.Succeeded {
+		var more []expectation.Finding
+		hopes, more = hopes.Ended(x.expected, moved, x.Now())
+		found = append(found, more...)
+	}
 	x.mu.Lock()
 	if x.failed = nil; how == firing.Failed {
 		x.failed = mft.Fail(why.Code, "run channel", x.Channel.Name, errors.New(why.Detail))
 	}
 	x.mu.Unlock()
-	told := x.tellEnded(s.Run, how, moved, why)
-	return x.save(ctx, s, func(tx *journal.Tx) error {
-		if err := with(tx); err != nil {
-			return err
+	with = append(with, x.tellEnded(s.Run, how, moved, why))
+	return x.save(ctx, s, hopes, append(with, x.tell(found)...)...)
+}
+
+// tell logs findings and returns what tells the journal of them.
+func (x *Conductor) tell(found []expectation.Finding) (out []func(tx *journal.Tx) error) {
+	for _, f := range found {
+		level := slog.LevelWarn
+		if f.Code.OK() {
+			level = slog.LevelInfo
 		}
-		return told(tx)
-	})
+		x.Log.Log(context.Background(), level, "an expectation of a channel", "channel", x.Channel.Name, "code", f.Code, "detail", f.Detail)
+		out = append(out, x.event(mft.EventExpected, f.Code, f.Detail))
+	}
+	return out
 }
 
 // event returns what tells the journal.
@@ -95,14 +114,14 @@ func (x *Conductor) progress(ctx context.Context, s firing.State) (bool, error) 
 		if s.Failures > 0 || x.Now().Sub(x.since) < x.Patience {
 			return false, nil
 		}
-		return true, x.save(ctx, s.Late(), nil)
+		return true, x.save(ctx, s.Late(), x.hopes)
 	}
 	if ended == 0 {
 		how := firing.Succeeded
 		if moved.Items == 0 {
 			how = firing.NoAction
 		}
-		return true, x.end(ctx, s, how, moved, mft.Reason{}, func(*journal.Tx) error { return nil })
+		return true, x.end(ctx, s, how, moved, mft.Reason{})
 	}
 	failed, err := x.Journal.Transfers(ctx, journal.Filter{Run: s.Run, States: []mft.State{mft.StateFailed, mft.StateRejected, mft.StateCancelled}})
 	if err != nil {
@@ -145,48 +164,4 @@ func (x *Conductor) each(ctx context.Context, do func(ctx context.Context, id mf
 		}
 	}
 	return nil
-}
-
-// look looks at the markers of this host.
-func (x *Conductor) look() firing.World {
-	w := firing.World{Now: x.Now()}
-	for _, m := range x.Channel.Markers {
-		if m.Kind != mft.MarkerTrigger && m.Kind != mft.MarkerBlock {
-			continue
-		}
-		is, err := marker.Look(m.Path)
-		if err == nil && !is && m.Kind == mft.MarkerTrigger {
-			is, err = marker.Taken(m.Path, x.Channel.Name)
-		}
-		if err != nil {
-			w.Unseen = append(w.Unseen, m.End)
-		}
-		if news := err != nil && mft.CodeOf(x.seen[m]) != mft.CodeOf(err); news {
-			x.Log.Warn("a marker cannot be looked at", "channel", x.Channel.Name, "err", err)
-		}
-		x.seen[m] = err
-		switch {
-		case is && m.Kind == mft.MarkerTrigger:
-			w.Triggers = append(w.Triggers, m.End)
-		case is:
-			w.Blocks = append(w.Blocks, m.End)
-		}
-	}
-	return w
-}
-
-// mark does a step that is about a marker.
-func (x *Conductor) mark(step firing.Step) (result firing.Result, err error) {
-	path := step.Marker.Path
-	switch step.Do {
-	case firing.Place:
-		err = marker.Place(path, x.Now(), marker.Attributes{Mode: 0o644, UID: -1, GID: -1})
-	case firing.Remove:
-		err = marker.Remove(path)
-	case firing.Take:
-		result.Taken, err = marker.Take(path, x.Channel.Name)
-	case firing.Drop:
-		err = marker.Drop(path, x.Channel.Name)
-	}
-	return result, err
 }

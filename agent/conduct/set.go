@@ -10,6 +10,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/arrival"
+	"mft.dev/mft/agent/farend"
 	"mft.dev/mft/agent/trail"
 	"mft.dev/mft/journal"
 )
@@ -26,10 +27,15 @@ type Host struct {
 	Placed func(mft.Transfer)
 	// Hold and Release are those of Config.
 	Hold, Release func(ctx context.Context, id mft.TransferID) error
+	// Ask is the Open of farend.Config.
+	Ask func(ctx context.Context, peer mft.AgentName, id mft.TransferID) (farend.Conversation, error)
 }
 
 // A Set is the channels that begin at this host.
-type Set struct{ conducted map[string]*Conductor }
+type Set struct {
+	conducted map[string]*Conductor
+	far       *farend.Asker
+}
 
 const (
 	defaultLook     = time.Second
@@ -41,6 +47,7 @@ const (
 // says what is wrong with one.
 func Open(channels []mft.Channel, h Host) (*Set, error) {
 	s := &Set{conducted: map[string]*Conductor{}}
+	s.far = farend.NewAsker(farend.Config{Open: h.Ask, Now: h.Now, Log: h.Log}, Far(channels, h.Self))
 	for _, ch := range channels {
 		if ch.From.Agent != h.Self {
 			continue
@@ -51,7 +58,7 @@ func Open(channels []mft.Channel, h Host) (*Set, error) {
 			Source: arrival.New(arrival.Config{
 				Channel: ch, When: when, Journal: h.Journal, Trail: h.Trail, Log: h.Log, Now: h.Now, Plan: h.Plan, Placed: h.Placed,
 			}),
-			Hold: h.Hold, Release: h.Release, Look: defaultLook, Retry: defaultRetry, Patience: defaultPatience,
+			Hold: h.Hold, Release: h.Release, Look: defaultLook, Retry: defaultRetry, Patience: defaultPatience, Far: s.far,
 		})
 		if err != nil {
 			return nil, err
@@ -64,6 +71,7 @@ func Open(channels []mft.Channel, h Host) (*Set, error) {
 // Run works until ctx is done.
 func (s *Set) Run(ctx context.Context) {
 	var all sync.WaitGroup
+	all.Go(func() { s.far.Run(ctx) })
 	for _, c := range s.conducted {
 		all.Go(func() { c.Run(ctx) })
 	}
@@ -72,6 +80,7 @@ func (s *Set) Run(ctx context.Context) {
 
 // Hurry has channels that lead to a peer repeat runs that failed: it is there now.
 func (s *Set) Hurry(peer mft.AgentName) {
+	s.far.Up(peer)
 	for _, c := range s.conducted {
 		if slices.ContainsFunc(c.Channel.To, func(to mft.Endpoint) bool { return to.Agent == peer }) {
 			c.Hurry()

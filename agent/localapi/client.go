@@ -8,6 +8,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/localapi/route"
+	"mft.dev/mft/agent/trace"
 )
 
 // A Client talks to the agent behind a socket. It may be used by several
@@ -89,6 +90,11 @@ func (c *Client) Events(ctx context.Context, after int64, follow bool, f func(Ev
 		}
 		return f(*l.Event)
 	})
+}
+
+// Trace tells where a file is; see trace.Tracer.Find.
+func (c *Client) Trace(ctx context.Context, what string) (trace.Report, error) {
+	return route.Get[trace.Report](ctx, c.Client, "/v1/trace?"+url.Values{"what": {what}}.Encode())
 }
 
 // Invite makes an invitation.

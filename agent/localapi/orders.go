@@ -10,6 +10,7 @@ import (
 	"mft.dev/mft/agent/localapi/route"
 	"mft.dev/mft/agent/order"
 	"mft.dev/mft/agent/pairing"
+	"mft.dev/mft/agent/trace"
 	"mft.dev/mft/journal"
 )
 
@@ -124,6 +125,12 @@ func (s *server) transfer(r *http.Request) (any, error) {
 		out.Exits[i] = exitOf(e)
 	}
 	return out, nil
+}
+
+func (s *server) trace(r *http.Request) (any, error) {
+	_, trust := s.agent.Identity()
+	t := trace.Tracer{Journal: s.agent.Journal, Verify: trust.Verify, Channels: s.agent.Config().Channels}
+	return t.Find(r.Context(), r.URL.Query().Get("what"))
 }
 
 func (s *server) act(r *http.Request) (any, error) {

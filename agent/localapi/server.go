@@ -44,6 +44,7 @@ func (s *server) routes() route.Routes {
 		"POST /v1/peers/{name}/allow":    route.Answer(s.allowPeer),
 		"GET /v1/keys":                   route.Answer(s.keys),
 		"POST /v1/keys/rotate":           route.Answer(s.rotateKey),
+		"GET /v1/trace":                  route.Answer(s.trace),
 		"GET /v1/watch":                  route.Stream(s.watch),
 		"GET /v1/events":                 route.Stream(s.events),
 	}

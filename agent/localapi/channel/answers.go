@@ -36,6 +36,7 @@ func Routes(channels *conduct.Set, v *view.View) route.Routes {
 	d := &desk{channels, v}
 	return route.Routes{
 		"GET /v1/channels/{name}":            route.Answer(d.show),
+		"GET /v1/channels/{name}/explain":    route.Answer(d.explain),
 		"GET /v1/channels/{name}/runs":       route.Answer(d.runs),
 		"GET /v1/channels/{name}/orders/{n}": route.Stream(d.follow),
 		"POST /v1/channels/{name}/run":       route.Answer(d.ask),
