@@ -54,7 +54,10 @@ var house = map[string]houseRule{
 	"internal/durable":         {layerPlumbing, []string{".", "internal/confine/filesys"}},
 	"internal/resident":        {layerPlumbing, nil},
 	"internal/rig":             {layerPlumbing, nil},
-	"internal/watch":           {layerPlumbing, []string{".", "golang.org/x/sys", "github.com/fsnotify/fsnotify"}},
+	"internal/restrict": {layerPlumbing, []string{
+		".", "github.com/landlock-lsm/go-landlock", "golang.org/x/net", "golang.org/x/sys", "kernel.org/pub/linux/libs/security/libcap",
+	}},
+	"internal/watch": {layerPlumbing, []string{".", "golang.org/x/sys", "github.com/fsnotify/fsnotify"}},
 
 	"protocol":               {layerRecords, []string{".", "internal/blake3", "protocol/internal/wire"}},
 	"protocol/internal/wire": {layerRecords, []string{"."}},
