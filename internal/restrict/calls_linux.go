@@ -19,6 +19,8 @@ func filterOf(p Policy, pid int) filter {
 	rules = append(rules, plain(readCalls)...)
 	if p.Role != RoleNetwork {
 		rules = append(rules, plain(writeCalls)...)
+		// Sharing content between files, and asking where it has holes.
+		rules = append(rules, option(unix.SYS_IOCTL, 1, unix.FICLONE, unix.FICLONERANGE, fiemap))
 	}
 	if p.Programs {
 		rules = append(rules, plain(programCalls)...)
@@ -33,6 +35,18 @@ func plain(numbers []uintptr) (out []rule) {
 	return out
 }
 
+// option allows a call with some values of an argument.
+func option(number uintptr, argument uint32, values ...uint32) rule {
+	r := rule{number: number}
+	for _, v := range values {
+		r.when = append(r.when, []check{{argument, full, v}})
+	}
+	return r
+}
+
+// fiemap is FS_IOC_FIEMAP of linux/fs.h.
+const fiemap = 0xc020660b
+
 // full compares all of an argument's lower half.
 const full = 0xffffffff
 
@@ -42,16 +56,9 @@ func always(pid int) []rule {
 	self := func(n uintptr, argument uint32) rule {
 		return rule{number: n, when: [][]check{{{argument, full, uint32(pid)}}}}
 	}
-	option := func(n uintptr, argument uint32, values ...uint32) (r rule) {
-		r.number = n
-		for _, v := range values {
-			r.when = append(r.when, []check{{argument, full, v}})
-		}
-		return r
-	}
 	rules := plain([]uintptr{
 		// The runtime: memory, threads, time, signals, the poller.
-		unix.SYS_BRK, unix.SYS_MMAP, unix.SYS_MUNMAP, unix.SYS_MREMAP, unix.SYS_MADVISE, unix.SYS_MINCORE,
+		unix.SYS_BRK, unix.SYS_MUNMAP, unix.SYS_MREMAP, unix.SYS_MADVISE, unix.SYS_MINCORE,
 		unix.SYS_FUTEX, unix.SYS_SCHED_YIELD, unix.SYS_SCHED_GETAFFINITY, unix.SYS_GETTID, unix.SYS_GETPID, unix.SYS_GETPPID,
 		unix.SYS_SET_ROBUST_LIST, unix.SYS_SET_TID_ADDRESS, unix.SYS_RSEQ, unix.SYS_MEMBARRIER, unix.SYS_RESTART_SYSCALL,
 		unix.SYS_EXIT, unix.SYS_EXIT_GROUP, unix.SYS_NANOSLEEP, unix.SYS_CLOCK_NANOSLEEP, unix.SYS_CLOCK_GETTIME,
@@ -74,7 +81,8 @@ func always(pid int) []rule {
 		rule{number: unix.SYS_CLONE, when: [][]check{{
 			{0, unix.CLONE_THREAD | unix.CLONE_VM | namespaces, unix.CLONE_THREAD | unix.CLONE_VM},
 		}}},
-		// Memory that is both written and executed is of use to nobody but an intruder.
+		// Nobody but an intruder brings code with him.
+		rule{number: unix.SYS_MMAP, when: [][]check{{{2, unix.PROT_EXEC, 0}}}},
 		rule{number: unix.SYS_MPROTECT, when: [][]check{{{2, unix.PROT_EXEC, 0}}}},
 		self(unix.SYS_TGKILL, 0), self(unix.SYS_KILL, 0),
 		option(unix.SYS_PRLIMIT64, 0, 0, uint32(pid)),
@@ -90,16 +98,16 @@ const namespaces = unix.CLONE_NEWNS | unix.CLONE_NEWUSER | unix.CLONE_NEWPID | u
 var readCalls = []uintptr{
 	unix.SYS_OPENAT, unix.SYS_OPENAT2, unix.SYS_STATX, newfstatat, unix.SYS_READLINKAT, unix.SYS_FACCESSAT, unix.SYS_FACCESSAT2,
 	unix.SYS_GETDENTS64, unix.SYS_STATFS, unix.SYS_FSTATFS, unix.SYS_FADVISE64, unix.SYS_READAHEAD, unix.SYS_GETCWD,
-	unix.SYS_GETXATTR, unix.SYS_LGETXATTR, unix.SYS_FGETXATTR, unix.SYS_LISTXATTR, unix.SYS_LLISTXATTR, unix.SYS_FLISTXATTR,
+	unix.SYS_FGETXATTR, unix.SYS_FLISTXATTR,
 	unix.SYS_INOTIFY_INIT1, unix.SYS_INOTIFY_ADD_WATCH, unix.SYS_INOTIFY_RM_WATCH,
 }
 
 var writeCalls = []uintptr{
 	unix.SYS_MKDIRAT, unix.SYS_UNLINKAT, unix.SYS_RENAMEAT, unix.SYS_RENAMEAT2, unix.SYS_LINKAT, unix.SYS_SYMLINKAT,
 	unix.SYS_FTRUNCATE, unix.SYS_FALLOCATE, unix.SYS_FSYNC, unix.SYS_FDATASYNC, unix.SYS_SYNC_FILE_RANGE, unix.SYS_SYNCFS,
-	unix.SYS_COPY_FILE_RANGE, unix.SYS_IOCTL, unix.SYS_FLOCK, unix.SYS_FCHMOD, unix.SYS_FCHMODAT, unix.SYS_FCHMODAT2,
+	unix.SYS_COPY_FILE_RANGE, unix.SYS_FLOCK, unix.SYS_FCHMOD, unix.SYS_FCHMODAT, unix.SYS_FCHMODAT2,
 	unix.SYS_FCHOWN, unix.SYS_FCHOWNAT, unix.SYS_UTIMENSAT, unix.SYS_UMASK, unix.SYS_FCHDIR,
-	unix.SYS_SETXATTR, unix.SYS_LSETXATTR, unix.SYS_FSETXATTR, unix.SYS_REMOVEXATTR, unix.SYS_LREMOVEXATTR, unix.SYS_FREMOVEXATTR,
+	unix.SYS_FSETXATTR, unix.SYS_FREMOVEXATTR,
 }
 
 var programCalls = []uintptr{
