@@ -221,7 +221,7 @@ var house = map[string]houseRule{
 	"agent/exits": {layerRole, []string{
 		".", "agent/exits/process", "agent/exits/rule", "journal", "transfer/staging/publish", "golang.org/x/sync",
 	}},
-	"agent/exits/process": {layerPlumbing, []string{".", "golang.org/x/sys"}},
+	"agent/exits/process": {layerPlumbing, []string{".", "internal/restrict", "golang.org/x/sys"}},
 	"agent/exits/rule":    {layerRecords, []string{"."}},
 	"agent/notice":        {layerRole, []string{".", "agent/trail", "journal", "link", "protocol"}},
 	"agent/order": {layerRole, []string{
@@ -267,7 +267,7 @@ var house = map[string]houseRule{
 	"agent/localapi/socket": {layerRole, []string{".", "golang.org/x/sys"}},
 
 	"cmd/mft": {layerCommand, []string{
-		".", "agent/config", "agent/config/leaf", "agent/localapi", "agent/pairing", "protocol", "cmd/mft/argument", "cmd/mft/daemon", "cmd/mft/doctor", "cmd/mft/exchange",
+		".", "agent/config", "agent/config/leaf", "agent/exits/process", "agent/localapi", "agent/pairing", "protocol", "cmd/mft/argument", "cmd/mft/daemon", "cmd/mft/doctor", "cmd/mft/exchange",
 		"cmd/mft/exit", "cmd/mft/follow", "cmd/mft/progress", "cmd/mft/publish", "cmd/mft/quickstart", "cmd/mft/sandbox", "cmd/mft/settings", "cmd/mft/show", "cmd/mft/unit", "cmd/mft/upgrade",
 		"cmd/mft/daemon/trial", "cmd/mft/edition", "github.com/spf13/cobra", "github.com/spf13/pflag",
 	}},
@@ -364,6 +364,7 @@ var sideways = map[string]string{
 	"protocol/listing -> protocol":                          "the limits of the protocol have one home",
 	"transfer/receiver -> transfer/staging":                 "what has landed is committed there",
 	"transfer/staging -> transfer":                          "what breaks the protocol is called by one name",
+	"agent/exits/process -> internal/restrict":              "a command is confined by the walls that all processes have",
 	"internal/confine/beneath -> internal/confine/entries":  "what is done to every small file is kept apart, for it is written for speed",
 	"internal/confine/beneath -> internal/confine/filesys":  "the facts of a file system have one home",
 	"internal/confine/entries -> internal/confine/filesys":  "the facts of a file system have one home",

@@ -61,6 +61,8 @@ type Options struct {
 	CardsFor time.Duration
 	// Listener takes the place of one on Config.Agent.Listen; Run closes it.
 	Listener net.Listener
+	// Walls has exits confined: see exits.Config.
+	Walls bool
 }
 
 // An Agent is the daemon of one host. Its Pairing is what it knows of peers,
@@ -114,7 +116,7 @@ func New(o Options) (*Agent, error) {
 		return nil, mft.Fail(confine.CodeFor(err), "make the data directory", c.Agent.DataDir, err)
 	}
 	// The journal comes first: its lock keeps a second agent from the keys.
-	err := a.openJournal()
+	err := a.openJournal(o.Walls)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +151,7 @@ func New(o Options) (*Agent, error) {
 }
 
 // openJournal opens the journal and makes what lives on it.
-func (a *Agent) openJournal() error {
+func (a *Agent) openJournal(walls bool) error {
 	dir := a.cfg.Agent.DataDir
 	var err error
 	if a.journal, err = journal.Open(context.Background(), filepath.Join(dir, journal.File)); err != nil {
@@ -159,7 +161,10 @@ func (a *Agent) openJournal() error {
 	a.trail = trail.New(a.journal, a.log, a.now)
 	a.View = view.View{Journal: a.journal, Flush: a.trail.Flush, Live: a.live}
 	a.marks = marks.Open(filepath.Join(dir, "marks"), a.log)
-	a.exits, err = exits.New(exits.Config{Exits: a.cfg.Exits, Agent: a.cfg.Agent.Name, Journal: a.journal, Log: a.log, Now: a.now})
+	a.exits, err = exits.New(exits.Config{
+		Exits: a.cfg.Exits, Agent: a.cfg.Agent.Name, Journal: a.journal, Log: a.log, Now: a.now,
+		Walls: walls, Hidden: []string{a.cfg.Agent.DataDir, pairing.KeysDir(a.cfg)},
+	})
 	if err != nil {
 		return errors.Join(err, a.journal.Close())
 	}
