@@ -54,7 +54,10 @@ var house = map[string]houseRule{
 	"internal/durable":         {layerPlumbing, []string{".", "internal/confine/filesys"}},
 	"internal/resident":        {layerPlumbing, nil},
 	"internal/rig":             {layerPlumbing, nil},
-	"internal/watch":           {layerPlumbing, []string{".", "golang.org/x/sys", "github.com/fsnotify/fsnotify"}},
+	"internal/restrict": {layerPlumbing, []string{
+		".", "github.com/landlock-lsm/go-landlock", "golang.org/x/net", "golang.org/x/sys", "kernel.org/pub/linux/libs/security/libcap",
+	}},
+	"internal/watch": {layerPlumbing, []string{".", "golang.org/x/sys", "github.com/fsnotify/fsnotify"}},
 
 	"protocol":               {layerRecords, []string{".", "internal/blake3", "protocol/internal/wire"}},
 	"protocol/internal/wire": {layerRecords, []string{"."}},
@@ -222,7 +225,7 @@ var house = map[string]houseRule{
 	"agent/exits": {layerRole, []string{
 		".", "agent/exits/process", "agent/exits/rule", "journal", "transfer/staging/publish", "golang.org/x/sync",
 	}},
-	"agent/exits/process": {layerPlumbing, []string{".", "golang.org/x/sys"}},
+	"agent/exits/process": {layerPlumbing, []string{".", "internal/restrict", "golang.org/x/sys"}},
 	"agent/exits/rule":    {layerRecords, []string{"."}},
 	"agent/notice":        {layerRole, []string{".", "agent/trail", "journal", "link", "protocol"}},
 	"agent/order": {layerRole, []string{
@@ -277,7 +280,7 @@ var house = map[string]houseRule{
 
 	"cmd/mft": {layerCommand, []string{
 		".", "agent/config", "agent/config/leaf", "agent/localapi", "agent/localapi/opaque", "agent/pairing", "protocol", "cmd/mft/argument", "cmd/mft/channel", "cmd/mft/daemon", "cmd/mft/doctor", "cmd/mft/exchange",
-		"cmd/mft/exit", "cmd/mft/follow", "cmd/mft/progress", "cmd/mft/publish", "cmd/mft/quickstart", "cmd/mft/settings", "cmd/mft/show", "cmd/mft/unit", "cmd/mft/upgrade",
+		"cmd/mft/exit", "cmd/mft/follow", "cmd/mft/progress", "cmd/mft/publish", "cmd/mft/quickstart", "cmd/mft/settings", "cmd/mft/show", "cmd/mft/unit", "cmd/mft/upgrade", "agent/exits/process", "cmd/mft/sandbox",
 		"cmd/mft/daemon/trial", "cmd/mft/edition", "github.com/spf13/cobra", "github.com/spf13/pflag",
 	}},
 	"cmd/mft/argument": {layerCommand, []string{".", "agent/config", "agent/config/leaf", "cmd/mft/exit", "github.com/spf13/cobra", "github.com/spf13/pflag"}},
@@ -320,6 +323,9 @@ var house = map[string]houseRule{
 	"cmd/mft/exit":     {layerRecords, []string{".", "cmd/mft/progress"}},
 	"cmd/mft/follow":   {layerCommand, []string{".", "agent/localapi", "cmd/mft/exit", "cmd/mft/progress", "golang.org/x/sys"}},
 	"cmd/mft/progress": {layerPlumbing, []string{"."}},
+	"cmd/mft/sandbox": {layerCommand, []string{
+		".", "cmd/mft/argument", "cmd/mft/exit", "internal/restrict", "golang.org/x/sys", "github.com/spf13/cobra",
+	}},
 	"cmd/mft/quickstart": {layerCommand, []string{
 		".", "agent/config", "agent/config/storage", "agent/localapi", "cmd/mft/depot", "cmd/mft/progress", "internal/confine/filesys",
 		"golang.org/x/sync",
@@ -376,6 +382,7 @@ var sideways = map[string]string{
 	"protocol/marking -> protocol":                          "the limits of the protocol have one home",
 	"transfer/receiver -> transfer/staging":                 "what has landed is committed there",
 	"transfer/staging -> transfer":                          "what breaks the protocol is called by one name",
+	"agent/exits/process -> internal/restrict":              "a command is confined by the walls that all processes have",
 	"internal/confine/beneath -> internal/confine/entries":  "what is done to every small file is kept apart, for it is written for speed",
 	"internal/confine/beneath -> internal/confine/filesys":  "the facts of a file system have one home",
 	"internal/confine/entries -> internal/confine/filesys":  "the facts of a file system have one home",
@@ -504,6 +511,7 @@ var sideways = map[string]string{
 	"cmd/mft/doctor -> cmd/mft/depot":                        "the agent, its doctor and its commands open one exchange in one way",
 	"cmd/mft/quickstart -> cmd/mft/depot":                    "the agent, its doctor and its commands open one exchange in one way",
 	"cmd/mft/exchange -> cmd/mft/depot":                      "the agent, its doctor and its commands open one exchange in one way",
+	"cmd/mft/sandbox -> cmd/mft/argument":                    "command lines are read in one way",
 	"cmd/mft/settings -> cmd/mft/argument":                   "all commands are typed in one way",
 	"cmd/mft/exchange -> cmd/mft/argument":                   "all commands are typed in one way",
 	"cmd/mft/exchange -> cmd/mft/show":                       "all commands print tables in one way",
