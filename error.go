@@ -30,6 +30,7 @@ const (
 	CodeOutdated    Code = "OUTDATED"
 	// CodePendingUpdate is that of a peer which is about to be updated.
 	CodePendingUpdate Code = "PENDING_UPDATE"
+	CodeBlocked       Code = "BLOCKED"
 
 	// What people count on of a channel and did not get.
 	CodeLate    Code = "LATE"
@@ -90,6 +91,8 @@ const (
 	CodeUnfit      Code = "RELEASE_UNFIT"
 	CodeTrial      Code = "UPDATE_FAILED"
 
+	CodeConfinement Code = "CONFINEMENT"
+
 	CodeJournal  Code = "JOURNAL"
 	CodeInternal Code = "INTERNAL"
 	CodeOther    Code = "OTHER_ERROR"
@@ -119,6 +122,7 @@ var meanings = [...]meaning{
 	{CodeOutdated, "what came through the exchange copies from a version of a file that the receiver does not have", "nothing: everything is sent again, whole", true},
 	{CodeBusy, "the peer has as many transfers as it takes at once", "nothing: it is tried again", true},
 	{CodePendingUpdate, "the peer is being updated and begins nothing new", "nothing: it is tried again", true},
+	{CodeBlocked, "a block marker of the receiving host is there, or cannot be looked at", "nothing: it is tried again, and goes on when the marker has gone; the sentence names it", true},
 
 	{CodeLate, "content of a channel has not moved by the time it was due", "look with `mft channel list` what the channel waits for, and at the program that makes the files", false},
 	{CodeMissing, "content of a channel has not moved by the time it was due, nor in the grace after it", "look with `mft channel list` what the channel waits for, and at the program that makes the files", false},
@@ -172,6 +176,8 @@ var meanings = [...]meaning{
 	{CodeBadRelease, "the release is not one that a trusted key has signed", "fetch it again from where it is made, and compare `update.keys` with what `mft release key` prints there; if both are right, treat it as an attack", false},
 	{CodeUnfit, "the release is not for this host", "see the sentence; `mft update --check` shows what is there", false},
 	{CodeTrial, "the new version did not come up, and the one before it goes on", "see the sentence and the log of the agent; report it to those who made the release", false},
+
+	{CodeConfinement, "a process could not be confined as it should be", "see `mft doctor` for the walls that are missing and why; nothing runs without those that are required", false},
 
 	{CodeJournal, "the journal could not be read or written", "look at the disk that holds the data directory; nothing is delivered without the journal", true},
 	{CodeInternal, "a defect of mft itself", "report it with the log of both ends", false},

@@ -54,11 +54,15 @@ var house = map[string]houseRule{
 	"internal/durable":         {layerPlumbing, []string{".", "internal/confine/filesys"}},
 	"internal/resident":        {layerPlumbing, nil},
 	"internal/rig":             {layerPlumbing, nil},
-	"internal/watch":           {layerPlumbing, []string{".", "golang.org/x/sys", "github.com/fsnotify/fsnotify"}},
+	"internal/restrict": {layerPlumbing, []string{
+		".", "github.com/landlock-lsm/go-landlock", "golang.org/x/net", "golang.org/x/sys", "kernel.org/pub/linux/libs/security/libcap",
+	}},
+	"internal/watch": {layerPlumbing, []string{".", "golang.org/x/sys", "github.com/fsnotify/fsnotify"}},
 
 	"protocol":               {layerRecords, []string{".", "internal/blake3", "protocol/internal/wire"}},
 	"protocol/internal/wire": {layerRecords, []string{"."}},
 	"protocol/listing":       {layerRecords, []string{".", "protocol", "protocol/internal/wire"}},
+	"protocol/marking":       {layerRecords, []string{".", "protocol", "protocol/internal/wire"}},
 	"protocol/relay":         {layerRecords, []string{".", "protocol", "protocol/internal/wire"}},
 	"protocol/patch":         {layerRecords, []string{".", "protocol", "protocol/internal/wire"}},
 	"protocol/zframe": {layerRecords, []string{
@@ -199,7 +203,7 @@ var house = map[string]houseRule{
 	}},
 
 	"agent": {layerRole, []string{
-		".", "agent/admission", "agent/applied", "agent/arrival", "agent/conduct", "agent/config", "agent/courier", "agent/dispatch", "agent/exits", "agent/notice", "agent/order",
+		".", "agent/admission", "agent/applied", "agent/arrival", "agent/conduct", "agent/config", "agent/courier", "agent/dispatch", "agent/exits", "agent/farend", "agent/notice", "agent/order",
 		"agent/pairing", "agent/queue", "agent/route", "agent/source", "agent/trail", "agent/turn", "agent/upkeep", "agent/view", "exchange", "exchange/mailbox",
 		"agent/telemetry",
 		"exchange/talk", "internal/confine", "internal/resident", "journal", "link", "protocol", "transfer", "transfer/receiver",
@@ -221,7 +225,7 @@ var house = map[string]houseRule{
 	"agent/exits": {layerRole, []string{
 		".", "agent/exits/process", "agent/exits/rule", "journal", "transfer/staging/publish", "golang.org/x/sync",
 	}},
-	"agent/exits/process": {layerPlumbing, []string{".", "golang.org/x/sys"}},
+	"agent/exits/process": {layerPlumbing, []string{".", "internal/restrict", "golang.org/x/sys"}},
 	"agent/exits/rule":    {layerRecords, []string{"."}},
 	"agent/notice":        {layerRole, []string{".", "agent/trail", "journal", "link", "protocol"}},
 	"agent/order": {layerRole, []string{
@@ -255,8 +259,9 @@ var house = map[string]houseRule{
 	}},
 	"agent/config/leaf": {layerRole, []string{".", "agent/config/strict", "identity", "trigger", "trigger/schedule"}},
 	"agent/conduct": {layerRole, []string{
-		".", "agent/arrival", "agent/trail", "journal", "journal/runs", "trigger", "trigger/expectation", "trigger/firing", "trigger/marker", "trigger/schedule", "github.com/google/uuid",
+		".", "agent/arrival", "agent/farend", "agent/trail", "journal", "journal/runs", "protocol/marking", "trigger", "trigger/expectation", "trigger/firing", "trigger/marker", "trigger/schedule", "github.com/google/uuid",
 	}},
+	"agent/farend":           {layerRole, []string{".", "journal", "protocol", "protocol/marking", "trigger/marker", "github.com/google/uuid"}},
 	"agent/config/collector": {layerRole, []string{"agent/config/storage"}},
 	"agent/config/expect":    {layerRole, []string{".", "agent/config/leaf", "agent/config/storage"}},
 	"agent/config/storage":   {layerRole, []string{"agent/config/leaf", "internal/confine/filesys"}},
@@ -276,7 +281,7 @@ var house = map[string]houseRule{
 
 	"cmd/mft": {layerCommand, []string{
 		".", "agent/config", "agent/config/leaf", "agent/localapi", "agent/localapi/opaque", "agent/pairing", "protocol", "cmd/mft/argument", "cmd/mft/channel", "cmd/mft/daemon", "cmd/mft/doctor", "cmd/mft/exchange",
-		"cmd/mft/exit", "cmd/mft/follow", "cmd/mft/progress", "cmd/mft/publish", "cmd/mft/quickstart", "cmd/mft/settings", "cmd/mft/show", "cmd/mft/unit", "cmd/mft/upgrade",
+		"cmd/mft/exit", "cmd/mft/follow", "cmd/mft/progress", "cmd/mft/publish", "cmd/mft/quickstart", "cmd/mft/settings", "cmd/mft/show", "cmd/mft/unit", "cmd/mft/upgrade", "agent/exits/process", "cmd/mft/sandbox",
 		"cmd/mft/daemon/trial", "cmd/mft/edition", "github.com/spf13/cobra", "github.com/spf13/pflag",
 	}},
 	"cmd/mft/argument": {layerCommand, []string{".", "agent/config", "agent/config/leaf", "cmd/mft/exit", "github.com/spf13/cobra", "github.com/spf13/pflag"}},
@@ -319,6 +324,9 @@ var house = map[string]houseRule{
 	"cmd/mft/exit":     {layerRecords, []string{".", "cmd/mft/progress"}},
 	"cmd/mft/follow":   {layerCommand, []string{".", "agent/localapi", "cmd/mft/exit", "cmd/mft/progress", "golang.org/x/sys"}},
 	"cmd/mft/progress": {layerPlumbing, []string{"."}},
+	"cmd/mft/sandbox": {layerCommand, []string{
+		".", "cmd/mft/argument", "cmd/mft/exit", "internal/restrict", "golang.org/x/sys", "github.com/spf13/cobra",
+	}},
 	"cmd/mft/quickstart": {layerCommand, []string{
 		".", "agent/config", "agent/config/storage", "agent/localapi", "cmd/mft/depot", "cmd/mft/progress", "internal/confine/filesys",
 		"golang.org/x/sync",
@@ -371,8 +379,11 @@ var sideways = map[string]string{
 	"transfer/sender/walk -> transfer/scan":                 "what is sent is what the scan finds",
 	"protocol/listing -> protocol/internal/wire":            "fields have one form in all messages",
 	"protocol/listing -> protocol":                          "the limits of the protocol have one home",
+	"protocol/marking -> protocol/internal/wire":            "fields have one form in all messages",
+	"protocol/marking -> protocol":                          "the limits of the protocol have one home",
 	"transfer/receiver -> transfer/staging":                 "what has landed is committed there",
 	"transfer/staging -> transfer":                          "what breaks the protocol is called by one name",
+	"agent/exits/process -> internal/restrict":              "a command is confined by the walls that all processes have",
 	"internal/confine/beneath -> internal/confine/entries":  "what is done to every small file is kept apart, for it is written for speed",
 	"internal/confine/beneath -> internal/confine/filesys":  "the facts of a file system have one home",
 	"internal/confine/entries -> internal/confine/filesys":  "the facts of a file system have one home",
@@ -479,6 +490,7 @@ var sideways = map[string]string{
 	"journal/runs -> journal/database":                       "runs are kept in tables beside the others",
 	"journal/form -> journal/database":                       "what a schema is, is known there",
 	"agent/conduct -> agent/arrival":                         "a run sends what the source of the channel has",
+	"agent/conduct -> agent/farend":                          "markers of other hosts are known there",
 	"agent/conduct -> agent/trail":                           "what a source sends is told there",
 	"agent/handover -> agent/localapi/route":                 "errors cross both sockets in one form",
 	"agent/handover -> agent/localapi/socket":                "both sockets say in one way who may use them",
@@ -503,6 +515,7 @@ var sideways = map[string]string{
 	"cmd/mft/doctor -> cmd/mft/depot":                        "the agent, its doctor and its commands open one exchange in one way",
 	"cmd/mft/quickstart -> cmd/mft/depot":                    "the agent, its doctor and its commands open one exchange in one way",
 	"cmd/mft/exchange -> cmd/mft/depot":                      "the agent, its doctor and its commands open one exchange in one way",
+	"cmd/mft/sandbox -> cmd/mft/argument":                    "command lines are read in one way",
 	"cmd/mft/settings -> cmd/mft/argument":                   "all commands are typed in one way",
 	"cmd/mft/exchange -> cmd/mft/argument":                   "all commands are typed in one way",
 	"cmd/mft/exchange -> cmd/mft/show":                       "all commands print tables in one way",

@@ -3,9 +3,9 @@ package link
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
+	"slices"
 
 	"mft.dev/mft"
 	"mft.dev/mft/identity"
@@ -73,7 +73,7 @@ func (l *Link) exchangeHello(ctx context.Context, conn net.Conn, peer mft.AgentN
 			return protocol.Hello{}, err
 		}
 	}
-	hello, err := readHello(conn)
+	hello, err := wire.ReadHello(conn)
 	if err != nil {
 		return hello, err
 	}
@@ -100,29 +100,11 @@ func (l *Link) exchangeHello(ctx context.Context, conn net.Conn, peer mft.AgentN
 }
 
 // versions are those of the protocol that this end speaks.
-func versions() []uint8 { return []uint8{protocol.Version} }
+func versions() []uint8 { return []uint8{protocol.Version, protocol.VersionMarkers} }
 
 func (l *Link) writeHello(conn net.Conn) error {
 	hello := protocol.Hello{Versions: versions(), Agent: l.c.Name, Software: l.c.Software, Address: l.c.Address}
 	return protocol.WriteControl(conn, protocol.ControlHello, protocol.AppendHello(nil, &hello))
-}
-
-func readHello(conn net.Conn) (protocol.Hello, error) {
-	kind, payload, err := protocol.ReadControl(conn)
-	if err != nil {
-		return protocol.Hello{}, err
-	}
-	switch kind {
-	case protocol.ControlHello:
-		return protocol.ParseHello(payload)
-	case protocol.ControlBye:
-		bye, err := protocol.ParseFailure(payload)
-		if err != nil {
-			return protocol.Hello{}, err
-		}
-		return protocol.Hello{}, mft.Fail(bye.Code, "greet peer", "", errors.New(bye.Detail))
-	}
-	return protocol.Hello{}, mft.Fail(mft.CodeProtocol, "greet peer", "", fmt.Errorf("a frame of kind %v comes before the hello", kind))
 }
 
 func (l *Link) newControl(
@@ -135,6 +117,7 @@ func (l *Link) newControl(
 	c := &control{
 		link: l, secure: conn, peer: who.name, pin: who.pin, keyID: keyID,
 		dialled: dialled, remote: remote, software: hello.Software, since: l.c.Now(),
+		speaks:        slices.Max(hello.Versions),
 		conversations: map[attempt]*Conversation{},
 	}
 	c.wire = wire.New(conn, c.ended)

@@ -30,7 +30,7 @@ func (s *Set) Apply(channels []mft.Channel) error {
 		if old != nil && reflect.DeepEqual(old.Channel, ch) {
 			continue
 		}
-		x, err := s.host.conductor(ch)
+		x, err := s.conductor(ch)
 		if err != nil {
 			return err
 		}
@@ -49,6 +49,7 @@ func (s *Set) Apply(channels []mft.Channel) error {
 		s.next[name] = x // nil when it is gone
 		old.retire(true)
 	}
+	s.far.Know(Far(slices.Concat(channels, s.begun()), s.host.Self))
 	for name, x := range fresh {
 		if s.conducted[name] == nil {
 			s.conducted[name] = x
@@ -60,10 +61,18 @@ func (s *Set) Apply(channels []mft.Channel) error {
 	return nil
 }
 
+// begun returns the channels as they are conducted now. The caller holds mu.
+func (s *Set) begun() (out []mft.Channel) {
+	for _, x := range s.conducted {
+		out = append(out, x.Channel)
+	}
+	return out
+}
+
 // Check returns what is wrong with channels, if anything is.
 func (s *Set) Check(channels []mft.Channel) error {
 	for _, ch := range channels {
-		if _, err := s.host.conductor(ch); err != nil {
+		if _, err := s.conductor(ch); err != nil {
 			return err
 		}
 	}
@@ -112,12 +121,14 @@ func (s *Set) Run(ctx context.Context) {
 		start(name)
 	}
 	s.start = start
+	s.far.Start(ctx)
 	s.mu.Unlock()
 	<-ctx.Done()
 	s.mu.Lock()
 	s.start = nil
 	s.mu.Unlock()
 	all.Wait()
+	s.far.Stop()
 }
 
 // keep conducts a channel by one order after the other.

@@ -21,7 +21,9 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/arrival"
+	"mft.dev/mft/agent/farend"
 	"mft.dev/mft/journal"
+	"mft.dev/mft/protocol/marking"
 	"mft.dev/mft/trigger/expectation"
 	"mft.dev/mft/trigger/firing"
 	"mft.dev/mft/trigger/schedule"
@@ -43,12 +45,18 @@ type Config struct {
 	// between a run that failed and its repetition. Patience is how long a run may come to
 	// nothing more before it counts as failing, though it goes on.
 	Look, Retry, Patience time.Duration
+	// Far knows what Far returns of the channel.
+	Far interface {
+		Look(mark farend.Mark) farend.Sight
+		Do(ctx context.Context, deed marking.Deed, mark farend.Mark) (bool, error)
+	}
 }
 
 // A Conductor conducts one channel.
 type Conductor struct {
 	Config
 	rules    firing.Rules
+	far      map[mft.Marker]farend.Mark // those of the rules that are on other hosts
 	expected expectation.Rules
 
 	// Only the goroutine of Run uses these.
@@ -113,7 +121,8 @@ const longestRetry = time.Hour
 // the channel.
 func New(c Config) (*Conductor, error) {
 	x := &Conductor{Config: c, seen: map[mft.Marker]error{}, poke: make(chan struct{}, 1), calls: make(chan func()), orders: newOrders(c)}
-	x.rules = firing.Rules{Markers: c.Channel.Markers, Silence: c.Channel.Expect.Silence, RetryMin: c.Retry, RetryMax: max(c.Retry, longestRetry)}
+	x.rules = firing.Rules{Silence: c.Channel.Expect.Silence, RetryMin: c.Retry, RetryMax: max(c.Retry, longestRetry)}
+	x.rules.Markers, x.far = markers(c.Channel)
 	e := c.Channel.Expect
 	x.expected = expectation.Rules{Grace: e.Grace, Bytes: e.Size, Items: e.Count}
 	if e.DueBy != "" {
@@ -252,7 +261,9 @@ func (x *Conductor) complain(ctx context.Context, err error) {
 	}
 	x.mu.Lock()
 	news := err != nil && mft.CodeOf(err) != mft.CodeOf(x.shown.Problem)
-	x.shown.Problem = err
+	if x.shown.Problem = err; err == nil {
+		x.shown.Problem = x.trouble()
+	}
 	x.mu.Unlock()
 	if news {
 		x.Log.Warn("a channel is in trouble", "channel", x.Channel.Name, "err", err)
@@ -335,5 +346,5 @@ func (x *Conductor) do(ctx context.Context, step firing.Step) (firing.Result, er
 	case firing.Release:
 		return firing.Result{}, x.each(ctx, x.Release)
 	}
-	return x.mark(step)
+	return x.mark(ctx, step)
 }

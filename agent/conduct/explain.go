@@ -88,7 +88,7 @@ func (s *Set) Preview(ctx context.Context, ch mft.Channel) (n mft.Count, err err
 	if ch.From.Agent != s.host.Self {
 		return n, nil
 	}
-	x, err := s.host.conductor(ch)
+	x, err := s.conductor(ch)
 	if err != nil {
 		return n, err
 	}

@@ -1,6 +1,7 @@
 package conduct
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -184,7 +185,7 @@ type View struct {
 	// Due is when each trigger of the channel is due next, in their order; zero for
 	// those without a time.
 	Due []time.Time
-	// Markers are those of this host, as they are now.
+	// Markers are those of both ends; the end of one on another host names that.
 	Markers []Sight
 }
 
@@ -192,7 +193,9 @@ type View struct {
 type Sight struct {
 	Marker mft.Marker
 	There  bool
-	Err    error // why nobody knows
+	// Known says that somebody has looked; Err why nobody could.
+	Known bool
+	Err   error
 }
 
 // View tells how a channel stands that begins here. Errors are those of Order.
@@ -215,11 +218,23 @@ func (s *Set) View(ctx context.Context, channel string) (View, error) {
 		}
 		v.Due = append(v.Due, due)
 	}
-	for _, m := range x.Channel.Markers {
-		if m.End == mft.EndSource {
-			is, err := marker.Look(m.Path)
-			v.Markers = append(v.Markers, Sight{m, is, err})
-		}
+	for _, m := range x.rules.Markers {
+		v.Markers = append(v.Markers, x.sight(m))
 	}
 	return v, nil
+}
+
+// sight looks at a marker of this host, or says what is known of one of another.
+func (x *Conductor) sight(m mft.Marker) Sight {
+	s := Sight{Marker: m}
+	mark, far := x.far[m]
+	switch {
+	case !far:
+		s.There, s.Err = marker.Look(m.Path)
+		s.Known = s.Err == nil
+	case m.Kind == mft.MarkerTrigger || m.Kind == mft.MarkerBlock:
+		there := x.Far.Look(mark)
+		s.There, s.Known, s.Err = there.There, there.Away == nil && there.Barred == nil, cmp.Or(there.Away, there.Barred)
+	}
+	return s
 }

@@ -12,7 +12,6 @@ import (
 	"mft.dev/mft/journal"
 	"mft.dev/mft/trigger/expectation"
 	"mft.dev/mft/trigger/firing"
-	"mft.dev/mft/trigger/marker"
 )
 
 // joining is for how long after it began files that become stable join a run. Those
@@ -165,48 +164,4 @@ func (x *Conductor) each(ctx context.Context, do func(ctx context.Context, id mf
 		}
 	}
 	return nil
-}
-
-// look looks at the markers of this host.
-func (x *Conductor) look() firing.World {
-	w := firing.World{Now: x.Now()}
-	for _, m := range x.Channel.Markers {
-		if m.Kind != mft.MarkerTrigger && m.Kind != mft.MarkerBlock {
-			continue
-		}
-		is, err := marker.Look(m.Path)
-		if err == nil && !is && m.Kind == mft.MarkerTrigger {
-			is, err = marker.Taken(m.Path, x.Channel.Name)
-		}
-		if err != nil {
-			w.Unseen = append(w.Unseen, m.End)
-		}
-		if news := err != nil && mft.CodeOf(x.seen[m]) != mft.CodeOf(err); news {
-			x.Log.Warn("a marker cannot be looked at", "channel", x.Channel.Name, "err", err)
-		}
-		x.seen[m] = err
-		switch {
-		case is && m.Kind == mft.MarkerTrigger:
-			w.Triggers = append(w.Triggers, m.End)
-		case is:
-			w.Blocks = append(w.Blocks, m.End)
-		}
-	}
-	return w
-}
-
-// mark does a step that is about a marker.
-func (x *Conductor) mark(step firing.Step) (result firing.Result, err error) {
-	path := step.Marker.Path
-	switch step.Do {
-	case firing.Place:
-		err = marker.Place(path, x.Now(), marker.Attributes{Mode: 0o644, UID: -1, GID: -1})
-	case firing.Remove:
-		err = marker.Remove(path)
-	case firing.Take:
-		result.Taken, err = marker.Take(path, x.Channel.Name)
-	case firing.Drop:
-		err = marker.Drop(path, x.Channel.Name)
-	}
-	return result, err
 }

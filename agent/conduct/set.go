@@ -10,6 +10,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/arrival"
+	"mft.dev/mft/agent/farend"
 	"mft.dev/mft/agent/trail"
 	"mft.dev/mft/journal"
 )
@@ -26,6 +27,8 @@ type Host struct {
 	Placed func(mft.Transfer)
 	// Hold and Release are those of Config.
 	Hold, Release func(ctx context.Context, id mft.TransferID) error
+	// Ask is the Open of farend.Config.
+	Ask func(ctx context.Context, peer mft.AgentName, id mft.TransferID) (farend.Conversation, error)
 }
 
 // A Set is the channels that begin at this host.
@@ -38,6 +41,7 @@ type Set struct {
 	// gone then.
 	next  map[string]*Conductor
 	start func(name string) // while Run runs
+	far   *farend.Ends
 }
 
 const (
@@ -49,7 +53,7 @@ const (
 // Open returns the channels that begin at this host, and starts nothing. CodeConfig
 // says what is wrong with one.
 func Open(channels []mft.Channel, h Host) (*Set, error) {
-	s := &Set{host: h, conducted: map[string]*Conductor{}, next: map[string]*Conductor{}}
+	s := &Set{host: h, conducted: map[string]*Conductor{}, next: map[string]*Conductor{}, far: farend.NewEnds(farend.Config{Open: h.Ask, Now: h.Now, Log: h.Log})}
 	if err := s.Apply(channels); err != nil {
 		return nil, err
 	}
@@ -57,19 +61,21 @@ func Open(channels []mft.Channel, h Host) (*Set, error) {
 }
 
 // conductor returns one for a channel.
-func (h Host) conductor(ch mft.Channel) (*Conductor, error) {
+func (s *Set) conductor(ch mft.Channel) (*Conductor, error) {
+	h := s.host
 	when, arrives := arrival.Trigger(ch, h.Self)
 	return New(Config{
 		Channel: ch, Journal: h.Journal, Log: h.Log, Now: h.Now, Arrives: arrives,
 		Source: arrival.New(arrival.Config{
 			Channel: ch, When: when, Journal: h.Journal, Trail: h.Trail, Log: h.Log, Now: h.Now, Plan: h.Plan, Placed: h.Placed,
 		}),
-		Hold: h.Hold, Release: h.Release, Look: defaultLook, Retry: defaultRetry, Patience: defaultPatience,
+		Hold: h.Hold, Release: h.Release, Look: defaultLook, Retry: defaultRetry, Patience: defaultPatience, Far: s.far,
 	})
 }
 
 // Hurry has channels that lead to a peer repeat runs that failed: it is there now.
 func (s *Set) Hurry(peer mft.AgentName) {
+	s.far.Up(peer)
 	for _, c := range s.all() {
 		if slices.ContainsFunc(c.Channel.To, func(to mft.Endpoint) bool { return to.Agent == peer }) {
 			c.Hurry()

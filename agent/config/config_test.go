@@ -80,7 +80,11 @@ func TestFull(t *testing.T) {
 		Allow: mft.AllowList{
 			FilesFrom: []mft.Grant{
 				{Agent: "ledger", Root: "/srv/in"},
-				{Agent: "branch", Root: "/srv/branch", AllowSetID: true},
+				{Agent: "branch", Root: "/srv/branch", AllowSetID: true, Markers: []mft.Marker{
+					{Kind: mft.MarkerBlock, End: mft.EndDestination, Path: "/srv/branch/.busy"},
+					{Kind: mft.MarkerCompletion, End: mft.EndDestination, Path: "/srv/branch/.done"},
+					{Kind: mft.MarkerCompletion, End: mft.EndDestination, Path: "/srv/branch/.nightly"},
+				}},
 			},
 			RequestsFrom: []mft.Grant{{Agent: "ledger", Root: "/srv/out"}},
 		},
@@ -96,6 +100,18 @@ func TestFull(t *testing.T) {
 				Name: "inward", From: mft.Endpoint{Agent: "branch", Path: "/srv/out"},
 				To:        []mft.Endpoint{{Agent: "erp", Path: "/srv/in"}},
 				When:      []mft.Trigger{{Kind: mft.TriggerManual}},
+				Overwrite: mft.OverwriteReplace, Compare: mft.CompareQuick, Compress: mft.CompressAuto,
+			},
+			{
+				Name: "nightly", From: mft.Endpoint{Agent: "erp", Path: "/srv/night"},
+				To:   []mft.Endpoint{{Agent: "ledger", Path: "/srv/in"}},
+				When: []mft.Trigger{{Kind: mft.TriggerSchedule, Expression: "0 2 * * *"}, {Kind: mft.TriggerMarker}},
+				Markers: []mft.Marker{
+					{Kind: mft.MarkerActivity, End: mft.EndSource, Path: "/srv/night/.sending"},
+					{Kind: mft.MarkerTrigger, End: mft.EndDestination, Path: "/srv/in/.ready"},
+					{Kind: mft.MarkerBlock, End: mft.EndDestination, Path: "/srv/in/.busy"},
+					{Kind: mft.MarkerCompletion, End: mft.EndDestination, Path: "/srv/in/.done"},
+				},
 				Overwrite: mft.OverwriteReplace, Compare: mft.CompareQuick, Compress: mft.CompressAuto,
 			},
 			{

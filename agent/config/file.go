@@ -56,6 +56,7 @@ type filesGrant struct {
 	Into       leaf.LocalPath `yaml:"into" need:"yes" doc:"Directory that the agent may write below."`
 	AllowSetID leaf.YesNo     `yaml:"allow_setid" doc:"Keep setuid, setgid and sticky bits. Default: false."`
 	Delete     leaf.YesNo     `yaml:"delete" doc:"Let mirrors of the agent remove files there. Default: false."`
+	Markers    *markersThere  `yaml:"markers" doc:"Markers of this host that the agent may have looked at and written, as the destination markers of its channels."`
 }
 
 type requestsGrant struct {
@@ -95,24 +96,6 @@ type whenEntry struct {
 	Timezone leaf.Zone     `yaml:"timezone" doc:"Time zone of the schedule, such as Europe/London. Default: that of the host."`
 	Marker   leaf.YesNo    `yaml:"marker" doc:"Fire when the trigger marker of the source appears."`
 	Poll     leaf.PollTime `yaml:"poll" doc:"Fire each time so much time has passed, 1s to 24h."`
-}
-
-// markersEntry are the markers of both ends.
-type markersEntry struct {
-	strict.Place
-	Source *sourceMarkers `yaml:"source" doc:"Markers on the host where the files are."`
-
-	Destination strict.NotYet `yaml:"destination"`
-}
-
-type sourceMarkers struct {
-	strict.Place
-	Trigger    leaf.HostPath `yaml:"trigger" doc:"Others make it when the files are ready; the agent removes it, and the channel runs."`
-	Block      leaf.HostPath `yaml:"block" doc:"While others keep it there nothing is sent."`
-	Activity   leaf.HostPath `yaml:"activity" doc:"Is there while the channel runs."`
-	Completion leaf.HostPath `yaml:"completion" doc:"Gets the time of each run that succeeds."`
-	Failure    leaf.HostPath `yaml:"failure" doc:"Is there from a run that failed to one that succeeded."`
-	Silence    leaf.HostPath `yaml:"silence" doc:"Is there while no content has moved for longer than expect.silence."`
 }
 
 type arrivalEntry struct {

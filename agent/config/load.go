@@ -117,7 +117,10 @@ func (f *file) config(d *strict.Decoder, defaults *Config) (*Config, error) {
 	}
 	for _, g := range f.Allow.FilesFrom {
 		cfg.Allow.FilesFrom = append(cfg.Allow.FilesFrom,
-			mft.Grant{Agent: mft.AgentName(g.Agent), Root: string(g.Into), AllowSetID: bool(g.AllowSetID), AllowDelete: bool(g.Delete)})
+			mft.Grant{
+				Agent: mft.AgentName(g.Agent), Root: string(g.Into), AllowSetID: bool(g.AllowSetID), AllowDelete: bool(g.Delete),
+				Markers: g.Markers.markers(d),
+			})
 	}
 	for _, g := range f.Allow.RequestsFrom {
 		cfg.Allow.RequestsFrom = append(cfg.Allow.RequestsFrom,
@@ -219,8 +222,8 @@ func (e *channelEntry) channel(d *strict.Decoder) mft.Channel {
 	if e.When.Marker {
 		c.When = append(c.When, mft.Trigger{Kind: mft.TriggerMarker})
 	}
-	if e.Markers != nil && e.Markers.Source != nil {
-		c.Markers = e.Markers.Source.markers()
+	if e.Markers != nil {
+		c.Markers = e.Markers.markers(d)
 	}
 	c.Expect = e.Expect.Expectation(string(e.When.Timezone))
 	e.check(d, c)
@@ -235,37 +238,12 @@ func (e *channelEntry) check(d *strict.Decoder, c mft.Channel) {
 	}
 	trigger := slices.ContainsFunc(c.Markers, func(m mft.Marker) bool { return m.Kind == mft.MarkerTrigger })
 	if trigger != bool(e.When.Marker) {
-		wrong(".marker", "marker: true and the path markers.source.trigger belong together")
+		wrong(".marker", "marker: true and the path of a trigger in markers.source or markers.destination belong together")
 	}
 	silence := slices.ContainsFunc(c.Markers, func(m mft.Marker) bool { return m.Kind == mft.MarkerSilence })
 	if silence && c.Expect.Silence == 0 {
-		d.Mistake(e.Line, e.Key, "markers.source.silence needs expect.silence, the time after which it is made")
+		d.Mistake(e.Line, e.Key, "a silence marker needs expect.silence, the time after which it is made")
 	}
-	for i, m := range c.Markers {
-		if slices.ContainsFunc(c.Markers[:i], func(x mft.Marker) bool { return x.Path == m.Path }) {
-			d.Mistake(e.Markers.Line, e.Markers.Key+".source", "%s is the same file as another marker", m.Kind)
-		}
-	}
-}
-
-// markers returns those that are named.
-func (e *sourceMarkers) markers() (out []mft.Marker) {
-	for _, m := range []struct {
-		kind mft.MarkerKind
-		path leaf.HostPath
-	}{
-		{mft.MarkerTrigger, e.Trigger},
-		{mft.MarkerBlock, e.Block},
-		{mft.MarkerActivity, e.Activity},
-		{mft.MarkerCompletion, e.Completion},
-		{mft.MarkerFailure, e.Failure},
-		{mft.MarkerSilence, e.Silence},
-	} {
-		if m.path != "" {
-			out = append(out, mft.Marker{Kind: m.kind, End: mft.EndSource, Path: string(m.path)})
-		}
-	}
-	return out
 }
 
 // notes says what an operator may have expected of the channel in vain.

@@ -25,16 +25,19 @@ func TestMistakes(t *testing.T) {
 			"line 1: channels[0].when.timezone: it is that of a schedule or of expect.due_by",
 		}},
 		{"trigger without a path", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: marker}]", []string{
-			"channels[0].when.marker: marker: true and the path markers.source.trigger belong together",
+			"channels[0].when.marker: marker: true and the path of a trigger in markers.source or markers.destination belong together",
 		}},
 		{"one file for two markers", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {poll: 1m}, markers: {source: {block: /a/x, failure: /a/x}}}]", []string{
 			"channels[0].markers.source: failure is the same file as another marker",
 		}},
-		{"markers of later", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {poll: 1m}, markers: {destination: {block: /b/x}}}]", []string{
-			"channels[0].markers.destination: not available yet",
+		{"one file for two markers there", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {poll: 1m}, markers: {source: {block: /x}, destination: {block: /x, activity: /x}}}]", []string{
+			"channels[0].markers.destination: activity is the same file as another marker",
+		}},
+		{"one file for two markers of a peer", "allow: {files_from: [{agent: b, into: /a, markers: {block: [/a/x, /a/y], failure: /a/y}}]}", []string{
+			"allow.files_from[0].markers: failure is the same file as another marker",
 		}},
 		{"silence without a time", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {poll: 1m}, markers: {source: {silence: /a/x}}}]", []string{
-			"channels[0]: markers.source.silence needs expect.silence",
+			"channels[0]: a silence marker needs expect.silence",
 		}},
 		{"grace of nothing", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {poll: 1m}, expect: {grace: 1h}}]", []string{
 			"channels[0].expect: grace is that of due_by",
