@@ -26,9 +26,10 @@ func (s Shell) plan() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "plan -f FILE",
 		Short: "Say what applying a file of channels would change, and how much would move",
-		Long: `Say what mft channel apply would change, and change nothing: the channels that are
-added, changed and removed, with each field that differs and the hosts that it
-concerns, and how many files a run would send at once as the file has it.`,
+		Long: `Say what mft channel apply would change, and change nothing: the channels that
+are added, changed and removed, with each field that differs and the hosts
+that it concerns, and how many files a run would send at once as the file has
+it.`,
 		Example: `  mft channel plan -f channels.yaml`,
 		Args:    argument.Takes(0, 0, ""),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -53,14 +54,15 @@ func (s Shell) apply() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "apply -f FILE",
 		Short: "Make the channels of a file those of this host's agent",
-		Long: `Make the channels of a file those of this host's agent, besides those that its own
-configuration file has, which it cannot change. FILE has channels: as in that file,
-without exits, and is the whole list: a channel that was applied before and is not in
-it is removed, if --remove allows that.
+		Long: `Make the channels of a file those of this host's agent, besides those that its
+own configuration file has, which it cannot change. FILE has channels: as in
+that file, without exits, and is the whole list: a channel that was applied
+before and is not in it is removed, if --remove allows that.
 
-The agent takes the channels on at once and keeps them over a restart. A run that is
-under way goes on as it began; the change counts from the next. What a channel has
-sent is remembered by its name and path, so a change does not send it again.`,
+The agent takes the channels on at once and keeps them over a restart. A run
+that is under way goes on as it began; the change counts from the next. What a
+channel has sent is remembered by its name and path, so a change does not send
+it again.`,
 		Example: `  mft channel plan -f channels.yaml
   mft channel apply -f channels.yaml`,
 		Args: argument.Takes(0, 0, ""),
