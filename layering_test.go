@@ -72,6 +72,7 @@ var house = map[string]houseRule{
 	"identity/card":      {layerRecords, []string{".", "identity", "identity/keyring", "identity/sealing"}},
 	"identity/statefile": {layerRecords, []string{".", "internal/durable"}},
 	"journal":            {layerRecords, []string{".", "journal/batch", "journal/database", "journal/form", "journal/removal"}},
+	"journal/ledger":     {layerRecords, []string{".", "journal"}},
 	"journal/batch":      {layerRecords, []string{".", "github.com/klauspost/compress/zstd"}},
 	"journal/form":       {layerRecords, []string{"journal/database"}},
 	"journal/removal":    {layerRecords, nil},
@@ -86,7 +87,7 @@ var house = map[string]houseRule{
 	"trigger/schedule":   {layerRecords, []string{"."}},
 	"trigger/selection":  {layerRecords, []string{"."}},
 
-	"transfer":       {layerMechanism, []string{".", "internal/blake3", "internal/confine", "journal", "protocol"}},
+	"transfer":       {layerMechanism, []string{".", "internal/blake3", "internal/confine", "journal", "protocol", "journal/ledger"}},
 	"transfer/marks": {layerMechanism, []string{".", "internal/blake3", "internal/confine", "transfer/delta"}},
 	"transfer/look":  {layerMechanism, []string{"internal/confine"}},
 	"transfer/scan": {layerMechanism, []string{
@@ -105,7 +106,7 @@ var house = map[string]houseRule{
 		".", "internal/confine", "internal/ring", "protocol", "protocol/listing", "transfer", "transfer/look", "transfer/scan",
 	}},
 	"transfer/mirror": {layerMechanism, []string{
-		".", "internal/confine", "journal", "protocol", "protocol/listing", "transfer", "transfer/look", "transfer/scan", "transfer/staging/publish",
+		".", "internal/confine", "journal", "protocol", "protocol/listing", "transfer", "transfer/look", "transfer/scan", "transfer/staging/publish", "journal/ledger",
 	}},
 	"transfer/resident": {layerMechanism, []string{
 		".", "internal/confine", "protocol", "protocol/listing", "transfer", "transfer/look", "transfer/scan",
@@ -114,7 +115,7 @@ var house = map[string]houseRule{
 		".", "internal/confine", "internal/ring", "journal", "protocol", "protocol/listing", "protocol/patch", "transfer",
 		"transfer/delta", "transfer/mirror", "transfer/receiver/intake", "transfer/receiver/known", "transfer/receiver/landing",
 		"transfer/receiver/outcome", "transfer/receiver/rebuild", "transfer/receiver/remember", "transfer/receiver/reply", "transfer/receiver/wire", "transfer/resident", "transfer/staging",
-		"transfer/staging/publish", "golang.org/x/sync",
+		"transfer/staging/publish", "golang.org/x/sync", "journal/ledger",
 	}},
 	"transfer/receiver/intake": {layerMechanism, []string{".", "internal/blake3", "protocol", "protocol/zframe", "transfer"}},
 	"transfer/receiver/landing": {layerMechanism, []string{
@@ -123,15 +124,15 @@ var house = map[string]houseRule{
 	"transfer/receiver/rebuild":  {layerMechanism, []string{"protocol", "protocol/patch", "transfer", "transfer/delta"}},
 	"transfer/receiver/remember": {layerMechanism, []string{"internal/confine", "protocol", "transfer/delta"}},
 	"transfer/receiver/reply":    {layerMechanism, []string{".", "protocol", "transfer"}},
-	"transfer/receiver/outcome":  {layerMechanism, []string{".", "journal"}},
+	"transfer/receiver/outcome":  {layerMechanism, []string{"."}},
 	"transfer/receiver/wire":     {layerMechanism, []string{".", "protocol", "protocol/zframe", "transfer"}},
-	"transfer/receiver/known":    {layerMechanism, []string{".", "journal", "protocol"}},
+	"transfer/receiver/known":    {layerMechanism, []string{".", "protocol", "transfer"}},
 	"transfer/staging": {layerMechanism, []string{
 		".", "internal/confine", "journal", "protocol", "transfer", "transfer/staging/aside", "transfer/staging/owner",
-		"transfer/staging/publish",
+		"transfer/staging/publish", "journal/ledger",
 	}},
 	"transfer/staging/aside":   {layerMechanism, []string{".", "protocol"}},
-	"transfer/staging/publish": {layerMechanism, []string{".", "internal/confine", "journal"}},
+	"transfer/staging/publish": {layerMechanism, []string{".", "internal/confine", "journal", "journal/ledger"}},
 	"transfer/staging/owner":   {layerMechanism, []string{"."}},
 	"link": {layerMechanism, []string{
 		".", "identity", "link/bundle", "link/dataconn", "link/gate", "link/join", "link/path", "link/rendezvous", "link/stream",
@@ -200,7 +201,7 @@ var house = map[string]houseRule{
 		"agent/pairing", "agent/queue", "agent/route", "agent/source", "agent/trail", "agent/turn", "agent/upkeep", "agent/view", "exchange", "exchange/mailbox",
 		"agent/telemetry",
 		"exchange/talk", "internal/confine", "internal/resident", "journal", "link", "protocol", "transfer", "transfer/receiver",
-		"transfer/marks", "transfer/sender", "transfer/staging", "golang.org/x/sync",
+		"transfer/marks", "transfer/sender", "transfer/staging", "golang.org/x/sync", "journal/ledger",
 	}},
 	"agent/courier": {layerRole, []string{
 		".", "exchange", "exchange/letter", "exchange/mailbox", "exchange/owner", "exchange/recall", "exchange/record", "exchange/talk", "identity", "identity/card",
@@ -229,7 +230,7 @@ var house = map[string]houseRule{
 	"agent/source":  {layerRole, []string{".", "internal/confine", "transfer", "transfer/scan"}},
 	"agent/trail":   {layerRole, []string{".", "journal", "protocol", "transfer"}},
 	"agent/turn":    {layerRole, []string{"."}},
-	"agent/upkeep":  {layerRole, []string{".", "journal", "transfer/staging"}},
+	"agent/upkeep":  {layerRole, []string{".", "journal", "transfer/staging", "journal/ledger"}},
 
 	"agent/config/command": {layerRole, []string{".", "agent/config/leaf", "agent/config/strict", "agent/exits/rule"}},
 	"agent/telemetry": {layerRole, []string{
@@ -344,6 +345,8 @@ var sideways = map[string]string{
 	"transfer/mirror -> transfer":                           "what breaks the protocol is called by one name",
 	"transfer/mirror -> transfer/staging/publish":           "what is renamed instead of sent is on record as what is delivered",
 	"transfer/receiver/reply -> transfer":                   "the conversation has one home",
+	"transfer/receiver/known -> transfer":                   "what a receive needs of the journal has one home",
+	"journal/ledger -> journal":                             "what one receive reads and writes is part of the journal",
 	"transfer/receiver -> transfer/staging/publish":         "what was renamed is told from what was delivered",
 	"transfer/scan -> transfer/look":                        "what was seen is not looked at again",
 	"transfer/sender/walk -> transfer/look":                 "what was seen is not looked at again",

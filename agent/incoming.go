@@ -13,6 +13,7 @@ import (
 	"mft.dev/mft/agent/trail"
 	"mft.dev/mft/exchange/talk"
 	"mft.dev/mft/journal"
+	"mft.dev/mft/journal/ledger"
 	"mft.dev/mft/link"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
@@ -161,7 +162,7 @@ func (a *Agent) receive(at *attempt, conv transfer.Conversation, o *offer) error
 		way = trail.ThroughExchange
 	}
 	_, err = receiver.Run(at.Context, conv, receiver.Incoming{
-		Offer: o.Offer, Landing: landing, Journal: a.journal, Meter: &at.meter, Note: a.trail.Moving(at.ID, way),
+		Offer: o.Offer, Landing: landing, Ledger: ledger.Of(a.journal, at.ID), Meter: &at.meter, Note: a.trail.Moving(at.ID, way),
 		Parcel: o.parcel != nil, Own: a.own(o.Transfer), Memory: a.marks,
 	})
 	at.reached = o.parcel == nil
@@ -227,7 +228,7 @@ func (a *Agent) refused(at *attempt, o *offer, known bool, cause error) {
 // discard removes what a receive that ends without delivery leaves behind,
 // before its row says so. If that fails the next start tries again.
 func (a *Agent) discard(ctx context.Context, id mft.TransferID) {
-	if err := staging.Discard(ctx, a.journal, id); err != nil {
+	if err := staging.Discard(ctx, ledger.Of(a.journal, id), id); err != nil {
 		a.log.Warn("cannot remove what a transfer left behind", "transfer", id, "err", err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/journal"
+	"mft.dev/mft/journal/ledger"
 	"mft.dev/mft/transfer/staging"
 )
 
@@ -22,7 +23,7 @@ func (a *Agent) begin(ctx context.Context) error {
 	}
 	for _, t := range open {
 		if t.Role == mft.RoleReceive {
-			if err := staging.Recover(ctx, a.journal, t.ID); err != nil {
+			if err := staging.Recover(ctx, ledger.Of(a.journal, t.ID), t.ID); err != nil {
 				// Every attempt recovers first, so this costs nothing but time.
 				a.log.Warn("cannot recover a receive yet", "transfer", t.ID, "err", err)
 			}

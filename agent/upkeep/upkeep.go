@@ -14,6 +14,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/journal"
+	"mft.dev/mft/journal/ledger"
 	"mft.dev/mft/transfer/staging"
 )
 
@@ -80,7 +81,7 @@ func (k Keeper) sweep(ctx context.Context) {
 			continue
 		}
 		if _, err := os.Lstat(filepath.Join(l.Root, filepath.FromSlash(l.Dir), staging.Name(t.ID))); err == nil {
-			if err := staging.Discard(ctx, k.Journal, t.ID); err != nil {
+			if err := staging.Discard(ctx, ledger.Of(k.Journal, t.ID), t.ID); err != nil {
 				k.Log.Warn("cannot remove what a transfer left behind", "transfer", t.ID, "err", err)
 			}
 		}
