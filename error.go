@@ -84,6 +84,8 @@ const (
 	CodeUnfit      Code = "RELEASE_UNFIT"
 	CodeTrial      Code = "UPDATE_FAILED"
 
+	CodeConfinement Code = "CONFINEMENT"
+
 	CodeJournal  Code = "JOURNAL"
 	CodeInternal Code = "INTERNAL"
 	CodeOther    Code = "OTHER_ERROR"
@@ -161,6 +163,8 @@ var meanings = [...]meaning{
 	{CodeBadRelease, "the release is not one that a trusted key has signed", "fetch it again from where it is made, and compare `update.keys` with what `mft release key` prints there; if both are right, treat it as an attack", false},
 	{CodeUnfit, "the release is not for this host", "see the sentence; `mft update --check` shows what is there", false},
 	{CodeTrial, "the new version did not come up, and the one before it goes on", "see the sentence and the log of the agent; report it to those who made the release", false},
+
+	{CodeConfinement, "a process could not be confined as it should be", "see `mft doctor` for the walls that are missing and why; nothing runs without those that are required", false},
 
 	{CodeJournal, "the journal could not be read or written", "look at the disk that holds the data directory; nothing is delivered without the journal", true},
 	{CodeInternal, "a defect of mft itself", "report it with the log of both ends", false},

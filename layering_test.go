@@ -56,7 +56,10 @@ var house = map[string]houseRule{
 	"internal/plain":           {layerPlumbing, nil},
 	"internal/post":            {layerPlumbing, []string{"golang.org/x/sys"}},
 	"internal/rig":             {layerPlumbing, nil},
-	"internal/watch":           {layerPlumbing, []string{".", "golang.org/x/sys", "github.com/fsnotify/fsnotify"}},
+	"internal/restrict": {layerPlumbing, []string{
+		".", "github.com/landlock-lsm/go-landlock", "golang.org/x/net", "golang.org/x/sys", "kernel.org/pub/linux/libs/security/libcap",
+	}},
+	"internal/watch": {layerPlumbing, []string{".", "golang.org/x/sys", "github.com/fsnotify/fsnotify"}},
 
 	"protocol":               {layerRecords, []string{".", "internal/blake3", "protocol/internal/wire"}},
 	"protocol/internal/wire": {layerRecords, []string{"."}},
@@ -269,7 +272,7 @@ var house = map[string]houseRule{
 
 	"cmd/mft": {layerCommand, []string{
 		".", "agent/config", "agent/config/leaf", "agent/localapi", "agent/pairing", "protocol", "cmd/mft/argument", "cmd/mft/daemon", "cmd/mft/doctor", "cmd/mft/exchange",
-		"cmd/mft/exit", "cmd/mft/follow", "cmd/mft/progress", "cmd/mft/publish", "cmd/mft/quickstart", "cmd/mft/settings", "cmd/mft/show", "cmd/mft/unit", "cmd/mft/upgrade",
+		"cmd/mft/exit", "cmd/mft/follow", "cmd/mft/progress", "cmd/mft/publish", "cmd/mft/quickstart", "cmd/mft/sandbox", "cmd/mft/settings", "cmd/mft/show", "cmd/mft/unit", "cmd/mft/upgrade",
 		"cmd/mft/daemon/trial", "cmd/mft/edition", "github.com/spf13/cobra", "github.com/spf13/pflag",
 	}},
 	"cmd/mft/argument": {layerCommand, []string{".", "agent/config", "agent/config/leaf", "cmd/mft/exit", "github.com/spf13/cobra", "github.com/spf13/pflag"}},
@@ -308,6 +311,9 @@ var house = map[string]houseRule{
 	"cmd/mft/exit":     {layerRecords, []string{".", "cmd/mft/progress"}},
 	"cmd/mft/follow":   {layerCommand, []string{".", "agent/localapi", "cmd/mft/exit", "cmd/mft/progress", "golang.org/x/sys"}},
 	"cmd/mft/progress": {layerPlumbing, []string{"."}},
+	"cmd/mft/sandbox": {layerCommand, []string{
+		".", "cmd/mft/argument", "cmd/mft/exit", "internal/restrict", "golang.org/x/sys", "github.com/spf13/cobra",
+	}},
 	"cmd/mft/quickstart": {layerCommand, []string{
 		".", "agent/config", "agent/config/storage", "agent/localapi", "cmd/mft/depot", "cmd/mft/progress", "internal/confine/filesys",
 		"golang.org/x/sync",
@@ -481,6 +487,7 @@ var sideways = map[string]string{
 	"cmd/mft/doctor -> cmd/mft/depot":                        "the agent, its doctor and its commands open one exchange in one way",
 	"cmd/mft/quickstart -> cmd/mft/depot":                    "the agent, its doctor and its commands open one exchange in one way",
 	"cmd/mft/exchange -> cmd/mft/depot":                      "the agent, its doctor and its commands open one exchange in one way",
+	"cmd/mft/sandbox -> cmd/mft/argument":                    "command lines are read in one way",
 	"cmd/mft/settings -> cmd/mft/argument":                   "all commands are typed in one way",
 	"cmd/mft/exchange -> cmd/mft/argument":                   "all commands are typed in one way",
 	"cmd/mft/exchange -> cmd/mft/show":                       "all commands print tables in one way",

@@ -14,6 +14,7 @@ import (
 	"mft.dev/mft/cmd/mft/exchange"
 	"mft.dev/mft/cmd/mft/exit"
 	"mft.dev/mft/cmd/mft/publish"
+	"mft.dev/mft/cmd/mft/sandbox"
 	"mft.dev/mft/cmd/mft/settings"
 	"mft.dev/mft/cmd/mft/unit"
 	"mft.dev/mft/cmd/mft/upgrade"
@@ -73,7 +74,7 @@ on which they are typed, through a local socket.`,
 		}),
 		unit.Command(unit.Shell{Config: s.config, Client: s.client, Absolute: s.absolute, Out: s.out, Print: s.print}),
 		publish.Command(publish.Shell{Out: s.out, Absolute: s.absolute, Print: s.print}),
-		newStatus(s), newDoctor(s), settings.Command(s.settings()), newVersion(s),
+		newStatus(s), newDoctor(s), sandbox.Command(sandbox.Shell{In: s.in, Out: s.out, Print: s.print}), settings.Command(s.settings()), newVersion(s),
 		newExitTopic(),
 	)
 	return root
