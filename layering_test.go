@@ -203,11 +203,26 @@ var house = map[string]houseRule{
 	}},
 
 	"agent": {layerRole, []string{
-		".", "agent/admission", "agent/arrival", "agent/conduct", "agent/config", "agent/courier", "agent/dispatch", "agent/exits", "agent/notice", "agent/order",
-		"agent/pairing", "agent/queue", "agent/route", "agent/source", "agent/trail", "agent/turn", "agent/upkeep", "agent/view", "exchange", "exchange/mailbox",
+		".", "agent/admission", "agent/arrival", "agent/conduct", "agent/config", "agent/courier", "agent/dispatch", "agent/exits", "agent/foreman", "agent/notice", "agent/order",
+		"agent/pairing", "agent/queue", "agent/route", "agent/seat", "agent/source", "agent/trail", "agent/turn", "agent/upkeep", "agent/view", "exchange", "exchange/mailbox",
 		"agent/telemetry",
 		"exchange/talk", "internal/confine", "internal/resident", "journal", "link", "protocol", "transfer", "transfer/receiver",
 		"transfer/marks", "transfer/sender", "transfer/staging", "golang.org/x/sync", "journal/ledger",
+	}},
+	"agent/seat": {layerRole, []string{
+		".", "agent/config",
+	}},
+	"agent/foreman": {layerRole, []string{
+		".", "agent/seat", "agent/source", "agent/supervisor", "agent/worker/errand", "internal/plain", "internal/post", "journal", "journal/batch", "journal/ledger", "link/dataconn", "protocol", "transfer", "transfer/receiver", "transfer/receiver/remember", "transfer/sender", "transfer/staging",
+	}},
+	"agent/supervisor": {layerRole, []string{
+		".", "agent/config", "agent/seat", "agent/worker", "internal/plain", "internal/post", "internal/restrict",
+	}},
+	"agent/worker": {layerRole, []string{
+		".", "agent/source", "agent/worker/errand", "internal/confine", "internal/plain", "internal/post", "internal/restrict", "journal", "journal/batch", "journal/ledger", "link/bundle", "link/dataconn", "protocol", "transfer", "transfer/delta", "transfer/receiver", "transfer/sender", "transfer/staging",
+	}},
+	"agent/worker/errand": {layerRole, []string{
+		".", "internal/confine", "internal/plain", "internal/post", "journal", "journal/ledger", "protocol", "transfer", "transfer/delta",
 	}},
 	"agent/courier": {layerRole, []string{
 		".", "exchange", "exchange/letter", "exchange/mailbox", "exchange/owner", "exchange/recall", "exchange/record", "exchange/talk", "identity", "identity/card",
@@ -271,13 +286,16 @@ var house = map[string]houseRule{
 	"agent/localapi/socket": {layerRole, []string{".", "golang.org/x/sys"}},
 
 	"cmd/mft": {layerCommand, []string{
-		".", "agent/config", "agent/config/leaf", "agent/localapi", "agent/pairing", "protocol", "cmd/mft/argument", "cmd/mft/daemon", "cmd/mft/doctor", "cmd/mft/exchange",
+		".", "agent/config", "agent/config/leaf", "agent/localapi", "agent/pairing", "protocol", "cmd/mft/argument", "cmd/mft/crew", "cmd/mft/daemon", "cmd/mft/doctor", "cmd/mft/exchange",
 		"cmd/mft/exit", "cmd/mft/follow", "cmd/mft/progress", "cmd/mft/publish", "cmd/mft/quickstart", "cmd/mft/sandbox", "cmd/mft/settings", "cmd/mft/show", "cmd/mft/unit", "cmd/mft/upgrade",
 		"cmd/mft/daemon/trial", "cmd/mft/edition", "github.com/spf13/cobra", "github.com/spf13/pflag",
 	}},
+	"cmd/mft/crew": {layerCommand, []string{
+		".", "agent/config", "agent/foreman", "agent/seat", "agent/supervisor", "agent/worker", "internal/post", "github.com/spf13/cobra",
+	}},
 	"cmd/mft/argument": {layerCommand, []string{".", "agent/config", "agent/config/leaf", "cmd/mft/exit", "github.com/spf13/cobra", "github.com/spf13/pflag"}},
 	"cmd/mft/daemon": {layerCommand, []string{
-		".", "agent", "agent/config", "agent/handover", "agent/localapi", "agent/telemetry", "cmd/mft/daemon/trial", "cmd/mft/depot", "journal", "journal/spare",
+		".", "agent", "agent/config", "agent/foreman", "agent/handover", "agent/localapi", "agent/telemetry", "cmd/mft/daemon/trial", "cmd/mft/depot", "journal", "journal/spare",
 		"release", "release/place", "golang.org/x/sync",
 	}},
 	"cmd/mft/daemon/trial": {layerCommand, []string{"."}},
@@ -386,6 +404,15 @@ var sideways = map[string]string{
 	"link/hello -> link/transport":                          "errors of a connection have one home",
 	"link/dataconn -> link/transport":                       "data connections speak the same TLS as everything else",
 	"link/stream -> link/path":                              "a connection is prepared for the path that it takes",
+	"agent/seat -> agent/config":                            "places are those of the configuration",
+	"agent/foreman -> agent/seat":                           "workers are asked for by their places",
+	"agent/foreman -> agent/source":                         "what is sent is opened there, by whoever sends it",
+	"agent/foreman -> agent/supervisor":                     "what it answers has one home",
+	"agent/foreman -> agent/worker/errand":                  "both ends of an errand hold to it",
+	"agent/supervisor -> agent/config":                      "its own reading of the configuration decides",
+	"agent/supervisor -> agent/seat":                        "workers are asked for by their places",
+	"agent/supervisor -> agent/worker":                      "what a worker is told first has one home",
+	"agent/worker -> agent/source":                          "what is sent is opened there, by whoever sends it",
 	"agent/order -> agent/source":                           "an order is refused at once when what it sends is not there",
 	"agent/order -> agent/trail":                            "a transfer and the story of how it was ordered are told in one transaction",
 	"agent/localapi -> agent/order":                         "whoever gives an order makes the ids of its transfers",

@@ -36,6 +36,12 @@ func appendValue(b []byte, v reflect.Value) []byte {
 	case reflect.String:
 		return append(binary.AppendUvarint(b, uint64(v.Len())), v.String()...)
 	case reflect.Array:
+		if v.Type().Elem().Kind() == reflect.Uint8 {
+			n := len(b)
+			b = append(b, make([]byte, v.Len())...)
+			reflect.Copy(reflect.ValueOf(b[n:]), v)
+			return b
+		}
 		for i := range v.Len() {
 			b = appendValue(b, v.Index(i))
 		}
@@ -106,7 +112,7 @@ func (r *reader) value(v reflect.Value) error {
 		v.SetString(string(p))
 		return err
 	case reflect.Array:
-		return r.each(v, v.Len())
+		return r.array(v)
 	case reflect.Slice:
 		return r.slice(v)
 	case reflect.Struct:
@@ -169,8 +175,15 @@ func (r *reader) slice(v reflect.Value) error {
 	return nil
 }
 
-func (r *reader) each(v reflect.Value, n int) error {
-	for i := range n {
+func (r *reader) array(v reflect.Value) error {
+	if v.Type().Elem().Kind() == reflect.Uint8 {
+		if len(r.rest) < v.Len() {
+			return errShort
+		}
+		r.rest = r.rest[reflect.Copy(v, reflect.ValueOf(r.rest)):]
+		return nil
+	}
+	for i := range v.Len() {
 		if err := r.value(v.Index(i)); err != nil {
 			return err
 		}

@@ -74,6 +74,7 @@ func sendFile(to *net.UnixConn, b []byte, of syscall.Conn) (n int, err error) {
 func receive(from *net.UnixConn, p []byte) (n int, files []int, err error) {
 	oob := make([]byte, unix.CmsgSpace(4*4)) // more than one file is too many
 	n, oobn, flags, _, err := from.ReadMsgUnix(p, oob)
+	n = max(n, 0) // -1 with an error
 	if oobn > 0 {
 		messages, perr := unix.ParseSocketControlMessage(oob[:oobn])
 		for i := range messages {

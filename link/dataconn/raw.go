@@ -2,10 +2,13 @@ package dataconn
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"sync/atomic"
 
 	"mft.dev/mft"
+	"mft.dev/mft/link/stream"
+	"mft.dev/mft/link/transport"
 )
 
 // A Raw is a data connection before its handshake, for another process to do that:
@@ -110,3 +113,33 @@ func (h *Hearing) Pass() { h.passed.Store(true) }
 // Passed returns what has been said for somebody else to deal with, and whether
 // that is so.
 func (h *Hearing) Passed() ([]byte, bool) { return h.heard, h.passed.Load() }
+
+// Server does the handshake as the end that was dialled. It closes the connection if
+// that fails.
+func (s *Side) Server(ctx context.Context, raw *Raw, peer string) (*stream.Stream, error) {
+	under := stream.Under(&repeating{Conn: raw.Conn, heard: raw.Heard})
+	secure := tls.Server(under, s.TLS())
+	if err := secure.HandshakeContext(ctx); err != nil {
+		transport.Dismiss(raw.Conn)
+		return nil, transport.Failure("open data connection to", peer, err)
+	}
+	return stream.New(secure, under, peer), nil
+}
+
+// A repeating connection says again what was heard of it.
+type repeating struct {
+	net.Conn
+	heard []byte
+}
+
+// NetConn returns the connection below.
+func (r *repeating) NetConn() net.Conn { return r.Conn }
+
+func (r *repeating) Read(p []byte) (int, error) {
+	if len(r.heard) > 0 {
+		n := copy(p, r.heard)
+		r.heard = r.heard[n:]
+		return n, nil
+	}
+	return r.Conn.Read(p)
+}
