@@ -67,6 +67,7 @@ func TestPlanRefuses(t *testing.T) {
 		{"a name twice", "channels:" + nightly + nightly, "a channel of this name is on line 2 already"},
 		{"a name of the own file", "channels:" + strings.Replace(nightly, "nightly", "own", 1), "the last word"},
 		{"commands", "channels:" + strings.Replace(nightly, "when: manual", "when: manual, exits: [{after: success, run: [/x]}]", 1), "commands are only run"},
+		{"another user", "channels:" + strings.Replace(nightly, "when: manual", "when: manual, run_as: {user: root}", 1), "who reads the files"},
 		{"no YAML", "channels: [", "line"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

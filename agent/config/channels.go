@@ -40,6 +40,9 @@ func ReadChannels(content []byte) ([]mft.Channel, error) {
 		if len(entry.Exits) > 0 {
 			d.Mistake(entry.Line, entry.Key+".exits", "commands are only run for what stands in the agent's own file")
 		}
+		if entry.RunAs != nil {
+			d.Mistake(entry.RunAs.Line, entry.RunAs.Key, "who reads the files can only be said in the agent's own file")
+		}
 		out = append(out, entry.channel(d))
 	}
 	return out, d.Err()
