@@ -215,7 +215,7 @@ func (s *Set) View(ctx context.Context, channel string) (View, error) {
 	}
 	for _, m := range x.Channel.Markers {
 		if m.End == mft.EndSource {
-			is, err := marker.Look(m.Path)
+			is, err := marker.Tree(x.Source.Root()).Look(m.Path)
 			v.Markers = append(v.Markers, Sight{m, is, err})
 		}
 	}
