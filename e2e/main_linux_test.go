@@ -24,6 +24,7 @@ var (
 const binaryVar = "MFT_E2E_BINARY"
 
 func TestMain(m *testing.M) {
+	runAsSwapper() // which does not return if that is what was asked for
 	if status, ours := runAsTracer(); ours {
 		os.Exit(status)
 	}

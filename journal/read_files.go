@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 
 	"mft.dev/mft"
 	"mft.dev/mft/journal/batch"
@@ -160,16 +161,29 @@ func (j *Journal) Receipt(ctx context.Context, id mft.TransferID) (r mft.Receipt
 // Sent returns what a channel sent last from path, and whether it sent
 // anything from there.
 func (j *Journal) Sent(ctx context.Context, channel, path string) (Sent, bool, error) {
-	s := Sent{Path: path}
-	var inode, at int64
-	var id []byte
-	ok, err := j.db.Row(ctx, "reading what a channel sent", `SELECT size, mtime, ctime, inode, transfer, at FROM sent
-		WHERE channel = ? AND path = ?`, []any{channel, blob(path)},
-		&s.Size, &s.MTime, &s.CTime, &inode, &id, &at)
-	if err != nil || !ok {
-		return Sent{}, false, err
+	all, err := j.SentFrom(ctx, channel, []string{path})
+	s, ok := all[path]
+	return s, ok, err
+}
+
+// SentFrom returns what a channel sent last from each of some paths, at least one and no
+// more than a thousand, by path; those from which it sent nothing are absent.
+func (j *Journal) SentFrom(ctx context.Context, channel string, paths []string) (map[string]Sent, error) {
+	args := []any{channel}
+	for _, p := range paths {
+		args = append(args, blob(p))
 	}
-	copy(s.Transfer[:], id)
-	s.Inode, s.At = uint64(inode), moment(at)
-	return s, true, nil
+	out := make(map[string]Sent, len(paths))
+	query := "SELECT path, size, mtime, ctime, inode, transfer, at FROM sent WHERE channel = ? AND path IN (?" + strings.Repeat(",?", len(paths)-1) + ")"
+	err := j.db.Rows(ctx, "reading what a channel sent", query, args, func(rows *sql.Rows) error {
+		var s Sent
+		var path, id sql.RawBytes
+		var inode, at int64
+		err := rows.Scan(&path, &s.Size, &s.MTime, &s.CTime, &inode, &id, &at)
+		copy(s.Transfer[:], id)
+		s.Path, s.Inode, s.At = string(path), uint64(inode), moment(at)
+		out[s.Path] = s
+		return err
+	})
+	return out, err
 }

@@ -56,6 +56,7 @@ type Watcher struct {
 	// source says which files move.
 	source trigger.Source
 
+	memory    memory
 	stability *trigger.Stability
 	settling  map[string]*settling
 	// ready are the files that are stable and were not sent like this, with those that a
@@ -143,7 +144,7 @@ func New(c Config) *Watcher {
 	}
 	return &Watcher{
 		Config: c, root: root, source: trigger.Source{Select: c.Channel.Select, Markers: markers},
-		stability: trigger.NewStability(c.When.Stable, maxSettling), settling: map[string]*settling{},
+		memory: newMemory(), stability: trigger.NewStability(c.When.Stable, maxSettling), settling: map[string]*settling{},
 		ready: map[string]arrived{},
 		wake:  make(chan struct{}, 1), hints: map[string]bool{}, said: map[mft.Code]bool{},
 		shown: Status{Name: c.Channel.Name, From: c.Channel.From.Path, Watching: scanning},

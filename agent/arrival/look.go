@@ -94,13 +94,18 @@ func (l *looking) gone(p string, err error) {
 
 // tree looks at a directory and all below it.
 func (l *looking) tree(top string) error {
-	return walk(l.ctx, l.root, top, func(p string, info fs.FileInfo, err error) error {
+	part := &part{looking: l}
+	err := walk(l.ctx, l.root, top, func(p string, info fs.FileInfo, err error) error {
 		if err != nil {
 			l.gone(p, err)
 			return nil
 		}
-		return l.file(p, info)
+		return part.add(p, info)
 	})
+	if err == nil {
+		err = part.end()
+	}
+	return err
 }
 
 // walk calls see for everything below a directory that is no directory itself, and
@@ -150,16 +155,21 @@ func (w *Watcher) choose(ctx context.Context, p string, info fs.FileInfo) (trigg
 	if err != nil || !sent {
 		return trigger.Since(sighting(info), nil), nil, err
 	}
-	return trigger.Since(sighting(info), &trigger.Sighting{Size: last.Size, MTime: last.MTime, CTime: last.CTime, Inode: last.Inode}), &last, nil
+	was := lastSight(last)
+	return trigger.Since(sighting(info), &was), &last, nil
 }
 
 // file looks at one file.
 func (l *looking) file(p string, info fs.FileInfo) error {
-	seen := sighting(info)
 	choice, _, err := l.choose(l.ctx, p, info)
 	if err != nil {
 		return err
 	}
+	return l.chosen(p, sighting(info), choice)
+}
+
+// chosen does what was decided about a file.
+func (l *looking) chosen(p string, seen trigger.Sighting, choice trigger.Choice) error {
 	if !choice.Moves {
 		if choice.Why == trigger.WhySent {
 			l.forget(p)
@@ -200,6 +210,11 @@ func (w *Watcher) forget(p string) {
 	delete(w.settling, p)
 	delete(w.ready, p)
 	w.stability.Forget(p)
+}
+
+// lastSight is how a file looked that was sent.
+func lastSight(s journal.Sent) trigger.Sighting {
+	return trigger.Sighting{Size: s.Size, MTime: s.MTime, CTime: s.CTime, Inode: s.Inode}
 }
 
 func sighting(info fs.FileInfo) trigger.Sighting {

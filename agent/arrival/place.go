@@ -81,6 +81,7 @@ func (w *Watcher) Again(tx *journal.Tx, t mft.Transfer) error {
 			continue
 		}
 		rel = filepath.ToSlash(rel)
+		w.memory.forget(rel)
 		last, err := tx.ForgetSent(w.Channel.Name, rel)
 		if err != nil {
 			return err
@@ -140,6 +141,7 @@ func (l *placing) place() error {
 		return err
 	}
 	for _, f := range files {
+		l.memory.forget(f.path)
 		l.forget(f.path)
 	}
 	for _, t := range rows {

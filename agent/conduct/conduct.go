@@ -212,7 +212,7 @@ func (x *Conductor) Run(ctx context.Context) {
 	}
 	x.began = x.Now()
 	for {
-		next := x.Now().Add(x.Look)
+		next := x.Now().Truncate(x.Look).Add(x.Look) // as all channels: the host wakes up once for all of them
 		if x.Arrives {
 			next = sooner(next, x.Source.Look(ctx))
 		}

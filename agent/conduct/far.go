@@ -52,7 +52,7 @@ func Far(channels []mft.Channel, self mft.AgentName) (out []farend.Mark) {
 
 // look looks at the markers of both ends.
 func (x *Conductor) look() firing.World {
-	w := firing.World{Now: x.Now()}
+	w, tree := firing.World{Now: x.Now()}, marker.Tree(x.Source.Root())
 	for _, m := range x.rules.Markers {
 		if mark, is := x.far[m]; is {
 			x.lookThere(&w, m, mark)
@@ -61,9 +61,9 @@ func (x *Conductor) look() firing.World {
 		if m.Kind != mft.MarkerTrigger && m.Kind != mft.MarkerBlock {
 			continue
 		}
-		is, err := marker.Look(m.Path)
+		is, err := tree.Look(m.Path)
 		if err == nil && !is && m.Kind == mft.MarkerTrigger {
-			is, err = marker.Taken(m.Path, x.Channel.Name)
+			is, err = tree.Taken(m.Path, x.Channel.Name)
 		}
 		if err != nil {
 			w.Unseen = append(w.Unseen, m.End)
@@ -110,16 +110,16 @@ func (x *Conductor) mark(ctx context.Context, step firing.Step) (result firing.R
 		result.Taken, err = x.Far.Do(ctx, deed, mark)
 		return result, err
 	}
-	path := step.Marker.Path
+	path, tree := step.Marker.Path, marker.Tree(x.Source.Root())
 	switch step.Do {
 	case firing.Place:
-		err = marker.Place(path, x.Now(), marker.Attributes{Mode: 0o644, UID: -1, GID: -1})
+		err = tree.Place(path, x.Now(), marker.Attributes{Mode: 0o644, UID: -1, GID: -1})
 	case firing.Remove:
-		err = marker.Remove(path)
+		err = tree.Remove(path)
 	case firing.Take:
-		result.Taken, err = marker.Take(path, x.Channel.Name)
+		result.Taken, err = tree.Take(path, x.Channel.Name)
 	case firing.Drop:
-		err = marker.Drop(path, x.Channel.Name)
+		err = tree.Drop(path, x.Channel.Name)
 	}
 	return result, err
 }

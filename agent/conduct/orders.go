@@ -230,7 +230,7 @@ func (x *Conductor) sight(m mft.Marker) Sight {
 	mark, far := x.far[m]
 	switch {
 	case !far:
-		s.There, s.Err = marker.Look(m.Path)
+		s.There, s.Err = marker.Tree(x.Source.Root()).Look(m.Path)
 		s.Known = s.Err == nil
 	case m.Kind == mft.MarkerTrigger || m.Kind == mft.MarkerBlock:
 		there := x.Far.Look(mark)

@@ -85,7 +85,7 @@ func cause(err error) string {
 
 // one does what one question asks for, if this host's own file lets it.
 func (k Keeper) one(peer mft.AgentName, grants []mft.Grant, q marking.Question) (marking.State, error) {
-	at, ok := named(grants, q.Kind, q.Path)
+	tree, at, ok := named(grants, q.Kind, q.Path)
 	if !ok {
 		return 0, mft.Fail(mft.CodeNotAllowed, q.Deed.String()+" marker", q.Path,
 			fmt.Errorf("allow.files_from has no %s marker of %s at this path", q.Kind, peer))
@@ -96,41 +96,41 @@ func (k Keeper) one(peer mft.AgentName, grants []mft.Grant, q marking.Question) 
 	taker := string(peer) + "/" + q.Channel // channels of several peers may have one name
 	switch q.Deed {
 	case marking.Place:
-		return marking.Done, marker.Place(at, k.Now(), marker.Attributes{Mode: 0o644, UID: -1, GID: -1})
+		return marking.Done, tree.Place(at, k.Now(), marker.Attributes{Mode: 0o644, UID: -1, GID: -1})
 	case marking.Remove:
-		return marking.Done, marker.Remove(at)
+		return marking.Done, tree.Remove(at)
 	case marking.Drop:
-		return marking.Done, marker.Drop(at, taker)
+		return marking.Done, tree.Drop(at, taker)
 	case marking.Take:
-		taken, err := marker.Take(at, taker)
+		taken, err := tree.Take(at, taker)
 		if !taken {
 			return marking.Absent, err
 		}
 		return marking.Taken, err
 	}
-	is, err := marker.Look(at)
+	is, err := tree.Look(at)
 	if is || err != nil {
 		return marking.There, err
 	}
 	if q.Kind == mft.MarkerTrigger {
-		if is, err = marker.Taken(at, taker); is || err != nil {
+		if is, err = tree.Taken(at, taker); is || err != nil {
 			return marking.Taken, err
 		}
 	}
 	return marking.Absent, nil
 }
 
-// named returns the path of the marker that a peer names, in the form of this host, if
-// its own file has it.
-func named(grants []mft.Grant, kind mft.MarkerKind, p string) (string, bool) {
+// named returns the path of the marker that a peer names and the root of the grant that
+// has it, in the form of this host, if its own file has one.
+func named(grants []mft.Grant, kind mft.MarkerKind, p string) (marker.Tree, string, bool) {
 	for _, g := range grants {
 		for _, m := range g.Markers {
 			if m.Kind == kind && path.Clean(filepath.ToSlash(m.Path)) == path.Clean(filepath.ToSlash(p)) {
-				return filepath.FromSlash(m.Path), true
+				return marker.Tree(filepath.FromSlash(g.Root)), filepath.FromSlash(m.Path), true
 			}
 		}
 	}
-	return "", false
+	return "", "", false
 }
 
 // Blocked returns why what would land there has to wait, if it has to: the grant
@@ -147,7 +147,7 @@ func Blocked(grants []mft.Grant, l journal.Landing) error {
 			if m.Kind != mft.MarkerBlock {
 				continue
 			}
-			is, err := marker.Look(filepath.FromSlash(m.Path))
+			is, err := marker.Tree(filepath.FromSlash(g.Root)).Look(filepath.FromSlash(m.Path))
 			if is {
 				err = errors.New("it is there")
 			}

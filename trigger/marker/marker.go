@@ -1,12 +1,15 @@
 // Package marker does to marker files on this host what package firing decides.
 //
-//	there, err := marker.Look("/srv/in/.busy")
-//	err = marker.Place("/srv/out/.sending", now, marker.Attributes{Mode: 0o644, UID: -1, GID: -1})
-//	taken, err := marker.Take("/srv/out/.ready", "finance-nightly")
-//	err = marker.Drop("/srv/out/.ready", "finance-nightly")
+//	out := marker.Tree("/srv/out")
+//	there, err := out.Look("/srv/out/.busy")
+//	err = out.Place("/srv/out/.sending", now, marker.Attributes{Mode: 0o644, UID: -1, GID: -1})
+//	taken, err := out.Take("/srv/out/.ready", "finance-nightly")
+//	err = out.Drop("/srv/out/.ready", "finance-nightly")
 //
 // Everything may be done again after a crash, and is durable when it returns. No
-// symbolic link is followed at the name of a marker, and nothing but a regular file is
+// symbolic link is followed at the name of a marker, nor on the way to it from the root
+// of a [Tree] that it is in, since others may write there; the way to a marker elsewhere is
+// what the configuration says, with its links. Nothing but a regular file is
 // touched, removed or taken; of a marker that others make, anything with its name
 // counts. Errors are of package mft; CodeNotFound says that the directory of the
 // marker is not there, so nobody knows whether the marker would be.
@@ -28,16 +31,24 @@ import (
 // as it is. The time is not looked at.
 type Attributes = confine.Attributes
 
+// A Tree is the root of the files that a channel moves or receives, in the form of this
+// host; "" is none. Its methods may be called by several goroutines.
+type Tree string
+
 // within calls do with the directory of a marker open, and the name of the marker.
-func within(op, path string, do func(dir *confine.Dir, name string) error) error {
+func (t Tree) within(op, path string, do func(dir *confine.Dir, name string) error) error {
 	if !filepath.IsAbs(path) {
 		return mft.Fail(mft.CodeBadPath, op, path, errors.New("the path of a marker has to be absolute"))
 	}
-	root, err := confine.Open(filepath.Dir(path))
+	top, below := filepath.Dir(path), ""
+	if rel, err := filepath.Rel(string(t), top); t != "" && err == nil && rel != "." && filepath.IsLocal(rel) {
+		top, below = string(t), filepath.ToSlash(rel)
+	}
+	root, err := confine.Open(top)
 	if err != nil {
 		return fail(op, path, err)
 	}
-	dir, err := root.Dir("")
+	dir, err := root.Dir(below)
 	if err == nil {
 		err = do(dir, filepath.Base(path))
 	}
@@ -65,8 +76,8 @@ func there(dir *confine.Dir, name string) (is, regular bool, err error) {
 }
 
 // Look reports whether a marker is there.
-func Look(path string) (is bool, err error) {
-	err = within("look at marker", path, func(dir *confine.Dir, name string) error {
+func (t Tree) Look(path string) (is bool, err error) {
+	err = t.within("look at marker", path, func(dir *confine.Dir, name string) error {
 		is, _, err = there(dir, name)
 		return err
 	})
@@ -75,9 +86,9 @@ func Look(path string) (is bool, err error) {
 
 // Place makes a marker with these attributes, or gives the one that is there this
 // time and nothing else.
-func Place(path string, now time.Time, a Attributes) error {
+func (t Tree) Place(path string, now time.Time, a Attributes) error {
 	const op = "write marker"
-	return within(op, path, func(dir *confine.Dir, name string) error {
+	return t.within(op, path, func(dir *confine.Dir, name string) error {
 		is, regular, err := there(dir, name)
 		if err != nil {
 			return err
@@ -145,13 +156,13 @@ func create(dir *confine.Dir, name string, a Attributes) error {
 }
 
 // Remove removes a marker. That there is none is no error.
-func Remove(path string) error {
-	return remove("remove marker", path, func(name string) string { return name })
+func (t Tree) Remove(path string) error {
+	return t.remove("remove marker", path, func(name string) string { return name })
 }
 
 // remove removes the file that has another name than the marker.
-func remove(op, path string, other func(name string) string) error {
-	return within(op, path, func(dir *confine.Dir, name string) error {
+func (t Tree) remove(op, path string, other func(name string) string) error {
+	return t.within(op, path, func(dir *confine.Dir, name string) error {
 		name = other(name)
 		is, regular, err := there(dir, name)
 		if err != nil || !is {
@@ -170,9 +181,9 @@ func remove(op, path string, other func(name string) string) error {
 // Take renames a trigger to the name under which it counts as taken by a channel,
 // and reports whether there was one, or one had been taken before and not dropped.
 // A trigger that is made anew meanwhile stays.
-func Take(path, channel string) (taken bool, err error) {
+func (t Tree) Take(path, channel string) (taken bool, err error) {
 	const op = "take marker"
-	err = within(op, path, func(dir *confine.Dir, name string) error {
+	err = t.within(op, path, func(dir *confine.Dir, name string) error {
 		to := aside(channel, name)
 		if taken, _, err = there(dir, to); err != nil {
 			return err
@@ -201,8 +212,8 @@ func Take(path, channel string) (taken bool, err error) {
 }
 
 // Taken reports whether a channel has taken a trigger and not dropped it.
-func Taken(path, channel string) (is bool, err error) {
-	err = within("look at marker", path, func(dir *confine.Dir, name string) error {
+func (t Tree) Taken(path, channel string) (is bool, err error) {
+	err = t.within("look at marker", path, func(dir *confine.Dir, name string) error {
 		is, _, err = there(dir, aside(channel, name))
 		return err
 	})
@@ -210,8 +221,8 @@ func Taken(path, channel string) (is bool, err error) {
 }
 
 // Drop removes what Take has taken. That there is nothing is no error.
-func Drop(path, channel string) error {
-	return remove("drop marker", path, func(name string) string { return aside(channel, name) })
+func (t Tree) Drop(path, channel string) error {
+	return t.remove("drop marker", path, func(name string) string { return aside(channel, name) })
 }
 
 // aside is a name beside that of a marker at which nothing else ever is. Files with

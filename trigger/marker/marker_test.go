@@ -13,6 +13,9 @@ import (
 	"mft.dev/mft"
 )
 
+// here is for markers that are in no tree.
+const here Tree = ""
+
 func ok(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
@@ -53,7 +56,7 @@ func TestPlaceAndRemove(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, ".sending")
 	at := time.Unix(1_700_000_000, 0)
-	ok(t, Place(path, at, plain))
+	ok(t, here.Place(path, at, plain))
 	fi, err := os.Stat(path)
 	ok(t, err)
 	if !fi.ModTime().Equal(at) || runtime.GOOS != "windows" && fi.Mode().Perm() != 0o640 || fi.Size() != 0 {
@@ -61,19 +64,19 @@ func TestPlaceAndRemove(t *testing.T) {
 	}
 	ok(t, os.WriteFile(path, []byte("a note"), 0o600))
 	ok(t, os.Chmod(path, 0o600))
-	ok(t, Place(path, at.Add(time.Hour), plain))
+	ok(t, here.Place(path, at.Add(time.Hour), plain))
 	fi, err = os.Stat(path)
 	ok(t, err)
 	if !fi.ModTime().Equal(at.Add(time.Hour)) || runtime.GOOS != "windows" && fi.Mode().Perm() != 0o600 || fi.Size() != 6 {
 		t.Errorf("it was touched, and is %v of %v, %d bytes", fi.Mode(), fi.ModTime(), fi.Size())
 	}
-	if is, err := Look(path); !is || err != nil {
+	if is, err := here.Look(path); !is || err != nil {
 		t.Errorf("Look: %v, %v", is, err)
 	}
 	for range 2 {
-		ok(t, Remove(path))
+		ok(t, here.Remove(path))
 	}
-	if is, err := Look(path); is || err != nil {
+	if is, err := here.Look(path); is || err != nil {
 		t.Errorf("Look when it was removed: %v, %v", is, err)
 	}
 	names(t, dir)
@@ -84,7 +87,7 @@ func TestCrashed(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, ".sending")
 	ok(t, os.WriteFile(filepath.Join(dir, aside("place", ".sending")), nil, 0o600))
-	ok(t, Place(path, time.Unix(1, 0), plain))
+	ok(t, here.Place(path, time.Unix(1, 0), plain))
 	names(t, dir, ".sending")
 }
 
@@ -93,28 +96,28 @@ func TestTake(t *testing.T) {
 	path := filepath.Join(dir, ".ready")
 	take := func(want bool, when string) {
 		t.Helper()
-		if taken, err := Take(path, "nightly"); taken != want || err != nil {
+		if taken, err := here.Take(path, "nightly"); taken != want || err != nil {
 			t.Errorf("%s: Take: %v, %v; want %v", when, taken, err, want)
 		}
-		if is, err := Taken(path, "nightly"); is != want || err != nil {
+		if is, err := here.Taken(path, "nightly"); is != want || err != nil {
 			t.Errorf("%s: Taken: %v, %v; want %v", when, is, err, want)
 		}
 	}
 	take(false, "without one")
 	ok(t, os.WriteFile(path, nil, 0o600))
 	take(true, "with one")
-	if is, err := Look(path); is || err != nil {
+	if is, err := here.Look(path); is || err != nil {
 		t.Errorf("it is there: %v, %v", is, err)
 	}
 	take(true, "again, after a crash")
 	ok(t, os.WriteFile(path, []byte("made anew"), 0o600))
 	take(true, "again, when it was made anew")
 	for range 2 {
-		ok(t, Drop(path, "nightly"))
+		ok(t, here.Drop(path, "nightly"))
 	}
 	names(t, dir, ".ready")
 	take(true, "with the new one")
-	if is, err := Taken(path, "hourly"); is || err != nil {
+	if is, err := here.Taken(path, "hourly"); is || err != nil {
 		t.Errorf("another channel has taken it: %v, %v", is, err)
 	}
 }
@@ -131,11 +134,11 @@ func TestForeignThings(t *testing.T) {
 	}
 	ok(t, os.Mkdir(sub, 0o700))
 	for _, path := range []string{link, sub} {
-		code(t, Place(path, time.Now(), plain), mft.CodeNotRegular, "Place at "+path)
-		code(t, Remove(path), mft.CodeNotRegular, "Remove of "+path)
-		_, err := Take(path, "nightly")
+		code(t, here.Place(path, time.Now(), plain), mft.CodeNotRegular, "Place at "+path)
+		code(t, here.Remove(path), mft.CodeNotRegular, "Remove of "+path)
+		_, err := here.Take(path, "nightly")
 		code(t, err, mft.CodeNotRegular, "Take of "+path)
-		if is, err := Look(path); !is || err != nil {
+		if is, err := here.Look(path); !is || err != nil {
 			t.Errorf("Look at %s: %v, %v", path, is, err)
 		}
 	}
@@ -144,15 +147,15 @@ func TestForeignThings(t *testing.T) {
 		t.Errorf("what a link leads to: %v, %v", fi, err)
 	}
 	for what, err := range map[string]error{
-		"Place":  Place(filepath.Join(dir, "none", "x"), time.Now(), plain),
-		"Remove": Remove(filepath.Join(dir, "none", "x")),
-		"Drop":   Drop(filepath.Join(dir, "none", "x"), "nightly"),
-		"Look":   second(Look(filepath.Join(dir, "none", "x"))),
-		"Take":   second(Take(filepath.Join(dir, "none", "x"), "nightly")),
+		"Place":  here.Place(filepath.Join(dir, "none", "x"), time.Now(), plain),
+		"Remove": here.Remove(filepath.Join(dir, "none", "x")),
+		"Drop":   here.Drop(filepath.Join(dir, "none", "x"), "nightly"),
+		"Look":   second(here.Look(filepath.Join(dir, "none", "x"))),
+		"Take":   second(here.Take(filepath.Join(dir, "none", "x"), "nightly")),
 	} {
 		code(t, err, mft.CodeNotFound, what+" where there is no directory")
 	}
-	code(t, second(Look("relative")), mft.CodeBadPath, "a relative path")
+	code(t, second(here.Look("relative")), mft.CodeBadPath, "a relative path")
 }
 
 func second[T any](_ T, err error) error { return err }
@@ -185,11 +188,11 @@ func TestMadeAnewInARace(t *testing.T) {
 	go func() { made.Wait(); close(done) }()
 	taken := 0
 	for last := false; ; {
-		got, err := Take(path, "nightly")
+		got, err := here.Take(path, "nightly")
 		ok(t, err)
 		if got {
 			taken++
-			ok(t, Drop(path, "nightly"))
+			ok(t, here.Drop(path, "nightly"))
 			continue
 		}
 		if last {
@@ -225,11 +228,45 @@ func TestPlaceInARace(t *testing.T) {
 		}
 	})
 	for i := range 300 {
-		if err := Place(path, time.Unix(int64(i), 0), plain); err != nil && mft.CodeOf(err) != mft.CodeNotFound {
+		if err := here.Place(path, time.Unix(int64(i), 0), plain); err != nil && mft.CodeOf(err) != mft.CodeNotFound {
 			t.Errorf("Place: %v", err)
 		}
 	}
 	close(stop)
 	other.Wait()
 	names(t, dir, ".done")
+}
+
+// Within a tree no symbolic link is followed, for it may lead anywhere; where the
+// configuration alone says where a marker is, it is.
+func TestTree(t *testing.T) {
+	top := t.TempDir()
+	tree, outside := Tree(filepath.Join(top, "tree")), filepath.Join(top, "outside")
+	for _, d := range []string{filepath.Join(string(tree), "sub"), outside} {
+		ok(t, os.MkdirAll(d, 0o755))
+	}
+	ok(t, os.Symlink(outside, filepath.Join(string(tree), "link")))
+	ok(t, os.Symlink(string(tree), filepath.Join(top, "way")))
+	ok(t, os.WriteFile(filepath.Join(outside, "x"), nil, 0o644))
+	in := filepath.Join(string(tree), "link", "x")
+	for what, err := range map[string]error{
+		"Place":  tree.Place(in, time.Now(), plain),
+		"Remove": tree.Remove(in),
+		"Drop":   tree.Drop(in, "nightly"),
+		"Look":   second(tree.Look(in)),
+		"Take":   second(tree.Take(in, "nightly")),
+		"Taken":  second(tree.Taken(in, "nightly")),
+	} {
+		if err == nil {
+			t.Errorf("%s follows a symbolic link out of the tree", what)
+		}
+	}
+	names(t, outside, "x")
+	for _, at := range []string{filepath.Join(string(tree), "x"), filepath.Join(string(tree), "sub", "x"), filepath.Join(top, "way", "sub", "y"), filepath.Join(outside, "y")} {
+		ok(t, tree.Place(at, time.Now(), plain))
+		if is, err := tree.Look(at); !is || err != nil {
+			t.Errorf("Look(%q) = %t, %v after Place", at, is, err)
+		}
+	}
+	names(t, outside, "x", "y")
 }
