@@ -286,12 +286,12 @@ var house = map[string]houseRule{
 	"agent/localapi/socket": {layerRole, []string{".", "golang.org/x/sys"}},
 
 	"cmd/mft": {layerCommand, []string{
-		".", "agent/config", "agent/config/leaf", "agent/localapi", "agent/pairing", "protocol", "cmd/mft/argument", "cmd/mft/crew", "cmd/mft/daemon", "cmd/mft/doctor", "cmd/mft/exchange",
+		".", "agent/foreman", "agent/config", "agent/config/leaf", "agent/localapi", "agent/pairing", "protocol", "cmd/mft/argument", "cmd/mft/crew", "cmd/mft/daemon", "cmd/mft/doctor", "cmd/mft/exchange",
 		"cmd/mft/exit", "cmd/mft/follow", "cmd/mft/progress", "cmd/mft/publish", "cmd/mft/quickstart", "cmd/mft/sandbox", "cmd/mft/settings", "cmd/mft/show", "cmd/mft/unit", "cmd/mft/upgrade",
 		"cmd/mft/daemon/trial", "cmd/mft/edition", "github.com/spf13/cobra", "github.com/spf13/pflag",
 	}},
 	"cmd/mft/crew": {layerCommand, []string{
-		".", "agent/config", "agent/foreman", "agent/seat", "agent/supervisor", "agent/worker", "internal/post", "github.com/spf13/cobra",
+		".", "agent/config", "agent/foreman", "agent/seat", "agent/supervisor", "agent/worker", "internal/post", "github.com/spf13/cobra", "golang.org/x/sync",
 	}},
 	"cmd/mft/argument": {layerCommand, []string{".", "agent/config", "agent/config/leaf", "cmd/mft/exit", "github.com/spf13/cobra", "github.com/spf13/pflag"}},
 	"cmd/mft/daemon": {layerCommand, []string{
