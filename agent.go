@@ -72,6 +72,10 @@ type Grant struct {
 	// AllowDelete lets the agent remove what is at the destination of a
 	// mirror and not in its source.
 	AllowDelete bool
+	// Markers are those of this host that the agent may have looked at and written, each
+	// for what it is for; while a block marker among them is there nothing that the agent
+	// sends is taken into Root.
+	Markers []Marker
 	// RunAs is who moves the files, where the agent has processes for that.
 	RunAs RunAs
 }

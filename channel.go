@@ -1,6 +1,9 @@
 package mft
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // A Channel is a standing order: files under From that Select lets through
 // move to every endpoint in To whenever a trigger fires.
@@ -30,6 +33,27 @@ type Channel struct {
 type Expectation struct {
 	// Silence is how long no content may move; 0 is for ever.
 	Silence time.Duration
+	// DueBy says by when content has to have moved, as a schedule in the zone Zone, empty
+	// for that of the host; empty for never. Grace is how long after that content which
+	// is late becomes content which is missing.
+	DueBy, Zone string
+	Grace       time.Duration
+	// Size is what a run moves in bytes, and Count in files, if it moves anything.
+	Size, Count Range
+}
+
+// A Range is the whole numbers from Min to Max, or without an upper end if Max is 0.
+type Range struct{ Min, Max int64 }
+
+// Holds reports whether n is one of them.
+func (r Range) Holds(n int64) bool { return n >= r.Min && (r.Max == 0 || n <= r.Max) }
+
+// String returns the range as people write it.
+func (r Range) String() string {
+	if r.Max == 0 {
+		return fmt.Sprintf("at least %d", r.Min)
+	}
+	return fmt.Sprintf("%d to %d", r.Min, r.Max)
 }
 
 // A Selection chooses files by glob patterns on their slash-separated path
@@ -60,7 +84,8 @@ type Trigger struct {
 	// must stay the same before it moves.
 	Stable time.Duration
 	// Rescan is, for an arrival, the longest time between two full scans of
-	// the source; the scan is the truth, change notices only make it early.
+	// the source; the scan is the truth, change notices only make it early. 0 is for
+	// what suits the file system.
 	Rescan time.Duration
 	// Expression is that of a schedule, see package trigger/schedule, and Zone the
 	// name of its time zone, empty for that of the host.

@@ -30,6 +30,13 @@ const (
 	CodeOutdated    Code = "OUTDATED"
 	// CodePendingUpdate is that of a peer which is about to be updated.
 	CodePendingUpdate Code = "PENDING_UPDATE"
+	CodeBlocked       Code = "BLOCKED"
+
+	// What people count on of a channel and did not get.
+	CodeLate    Code = "LATE"
+	CodeMissing Code = "MISSING"
+	CodeUnusual Code = "UNUSUAL"
+	CodeSilent  Code = "SILENT"
 
 	// Conditions of a file system.
 	CodeNoSpace     Code = "INSUFFICIENT_SPACE"
@@ -117,6 +124,12 @@ var meanings = [...]meaning{
 	{CodeOutdated, "what came through the exchange copies from a version of a file that the receiver does not have", "nothing: everything is sent again, whole", true},
 	{CodeBusy, "the peer has as many transfers as it takes at once", "nothing: it is tried again", true},
 	{CodePendingUpdate, "the peer is being updated and begins nothing new", "nothing: it is tried again", true},
+	{CodeBlocked, "a block marker of the receiving host is there, or cannot be looked at", "nothing: it is tried again, and goes on when the marker has gone; the sentence names it", true},
+
+	{CodeLate, "content of a channel has not moved by the time it was due", "look with `mft channel list` what the channel waits for, and at the program that makes the files", false},
+	{CodeMissing, "content of a channel has not moved by the time it was due, nor in the grace after it", "look with `mft channel list` what the channel waits for, and at the program that makes the files", false},
+	{CodeUnusual, "a run of a channel moved more or less than is expected", "compare what was sent (`mft transfer list --channel NAME`) with what the program that makes the files should have made; if it is right, change `expect.size` or `expect.count`", false},
+	{CodeSilent, "no content of a channel has moved for longer than is expected", "look with `mft channel list` what the channel waits for, and at the program that makes the files", false},
 
 	{CodeNoSpace, "there is not enough free space", "free space on the file system that is named; the transfer goes on by itself", true},
 	{CodeQuota, "the quota is used up", "raise the disk quota of the service user, or what the agent may have at its relay (`relay.quota` there), or remove files; the transfer goes on by itself", true},

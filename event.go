@@ -8,28 +8,37 @@ type EventKind string
 // The events of a transfer, in the order in which a person meets them, then
 // those of agents.
 const (
-	EventDetected  EventKind = "detected"  // a channel saw a new or changed file
-	EventStable    EventKind = "stable"    // it stopped changing
-	EventPlanned   EventKind = "planned"   // the transfer exists
-	EventRequested EventKind = "requested" // the peer was asked to send
-	EventOffered   EventKind = "offered"   // the offer was sent, or came in
-	EventAccepted  EventKind = "accepted"
-	EventMoving    EventKind = "moving" // the first content moved in this attempt
-	EventVerified  EventKind = "verified"
-	EventDelivered EventKind = "delivered"
-	EventRemoved   EventKind = "removed" // a mirror removed what is not in the source
-	EventDone      EventKind = "done"
-	EventWaiting   EventKind = "waiting"
-	EventItem      EventKind = "item" // one item was skipped or failed
-	EventRejected  EventKind = "rejected"
-	EventFailed    EventKind = "failed"
-	EventCancelled EventKind = "cancelled"
-	EventExitBegun EventKind = "exit-started" // a command begins to run
-	EventExitEnded EventKind = "exit-ended"   // it is over; a code says that it failed
-	EventRunBegun  EventKind = "run-started"  // a channel begins to run
-	EventRunEnded  EventKind = "run-ended"    // it has run; a code says that it failed
-	EventPaused    EventKind = "paused"
-	EventResumed   EventKind = "resumed"
+	EventDetected   EventKind = "detected"  // a channel saw a new or changed file
+	EventStable     EventKind = "stable"    // it stopped changing
+	EventPlanned    EventKind = "planned"   // the transfer exists
+	EventRequested  EventKind = "requested" // the peer was asked to send
+	EventOffered    EventKind = "offered"   // the offer was sent, or came in
+	EventAccepted   EventKind = "accepted"
+	EventMoving     EventKind = "moving" // the first content moved in this attempt
+	EventVerified   EventKind = "verified"
+	EventDelivered  EventKind = "delivered"
+	EventRemoved    EventKind = "removed" // a mirror removed what is not in the source
+	EventDone       EventKind = "done"
+	EventWaiting    EventKind = "waiting"
+	EventItem       EventKind = "item" // one item was skipped or failed
+	EventRejected   EventKind = "rejected"
+	EventFailed     EventKind = "failed"
+	EventCancelled  EventKind = "cancelled"
+	EventExitBegun  EventKind = "exit-started" // a command begins to run
+	EventExitEnded  EventKind = "exit-ended"   // it is over; a code says that it failed
+	EventRunOrdered EventKind = "run-ordered"  // an operator wants a channel to run
+	EventRunBegun   EventKind = "run-started"  // a channel begins to run
+	EventRunEnded   EventKind = "run-ended"    // it has run; a code says that it failed
+	// EventExpected says that what was expected of a channel did not come to pass, or, with
+	// CodeOK, that it has.
+	EventExpected EventKind = "expectation"
+	EventPaused   EventKind = "paused"
+	EventResumed  EventKind = "resumed"
+
+	EventChannelPaused   EventKind = "channel-paused"
+	EventChannelResumed  EventKind = "channel-resumed"
+	EventChannelEnabled  EventKind = "channel-enabled"
+	EventChannelDisabled EventKind = "channel-disabled"
 
 	EventAgentStarted EventKind = "agent-started"
 	EventAgentStopped EventKind = "agent-stopped"

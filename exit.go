@@ -50,4 +50,7 @@ type Exit struct {
 	// runs at most once, and what is not known is told. By default it is run
 	// again, so that it runs at least once.
 	Once bool
+	// Network lets the command use the network, Unconfined leaves out all walls
+	// around it. By default it has walls, on Linux, and no network.
+	Network, Unconfined bool
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -22,6 +21,7 @@ import (
 	"mft.dev/mft/agent/courier"
 	"mft.dev/mft/agent/dispatch"
 	"mft.dev/mft/agent/exits"
+	"mft.dev/mft/agent/farend"
 	"mft.dev/mft/agent/foreman"
 	"mft.dev/mft/agent/notice"
 	"mft.dev/mft/agent/order"
@@ -66,6 +66,8 @@ type Options struct {
 	Workers foreman.Workers
 	// Listener takes the place of one on Config.Agent.Listen; Run closes it.
 	Listener net.Listener
+	// Walls has exits confined: see exits.Config.
+	Walls bool
 }
 
 // An Agent is the daemon of one host. Its Pairing is what it knows of peers,
@@ -121,12 +123,12 @@ func New(o Options) (*Agent, error) {
 		return nil, mft.Fail(confine.CodeFor(err), "make the data directory", c.Agent.DataDir, err)
 	}
 	// The journal comes first: its lock keeps a second agent from the keys.
-	err := a.openJournal()
+	err := a.openJournal(o.Walls)
 	if err != nil {
 		return nil, err
 	}
 	pc := pairing.Config{
-		Config: c, Log: a.log, Now: a.now, Event: a.event, Up: a.linked,
+		Config: c, Log: a.log, Now: a.now, Event: a.trail.Event, Up: a.linked,
 		Keep: func(peer mft.AgentName) bool { return a.ways.Path(peer) != mft.PathRelay },
 	}
 	if o.Listener != nil {
@@ -137,7 +139,7 @@ func New(o Options) (*Agent, error) {
 	}
 	a.foreman = foreman.New(foreman.Config{Journal: a.journal, Workers: o.Workers, Table: seat.Of(c)})
 	a.book = order.Book{Journal: a.journal, Trail: a.trail, Now: a.now, Knows: a.Knows, Queue: a.enqueue, Find: a.foreman.Find}
-	a.link = a.Use(link.Config{Software: "mft/" + a.version, NextSequence: a.nextSequence, Handle: a.handle})
+	a.link = a.Use(link.Config{Software: "mft/" + a.version, NextSequence: a.trail.NextSequence, Handle: a.handle})
 	a.notices = notice.New(notice.Config{Journal: a.journal, Trail: a.trail, Log: a.log, Open: a.reach, Post: a.postCancel})
 	if o.Exchange != nil {
 		if err := a.openCourier(&o); err != nil {
@@ -146,7 +148,10 @@ func New(o Options) (*Agent, error) {
 	}
 	a.channels, err = conduct.Open(c.Channels, conduct.Host{
 		Self: c.Agent.Name, Journal: a.journal, Trail: a.trail, Log: a.log, Now: a.now, Placed: a.enqueue,
-		Plan:    func(to mft.AgentName, o mft.Overwrite) (mft.Transfer, error) { return a.book.Draw(mft.RoleSend, to, o) },
+		Plan: func(to mft.AgentName, o mft.Overwrite) (mft.Transfer, error) { return a.book.Draw(mft.RoleSend, to, o) },
+		Ask: func(ctx context.Context, peer mft.AgentName, id mft.TransferID) (farend.Conversation, error) {
+			return a.link.Open(ctx, peer, id, "")
+		},
 		Hold:    func(ctx context.Context, id mft.TransferID) error { _, err := a.Pause(ctx, id); return err },
 		Release: func(ctx context.Context, id mft.TransferID) error { _, err := a.Resume(ctx, id); return err },
 	})
@@ -157,7 +162,7 @@ func New(o Options) (*Agent, error) {
 }
 
 // openJournal opens the journal and makes what lives on it.
-func (a *Agent) openJournal() error {
+func (a *Agent) openJournal(walls bool) error {
 	dir := a.cfg.Agent.DataDir
 	var err error
 	if a.journal, err = journal.Open(context.Background(), filepath.Join(dir, journal.File)); err != nil {
@@ -167,7 +172,10 @@ func (a *Agent) openJournal() error {
 	a.trail = trail.New(a.journal, a.log, a.now)
 	a.View = view.View{Journal: a.journal, Flush: a.trail.Flush, Live: a.live}
 	a.marks = marks.Open(filepath.Join(dir, "marks"), a.log)
-	a.exits, err = exits.New(exits.Config{Exits: a.cfg.Exits, Agent: a.cfg.Agent.Name, Journal: a.journal, Log: a.log, Now: a.now})
+	a.exits, err = exits.New(exits.Config{
+		Exits: a.cfg.Exits, Agent: a.cfg.Agent.Name, Journal: a.journal, Log: a.log, Now: a.now,
+		Walls: walls, Hidden: []string{a.cfg.Agent.DataDir, pairing.KeysDir(a.cfg)},
+	})
 	if err != nil {
 		return errors.Join(err, a.journal.Close())
 	}
@@ -179,6 +187,7 @@ func (a *Agent) linked(peer mft.AgentName) {
 	a.ways.Up(peer)
 	a.queue.Rouse(peer)
 	a.notices.Poke()
+	a.channels.Hurry(peer)
 }
 
 // Close releases the journal. Run must have returned.
@@ -238,7 +247,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	start(a.channels.Run)
 	err = g.Wait()
 	a.trail.Flush()
-	a.event(context.Background(), mft.Event{Kind: mft.EventAgentStopped, Detail: a.version})
+	a.trail.Event(context.Background(), mft.Event{Kind: mft.EventAgentStopped, Detail: a.version})
 	return err
 }
 
@@ -258,24 +267,4 @@ func (a *Agent) listen(ctx context.Context) (net.Listener, error) {
 		return nil, mft.Fail(mft.CodeConfig, "listen on", a.cfg.Agent.Listen, err)
 	}
 	return ln, nil
-}
-
-// event appends one event that belongs to no change of a transfer.
-func (a *Agent) event(ctx context.Context, e mft.Event) {
-	e.Time = a.now()
-	if err := a.journal.Update(ctx, func(tx *journal.Tx) error { return tx.Append(e) }); err != nil {
-		a.log.Error("cannot write an event", "kind", e.Kind, "err", err)
-	}
-}
-
-func (a *Agent) nextSequence(ctx context.Context, recipient mft.AgentName) (uint64, error) {
-	var n uint64
-	err := a.journal.Update(ctx, func(tx *journal.Tx) (err error) {
-		n, err = tx.NextSequence(recipient, a.now())
-		return err
-	})
-	if err != nil {
-		return 0, fmt.Errorf("drawing a sequence number: %w", err)
-	}
-	return n, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/admission"
+	"mft.dev/mft/agent/farend"
 	"mft.dev/mft/agent/queue"
 	"mft.dev/mft/agent/trail"
 	"mft.dev/mft/exchange/talk"
@@ -41,6 +42,10 @@ func (a *Agent) handle(ctx context.Context, conv *link.Conversation) {
 			err = a.answer(ctx, conv, admission.Refusal(err))
 		} else {
 			err = a.requestedBy(ctx, conv, e)
+		}
+	case e.Kind == protocol.KindMarkers:
+		if err = a.witness(ctx, e); err == nil {
+			err = farend.Keeper{Grants: a.FileGrants, Now: a.now}.Answer(ctx, conv, e)
 		}
 	case e.Kind == protocol.KindCancel:
 		if err = a.witness(ctx, e); err == nil {
@@ -201,6 +206,9 @@ func (a *Agent) admit(ctx context.Context, o *mft.Offer, t mft.Transfer, known b
 		}
 	}
 	landing, err := admission.Decide(c)
+	if err == nil && !o.Requested {
+		err = farend.Blocked(c.Grants, landing)
+	}
 	if err == nil && c.First == nil {
 		err = a.exits.Admit(ctx, o, landing)
 	}

@@ -112,7 +112,7 @@ func (h *host) lead(to string) {
 	h.start()
 }
 
-// TestRunFails refuses what a channel sends, and then lets it in: nothing but time is
+// TestRunFails refuses what a channel sends, and then lets it in: no new trigger is
 // needed for it to be sent again.
 func TestRunFails(t *testing.T) {
 	alpha, beta := conducted(t, mft.Trigger{Kind: mft.TriggerMarker})
@@ -134,8 +134,7 @@ func TestRunFails(t *testing.T) {
 	if ended[0].Code != mft.CodeNotAllowed || !strings.Contains(ended[0].Detail, "1 of 1 transfers") {
 		t.Errorf("it ended with %s: %s", ended[0].Code, ended[0].Detail)
 	}
-	alpha.lead(beta.in)
-	write(t, alpha.out, ".trigger", "") // or wait a minute
+	alpha.lead(beta.in) // it repeats what failed when the peer is there again
 	beta.awaitTree(beta.in, map[string]string{"a.csv": "1"})
 	alpha.runs(2)
 }
@@ -216,4 +215,56 @@ func TestSilence(t *testing.T) {
 	silent(false)
 	beta.awaitTree(beta.in, map[string]string{"a.csv": "1"})
 	silent(true)
+}
+
+// TestArrivalWithMarkers: what arrives waits for a block marker, is held back by nothing
+// else, and shows in the markers.
+func TestArrivalWithMarkers(t *testing.T) {
+	alpha, beta := conducted(t, mft.Trigger{Kind: mft.TriggerArrival, Stable: 20 * time.Millisecond, Rescan: 200 * time.Millisecond})
+	write(t, alpha.out, ".block", "")
+	write(t, alpha.out, "a.csv", "1")
+	alpha.until("the wait", func() bool {
+		s, err := alpha.agent.Status(t.Context())
+		return err == nil && strings.Contains(s.Channels[0].Watching, "block")
+	}, func() any { return alpha.markers() })
+	if n := len(alpha.list(journal.Filter{})); n != 0 {
+		t.Fatalf("%d transfers while it is blocked", n)
+	}
+	if err := os.Remove(filepath.Join(alpha.out, ".block")); err != nil {
+		t.Fatal(err)
+	}
+	beta.awaitTree(beta.in, map[string]string{"a.csv": "1"})
+	ended := alpha.runs(1)
+	if !strings.HasSuffix(ended[0].Detail, "success") {
+		t.Errorf("the run ended: %s", ended[0].Detail)
+	}
+	if _, err := os.Stat(filepath.Join(alpha.out, ".completion")); err != nil {
+		t.Error(err)
+	}
+	write(t, alpha.out, "b.csv", "2")
+	beta.awaitTree(beta.in, map[string]string{"a.csv": "1", "b.csv": "2"})
+	alpha.runs(2)
+}
+
+// TestStableUnlessSaidOtherwise: where files that arrive have to be stable, they have to for
+// runs by the clock too; a trigger marker says that they are ready.
+func TestStableUnlessSaidOtherwise(t *testing.T) {
+	alpha, beta := conducted(t, mft.Trigger{Kind: mft.TriggerArrival, Stable: time.Hour, Rescan: 100 * time.Millisecond},
+		mft.Trigger{Kind: mft.TriggerPoll, Every: time.Second}, mft.Trigger{Kind: mft.TriggerMarker})
+	write(t, alpha.out, "a.csv", "1")
+	alpha.until("two polls", func() bool {
+		n := 0
+		events, err := alpha.agent.Events(t.Context(), 0, 10_000)
+		for _, e := range events {
+			if e.Kind == mft.EventRunEnded {
+				n++
+			}
+		}
+		return err == nil && n >= 2
+	}, func() any { return alpha.markers() })
+	if n := len(alpha.list(journal.Filter{})); n != 0 {
+		t.Fatalf("%d transfers of a file that is not stable", n)
+	}
+	write(t, alpha.out, ".trigger", "")
+	beta.awaitTree(beta.in, map[string]string{"a.csv": "1"})
 }

@@ -11,7 +11,7 @@ import (
 // begin brings into order what an earlier life of the agent left behind, and
 // queues what is to go on. It may be interrupted at any point and run again.
 func (a *Agent) begin(ctx context.Context) error {
-	a.event(ctx, mft.Event{Kind: mft.EventAgentStarted, Detail: a.version})
+	a.trail.Event(ctx, mft.Event{Kind: mft.EventAgentStarted, Detail: a.version})
 	open, err := a.journal.Transfers(ctx, journal.Filter{States: []mft.State{
 		mft.StatePlanned, mft.StateQueued, mft.StateWaiting, mft.StateRunning, mft.StateVerifying,
 		mft.StateDelivered, mft.StatePaused,

@@ -26,10 +26,10 @@ func (a *Agent) openCourier(o *Options) error {
 	a.courier, err = courier.New(courier.Config{
 		Exchange: *o.Exchange, CardsFor: cmp.Or(o.CardsFor, courier.CardsFor), Delays: o.Letters, Keys: keys, Trust: trust,
 		Dir: filepath.Join(a.cfg.Agent.DataDir, "relay"), Sent: filepath.Join(a.cfg.Agent.DataDir, "sent"),
-		NextSequence: a.nextSequence, Opened: a.letter, Answered: a.answered, Late: a.notices.Repeat, UnderWay: a.underWay, Delivered: a.wasReceived,
+		NextSequence: a.trail.NextSequence, Opened: a.letter, Answered: a.answered, Late: a.notices.Repeat, UnderWay: a.underWay, Delivered: a.wasReceived,
 		PutAside: func(reason error) {
 			r := mft.ReasonOf(reason)
-			a.event(context.Background(), mft.Event{Kind: mft.EventRejected, Code: r.Code, Detail: "a letter was put aside: " + r.Detail})
+			a.trail.Event(context.Background(), mft.Event{Kind: mft.EventRejected, Code: r.Code, Detail: "a letter was put aside: " + r.Detail})
 		},
 		Reached: a.notices.Poke, Now: a.now, Log: a.log,
 	})
@@ -189,7 +189,7 @@ func (a *Agent) offeredByLetter(ctx context.Context, v courier.Conversation) err
 	if err != nil {
 		if !known && !mft.CodeOf(err).Retryable() {
 			r := mft.ReasonOf(err)
-			a.event(ctx, mft.Event{Kind: mft.EventRejected, Transfer: o.Transfer, Channel: o.Channel, Peer: o.Sender, Code: r.Code, Detail: r.Detail})
+			a.trail.Event(ctx, mft.Event{Kind: mft.EventRejected, Transfer: o.Transfer, Channel: o.Channel, Peer: o.Sender, Code: r.Code, Detail: r.Detail})
 		}
 		return a.answer(ctx, v, admission.Refusal(err))
 	}

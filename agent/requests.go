@@ -24,7 +24,7 @@ func (a *Agent) requestedBy(ctx context.Context, conv transfer.Conversation, e *
 	if err != nil {
 		if _, known, _ := a.journal.Transfer(ctx, r.Transfer); !known {
 			reason := mft.ReasonOf(err)
-			a.event(ctx, mft.Event{Kind: mft.EventRejected, Transfer: r.Transfer, Peer: r.Requester, Code: reason.Code, Detail: reason.Detail})
+			a.trail.Event(ctx, mft.Event{Kind: mft.EventRejected, Transfer: r.Transfer, Peer: r.Requester, Code: reason.Code, Detail: reason.Detail})
 		}
 		return a.answer(ctx, conv, admission.Refusal(err))
 	}

@@ -6,6 +6,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/arrival"
+	"mft.dev/mft/agent/conduct"
 	"mft.dev/mft/agent/pairing"
 	"mft.dev/mft/agent/telemetry"
 	"mft.dev/mft/internal/resident"
@@ -51,6 +52,9 @@ func (a *Agent) Status(ctx context.Context) (Status, error) {
 	s.Channels = a.channels.Status()
 	return s, nil
 }
+
+// Channels returns the channels that begin at this host.
+func (a *Agent) Channels() *conduct.Set { return a.channels }
 
 // live replaces the counts of a transfer that runs.
 func (a *Agent) live(t mft.Transfer) (mft.Transfer, float64) {

@@ -46,7 +46,11 @@ type exits struct {
 // followed has a command run for each file that h receives.
 func followed(h *host) *exits {
 	h.t.Helper()
-	e := &exits{h, filepath.Join(h.Dir, "ran")}
+	// Beside the agent's data nothing can be made by a command.
+	e := &exits{h, filepath.Join(h.Dir, "exits", "ran")}
+	if err := os.MkdirAll(filepath.Dir(e.ran), 0o755); err != nil {
+		h.t.Fatal(err)
+	}
 	command := filepath.Join(h.Dir, "command")
 	text := fmt.Sprintf("#!/bin/sh\necho \"$MFT_RUN $1\" >>%q\n", e.ran)
 	if err := os.WriteFile(command, []byte(text), 0o755); err != nil {

@@ -25,7 +25,8 @@ func patient() (context.Context, context.CancelFunc) {
 // their work, unless they return an error.
 type host struct {
 	*rig.Host
-	t testing.TB
+	t     testing.TB
+	space *namespace // in which the agent runs; nil is that of the test
 }
 
 // newHost makes a host whose agent has not been started.
@@ -41,7 +42,7 @@ func newHost(t testing.TB, name string) *host {
 			t.Logf("the last lines of %s:\n%s", name, h.Tail())
 		}
 	})
-	return &host{h, t}
+	return &host{Host: h, t: t}
 }
 
 // newPair returns two hosts whose agents run and trust each other; alpha may
@@ -76,17 +77,19 @@ func (h *host) configure(sections string) {
 // start starts the agent and returns once it answers.
 func (h *host) start() {
 	h.t.Helper()
-	ctx, cancel := patient()
-	defer cancel()
-	if err := h.Start(ctx); err != nil {
+	if err := h.launch(nil); err != nil {
 		h.t.Fatal(err)
 	}
+	h.await()
 }
 
 // launch starts the agent, under the tracer if spec is not nil, and does not
 // wait for it.
 func (h *host) launch(spec *tracing) error {
 	argv := []string{h.Binary(), "run"}
+	if spec == nil && h.space != nil {
+		return h.Launch(h.space.command(argv...), syscall.SIGKILL)
+	}
 	if spec == nil {
 		return h.Launch(exec.Command(argv[0], argv[1:]...), syscall.SIGKILL)
 	}

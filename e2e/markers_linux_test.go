@@ -14,19 +14,29 @@ import (
 	"time"
 
 	"mft.dev/mft"
-	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/agent/localapi/channel"
 )
 
 // TestMarkerKills kills agents at random moments while a channel runs because of
 // trigger markers. Every trigger that was made led to exactly one run, which succeeded;
 // every file appeared exactly once and whole; and no marker is left that should not be.
 func TestMarkerKills(t *testing.T) {
+	for _, end := range []mft.End{mft.EndSource, mft.EndDestination} {
+		t.Run(string(end), func(t *testing.T) { markerKills(t, end) })
+	}
+}
+
+// markerKills has the markers at one end.
+func markerKills(t *testing.T, end mft.End) {
 	rnd := chance(t)
 	alpha, beta := newPair(t)
-	marks := filepath.Join(alpha.Dir, "marks")
+	at := map[mft.End]*host{mft.EndSource: alpha, mft.EndDestination: beta}[end]
+	marks := filepath.Join(at.Dir, "marks")
 	if err := os.Mkdir(marks, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	paths := fmt.Sprintf("{trigger: %q, activity: %q, completion: %q, failure: %q}",
+		filepath.Join(marks, "ready"), filepath.Join(marks, "sending"), filepath.Join(marks, "done"), filepath.Join(marks, "failed"))
 	alpha.configure(fmt.Sprintf(`
 channels:
   - name: stream
@@ -34,10 +44,17 @@ channels:
     to: [{agent: beta, path: %q}]
     when: marker
     select: {exclude: [".new-*", ".new-*/**"]}
-    markers: {source: {trigger: %q, activity: %q, completion: %q, failure: %q}}
-`, alpha.Out(), beta.In(), filepath.Join(marks, "ready"), filepath.Join(marks, "sending"), filepath.Join(marks, "done"), filepath.Join(marks, "failed")))
+    markers: {%s: %s}
+`, alpha.Out(), beta.In(), end, paths))
 	alpha.stop()
 	alpha.start()
+	if end == mft.EndDestination {
+		beta.configure(fmt.Sprintf(`
+allow: {files_from: [{agent: alpha, into: %q, markers: %s}]}
+`, beta.In(), paths))
+		beta.stop()
+		beta.start()
+	}
 	c := consume(t, beta.In(), filepath.Join(beta.Dir, "kept"), false)
 	s := &stream{
 		from: alpha, to: beta, consumer: c, channel: true,
@@ -115,24 +132,19 @@ func settledMarkers(t *testing.T, h *host, dir string) {
 // runsAreThose complains unless there were so many runs, all of which succeeded.
 func runsAreThose(t *testing.T, h *host, want int) {
 	t.Helper()
-	var events []localapi.Event
-	if err := json.Unmarshal([]byte(h.mft("channel", "history", "stream", "--limit", "100000", "--json")), &events); err != nil {
+	var runs []channel.Run
+	if err := json.Unmarshal([]byte(h.mft("channel", "history", "stream", "--limit", "100000", "--json")), &runs); err != nil {
 		t.Fatal(err)
 	}
-	begun, done := map[string]bool{}, map[string]bool{}
-	for _, e := range events {
-		run, _, _ := strings.Cut(strings.ReplaceAll(e.Detail, ":", ","), ",")
-		switch {
-		case e.Kind == mft.EventRunBegun && !begun[run]:
-			begun[run] = true
-		case e.Kind == mft.EventRunEnded && begun[run] && !done[run] && e.Code.OK():
-			done[run] = true
-		default:
-			t.Errorf("%s of %s again, or not in its place: %s", e.Kind, run, e.Detail)
+	seen := map[string]bool{}
+	for _, r := range runs {
+		if seen[r.ID] || !r.Code.OK() || r.Ended.IsZero() {
+			t.Errorf("run %s, again (%t), or not in success or not ended: %+v", r.ID, seen[r.ID], r)
 		}
+		seen[r.ID] = true
 	}
-	if len(begun) != want || len(done) != want {
-		t.Errorf("%d runs began and %d ended for %d triggers", len(begun), len(done), want)
+	if len(runs) != want {
+		t.Errorf("%d runs for %d triggers", len(runs), want)
 	}
-	t.Logf("%d triggers, %d runs", want, len(done))
+	t.Logf("%d triggers, %d runs", want, len(runs))
 }

@@ -47,7 +47,7 @@ func newSeparate(t *testing.T) (alpha, beta *host) {
 		}
 	})
 	h.Becomes = fmt.Sprint(agentUser)
-	beta = &host{h, t}
+	beta = &host{Host: h, t: t}
 	for _, d := range []string{h.In(), h.Out()} {
 		if err := os.Chown(d, filesUser, groupUser); err != nil {
 			t.Fatal(err)

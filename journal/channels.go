@@ -5,6 +5,7 @@ import (
 	"database/sql"
 
 	"mft.dev/mft"
+	"mft.dev/mft/journal/runs"
 )
 
 // Channel returns what SetChannel has kept of a channel, nothing at first.
@@ -20,10 +21,42 @@ func (tx *Tx) SetChannel(name string, state []byte) error {
 	return err
 }
 
-// ForgetSent forgets that a channel sent anything from path.
-func (tx *Tx) ForgetSent(channel, path string) error {
-	_, err := tx.db.Exec("forget what a channel sent", "DELETE FROM sent WHERE channel = ? AND path = ?", channel, blob(path))
+// Orders returns what SetOrders has kept of a channel, nothing at first.
+func (j *Journal) Orders(ctx context.Context, channel string) (orders []byte, err error) {
+	_, err = j.db.Row(ctx, "reading orders about a channel", "SELECT orders FROM channels WHERE name = ?", []any{channel}, &orders)
+	return orders, err
+}
+
+// SetOrders keeps what operators have ordered of a channel.
+func (tx *Tx) SetOrders(channel string, orders []byte) error {
+	_, err := tx.db.Exec("keep orders about a channel", `INSERT INTO channels (name, state, orders) VALUES (?1, x'', ?2)
+		ON CONFLICT (name) DO UPDATE SET orders = ?2`, channel, orders)
 	return err
+}
+
+// BeginRun keeps that a run has begun; see runs.Begin.
+func (tx *Tx) BeginRun(r runs.Run) error { return runs.Begin(tx.db, r) }
+
+// EndRun keeps how a run ended; see runs.End.
+func (tx *Tx) EndRun(r runs.Run) error { return runs.End(tx.db, r) }
+
+// Runs returns the runs that f chooses, the newest first.
+func (j *Journal) Runs(ctx context.Context, f runs.Filter) ([]runs.Run, error) {
+	return runs.List(ctx, j.db, f)
+}
+
+// ForgetSent forgets that a channel sent anything from path, and returns what it last
+// sent from there; the path in it is empty if that was nothing.
+func (tx *Tx) ForgetSent(channel, path string) (Sent, error) {
+	var s Sent
+	var inode int64
+	ok, err := tx.db.Row("forget what a channel sent", `DELETE FROM sent WHERE channel = ? AND path = ?
+		RETURNING size, mtime, ctime, inode`, []any{channel, blob(path)}, &s.Size, &s.MTime, &s.CTime, &inode)
+	if err != nil || !ok {
+		return Sent{}, err
+	}
+	s.Path, s.Inode = path, uint64(inode)
+	return s, nil
 }
 
 // RunCounts returns how many transfers of a run are in each state, and what they

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"slices"
 	"testing"
 
 	"mft.dev/mft"
@@ -29,7 +30,7 @@ func TestForgetSent(t *testing.T) {
 		update(t, j, func(tx *Tx) error { return tx.MarkSent("nightly", Sent{Path: path, Size: 1, Transfer: id(0)}) })
 	}
 	for range 2 {
-		update(t, j, func(tx *Tx) error { return tx.ForgetSent("nightly", hostile) })
+		update(t, j, func(tx *Tx) error { _, err := tx.ForgetSent("nightly", hostile); return err })
 	}
 	if _, ok, err := j.Sent(t.Context(), "nightly", hostile); ok || err != nil {
 		t.Errorf("what was forgotten: %v, %v", ok, err)
@@ -61,5 +62,42 @@ func TestRunCounts(t *testing.T) {
 	}
 	if states, _, err := j.RunCounts(t.Context(), ""); err != nil || len(states) != 0 {
 		t.Errorf("RunCounts of no run: %v, %v", states, err)
+	}
+}
+
+// TestFilesAreFound: transfers are found by what they send, and by where they land.
+func TestFilesAreFound(t *testing.T) {
+	j := newJournal(t)
+	for i, sources := range [][]string{{"/srv/out/a.csv", "/srv/out/" + hostile}, {"/srv/out/b"}, nil, nil} {
+		update(t, j, func(tx *Tx) error {
+			return tx.Create(mft.Transfer{ID: id(i), Role: mft.RoleSend, Peer: "beta", State: mft.StateQueued, Sources: sources})
+		})
+	}
+	for i, l := range []Landing{{Root: "/srv/in", Dir: "x"}, {Root: "/srv/in/x", Name: hostile}} {
+		update(t, j, func(tx *Tx) error { return tx.SetLanding(id(2+i), l) })
+	}
+	for _, tt := range []struct {
+		name string
+		f    Filter
+		want []mft.TransferID
+	}{
+		{"a source", Filter{Source: "/srv/out/b"}, []mft.TransferID{id(1)}},
+		{"a part of one", Filter{Source: "/srv/out/"}, nil},
+		{"bytes of some", Filter{Naming: "/srv/out/"}, []mft.TransferID{id(0), id(1)}},
+		{"hostile bytes", Filter{Naming: hostile}, []mft.TransferID{id(0)}},
+		{"no source", Filter{Source: "/srv/out/c"}, nil},
+		{"below both roots", Filter{Into: "/srv/in/x/y"}, []mft.TransferID{id(2), id(3)}},
+		{"below one", Filter{Into: "/srv/in/y"}, []mft.TransferID{id(2)}},
+		{"below none", Filter{Into: "/srv/out"}, nil},
+		{"a name", Filter{Named: hostile}, []mft.TransferID{id(3)}},
+	} {
+		var got []mft.TransferID
+		list, err := j.Transfers(t.Context(), tt.f)
+		for _, one := range list {
+			got = append(got, one.ID)
+		}
+		if err != nil || !slices.Equal(got, tt.want) {
+			t.Errorf("%s: Transfers = %v, %v; want %v", tt.name, got, err, tt.want)
+		}
 	}
 }

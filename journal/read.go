@@ -21,7 +21,7 @@ func (j *Journal) Transfer(ctx context.Context, id mft.TransferID) (mft.Transfer
 
 // Transfers returns the transfers that f chooses.
 func (j *Journal) Transfers(ctx context.Context, f Filter) ([]mft.Transfer, error) {
-	query, args := f.query()
+	query, args := f.Query(transferColumns)
 	var out []mft.Transfer
 	err := j.db.Rows(ctx, "listing transfers", query, args, func(rows *sql.Rows) error {
 		var r transferRow
@@ -36,34 +36,6 @@ func (j *Journal) Transfers(ctx context.Context, f Filter) ([]mft.Transfer, erro
 		return nil, err
 	}
 	return out, nil
-}
-
-// query returns the statement that lists what f chooses.
-func (f Filter) query() (query string, args []any) {
-	query = "SELECT " + transferColumns + " FROM transfers WHERE true"
-	if len(f.States) > 0 {
-		query += " AND state IN (?"
-		for i, s := range f.States {
-			if i > 0 {
-				query += ",?"
-			}
-			args = append(args, string(s))
-		}
-		query += ")"
-	}
-	for _, c := range []struct{ column, value string }{
-		{"role", string(f.Role)}, {"peer", string(f.Peer)}, {"channel", f.Channel}, {"run", f.Run},
-	} {
-		if c.value != "" {
-			query += " AND " + c.column + " = ?"
-			args = append(args, c.value)
-		}
-	}
-	query += " ORDER BY n"
-	if f.Newest {
-		query += " DESC"
-	}
-	return query + " LIMIT ?", append(args, limited(f.Limit))
 }
 
 // limited makes of "0 means all" what LIMIT takes.

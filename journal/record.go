@@ -5,6 +5,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/journal/batch"
+	"mft.dev/mft/journal/filter"
 )
 
 // File is what the journal of an agent is called, in its data directory.
@@ -63,21 +64,8 @@ type Sent struct {
 	At                 time.Time
 }
 
-// A Filter chooses transfers. Its zero value chooses all of them, in the
-// order in which this host met them.
-type Filter struct {
-	// States, Role, Peer, Channel and Run choose by equality where they are not
-	// empty.
-	States  []mft.State
-	Role    mft.Role
-	Peer    mft.AgentName
-	Channel string
-	Run     string
-	// Limit is how many transfers to return at most; 0 means all.
-	Limit int
-	// Newest returns the newest first.
-	Newest bool
-}
+// A Filter chooses transfers; see filter.Transfers.
+type Filter = filter.Transfers
 
 // Stats describes the journal itself.
 type Stats struct {

@@ -30,6 +30,7 @@ type control struct {
 	dialled  bool         // by this end
 	remote   string       // network address of the other end
 	software string       // as the peer says
+	speaks   uint8        // the highest version that the peer speaks
 	since    time.Time
 
 	mu            sync.Mutex
@@ -94,7 +95,7 @@ func (c *control) outlived() error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.open == 0 && c.link.c.Keys.KeyID() != c.keyID {
+	if c.busy() == 0 && c.link.c.Keys.KeyID() != c.keyID {
 		return mft.Fail(mft.CodeMaintenance, "keep connection to peer", string(c.peer),
 			errors.New("this agent has a new key to show"))
 	}
@@ -105,5 +106,17 @@ func (c *control) outlived() error {
 func (c *control) others() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return max(0, c.open-1)
+	return max(0, c.busy()-1)
+}
+
+// busy is how many conversations are under way that are about a transfer. Those
+// about markers last for ever, one after the other. The caller holds mu.
+func (c *control) busy() int {
+	n := c.open
+	for _, conv := range c.conversations {
+		if conv.Opening().Kind == protocol.KindMarkers {
+			n--
+		}
+	}
+	return n
 }

@@ -45,6 +45,9 @@ func newConversation(c *control, id mft.TransferID, channel string) *Conversatio
 // Peer returns the agent at the other end.
 func (c *Conversation) Peer() mft.AgentName { return c.conn.peer }
 
+// Speaks returns the highest version of the protocol that the other end speaks.
+func (c *Conversation) Speaks() uint8 { return c.conn.speaks }
+
 // Transfer returns the transfer that the conversation is about.
 func (c *Conversation) Transfer() mft.TransferID { return c.transfer }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"slices"
 
 	"mft.dev/mft"
 	"mft.dev/mft/identity"
@@ -78,6 +79,7 @@ func (l *Link) newControl(
 	c := &control{
 		link: l, secure: conn, peer: who.name, pin: who.pin, keyID: keyID,
 		dialled: dialled, remote: remote, software: said.Software, since: l.c.Now(),
+		speaks:        slices.Max(said.Versions),
 		conversations: map[attempt]*Conversation{},
 	}
 	c.wire = wire.New(conn, c.ended)

@@ -17,13 +17,14 @@ func (l *Link) host() join.Host {
 }
 
 // Join redeems an invitation: it dials the inviter, proves knowledge of the
-// secret, and adds the inviter to the trusted peers. Serve need not run.
+// secret, and adds the inviter to the trusted peers, with the directories of
+// allowed. Serve need not run.
 // Errors: mft.CodeUnreachable, mft.CodeUntrusted when another key answers
 // than the invitation names or the name is pinned with another key,
 // mft.CodeInvite when the inviter refuses, mft.CodeTimeout or
 // mft.CodeDisconnected when it does not answer, and the code of the file
 // system.
-func (l *Link) Join(ctx context.Context, invite identity.Invite) (identity.Peer, error) {
+func (l *Link) Join(ctx context.Context, invite identity.Invite, allowed identity.Peer) (identity.Peer, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialWithin)
 	defer cancel()
 	conn, err := l.dial(ctx, invite.Address)
@@ -31,7 +32,7 @@ func (l *Link) Join(ctx context.Context, invite identity.Invite) (identity.Peer,
 		return identity.Peer{}, mft.Fail(mft.CodeUnreachable, "join", string(invite.Name)+" at "+invite.Address, err)
 	}
 	defer conn.Close() // its work is done or has failed
-	return l.host().Redeem(ctx, conn, invite)
+	return l.host().Redeem(ctx, conn, invite, allowed)
 }
 
 // greetGuest is the inviter's side.

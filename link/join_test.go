@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,12 +54,13 @@ func TestJoin(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			peer, err := erp.Join(within(t), i)
+			allowed := identity.Peer{FilesInto: []string{t.TempDir()}, AllowDelete: true}
+			peer, err := erp.Join(within(t), i, allowed)
 			if err != nil {
 				t.Fatalf("Join: %v", err)
 			}
 			if peer.Name != "ledger" || peer.Address != ledger.address || peer.Pins[0].Pin != ledger.keys.Pin() ||
-				peer.Pins[0].Source != identity.SourceInvite || string(peer.Sealing) != string(ledger.keys.Sealing()) {
+				peer.Pins[0].Source != identity.SourceInvite || !slices.Equal(peer.FilesInto, allowed.FilesInto) || !peer.AllowDelete || string(peer.Sealing) != string(ledger.keys.Sealing()) {
 				t.Errorf("Join = %+v", peer)
 			}
 			guest := next(t, "the guest", ledger.joined)
@@ -88,13 +90,13 @@ func TestJoinIsRefused(t *testing.T) {
 		}, mft.CodeInvite},
 		{"used", func(t *testing.T, i *identity.Invite, ledger, _ *node) {
 			first := newNode(t, "first").serve(t, nil)
-			if _, err := first.Join(within(t), *i); err != nil {
+			if _, err := first.Join(within(t), *i, identity.Peer{}); err != nil {
 				t.Errorf("the first Join: %v", err)
 			}
 			invite(t, ledger, identity.Terms{}) // so that it still listens
 		}, mft.CodeInvite},
 		{"used, and no other is waiting", func(t *testing.T, i *identity.Invite, _, _ *node) {
-			if _, err := newNode(t, "first").Join(within(t), *i); err != nil {
+			if _, err := newNode(t, "first").Join(within(t), *i, identity.Peer{}); err != nil {
 				t.Errorf("the first Join: %v", err)
 			}
 		}, mft.CodeInvite},
@@ -119,7 +121,7 @@ func TestJoinIsRefused(t *testing.T) {
 			ledger, erp := startNode(t, "ledger"), newNode(t, "erp")
 			i := invite(t, ledger, identity.Terms{})
 			tt.change(t, &i, ledger, erp)
-			_, err := erp.Join(within(t), i)
+			_, err := erp.Join(within(t), i, identity.Peer{})
 			wantCode(t, "Join", err, tt.want)
 			if _, ok := erp.trust.Peer(i.Name); ok && tt.name != "inviter known with another key" {
 				t.Error("the guest trusts the inviter")
@@ -139,10 +141,10 @@ func TestJoinIsRefused(t *testing.T) {
 
 func TestJoinOwnInvitation(t *testing.T) {
 	ledger := startNode(t, "ledger")
-	_, err := ledger.Join(within(t), invite(t, ledger, identity.Terms{}))
+	_, err := ledger.Join(within(t), invite(t, ledger, identity.Terms{}), identity.Peer{})
 	wantCode(t, "Join of oneself", err, mft.CodeInvite)
 	namesake := newNode(t, "ledger")
-	_, err = namesake.Join(within(t), invite(t, ledger, identity.Terms{}))
+	_, err = namesake.Join(within(t), invite(t, ledger, identity.Terms{}), identity.Peer{})
 	wantCode(t, "Join by one of the same name", err, mft.CodeInvite)
 	// It asks all the same, in its own way.
 	i := invite(t, ledger, identity.Terms{})
@@ -162,7 +164,7 @@ func TestInvitationIsVoidAfterWrongTries(t *testing.T) {
 		err := guestSays(t, ledger, erp, i, func(r *join.Request) { r.Proof[0] ^= 1 })
 		wantCode(t, "a wrong proof", err, mft.CodeInvite)
 	}
-	_, err := erp.Join(within(t), i)
+	_, err := erp.Join(within(t), i, identity.Peer{})
 	wantCode(t, "the right proof after five wrong ones", err, mft.CodeInvite)
 }
 
@@ -258,7 +260,7 @@ func TestManInTheMiddle(t *testing.T) {
 		}()
 	}()
 	erp.dial = func(ctx context.Context, _ string) (net.Conn, error) { return transport.Dial(ctx, ln.Addr().String()) }
-	_, err := erp.Join(within(t), i)
+	_, err := erp.Join(within(t), i, identity.Peer{})
 	wantCode(t, "Join", err, mft.CodeUntrusted)
 	if err := next(t, "the end of the man in the middle", ended); err != nil {
 		t.Error(err)
@@ -318,7 +320,7 @@ func TestInviterWithoutTheSecret(t *testing.T) {
 					return nil
 				}()
 			}()
-			_, err := erp.Join(within(t), i)
+			_, err := erp.Join(within(t), i, identity.Peer{})
 			wantCode(t, "Join", err, tt.want)
 			if err := next(t, "the end of the inviter", ended); err != nil {
 				t.Error(err)

@@ -60,7 +60,7 @@ func TestPageIsTrue(t *testing.T) {
 func kindTable() string {
 	var b strings.Builder
 	b.WriteString("\n| kind | name | opens a conversation |\n|---|---|---|\n")
-	for k := KindOffer; k <= KindAvailable; k++ {
+	for k := KindOffer; k <= KindMarked; k++ {
 		opens := "no"
 		if k.Opens() {
 			opens = "yes"

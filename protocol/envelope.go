@@ -22,11 +22,13 @@ const (
 	KindCancel
 	KindAbort     // its body is that of a FrameFail
 	KindAvailable // through an exchange: see package relay
+	KindMarkers   // from VersionMarkers on, as the next: see package marking
+	KindMarked
 )
 
 var kindNames = [...]string{
 	KindOffer: "offer", KindDecision: "decision", KindRequest: "request",
-	KindSeal: "seal", KindReceipt: "receipt", KindCancel: "cancel", KindAbort: "abort", KindAvailable: "available",
+	KindSeal: "seal", KindReceipt: "receipt", KindCancel: "cancel", KindAbort: "abort", KindAvailable: "available", KindMarkers: "markers", KindMarked: "marked",
 }
 
 // String returns the kind's name in lower case.
@@ -36,7 +38,7 @@ func (k Kind) String() string { return nameOf(kindNames[:], uint8(k)) }
 // a fresh nonce and the next sequence number, and goes through the receiver's
 // replay window. The other kinds answer one that did and carry its nonce.
 func (k Kind) Opens() bool {
-	return k == KindOffer || k == KindRequest || k == KindCancel || k == KindAvailable
+	return k == KindOffer || k == KindRequest || k == KindCancel || k == KindAvailable || k == KindMarkers
 }
 
 // nameOf looks a number up in a table of names that leaves gaps empty.
@@ -113,7 +115,7 @@ func ParseEnvelope(b []byte) (*Envelope, error) {
 		c.FailWith(mft.CodeVersion, fmt.Errorf("version: %d, and this end speaks %d", e.Version, Version))
 	}
 	e.Kind = Kind(c.U8("kind"))
-	if e.Kind < KindOffer || e.Kind > KindAvailable {
+	if e.Kind < KindOffer || e.Kind > KindMarked {
 		c.Fail("kind", "%d is none", uint8(e.Kind))
 	}
 	c.Fixed("transfer", e.Transfer[:])
@@ -154,7 +156,7 @@ func (e *Envelope) CheckTimes(now time.Time) error {
 }
 
 // CheckAnswer checks that e answers opening: a Decision or an Abort answers an
-// Offer or a Request, a Receipt an Offer; a Seal or an Abort follows an Offer
+// Offer or a Request, a Receipt an Offer, a Marked a Markers; a Seal or an Abort follows an Offer
 // of the same sender; transfer and nonce are the same, the agents are the same
 // two. The error has CodeProtocol. Signatures are not looked at.
 func (e *Envelope) CheckAnswer(opening *Envelope) error {
@@ -162,14 +164,15 @@ func (e *Envelope) CheckAnswer(opening *Envelope) error {
 		return mft.Fail(mft.CodeProtocol, fmt.Sprintf("match %v to %v", e.Kind, opening.Kind), "", fmt.Errorf(why, args...))
 	}
 	switch {
-	case opening.Kind == KindOffer && !e.Kind.Opens():
+	case opening.Kind == KindOffer && !e.Kind.Opens() && e.Kind != KindMarked:
 	case opening.Kind == KindAvailable && (e.Kind == KindDecision || e.Kind == KindReceipt || e.Kind == KindAbort):
 	case opening.Kind == KindRequest && (e.Kind == KindDecision || e.Kind == KindAbort):
+	case opening.Kind == KindMarkers && (e.Kind == KindMarked || e.Kind == KindDecision || e.Kind == KindAbort):
 	default:
 		return misfit("the one does not answer the other")
 	}
 	from, to := opening.Recipient, opening.Sender
-	if e.Kind == KindSeal || (e.Kind == KindAbort && e.Sender == opening.Sender && opening.Kind == KindOffer) {
+	if e.Kind == KindSeal || (e.Kind == KindAbort && e.Sender == opening.Sender && (opening.Kind == KindOffer || opening.Kind == KindMarkers)) {
 		from, to = to, from
 	}
 	switch {

@@ -26,5 +26,6 @@
 // point, and whether an index was ever announced, is for its callers to say.
 package protocol
 
-// Version is the protocol version that this package speaks.
-const Version = 1
+// Version is the protocol version of every message. Who speaks VersionMarkers as
+// well knows KindMarkers and KindMarked too.
+const Version, VersionMarkers = 1, 2

@@ -33,10 +33,7 @@ const (
 // matches. Nor does anything match while sel has a pattern that CheckPatterns
 // refuses.
 func Matches(sel mft.Selection, path string) bool {
-	if path == "" || aside(path) || CheckPatterns(sel) != nil {
-		return false
-	}
-	return (len(sel.Include) == 0 || anyMatches(sel.Include, path)) && !anyMatches(sel.Exclude, path)
+	return Source{Select: sel}.Choose(path, true).Moves
 }
 
 // aside reports whether a component of path is a name that mft gives to what
@@ -50,7 +47,8 @@ func aside(path string) bool {
 	return false
 }
 
-func anyMatches(patterns []string, path string) bool {
+// firstMatch returns the first pattern that matches path, if one does.
+func firstMatch(patterns []string, path string) (string, bool) {
 	last := path[strings.LastIndexByte(path, '/')+1:]
 	for _, p := range patterns {
 		subject := last
@@ -58,10 +56,10 @@ func anyMatches(patterns []string, path string) bool {
 			subject = path
 		}
 		if doublestar.MatchUnvalidated(strings.TrimPrefix(p, "/"), subject) {
-			return true
+			return p, true
 		}
 	}
-	return false
+	return "", false
 }
 
 // CheckPatterns returns an error for the first pattern of sel that cannot be

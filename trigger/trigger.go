@@ -2,10 +2,11 @@
 // decisions: what was seen and the time come in as values, a verdict goes
 // out.
 //
-// [CheckPatterns] is for whoever reads a configuration, [Matches] and
+// [CheckPatterns] is for whoever reads a configuration, [Source], [Since] and
 // [Stability] for whoever looks at the source of a channel: a file moves when
-// the selection lets its path through and [Stability.See] says that it is
-// stable.
+// [Source.Choose] and then [Since] say so and, where it may still be written,
+// [Stability.See] says that it is stable. Whoever explains why a file does not move asks
+// the same functions.
 //
 // The package reads no directory and no clock, starts nothing, and remembers
 // only what a [Stability] was told, which is bounded. It does not know what

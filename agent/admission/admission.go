@@ -27,6 +27,8 @@ const (
 	// UpdateDelay is how long it is asked to wait when this agent is about to
 	// be updated.
 	UpdateDelay = 10 * time.Second
+	// BlockedDelay is how long it is asked to wait while a block marker is there.
+	BlockedDelay = 5 * time.Second
 )
 
 // Ended answers the offer of a transfer that is over here, or paused.
@@ -55,6 +57,9 @@ func Held() mft.Decision {
 func Refusal(err error) mft.Decision {
 	r := mft.ReasonOf(err)
 	d := mft.Decision{Code: r.Code, Detail: r.Detail}
+	if r.Code == mft.CodeBlocked {
+		d.RetryIn = BlockedDelay
+	}
 	if errors.Is(err, context.Canceled) {
 		d = mft.Decision{Code: mft.CodeMaintenance, RetryIn: BusyDelay}
 	}

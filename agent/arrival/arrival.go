@@ -1,11 +1,18 @@
-// Package arrival watches the source of a channel and makes transfers of the
-// files that appear there and stop changing.
+// Package arrival knows the source of a channel: which files are there that were not
+// sent as they are, and which of them have stopped changing. It makes the transfers of
+// the channel's runs.
 //
-// A [Watcher] is made with [New] for a channel that [Trigger] says this agent
-// watches, and works while [Watcher.Run] runs. The full scan from time to
-// time is the truth; notices of the system only make it look sooner. That a
-// version of a file was sent is journaled together with the transfer that
-// sends it: it is sent once, whenever the agent dies.
+// A [Watcher] is made with [New], and is for one goroutine, which decides when
+// there is a run:
+//
+//	next := w.Look(ctx)          // only where files that arrive are a reason
+//	if w.News() { … }            // something is stable that was not sent like this
+//	files, err := w.Gather(ctx, run) // what is stable, or
+//	files, err := w.Sweep(ctx, run)  // everything, as it is
+//
+// The full scan from time to time is the truth; notices of the system only make it look
+// sooner. That a version of a file was sent is journaled together with the transfer
+// that sends it: it is sent once, whenever the agent dies.
 //
 // The package refuses to follow symbolic links, to send anything but regular
 // files, and to forget a file because its destination is not known yet. It
@@ -29,7 +36,7 @@ import (
 // Config is what a watcher needs; every field must be set.
 type Config struct {
 	Channel mft.Channel
-	// When is the trigger that makes this agent watch, see Trigger.
+	// When is the trigger that makes this agent watch, see Trigger; zero for none.
 	When    mft.Trigger
 	Journal *journal.Journal
 	Trail   *trail.Trail
@@ -46,13 +53,17 @@ type Config struct {
 type Watcher struct {
 	Config
 	root string // of the source, in the form of this host
-	// markers are those that lie below it, which never move.
-	markers map[string]bool
+	// source says which files move.
+	source trigger.Source
 
-	// Only the goroutine of Run uses these.
 	stability *trigger.Stability
 	settling  map[string]*settling
-	crowded   bool // the last look left files for the next
+	// ready are the files that are stable and were not sent like this, with those that a
+	// run sent in vain. news says that one has become stable since files were gathered.
+	ready   map[string]arrived
+	news    bool
+	crowded bool // the last look left files for the next
+	next    time.Time
 
 	wake chan struct{}
 
@@ -68,6 +79,13 @@ type settling struct {
 	again time.Time // when to look again
 }
 
+// An arrived file has not been sent like this.
+type arrived struct {
+	path     string // below the root of the channel
+	seen     trigger.Sighting
+	detected time.Time
+}
+
 // Status tells how the source of a channel is watched.
 type Status struct {
 	Name     string
@@ -80,16 +98,21 @@ type Status struct {
 
 const (
 	defaultStable = time.Second
+	// How long there is between two scans when nobody says, with notices that can be
+	// relied on and without.
+	noticedRescan = 10 * time.Minute
 	defaultRescan = 30 * time.Second
-	// maxSettling bounds the files that are watched while they settle, and
-	// maxHints the paths that are remembered between two looks; what is beyond
-	// is found by a scan.
+	// maxSettling bounds the files that are watched while they settle, and those that
+	// are ready; maxHints the paths that are remembered between two looks. What is
+	// beyond is found by a scan.
 	maxSettling = 100000
 	maxHints    = 10000
 	// portion is how many files one transfer of a channel has at most.
 	portion = 200
 	// scanShare bounds scanning to one part in so many of the time.
 	scanShare = 10
+	// lookLater is how long after a look that did not go well the next is made.
+	lookLater = time.Second
 	// scanning is the mechanism that always works.
 	scanning = "scanning"
 )
@@ -103,9 +126,6 @@ func Trigger(ch mft.Channel, self mft.AgentName) (mft.Trigger, bool) {
 		if t.Kind == mft.TriggerArrival {
 			if t.Stable <= 0 {
 				t.Stable = defaultStable
-			}
-			if t.Rescan <= 0 {
-				t.Rescan = defaultRescan
 			}
 			return t, true
 		}
@@ -122,9 +142,10 @@ func New(c Config) *Watcher {
 		}
 	}
 	return &Watcher{
-		Config: c, root: root, markers: markers,
+		Config: c, root: root, source: trigger.Source{Select: c.Channel.Select, Markers: markers},
 		stability: trigger.NewStability(c.When.Stable, maxSettling), settling: map[string]*settling{},
-		wake: make(chan struct{}, 1), hints: map[string]bool{}, said: map[mft.Code]bool{},
+		ready: map[string]arrived{},
+		wake:  make(chan struct{}, 1), hints: map[string]bool{}, said: map[mft.Code]bool{},
 		shown: Status{Name: c.Channel.Name, From: c.Channel.From.Path, Watching: scanning},
 	}
 }
@@ -177,46 +198,53 @@ func (w *Watcher) takeHints() map[string]bool {
 	return out
 }
 
-// Run watches until ctx ends.
-func (w *Watcher) Run(ctx context.Context) {
-	var watching sync.WaitGroup
-	defer watching.Wait()
-	watching.Go(func() { w.watch(ctx) })
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	var nextScan time.Time
-	for {
-		hints := w.takeHints()
-		now, well := w.Now(), true
-		if hints[""] || !now.Before(nextScan) {
-			well = w.look(ctx, map[string]bool{"": true})
-			took := w.Now().Sub(now)
-			nextScan = w.Now().Add(max(w.When.Rescan, took*scanShare))
-			if w.crowded {
-				nextScan = w.Now().Add(max(w.When.Stable, took))
-			}
-		} else {
-			for path, s := range w.settling {
-				if !now.Before(s.again) {
-					hints[path] = true
-				}
-			}
-			if len(hints) > 0 {
-				well = w.look(ctx, hints)
+// Wake gets a value when a look is worth while before it is due.
+func (w *Watcher) Wake() <-chan struct{} { return w.wake }
+
+// News reports whether a file has become stable, that was not sent like this, since files
+// were last gathered.
+func (w *Watcher) News() bool { return w.news }
+
+// Look looks at what is due and at what has been noticed, and returns when to look
+// again.
+func (w *Watcher) Look(ctx context.Context) time.Time {
+	hints := w.takeHints()
+	now, well := w.Now(), true
+	if hints[""] || !now.Before(w.next) {
+		well = w.look(ctx, map[string]bool{"": true})
+		took := w.Now().Sub(now)
+		w.next = w.Now().Add(max(w.rescan(), took*scanShare))
+		if w.crowded && len(w.settling) > 0 {
+			w.next = w.Now().Add(max(w.When.Stable, took))
+		}
+	} else {
+		for path, s := range w.settling {
+			if !now.Before(s.again) {
+				hints[path] = true
 			}
 		}
-		pause := time.Millisecond
-		if !well {
-			pause = time.Second // what is due stays due
-		}
-		timer.Reset(max(w.nextLook(nextScan).Sub(w.Now()), pause))
-		select {
-		case <-ctx.Done():
-			return
-		case <-w.wake:
-		case <-timer.C:
+		if len(hints) > 0 {
+			well = w.look(ctx, hints)
 		}
 	}
+	due := w.nextLook(w.next)
+	if later := w.Now().Add(lookLater); !well && due.Before(later) {
+		return later // what is due stays due
+	}
+	return due
+}
+
+// rescan is how long there is between two scans.
+func (w *Watcher) rescan() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.When.Rescan > 0:
+		return w.When.Rescan
+	case w.shown.Watching == scanning:
+		return defaultRescan
+	}
+	return noticedRescan
 }
 
 // nextLook returns when something is due, at the latest nextScan.
@@ -229,14 +257,17 @@ func (w *Watcher) nextLook(nextScan time.Time) time.Time {
 	return nextScan
 }
 
-// watch turns notices of the system into hints until ctx ends. Without them
-// the channel works by scanning alone, and says so once.
-func (w *Watcher) watch(ctx context.Context) {
+// Watch turns notices of the system into reasons to look, until ctx ends. Without them,
+// and where they tell only of what this host does, scanning has to do. It is for a
+// goroutine of its own.
+func (w *Watcher) Watch(ctx context.Context) {
 	for ctx.Err() == nil {
 		err := watch.New(w.root).Run(ctx, func(path string) {
-			w.mu.Lock()
-			w.shown.Watching = watch.Mechanism()
-			w.mu.Unlock()
+			if watch.Local(w.root) {
+				w.mu.Lock()
+				w.shown.Watching = watch.Mechanism()
+				w.mu.Unlock()
+			}
 			w.hint(path)
 		})
 		w.mu.Lock()
@@ -247,7 +278,7 @@ func (w *Watcher) watch(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(w.When.Rescan):
+		case <-time.After(w.rescan()):
 		}
 	}
 }

@@ -74,7 +74,7 @@ func (b *bench) write(name, content string) {
 	}
 }
 
-// look looks at paths and returns the files that were placed, by their path
+// look looks at paths, gathers what is stable, and returns the files that were placed, by their path
 // below the source, sorted.
 func (b *bench) look(paths ...string) []string {
 	b.t.Helper()
@@ -84,6 +84,15 @@ func (b *bench) look(paths ...string) []string {
 	}
 	b.placed = nil
 	b.w.look(b.t.Context(), set)
+	if _, err := b.w.Gather(b.t.Context(), "r"); err != nil {
+		b.w.complain(err)
+	}
+	return b.sources()
+}
+
+// sources returns the files that were placed, by their path below the source, sorted.
+func (b *bench) sources() []string {
+	b.t.Helper()
 	var out []string
 	for _, row := range b.placed {
 		for _, s := range row.Sources {
@@ -196,8 +205,8 @@ func TestLookLosesNothingWhenItCannotPlan(t *testing.T) {
 	if got := mft.CodeOf(b.w.Status().Problem); got != mft.CodeUnknownPeer {
 		t.Errorf("problem = %v, want code %s", b.w.Status().Problem, mft.CodeUnknownPeer)
 	}
-	if got := b.w.nextLook(b.now.Add(time.Hour)).Sub(b.now); got != b.w.When.Rescan {
-		t.Errorf("the next look is in %v, want that it waits for the next scan", got)
+	if b.w.News() {
+		t.Error("a file that could not be sent is a reason for another run")
 	}
 	b.unknown = nil
 	if got := b.look(""); !slices.Equal(got, []string{"a"}) {
@@ -242,7 +251,7 @@ func TestTrigger(t *testing.T) {
 		want mft.Trigger
 		ok   bool
 	}{
-		{"ours", mft.Channel{From: mft.Endpoint{Agent: "a"}, When: arrival}, mft.Trigger{Kind: mft.TriggerArrival, Stable: time.Minute, Rescan: defaultRescan}, true},
+		{"ours", mft.Channel{From: mft.Endpoint{Agent: "a"}, When: arrival}, mft.Trigger{Kind: mft.TriggerArrival, Stable: time.Minute}, true},
 		{"another agent's", mft.Channel{From: mft.Endpoint{Agent: "b"}, When: arrival}, mft.Trigger{}, false},
 		{"by hand only", mft.Channel{From: mft.Endpoint{Agent: "a"}, When: arrival[:1]}, mft.Trigger{}, false},
 	} {
@@ -283,3 +292,98 @@ func TestComplainsOnce(t *testing.T) {
 type writer func()
 
 func (w writer) Write(p []byte) (int, error) { w(); return len(p), nil }
+
+func TestNews(t *testing.T) {
+	b := newBench(t, nil)
+	find := func() {
+		b.w.look(t.Context(), map[string]bool{"": true})
+		b.now = b.now.Add(time.Second)
+		b.w.look(t.Context(), map[string]bool{"": true})
+	}
+	b.write("a", "1")
+	find()
+	if !b.w.News() {
+		t.Fatal("a file that is stable is no news")
+	}
+	if n, err := b.w.Gather(t.Context(), "r1"); n != 1 || err != nil || b.w.News() {
+		t.Fatalf("gathered %d files, %v, news %t, want the one, which is no news any more", n, err, b.w.News())
+	}
+	row := b.placed[0]
+	if row.Run != "r1" {
+		t.Errorf("the transfer is of run %q, want r1", row.Run)
+	}
+	if err := b.journal.Update(t.Context(), func(tx *journal.Tx) error { return b.w.Again(tx, row) }); err != nil {
+		t.Fatal(err)
+	}
+	find()
+	if b.w.News() {
+		t.Error("a file that a run sent in vain is a reason for another")
+	}
+	b.placed = nil
+	if _, err := b.w.Gather(t.Context(), "r2"); err != nil || !slices.Equal(b.sources(), []string{"a"}) {
+		t.Errorf("the next run sends %q, %v, want that file again", b.sources(), err)
+	}
+	b.write("a", "changed")
+	find()
+	if !b.w.News() {
+		t.Error("a file that has changed since is no news")
+	}
+}
+
+func TestGatherOnlyWhatStayed(t *testing.T) {
+	b := newBench(t, nil)
+	for _, name := range []string{"a", "b", "c"} {
+		b.write(name, "1")
+	}
+	b.w.look(t.Context(), map[string]bool{"": true})
+	b.now = b.now.Add(time.Second)
+	b.w.look(t.Context(), map[string]bool{"": true})
+	b.write("b", "longer than before")
+	if err := os.Remove(filepath.Join(b.w.Root(), "c")); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := b.w.Gather(t.Context(), "r"); n != 1 || err != nil || !slices.Equal(b.sources(), []string{"a"}) {
+		t.Fatalf("gathered %q, %v, want what is as it was found", b.sources(), err)
+	}
+	b.placed = nil
+	b.w.Look(t.Context())
+	b.now = b.now.Add(time.Second)
+	b.w.Look(t.Context())
+	if n, err := b.w.Gather(t.Context(), "r"); n != 1 || err != nil || !slices.Equal(b.sources(), []string{"b"}) {
+		t.Errorf("gathered %q, %v, want what is stable since", b.sources(), err)
+	}
+}
+
+func TestSweepTakesWhatIsNotStable(t *testing.T) {
+	b := newBench(t, nil)
+	b.write("a", "1")
+	b.w.look(t.Context(), map[string]bool{"": true})
+	b.write("b", "1")
+	if n, err := b.w.Sweep(t.Context(), "r"); n != 2 || err != nil || !slices.Equal(b.sources(), []string{"a", "b"}) {
+		t.Fatalf("swept %q, %v, want both", b.sources(), err)
+	}
+	b.now = b.now.Add(time.Minute)
+	if got := b.look(""); len(got) != 0 || len(b.w.settling)+b.w.stability.Len()+len(b.w.ready) != 0 {
+		t.Errorf("%q is sent again, or something is remembered of it", got)
+	}
+}
+
+func TestRescan(t *testing.T) {
+	for _, tt := range []struct {
+		name, watching string
+		said, want     time.Duration
+	}{
+		{"notices", "inotify", 0, noticedRescan},
+		{"no notices", scanning, 0, defaultRescan},
+		{"as configured", scanning, 2 * time.Hour, 2 * time.Hour},
+		{"as configured, with notices", "inotify", time.Second, time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBench(t, nil)
+			b.w.When.Rescan, b.w.shown.Watching = tt.said, tt.watching
+			if got := b.w.Look(t.Context()).Sub(b.now); got != tt.want {
+				t.Errorf("the next look is in %v, want %v", got, tt.want)
+			}
+		})
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -20,7 +21,9 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/arrival"
+	"mft.dev/mft/agent/farend"
 	"mft.dev/mft/journal"
+	"mft.dev/mft/trigger/expectation"
 	"mft.dev/mft/trigger/firing"
 	"mft.dev/mft/trigger/schedule"
 )
@@ -28,40 +31,64 @@ import (
 // Config is what a conductor needs; every field must be set.
 type Config struct {
 	Channel mft.Channel
-	// Source makes the transfers of a run.
+	// Source makes the transfers of a run, and Arrives says that files which arrive there
+	// are a reason for one.
 	Source  *arrival.Watcher
+	Arrives bool
 	Journal *journal.Journal
 	Log     *slog.Logger
 	Now     func() time.Time
 	// Hold and Release stop a transfer for a while.
 	Hold, Release func(ctx context.Context, id mft.TransferID) error
 	// Look is the longest time between two looks at the markers, Retry the shortest
-	// between a run that failed and its repetition.
-	Look, Retry time.Duration
+	// between a run that failed and its repetition. Patience is how long a run may come to
+	// nothing more before it counts as failing, though it goes on.
+	Look, Retry, Patience time.Duration
+	// Far knows what Far returns of the channel.
+	Far *farend.Asker
 }
 
 // A Conductor conducts one channel.
 type Conductor struct {
 	Config
-	rules firing.Rules
+	rules    firing.Rules
+	far      map[mft.Marker]farend.Mark // those of the rules that are on other hosts
+	expected expectation.Rules
 
 	// Only the goroutine of Run uses these.
 	state firing.State
+	hopes expectation.State
 	kept  string // what of it is in the journal, but for times
 	seen  map[mft.Marker]error
 	come  [2]int64 // what the run under way has come to
 	since time.Time
+	began time.Time // or the agent did, if the run is older
+	// broken says that something of it came to nothing.
+	broken bool
+	// taken is how many orders to run are in the state that is kept, and taking in the
+	// one that is about to be.
+	taken, taking int64
 
-	mu    sync.Mutex
-	shown Status
+	orders *orders
+
+	poke  chan struct{} // go on now
+	calls chan func()   // what somebody asks, for which the goroutine of Run is needed
+
+	mu      sync.Mutex // guards what follows
+	shown   Status
+	failed  error // why the last run failed, nil if it did not
+	missed  error // what is expected and did not come to pass
+	hurried bool  // a failed run should be repeated now
 }
 
 // Status tells how a channel stands.
 type Status struct {
 	Phase   firing.Phase
 	Why     firing.Why
+	Since   time.Time // when it began to be so, or the agent first saw it
 	Until   time.Time // when it goes on by itself; zero when it does not
 	Problem error
+	State   firing.State // is not to be changed
 }
 
 // String says it in a few words.
@@ -84,37 +111,25 @@ func (x *Conductor) kinds() (out []string) {
 // longestRetry is the longest time between a run that failed and its repetition.
 const longestRetry = time.Hour
 
-// Conducts reports whether an agent has to conduct a channel, and does not only
-// watch for files that arrive.
-func Conducts(ch mft.Channel, self mft.AgentName) bool {
-	if ch.From.Agent != self {
-		return false
-	}
-	for _, t := range ch.When {
-		switch t.Kind {
-		case mft.TriggerSchedule, mft.TriggerMarker, mft.TriggerPoll:
-			return true
-		}
-	}
-	return false
-}
-
 // New returns a conductor, which starts nothing. CodeConfig says what is wrong with
 // the channel.
 func New(c Config) (*Conductor, error) {
-	x := &Conductor{Config: c, seen: map[mft.Marker]error{}}
-	x.rules = firing.Rules{Markers: c.Channel.Markers, Silence: c.Channel.Expect.Silence, RetryMin: c.Retry, RetryMax: max(c.Retry, longestRetry)}
+	x := &Conductor{Config: c, seen: map[mft.Marker]error{}, poke: make(chan struct{}, 1), calls: make(chan func()), orders: newOrders(c)}
+	x.rules = firing.Rules{Silence: c.Channel.Expect.Silence, RetryMin: c.Retry, RetryMax: max(c.Retry, longestRetry)}
+	x.rules.Markers, x.far = markers(c.Channel)
+	e := c.Channel.Expect
+	x.expected = expectation.Rules{Grace: e.Grace, Bytes: e.Size, Items: e.Count}
+	if e.DueBy != "" {
+		due, err := clock(c.Channel.Name, e.DueBy, e.Zone)
+		if err != nil {
+			return nil, err
+		}
+		x.expected.Due = due
+	}
 	for _, t := range c.Channel.When {
 		switch t.Kind {
 		case mft.TriggerSchedule:
-			zone := time.Local
-			if t.Zone != "" {
-				var err error
-				if zone, err = time.LoadLocation(t.Zone); err != nil {
-					return nil, mft.Fail(mft.CodeConfig, "conduct channel", c.Channel.Name, err)
-				}
-			}
-			clock, err := schedule.Parse(t.Expression, zone, schedule.EveryDay, nil)
+			clock, err := clock(c.Channel.Name, t.Expression, t.Zone)
 			if err != nil {
 				return nil, err
 			}
@@ -124,6 +139,18 @@ func New(c Config) (*Conductor, error) {
 		}
 	}
 	return x, nil
+}
+
+// clock reads a schedule in a zone, that of the host if it has no name.
+func clock(channel, expression, zone string) (*schedule.Schedule, error) {
+	in := time.Local
+	if zone != "" {
+		var err error
+		if in, err = time.LoadLocation(zone); err != nil {
+			return nil, mft.Fail(mft.CodeConfig, "conduct channel", channel, err)
+		}
+	}
+	return schedule.Parse(expression, in, schedule.EveryDay, nil)
 }
 
 // poll is due at each multiple of a time.
@@ -137,34 +164,82 @@ func (p poll) Next(after time.Time) (time.Time, bool) {
 func (x *Conductor) Status() Status {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.shown
+	s := x.shown
+	s.Problem = cmp.Or(s.Problem, x.failed, x.missed)
+	return s
+}
+
+// Hurry has a run that failed repeated now: what it failed of may be over.
+func (x *Conductor) Hurry() {
+	x.mu.Lock()
+	x.hurried = true
+	x.mu.Unlock()
+	x.wake()
+}
+
+// wake has the conductor go on now.
+func (x *Conductor) wake() {
+	select {
+	case x.poke <- struct{}{}:
+	default:
+	}
+}
+
+// takeHurry reports whether there is a hurry, which is over then.
+func (x *Conductor) takeHurry() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	was := x.hurried
+	x.hurried = false
+	return was
 }
 
 // Run conducts the channel until ctx is done.
 func (x *Conductor) Run(ctx context.Context) {
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	if x.Arrives {
+		watching.Go(func() { x.Source.Watch(ctx) })
+	}
+	x.began = x.Now()
 	for {
+		next := x.Now().Add(x.Look)
+		if x.Arrives {
+			next = sooner(next, x.Source.Look(ctx))
+		}
 		err := x.recall(ctx)
-		var until time.Time
 		for err == nil && ctx.Err() == nil {
 			var step firing.Step
 			if step, err = x.once(ctx); err == nil && step.Do == firing.Wait {
-				until = step.Until
+				next = sooner(next, step.Until)
 				break
 			}
 		}
 		x.complain(ctx, err)
-		pause := x.Look
-		if now := x.Now(); !until.IsZero() && until.Sub(now) < pause {
-			pause = max(until.Sub(now), time.Millisecond)
-		}
-		again := time.NewTimer(pause)
+		again := time.NewTimer(max(next.Sub(x.Now()), time.Millisecond))
 		select {
 		case <-ctx.Done():
 			again.Stop()
 			return
+		case <-x.Source.Wake():
+			again.Stop()
+		case <-x.poke:
+			again.Stop()
+		case f := <-x.calls:
+			again.Stop()
+			f()
 		case <-again.C:
 		}
 	}
+}
+
+// sooner returns the earlier of two moments, of which the second may be zero for
+// never.
+func sooner(a, b time.Time) time.Time {
+	if b.IsZero() || a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // complain tells once of what is in the way.
@@ -174,7 +249,9 @@ func (x *Conductor) complain(ctx context.Context, err error) {
 	}
 	x.mu.Lock()
 	news := err != nil && mft.CodeOf(err) != mft.CodeOf(x.shown.Problem)
-	x.shown.Problem = err
+	if x.shown.Problem = err; err == nil {
+		x.shown.Problem = x.trouble()
+	}
 	x.mu.Unlock()
 	if news {
 		x.Log.Warn("a channel is in trouble", "channel", x.Channel.Name, "err", err)
@@ -190,39 +267,49 @@ func (x *Conductor) recall(ctx context.Context) error {
 	if err != nil || len(b) == 0 {
 		return err
 	}
-	if err := json.Unmarshal(b, &x.state); err != nil {
+	k := kept{}
+	if err := json.Unmarshal(b, &k); err != nil {
 		return mft.Fail(mft.CodeJournal, "read the state of channel", x.Channel.Name, err)
 	}
+	x.state, x.hopes, x.taken, x.taking = k.State, k.Expected, k.Taken, k.Taken
 	return nil
 }
 
-// save keeps a state, with what belongs to it, and goes on with it. One that differs
-// from what is kept in nothing but how late it is need not be kept.
-func (x *Conductor) save(ctx context.Context, s firing.State, with func(tx *journal.Tx) error) error {
-	lasting := s
+// What is kept of a channel: its state, what is expected of it, and how many orders to
+// run are in the state.
+type kept struct {
+	firing.State
+	Expected expectation.State
+	Taken    int64
+}
+
+// save keeps a state and what is hoped, with what belongs to it, and goes on with it. One
+// that differs from what is kept in nothing but how late it is need not be kept.
+func (x *Conductor) save(ctx context.Context, s firing.State, hopes expectation.State, with ...func(tx *journal.Tx) error) error {
+	lasting := kept{s, hopes, x.taking}
 	lasting.Looked, lasting.Data = time.Time{}, time.Time{}
 	key, err := json.Marshal(lasting)
 	if err != nil {
 		return fmt.Errorf("the state of channel %s: %w", x.Channel.Name, err)
 	}
-	if with == nil && string(key) == x.kept {
-		x.state = s
+	if len(with) == 0 && string(key) == x.kept {
+		x.state, x.hopes = s, hopes
 		return nil
 	}
-	b, err := json.Marshal(s)
+	b, err := json.Marshal(kept{s, hopes, x.taking})
 	if err != nil {
 		return fmt.Errorf("the state of channel %s: %w", x.Channel.Name, err)
 	}
 	err = x.Journal.Update(ctx, func(tx *journal.Tx) error {
-		if with != nil {
-			if err := with(tx); err != nil {
+		for _, f := range with {
+			if err := f(tx); err != nil {
 				return err
 			}
 		}
 		return tx.SetChannel(x.Channel.Name, b)
 	})
 	if err == nil {
-		x.state, x.kept = s, string(key)
+		x.state, x.hopes, x.kept, x.taken = s, hopes, string(key), x.taking
 	}
 	return err
 }
@@ -230,7 +317,23 @@ func (x *Conductor) save(ctx context.Context, s firing.State, with func(tx *jour
 // once observes and does one step.
 func (x *Conductor) once(ctx context.Context) (firing.Step, error) {
 	w := x.look()
-	s := x.state.Observe(x.rules, w)
+	if x.Arrives && x.Source.News() && !x.joins() {
+		w.Asked = append(w.Asked, firing.ByArrival)
+	}
+	s, err := x.obey(ctx, w)
+	if err != nil {
+		return firing.Step{}, err
+	}
+	if x.takeHurry() {
+		s = s.Hasten()
+	}
+	hopes, found := x.hopes, []expectation.Finding(nil)
+	if !s.Disabled { // nothing is expected of one that is
+		hopes, found = hopes.Observe(x.expected, w.Now)
+	}
+	if s.Silent && !x.state.Silent {
+		found = append(found, expectation.Finding{Code: mft.CodeSilent, Detail: silence(s).Error()})
+	}
 	if s.Phase == firing.Running {
 		ended, err := x.progress(ctx, s)
 		if err != nil || ended {
@@ -239,8 +342,8 @@ func (x *Conductor) once(ctx context.Context) (firing.Step, error) {
 	}
 	step := s.Next(x.rules, w)
 	s = s.Before(step)
-	x.show(s, step)
-	if err := x.save(ctx, s, nil); err != nil {
+	x.show(s, hopes, step)
+	if err := x.save(ctx, s, hopes, x.tell(found)...); err != nil {
 		return step, err
 	}
 	if step.Do == firing.Run {
@@ -254,10 +357,26 @@ func (x *Conductor) once(ctx context.Context) (firing.Step, error) {
 	return step, nil
 }
 
-func (x *Conductor) show(s firing.State, step firing.Step) {
+func (x *Conductor) show(s firing.State, hopes expectation.State, step firing.Step) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.shown = Status{Phase: s.Phase, Why: step.Why, Until: step.Until, Problem: x.shown.Problem}
+	since := x.shown.Since
+	if step.Why != x.shown.Why || since.IsZero() {
+		since = x.Now()
+	}
+	x.shown = Status{Phase: s.Phase, Why: step.Why, Since: since, Until: step.Until, Problem: x.shown.Problem, State: s}
+	x.missed = nil
+	switch {
+	case !hopes.Overdue.IsZero():
+		x.missed = mft.Fail(hopes.Code(), "expect of channel", x.Channel.Name, errors.New(hopes.String()))
+	case s.Silent:
+		x.missed = mft.Fail(mft.CodeSilent, "expect of channel", x.Channel.Name, silence(s))
+	}
+}
+
+// silence says for how long a channel has been silent.
+func silence(s firing.State) error {
+	return fmt.Errorf("no content has moved since %s", s.Data.Format(time.DateTime))
 }
 
 // do does a step.
@@ -271,5 +390,5 @@ func (x *Conductor) do(ctx context.Context, step firing.Step) (firing.Result, er
 	case firing.Release:
 		return firing.Result{}, x.each(ctx, x.Release)
 	}
-	return x.mark(step)
+	return x.mark(ctx, step)
 }

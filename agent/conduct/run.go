@@ -2,49 +2,75 @@ package conduct
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 	"time"
 
 	"mft.dev/mft"
 	"mft.dev/mft/journal"
+	"mft.dev/mft/trigger/expectation"
 	"mft.dev/mft/trigger/firing"
-	"mft.dev/mft/trigger/marker"
 )
 
-// patience is how long a run may come to nothing more before it counts as failing.
-// It goes on all the same.
-const patience = 15 * time.Minute
+// joining is for how long after it began files that become stable join a run. Those
+// of a channel without markers, for which nobody waits, join for as long as it goes well.
+const joining = 5 * time.Minute
 
 // begin makes the transfers of the run and keeps the state in which it is under way.
 // A source that cannot be read makes the run fail; what could be read is sent all the
 // same.
 func (x *Conductor) begin(ctx context.Context, s firing.State) error {
-	files, err := x.Source.Sweep(ctx, s.Run)
+	gather := x.Source.Sweep
+	if x.Arrives && !slices.Contains(s.Serves, firing.ByMarker) && !slices.Contains(s.Serves, firing.ByManual) {
+		gather = x.Source.Gather // nobody has said that files are ready which are not stable
+	}
+	files, err := gather(ctx, s.Run)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	x.since = x.Now()
-	told := x.event(mft.EventRunBegun, "", fmt.Sprintf("%s, because of %v; files to send: %d", s.Run, s.Serves, files))
+	x.since, x.began, x.broken = x.Now(), x.Now(), false
+	told := x.tellBegun(s, files)
 	if err == nil {
-		return x.save(ctx, s, told)
+		return x.save(ctx, s, x.hopes, told)
 	}
-	return x.end(ctx, s, firing.Failed, false, mft.ReasonOf(err), func(tx *journal.Tx) error { return told(tx) })
+	return x.end(ctx, s, firing.Failed, mft.Count{}, mft.ReasonOf(err), told)
 }
 
 // end keeps the state of a channel whose run is over.
-func (x *Conductor) end(ctx context.Context, s firing.State, how firing.Outcome, moved bool, why mft.Reason, with func(tx *journal.Tx) error) error {
-	s = s.Ended(x.rules, how, moved, x.Now())
-	detail := fmt.Sprintf("%s: %s", s.Run, how)
-	if why.Detail != "" {
-		detail += ": " + why.Detail
+func (x *Conductor) end(ctx context.Context, s firing.State, how firing.Outcome, moved mft.Count, why mft.Reason, with ...func(tx *journal.Tx) error) error {
+	var found []expectation.Finding
+	if s.Silent && moved.Items > 0 {
+		found = append(found, expectation.Finding{Code: mft.CodeOK, Detail: "content moves again"})
 	}
-	told := x.event(mft.EventRunEnded, why.Code, detail)
-	return x.save(ctx, s, func(tx *journal.Tx) error {
-		if err := with(tx); err != nil {
-			return err
+	s = s.Ended(x.rules, how, moved.Items > 0, x.Now())
+	hopes := x.hopes
+	if how == firing.Succeeded {
+		var more []expectation.Finding
+		hopes, more = hopes.Ended(x.expected, moved, x.Now())
+		found = append(found, more...)
+	}
+	x.mu.Lock()
+	if x.failed = nil; how == firing.Failed {
+		x.failed = mft.Fail(why.Code, "run channel", x.Channel.Name, errors.New(why.Detail))
+	}
+	x.mu.Unlock()
+	with = append(with, x.tellEnded(s.Run, how, moved, why))
+	return x.save(ctx, s, hopes, append(with, x.tell(found)...)...)
+}
+
+// tell logs findings and returns what tells the journal of them.
+func (x *Conductor) tell(found []expectation.Finding) (out []func(tx *journal.Tx) error) {
+	for _, f := range found {
+		level := slog.LevelWarn
+		if f.Code.OK() {
+			level = slog.LevelInfo
 		}
-		return told(tx)
-	})
+		x.Log.Log(context.Background(), level, "an expectation of a channel", "channel", x.Channel.Name, "code", f.Code, "detail", f.Detail)
+		out = append(out, x.event(mft.EventExpected, f.Code, f.Detail))
+	}
+	return out
 }
 
 // event returns what tells the journal.
@@ -71,6 +97,13 @@ func (x *Conductor) progress(ctx context.Context, s firing.State) (bool, error) 
 			ended += n
 		}
 	}
+	x.broken = ended > 0
+	if x.joins() && x.Source.News() {
+		if _, err := x.Source.Gather(ctx, s.Run); err != nil {
+			return false, err
+		}
+		return false, nil // what it is to come to has changed
+	}
 	if s.Held { // it cannot come to anything
 		x.since = x.Now()
 	}
@@ -78,24 +111,24 @@ func (x *Conductor) progress(ctx context.Context, s firing.State) (bool, error) 
 		if come := [2]int64{done + ended, moved.Bytes}; come != x.come || x.since.IsZero() {
 			x.come, x.since = come, x.Now()
 		}
-		if s.Failures > 0 || x.Now().Sub(x.since) < patience {
+		if s.Failures > 0 || x.Now().Sub(x.since) < x.Patience {
 			return false, nil
 		}
-		return true, x.save(ctx, s.Late(), nil)
+		return true, x.save(ctx, s.Late(), x.hopes)
 	}
 	if ended == 0 {
 		how := firing.Succeeded
 		if moved.Items == 0 {
 			how = firing.NoAction
 		}
-		return true, x.end(ctx, s, how, moved.Items > 0, mft.Reason{}, func(*journal.Tx) error { return nil })
+		return true, x.end(ctx, s, how, moved, mft.Reason{})
 	}
 	failed, err := x.Journal.Transfers(ctx, journal.Filter{Run: s.Run, States: []mft.State{mft.StateFailed, mft.StateRejected, mft.StateCancelled}})
 	if err != nil {
 		return false, err
 	}
 	why := mft.Reason{Code: failed[0].Reason.Code, Detail: fmt.Sprintf("%d of %d transfers came to nothing, the first because: %s", ended, ended+done, failed[0].Reason.Detail)}
-	return true, x.end(ctx, s, firing.Failed, moved.Items > 0, why, func(tx *journal.Tx) error {
+	return true, x.end(ctx, s, firing.Failed, moved, why, func(tx *journal.Tx) error {
 		for _, t := range failed {
 			if t.State == mft.StateCancelled {
 				continue // somebody does not want it
@@ -106,6 +139,15 @@ func (x *Conductor) progress(ctx context.Context, s firing.State) (bool, error) 
 		}
 		return nil
 	})
+}
+
+// joins reports whether files that become stable now belong to the run under way.
+func (x *Conductor) joins() bool {
+	s := x.state
+	if s.Phase != firing.Running || s.Held {
+		return false
+	}
+	return x.Now().Sub(x.began) < joining || len(x.Channel.Markers) == 0 && !x.broken
 }
 
 // each calls do for every transfer of the run that has not ended.
@@ -122,48 +164,4 @@ func (x *Conductor) each(ctx context.Context, do func(ctx context.Context, id mf
 		}
 	}
 	return nil
-}
-
-// look looks at the markers of this host.
-func (x *Conductor) look() firing.World {
-	w := firing.World{Now: x.Now()}
-	for _, m := range x.Channel.Markers {
-		if m.Kind != mft.MarkerTrigger && m.Kind != mft.MarkerBlock {
-			continue
-		}
-		is, err := marker.Look(m.Path)
-		if err == nil && !is && m.Kind == mft.MarkerTrigger {
-			is, err = marker.Taken(m.Path, x.Channel.Name)
-		}
-		if err != nil {
-			w.Unseen = append(w.Unseen, m.End)
-		}
-		if news := err != nil && mft.CodeOf(x.seen[m]) != mft.CodeOf(err); news {
-			x.Log.Warn("a marker cannot be looked at", "channel", x.Channel.Name, "err", err)
-		}
-		x.seen[m] = err
-		switch {
-		case is && m.Kind == mft.MarkerTrigger:
-			w.Triggers = append(w.Triggers, m.End)
-		case is:
-			w.Blocks = append(w.Blocks, m.End)
-		}
-	}
-	return w
-}
-
-// mark does a step that is about a marker.
-func (x *Conductor) mark(step firing.Step) (result firing.Result, err error) {
-	path := step.Marker.Path
-	switch step.Do {
-	case firing.Place:
-		err = marker.Place(path, x.Now(), marker.Attributes{Mode: 0o644, UID: -1, GID: -1})
-	case firing.Remove:
-		err = marker.Remove(path)
-	case firing.Take:
-		result.Taken, err = marker.Take(path, x.Channel.Name)
-	case firing.Drop:
-		err = marker.Drop(path, x.Channel.Name)
-	}
-	return result, err
 }

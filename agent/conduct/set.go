@@ -10,6 +10,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/arrival"
+	"mft.dev/mft/agent/farend"
 	"mft.dev/mft/agent/trail"
 	"mft.dev/mft/journal"
 )
@@ -26,38 +27,38 @@ type Host struct {
 	Placed func(mft.Transfer)
 	// Hold and Release are those of Config.
 	Hold, Release func(ctx context.Context, id mft.TransferID) error
+	// Ask is the Open of farend.Config.
+	Ask func(ctx context.Context, peer mft.AgentName, id mft.TransferID) (farend.Conversation, error)
 }
 
 // A Set is the channels that begin at this host.
 type Set struct {
-	watched   map[string]*arrival.Watcher
 	conducted map[string]*Conductor
+	far       *farend.Asker
 }
 
 const (
-	defaultLook  = time.Second
-	defaultRetry = time.Minute
+	defaultLook     = time.Second
+	defaultRetry    = time.Minute
+	defaultPatience = 15 * time.Minute
 )
 
 // Open returns the channels that begin at this host, and starts nothing. CodeConfig
 // says what is wrong with one.
 func Open(channels []mft.Channel, h Host) (*Set, error) {
-	s := &Set{watched: map[string]*arrival.Watcher{}, conducted: map[string]*Conductor{}}
+	s := &Set{conducted: map[string]*Conductor{}}
+	s.far = farend.NewAsker(farend.Config{Open: h.Ask, Now: h.Now, Log: h.Log}, Far(channels, h.Self))
 	for _, ch := range channels {
+		if ch.From.Agent != h.Self {
+			continue
+		}
 		when, arrives := arrival.Trigger(ch, h.Self)
-		if !arrives && !Conducts(ch, h.Self) {
-			continue
-		}
-		w := arrival.New(arrival.Config{
-			Channel: ch, When: when, Journal: h.Journal, Trail: h.Trail, Log: h.Log, Now: h.Now, Plan: h.Plan, Placed: h.Placed,
-		})
-		s.watched[ch.Name] = w
-		if arrives {
-			continue
-		}
 		c, err := New(Config{
-			Channel: ch, Source: w, Journal: h.Journal, Log: h.Log, Now: h.Now,
-			Hold: h.Hold, Release: h.Release, Look: defaultLook, Retry: defaultRetry,
+			Channel: ch, Journal: h.Journal, Log: h.Log, Now: h.Now, Arrives: arrives,
+			Source: arrival.New(arrival.Config{
+				Channel: ch, When: when, Journal: h.Journal, Trail: h.Trail, Log: h.Log, Now: h.Now, Plan: h.Plan, Placed: h.Placed,
+			}),
+			Hold: h.Hold, Release: h.Release, Look: defaultLook, Retry: defaultRetry, Patience: defaultPatience, Far: s.far,
 		})
 		if err != nil {
 			return nil, err
@@ -70,21 +71,28 @@ func Open(channels []mft.Channel, h Host) (*Set, error) {
 // Run works until ctx is done.
 func (s *Set) Run(ctx context.Context) {
 	var all sync.WaitGroup
-	for name, w := range s.watched {
-		if c := s.conducted[name]; c != nil {
-			all.Go(func() { c.Run(ctx) })
-		} else {
-			all.Go(func() { w.Run(ctx) })
-		}
+	all.Go(func() { s.far.Run(ctx) })
+	for _, c := range s.conducted {
+		all.Go(func() { c.Run(ctx) })
 	}
 	all.Wait()
+}
+
+// Hurry has channels that lead to a peer repeat runs that failed: it is there now.
+func (s *Set) Hurry(peer mft.AgentName) {
+	s.far.Up(peer)
+	for _, c := range s.conducted {
+		if slices.ContainsFunc(c.Channel.To, func(to mft.Endpoint) bool { return to.Agent == peer }) {
+			c.Hurry()
+		}
+	}
 }
 
 // Root returns the directory of the source of a channel that begins here, in the form
 // of this host, or nothing.
 func (s *Set) Root(channel string) string {
-	if w := s.watched[channel]; w != nil {
-		return w.Root()
+	if c := s.conducted[channel]; c != nil {
+		return c.Source.Root()
 	}
 	return ""
 }
@@ -92,14 +100,15 @@ func (s *Set) Root(channel string) string {
 // Status tells how the channels stand, by name.
 func (s *Set) Status() []arrival.Status {
 	var out []arrival.Status
-	for name, w := range s.watched {
-		shown := w.Status()
-		if c := s.conducted[name]; c != nil {
-			now := c.Status()
-			shown.Watching = strings.Join(c.kinds(), ", ") + ": " + now.String()
-			if now.Problem != nil {
-				shown.Problem = now.Problem
-			}
+	for _, c := range s.conducted {
+		shown, now := c.Source.Status(), c.Status()
+		kinds := strings.Join(c.kinds(), ", ")
+		if c.Arrives {
+			kinds = strings.Replace(kinds, string(mft.TriggerArrival), shown.Watching, 1)
+		}
+		shown.Watching = kinds + ": " + now.String()
+		if now.Problem != nil {
+			shown.Problem = now.Problem
 		}
 		out = append(out, shown)
 	}

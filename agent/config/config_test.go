@@ -80,7 +80,11 @@ func TestFull(t *testing.T) {
 		Allow: mft.AllowList{
 			FilesFrom: []mft.Grant{
 				{Agent: "ledger", Root: "/srv/in"},
-				{Agent: "branch", Root: "/srv/branch", AllowSetID: true},
+				{Agent: "branch", Root: "/srv/branch", AllowSetID: true, Markers: []mft.Marker{
+					{Kind: mft.MarkerBlock, End: mft.EndDestination, Path: "/srv/branch/.busy"},
+					{Kind: mft.MarkerCompletion, End: mft.EndDestination, Path: "/srv/branch/.done"},
+					{Kind: mft.MarkerCompletion, End: mft.EndDestination, Path: "/srv/branch/.nightly"},
+				}},
 			},
 			RequestsFrom: []mft.Grant{{Agent: "ledger", Root: "/srv/out"}},
 		},
@@ -99,6 +103,18 @@ func TestFull(t *testing.T) {
 				Overwrite: mft.OverwriteReplace, Compare: mft.CompareQuick, Compress: mft.CompressAuto,
 			},
 			{
+				Name: "nightly", From: mft.Endpoint{Agent: "erp", Path: "/srv/night"},
+				To:   []mft.Endpoint{{Agent: "ledger", Path: "/srv/in"}},
+				When: []mft.Trigger{{Kind: mft.TriggerSchedule, Expression: "0 2 * * *"}, {Kind: mft.TriggerMarker}},
+				Markers: []mft.Marker{
+					{Kind: mft.MarkerActivity, End: mft.EndSource, Path: "/srv/night/.sending"},
+					{Kind: mft.MarkerTrigger, End: mft.EndDestination, Path: "/srv/in/.ready"},
+					{Kind: mft.MarkerBlock, End: mft.EndDestination, Path: "/srv/in/.busy"},
+					{Kind: mft.MarkerCompletion, End: mft.EndDestination, Path: "/srv/in/.done"},
+				},
+				Overwrite: mft.OverwriteReplace, Compare: mft.CompareQuick, Compress: mft.CompressAuto,
+			},
+			{
 				Name: "by-hand", From: mft.Endpoint{Agent: "erp", Path: "/srv/hand"},
 				To:        []mft.Endpoint{{Agent: "ledger", Path: "/srv/in"}},
 				When:      []mft.Trigger{{Kind: mft.TriggerManual}},
@@ -113,7 +129,7 @@ func TestFull(t *testing.T) {
 			{Phase: mft.ExitPre, Run: []string{"/usr/local/bin/may", "it be"}},
 			{Phase: mft.ExitError, From: "branch", Channel: "inward", Run: []string{"/usr/local/bin/tell", "{reason}"}},
 		},
-		Notes: []string{"channel inward starts at agent branch; agent erp does not start it", "channel by-hand fires only by hand, and this version has no command for that yet; use mft copy"},
+		Notes: []string{"channel inward starts at agent branch; agent erp does not start it"},
 	}
 	if diff := cmp.Diff(want, got, unseen); diff != "" {
 		t.Errorf("read(full.yaml) differs (-want +got):\n%s", diff)
@@ -134,14 +150,24 @@ func TestWhatTheFileLeavesOut(t *testing.T) {
 		{"arrival has defaults", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: arrival}]", func(c *Config) {
 			c.Channels = []mft.Channel{{
 				Name: "c", From: mft.Endpoint{Agent: "host", Path: "/a"}, To: []mft.Endpoint{{Agent: "b", Path: "/b"}},
-				When:      []mft.Trigger{{Kind: mft.TriggerArrival, Stable: 2 * time.Second, Rescan: 30 * time.Second}},
+				When:      []mft.Trigger{{Kind: mft.TriggerArrival, Stable: 2 * time.Second}},
 				Overwrite: mft.OverwriteReplace, Compare: mft.CompareQuick, Compress: mft.CompressAuto,
+			}}
+		}},
+		{"expectations", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {poll: 1h, timezone: Europe/London}, expect: {due_by: \"2:30\", size: {min: 1MiB, max: 3GiB}, count: {max: 500}}}]", func(c *Config) {
+			c.Channels = []mft.Channel{{
+				Name: "c", From: mft.Endpoint{Agent: "host", Path: "/a"}, To: []mft.Endpoint{{Agent: "b", Path: "/b"}},
+				When:      []mft.Trigger{{Kind: mft.TriggerPoll, Every: time.Hour}},
+				Overwrite: mft.OverwriteReplace, Compare: mft.CompareQuick, Compress: mft.CompressAuto,
+				Expect: mft.Expectation{
+					DueBy: "30 2 * * *", Zone: "Europe/London", Grace: time.Hour, Size: mft.Range{Min: 1 << 20, Max: 3 << 30}, Count: mft.Range{Max: 500},
+				},
 			}}
 		}},
 		{"a channel of another agent", "channels: [{name: c, from: {agent: a, path: /a}, to: [{agent: host, path: /b}], when: {arrival: }}]", func(c *Config) {
 			c.Channels = []mft.Channel{{
 				Name: "c", From: mft.Endpoint{Agent: "a", Path: "/a"}, To: []mft.Endpoint{{Agent: "host", Path: "/b"}},
-				When:      []mft.Trigger{{Kind: mft.TriggerArrival, Stable: 2 * time.Second, Rescan: 30 * time.Second}},
+				When:      []mft.Trigger{{Kind: mft.TriggerArrival, Stable: 2 * time.Second}},
 				Overwrite: mft.OverwriteReplace, Compare: mft.CompareQuick, Compress: mft.CompressAuto,
 			}}
 			c.Notes = []string{"channel c starts at agent a; agent host does not start it"}

@@ -8,7 +8,7 @@ import (
 
 // TestDocumentedConfigurations reads every configuration that the pages show.
 func TestDocumentedConfigurations(t *testing.T) {
-	for _, page := range []string{"../../README.md", "../../docs/exchange.md", "../../docs/exits.md"} {
+	for _, page := range []string{"../../README.md", "../../docs/exchange.md", "../../docs/exits.md", "../../docs/channels.md"} {
 		content, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)

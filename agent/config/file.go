@@ -3,6 +3,7 @@ package config
 import (
 	"mft.dev/mft/agent/config/collector"
 	"mft.dev/mft/agent/config/command"
+	"mft.dev/mft/agent/config/expect"
 	"mft.dev/mft/agent/config/leaf"
 	"mft.dev/mft/agent/config/releases"
 	"mft.dev/mft/agent/config/storage"
@@ -57,6 +58,7 @@ type filesGrant struct {
 	AllowSetID leaf.YesNo     `yaml:"allow_setid" doc:"Keep setuid, setgid and sticky bits. Default: false."`
 	Delete     leaf.YesNo     `yaml:"delete" doc:"Let mirrors of the agent remove files there. Default: false."`
 	RunAs      *runAsEntry    `yaml:"run_as" doc:"Who writes the files. Default: the user of the agent."`
+	Markers    *markersThere  `yaml:"markers" doc:"Markers of this host that the agent may have looked at and written, as the destination markers of its channels."`
 }
 
 type requestsGrant struct {
@@ -86,7 +88,7 @@ type channelEntry struct {
 	Compress  compress         `yaml:"compress" doc:"When what moves travels compressed: auto, when that is faster; always; or never. Default: auto."`
 
 	Markers *markersEntry `yaml:"markers" doc:"Files by which the channel and the programs around it tell each other what they do."`
-	Expect  *expectEntry  `yaml:"expect" doc:"What people count on of the channel."`
+	Expect  *expect.Entry `yaml:"expect" doc:"What people count on of the channel."`
 
 	RunAs *runAsEntry `yaml:"run_as" doc:"Who reads the files, and the markers of the source. Only the host of the source looks at it. Default: the user of the agent."`
 }
@@ -107,37 +109,9 @@ type whenEntry struct {
 	Poll     leaf.PollTime `yaml:"poll" doc:"Fire each time so much time has passed, 1s to 24h."`
 }
 
-// markersEntry are the markers of both ends.
-type markersEntry struct {
-	strict.Place
-	Source *sourceMarkers `yaml:"source" doc:"Markers on the host where the files are."`
-
-	Destination strict.NotYet `yaml:"destination"`
-}
-
-type sourceMarkers struct {
-	strict.Place
-	Trigger    leaf.HostPath `yaml:"trigger" doc:"Others make it when the files are ready; the agent removes it, and the channel runs."`
-	Block      leaf.HostPath `yaml:"block" doc:"While others keep it there nothing is sent."`
-	Activity   leaf.HostPath `yaml:"activity" doc:"Is there while the channel runs."`
-	Completion leaf.HostPath `yaml:"completion" doc:"Gets the time of each run that succeeds."`
-	Failure    leaf.HostPath `yaml:"failure" doc:"Is there from a run that failed to one that succeeded."`
-	Silence    leaf.HostPath `yaml:"silence" doc:"Is there while no content has moved for longer than expect.silence."`
-}
-
-type expectEntry struct {
-	strict.Place
-	Silence leaf.Silence `yaml:"silence" doc:"How long no content may move, 1m to 8760h, before the silence marker is made."`
-
-	DueBy strict.NotYet `yaml:"due_by"`
-	Grace strict.NotYet `yaml:"grace"`
-	Size  strict.NotYet `yaml:"size"`
-	Count strict.NotYet `yaml:"count"`
-}
-
 type arrivalEntry struct {
 	Stable leaf.StableFor  `yaml:"stable" doc:"How long a file must stay the same before it moves, 10ms to 24h. Default: 2s."`
-	Rescan leaf.RescanTime `yaml:"rescan" doc:"Longest time between two full scans of the source, 1s to 24h. Default: 30s."`
+	Rescan leaf.RescanTime `yaml:"rescan" doc:"Longest time between two full scans of the source, 1s to 24h. Default: 10m where the system tells of all changes, else 30s."`
 }
 
 type selectEntry struct {

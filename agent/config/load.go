@@ -29,7 +29,6 @@ const (
 	defaultListen    = ":7420"
 	defaultTransfers = 8
 	defaultStable    = 2 * time.Second
-	defaultRescan    = 30 * time.Second
 )
 
 // Load reads the file at path. The error is an *mft.Error of code
@@ -118,7 +117,10 @@ func (f *file) config(d *strict.Decoder, defaults *Config) (*Config, error) {
 	}
 	for _, g := range f.Allow.FilesFrom {
 		cfg.Allow.FilesFrom = append(cfg.Allow.FilesFrom,
-			mft.Grant{Agent: mft.AgentName(g.Agent), Root: string(g.Into), AllowSetID: bool(g.AllowSetID), AllowDelete: bool(g.Delete), RunAs: g.RunAs.user(d, &cfg)})
+			mft.Grant{
+				Agent: mft.AgentName(g.Agent), Root: string(g.Into), AllowSetID: bool(g.AllowSetID), AllowDelete: bool(g.Delete),
+				Markers: g.Markers.markers(d), RunAs: g.RunAs.user(d, &cfg),
+			})
 	}
 	for _, g := range f.Allow.RequestsFrom {
 		cfg.Allow.RequestsFrom = append(cfg.Allow.RequestsFrom,
@@ -219,7 +221,7 @@ func (e *channelEntry) channel(d *strict.Decoder) mft.Channel {
 		c.To = append(c.To, to.endpoint())
 	}
 	if a := e.When.Arrival; a != nil {
-		t := mft.Trigger{Kind: mft.TriggerArrival, Stable: defaultStable, Rescan: defaultRescan}
+		t := mft.Trigger{Kind: mft.TriggerArrival, Stable: defaultStable}
 		set(&t.Stable, time.Duration(a.Stable))
 		set(&t.Rescan, time.Duration(a.Rescan))
 		c.When = append(c.When, t)
@@ -229,8 +231,8 @@ func (e *channelEntry) channel(d *strict.Decoder) mft.Channel {
 	}
 	if len(e.When.Schedule) > 0 {
 		c.When = append(c.When, mft.Trigger{Kind: mft.TriggerSchedule, Expression: string(e.When.Schedule), Zone: string(e.When.Timezone)})
-	} else if e.When.Timezone != "" {
-		d.Mistake(e.When.Line, e.When.Key+".timezone", "it is that of a schedule, and there is none")
+	} else if e.When.Timezone != "" && (e.Expect == nil || e.Expect.DueBy == "") {
+		d.Mistake(e.When.Line, e.When.Key+".timezone", "it is that of a schedule or of expect.due_by, and there is neither")
 	}
 	if e.When.Poll > 0 {
 		c.When = append(c.When, mft.Trigger{Kind: mft.TriggerPoll, Every: time.Duration(e.When.Poll)})
@@ -238,12 +240,10 @@ func (e *channelEntry) channel(d *strict.Decoder) mft.Channel {
 	if e.When.Marker {
 		c.When = append(c.When, mft.Trigger{Kind: mft.TriggerMarker})
 	}
-	if e.Markers != nil && e.Markers.Source != nil {
-		c.Markers = e.Markers.Source.markers()
+	if e.Markers != nil {
+		c.Markers = e.Markers.markers(d)
 	}
-	if e.Expect != nil {
-		c.Expect.Silence = time.Duration(e.Expect.Silence)
-	}
+	c.Expect = e.Expect.Expectation(string(e.When.Timezone))
 	e.check(d, c)
 	return c
 }
@@ -254,54 +254,20 @@ func (e *channelEntry) check(d *strict.Decoder, c mft.Channel) {
 	if len(c.When) == 0 && e.When.Key != "" {
 		wrong("", "say arrival: {}, schedule, poll, marker or manual")
 	}
-	if e.When.Arrival != nil && (len(c.When) > 2 || len(c.When) == 2 && !bool(e.When.Manual)) {
-		wrong(".arrival", "this version fires either when files arrive or by schedule, poll and marker; leave one out")
-	}
-	if e.When.Arrival != nil && len(c.Markers) > 0 {
-		wrong(".arrival", "this version keeps no markers of a channel that fires when files arrive; fire by schedule, poll or marker")
-	}
 	trigger := slices.ContainsFunc(c.Markers, func(m mft.Marker) bool { return m.Kind == mft.MarkerTrigger })
 	if trigger != bool(e.When.Marker) {
-		wrong(".marker", "marker: true and the path markers.source.trigger belong together")
+		wrong(".marker", "marker: true and the path of a trigger in markers.source or markers.destination belong together")
 	}
 	silence := slices.ContainsFunc(c.Markers, func(m mft.Marker) bool { return m.Kind == mft.MarkerSilence })
-	if silence != (c.Expect.Silence > 0) {
-		d.Mistake(e.Line, e.Key, "expect.silence and the path markers.source.silence belong together")
+	if silence && c.Expect.Silence == 0 {
+		d.Mistake(e.Line, e.Key, "a silence marker needs expect.silence, the time after which it is made")
 	}
-	for i, m := range c.Markers {
-		if slices.ContainsFunc(c.Markers[:i], func(x mft.Marker) bool { return x.Path == m.Path }) {
-			d.Mistake(e.Markers.Line, e.Markers.Key+".source", "%s is the same file as another marker", m.Kind)
-		}
-	}
-}
-
-// markers returns those that are named.
-func (e *sourceMarkers) markers() (out []mft.Marker) {
-	for _, m := range []struct {
-		kind mft.MarkerKind
-		path leaf.HostPath
-	}{
-		{mft.MarkerTrigger, e.Trigger},
-		{mft.MarkerBlock, e.Block},
-		{mft.MarkerActivity, e.Activity},
-		{mft.MarkerCompletion, e.Completion},
-		{mft.MarkerFailure, e.Failure},
-		{mft.MarkerSilence, e.Silence},
-	} {
-		if m.path != "" {
-			out = append(out, mft.Marker{Kind: m.kind, End: mft.EndSource, Path: string(m.path)})
-		}
-	}
-	return out
 }
 
 // notes says what an operator may have expected of the channel in vain.
 func (e *channelEntry) notes(own mft.AgentName) []string {
-	switch {
-	case mft.AgentName(e.From.Agent) != own:
+	if mft.AgentName(e.From.Agent) != own {
 		return []string{fmt.Sprintf("channel %s starts at agent %s; agent %s does not start it", e.Name, e.From.Agent, own)}
-	case e.When.Arrival == nil && e.When.Schedule == "" && e.When.Poll == 0 && !bool(e.When.Marker):
-		return []string{fmt.Sprintf("channel %s fires only by hand, and this version has no command for that yet; use mft copy", e.Name)}
 	}
 	return nil
 }

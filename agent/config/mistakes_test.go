@@ -15,31 +15,37 @@ func TestMistakes(t *testing.T) {
 	}{
 		{"unknown section", "agnet: {}", []string{"line 1: agnet: unknown key, did you mean agent?"}},
 		{"unknown key far from all", "allow: {everything: true}", []string{"line 1: allow.everything: unknown key; known here: files_from, requests_from"}},
-		{"proposal is never a key of later", "channels:\n- {" + goodChannel + ", expect: {cuont: 1}}", []string{"line 2: channels[0].expect.cuont: unknown key; known here: silence"}},
-		{"key of later", "channels:\n- {" + goodChannel + ",\n   expect: {count: 1}}", []string{"line 3: channels[0].expect.count: not available yet in this version; take it out, it would not act"}},
 		{"user without processes", "channels:\n- {" + goodChannel + ",\n   run_as: {user: erp}}", []string{"line 3: channels[0].run_as: needs agent.user"}},
 		{"no schedule", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {schedule: '0 25 * * *', timezone: Mars}}]", []string{
 			`line 1: channels[0].when.schedule: hours: "25" is no value from 0 to 23`,
 			"line 1: channels[0].when.timezone: want the name of a time zone",
 		}},
 		{"zone of nothing", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {timezone: UTC, poll: 1m}}]", []string{
-			"line 1: channels[0].when.timezone: it is that of a schedule, and there is none",
+			"line 1: channels[0].when.timezone: it is that of a schedule or of expect.due_by",
 		}},
 		{"trigger without a path", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: marker}]", []string{
-			"channels[0].when.marker: marker: true and the path markers.source.trigger belong together",
+			"channels[0].when.marker: marker: true and the path of a trigger in markers.source or markers.destination belong together",
 		}},
 		{"one file for two markers", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {poll: 1m}, markers: {source: {block: /a/x, failure: /a/x}}}]", []string{
 			"channels[0].markers.source: failure is the same file as another marker",
 		}},
-		{"markers of later", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {poll: 1m}, markers: {destination: {block: /b/x}}}]", []string{
-			"channels[0].markers.destination: not available yet",
+		{"one file for two markers there", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {poll: 1m}, markers: {source: {block: /x}, destination: {block: /x, activity: /x}}}]", []string{
+			"channels[0].markers.destination: activity is the same file as another marker",
+		}},
+		{"one file for two markers of a peer", "allow: {files_from: [{agent: b, into: /a, markers: {block: [/a/x, /a/y], failure: /a/y}}]}", []string{
+			"allow.files_from[0].markers: failure is the same file as another marker",
 		}},
 		{"silence without a time", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {poll: 1m}, markers: {source: {silence: /a/x}}}]", []string{
-			"channels[0]: expect.silence and the path markers.source.silence belong together",
+			"channels[0]: a silence marker needs expect.silence",
 		}},
-		{"arrival and markers", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {arrival: {}, poll: 1m}, markers: {source: {block: /a/x}}}]", []string{
-			"channels[0].when.arrival: this version fires either when files arrive",
-			"channels[0].when.arrival: this version keeps no markers",
+		{"grace of nothing", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {poll: 1m}, expect: {grace: 1h}}]", []string{
+			"channels[0].expect: grace is that of due_by",
+		}},
+		{"an expectation that cannot be met", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {poll: 1m}, expect: {count: {min: 5, max: 4}}}]", []string{
+			"channels[0].expect: min is more than max",
+		}},
+		{"due at no time", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {poll: 1m}, expect: {due_by: \"25:00\", size: {min: lots}}}]", []string{
+			"expect.due_by: want a time of the day such as 02:30, or a schedule", "expect.size.min: want a size",
 		}},
 		{"exit without a phase", "exits: [{run: [/x]}]", []string{"line 1: exits[0].phase: is missing"}},
 		{"exit of no phase", "exits: [{phase: after, run: [/x]}]", []string{"line 1: exits[0].phase: want pre, post or error"}},

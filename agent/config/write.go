@@ -11,6 +11,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config/collector"
 	"mft.dev/mft/agent/config/command"
+	"mft.dev/mft/agent/config/expect"
 	"mft.dev/mft/agent/config/releases"
 	"mft.dev/mft/agent/config/storage"
 )
@@ -52,6 +53,8 @@ type documentFiles struct {
 	Into       string        `yaml:"into" json:"into"`
 	AllowSetID bool          `yaml:"allow_setid,omitempty" json:"allow_setid,omitempty"`
 	Delete     bool          `yaml:"delete,omitempty" json:"delete,omitempty"`
+	// Markers are paths by kind.
+	Markers map[mft.MarkerKind][]string `yaml:"markers,omitempty,flow" json:"markers,omitempty"`
 }
 
 type documentRequests struct {
@@ -66,7 +69,7 @@ type documentChannel struct {
 	When map[string]any     `yaml:"when,flow" json:"when"`
 	// Markers are paths by end and kind.
 	Markers map[string]map[string]string `yaml:"markers,omitempty" json:"markers,omitempty"`
-	Expect  map[string]string            `yaml:"expect,omitempty,flow" json:"expect,omitempty"`
+	Expect  map[string]any               `yaml:"expect,omitempty,flow" json:"expect,omitempty"`
 	Select  struct {
 		Include []string `yaml:"include,omitempty,flow" json:"include,omitempty"`
 		Exclude []string `yaml:"exclude,omitempty,flow" json:"exclude,omitempty"`
@@ -102,7 +105,7 @@ func (c *Config) document() document {
 	}
 	d.Exchange, d.Relay, d.Update, d.Telemetry = c.Exchange, c.Relay, c.Update, c.Telemetry
 	for _, g := range c.Allow.FilesFrom {
-		d.Allow.FilesFrom = append(d.Allow.FilesFrom, documentFiles{g.Agent, g.Root, g.AllowSetID, g.AllowDelete})
+		d.Allow.FilesFrom = append(d.Allow.FilesFrom, documentFiles{g.Agent, g.Root, g.AllowSetID, g.AllowDelete, markersOf(g)})
 	}
 	for _, g := range c.Allow.RequestsFrom {
 		d.Allow.RequestsFrom = append(d.Allow.RequestsFrom, documentRequests{g.Agent, g.Root})
@@ -138,18 +141,35 @@ func documentOf(ch mft.Channel) documentChannel {
 				d.When["timezone"] = t.Zone
 			}
 		case mft.TriggerArrival:
-			d.When["arrival"] = map[string]string{"stable": t.Stable.String(), "rescan": t.Rescan.String()}
+			arrival := map[string]string{"stable": t.Stable.String()}
+			if t.Rescan > 0 {
+				arrival["rescan"] = t.Rescan.String()
+			}
+			d.When["arrival"] = arrival
 		}
 	}
-	if ch.Expect.Silence > 0 {
-		d.Expect = map[string]string{"silence": ch.Expect.Silence.String()}
-	}
+	d.Expect = expect.DocumentOf(ch.Expect)
 	for _, m := range ch.Markers {
 		if d.Markers == nil {
-			d.Markers = map[string]map[string]string{string(mft.EndSource): {}}
+			d.Markers = map[string]map[string]string{}
+		}
+		if d.Markers[string(m.End)] == nil {
+			d.Markers[string(m.End)] = map[string]string{}
 		}
 		d.Markers[string(m.End)][string(m.Kind)] = m.Path
 	}
 	d.Select.Include, d.Select.Exclude = ch.Select.Include, ch.Select.Exclude
 	return d
+}
+
+// markersOf returns the markers of a grant by kind.
+func markersOf(g mft.Grant) map[mft.MarkerKind][]string {
+	if len(g.Markers) == 0 {
+		return nil
+	}
+	out := map[mft.MarkerKind][]string{}
+	for _, m := range g.Markers {
+		out[m.Kind] = append(out[m.Kind], m.Path)
+	}
+	return out
 }

@@ -33,6 +33,11 @@ type Config struct {
 	Journal *journal.Journal
 	Log     *slog.Logger
 	Now     func() time.Time
+	// Walls has commands confined, on Linux, but those that are not to be; the
+	// program must call process.Become. Hidden are the files and directories of
+	// the agent that they cannot reach.
+	Walls  bool
+	Hidden []string
 }
 
 // A Runner runs the commands of one agent. Its methods may be called

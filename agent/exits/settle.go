@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"mft.dev/mft"
@@ -200,8 +203,20 @@ func (r *Runner) one(ctx context.Context, run *rule.Run, nth int) (process.Outco
 	if err != nil {
 		return process.Outcome{Status: -1}, err
 	}
+	var walls *process.Walls
+	if r.c.Walls && !e.Unconfined {
+		walls = &process.Walls{Network: e.Network, Hidden: r.hidden(run.Facts.Path)}
+	}
 	return r.run(ctx, process.Order{
 		Args: run.Args, Env: append(run.Env, fmt.Sprintf("MFT_RUN=%d", nth)), As: who, Dir: e.Directory,
-		Umask: run.Rule.Umask(), MustUmask: e.Umask != "", Timeout: e.Timeout,
+		Umask: run.Rule.Umask(), MustUmask: e.Umask != "", Timeout: e.Timeout, Walls: walls,
+	})
+}
+
+// hidden are the files of the agent that a command cannot reach: not those that
+// what it runs for lies in, for somebody has chosen to receive there.
+func (r *Runner) hidden(delivered string) []string {
+	return slices.DeleteFunc(slices.Clone(r.c.Hidden), func(h string) bool {
+		return delivered == h || strings.HasPrefix(delivered, strings.TrimSuffix(h, string(filepath.Separator))+string(filepath.Separator))
 	})
 }

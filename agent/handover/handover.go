@@ -26,7 +26,7 @@ import (
 	"time"
 
 	"mft.dev/mft"
-	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/agent/localapi/route"
 	"mft.dev/mft/agent/localapi/socket"
 	"mft.dev/mft/release"
 )
@@ -56,8 +56,8 @@ type State struct {
 	Pending string `json:"pending,omitempty"`
 	// Tried is the last version that was tried and failed, and Problem why; while
 	// one is Pending, of that nothing is known yet, also where both are the same.
-	Tried   string            `json:"tried,omitempty"`
-	Problem *localapi.Problem `json:"problem,omitempty"`
+	Tried   string         `json:"tried,omitempty"`
+	Problem *route.Problem `json:"problem,omitempty"`
 }
 
 // An Order asks an agent to try another version.
@@ -134,7 +134,7 @@ func handler(p Program) http.Handler {
 			}
 			status := http.StatusOK
 			if err != nil {
-				status, out = http.StatusBadRequest, localapi.ProblemOf(err)
+				status, out = http.StatusBadRequest, route.ProblemOf(err)
 			}
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(status)
@@ -230,7 +230,7 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 		}
 		return nil
 	}
-	var p localapi.Problem
+	var p route.Problem
 	if err := json.Unmarshal(b, &p); err != nil || p.Code == "" {
 		return mft.Fail(mft.CodeProtocol, op, c.path, errors.New(resp.Status))
 	}

@@ -12,7 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"mft.dev/mft"
-	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/agent/localapi/route"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -61,7 +61,7 @@ func TestTalk(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	p := &program{state: State{
-		Version: "1.3.0", Executable: "/usr/bin/mft", Ready: true, Tried: "1.4.0", Problem: &localapi.Problem{Code: mft.CodeTrial, Detail: "no"},
+		Version: "1.3.0", Executable: "/usr/bin/mft", Ready: true, Tried: "1.4.0", Problem: &route.Problem{Code: mft.CodeTrial, Detail: "no"},
 	}}
 	c := serve(t, p)
 	got, err := c.State(ctx)

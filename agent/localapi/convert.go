@@ -3,19 +3,16 @@ package localapi
 import (
 	"mft.dev/mft"
 	"mft.dev/mft/agent/localapi/opaque"
+	"mft.dev/mft/agent/localapi/route"
 	"mft.dev/mft/agent/pairing"
 	"mft.dev/mft/journal"
 )
 
 func transferOf(t mft.Transfer) Transfer {
-	sources := t.Sources
-	if sources == nil {
-		sources = []string{}
-	}
 	return Transfer{
-		ID: t.ID, Role: t.Role, Peer: t.Peer, Channel: t.Channel, State: t.State, Reason: problemOfReason(t.Reason),
-		Sources: sources, Destination: t.Destination, Overwrite: t.Overwrite, Requested: t.Requested,
-		Compare: t.Compare, Compress: t.Compress, Mirror: mirrorOf(t.Mirror), Unchanged: Count(t.Unchanged), Removed: t.Removed,
+		ID: t.ID, Role: t.Role, Peer: t.Peer, Channel: t.Channel, State: t.State, Reason: route.ProblemOfReason(t.Reason),
+		Sources: t.Sources, Destination: opaque.String(t.Destination), Overwrite: t.Overwrite, Requested: t.Requested,
+		Compare: t.Compare, Compress: t.Compress, Mirror: MirrorOf(t.Mirror), Unchanged: Count(t.Unchanged), Removed: t.Removed,
 		Totals: Count(t.Totals), Moved: Count(t.Moved), Created: t.Created, Updated: t.Updated, Attempts: t.Attempts,
 	}
 }
@@ -59,7 +56,7 @@ func peerOf(p pairing.Peer) Peer {
 	if p.Link.Connected {
 		out.Link = "up"
 	} else {
-		out.LinkReason = ProblemOf(p.Link.LastError)
+		out.LinkReason = route.ProblemOf(p.Link.LastError)
 	}
 	for _, k := range p.Pins {
 		out.Pins = append(out.Pins, string(k.Pin))

@@ -1,5 +1,5 @@
 // Package localapi is how people and scripts on one host talk to the agent of
-// that host: HTTP/1.1 with JSON over a Unix socket.
+// that host, in the manner of package route.
 //
 // The agent's process calls [Serve]; a command makes a [Client] and calls its
 // methods, which mirror those of agent.Agent:
@@ -10,9 +10,8 @@
 //		Destinations: []localapi.Destination{{Agent: "ledger", Path: "/srv/in/"}},
 //	})
 //
-// Every error is an *mft.Error, also across the socket ([Problem]); without an
-// agent on the socket its code is mft.CodeNotRunning. Field names in JSON are
-// stable, times are RFC 3339, names of files survive byte for byte.
+// Field names in JSON are stable, times are RFC 3339, names of files survive byte
+// for byte.
 //
 // The package refuses to listen on anything but a Unix socket, and to serve
 // anybody but the owner of the socket, its group and root: the permissions of

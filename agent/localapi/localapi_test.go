@@ -17,6 +17,8 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/agent"
 	"mft.dev/mft/agent/config"
+	"mft.dev/mft/agent/localapi/opaque"
+	"mft.dev/mft/agent/localapi/route"
 	relay "mft.dev/mft/exchange/relay/server"
 )
 
@@ -85,14 +87,14 @@ func pairOf(t *testing.T) (alpha, beta *host) {
 	t.Helper()
 	ctx := limited(t)
 	alpha, beta = start(t, "alpha"), start(t, "beta")
-	i, err := alpha.Invite(ctx, InviteOrder{FilesInto: alpha.in, RequestsRoot: alpha.out})
+	i, err := alpha.Invite(ctx, InviteOrder{PeerGrant: PeerGrant{FilesInto: alpha.in, RequestsRoot: alpha.out}})
 	if err != nil {
 		t.Fatalf("Invite: %v", err)
 	}
 	if !strings.Contains(i.Line, "mft join ") || time.Until(i.Expires) <= 0 {
 		t.Errorf("invitation is %+v, want a line to paste and a time to come", i)
 	}
-	p, err := beta.Join(ctx, JoinOrder{Line: i.Line, FilesInto: beta.in, RequestsRoot: beta.out})
+	p, err := beta.Join(ctx, JoinOrder{Line: i.Line, PeerGrant: PeerGrant{FilesInto: beta.in, RequestsRoot: beta.out}})
 	if err != nil {
 		t.Fatalf("Join: %v", err)
 	}
@@ -116,7 +118,7 @@ func TestCopyAndWatch(t *testing.T) {
 	name := "n\xff\n.txt" // not UTF-8, and it must arrive like this
 	placed, err := alpha.Copy(ctx, CopyOrder{
 		Sources:      []string{write(t, filepath.Join(alpha.out, name), "content")},
-		Destinations: []Destination{{Agent: "beta", Path: beta.in + "/"}, {Agent: "nobody", Path: "/x"}},
+		Destinations: []Destination{{Agent: "beta", Path: opaque.String(beta.in + "/")}, {Agent: "nobody", Path: "/x"}},
 	})
 	if err != nil {
 		t.Fatalf("Copy: %v", err)
@@ -175,7 +177,7 @@ func TestRequestAndActions(t *testing.T) {
 	ctx := limited(t)
 	alpha, beta := pairOf(t)
 	src := write(t, filepath.Join(alpha.out, "a"), "1")
-	id, err := beta.Request(ctx, RequestOrder{Agent: "alpha", Path: src, Into: beta.in + "/b"})
+	id, err := beta.Request(ctx, RequestOrder{Agent: "alpha", Path: opaque.String(src), Into: opaque.String(beta.in + "/b")})
 	if err != nil {
 		t.Fatalf("Request: %v", err)
 	}
@@ -255,7 +257,7 @@ func TestEvents(t *testing.T) {
 	}
 	stop := errors.New("seen")
 	src := write(t, filepath.Join(alpha.out, "a"), "1")
-	if _, err := alpha.Copy(ctx, CopyOrder{Sources: []string{src}, Destinations: []Destination{{Agent: "beta", Path: beta.in + "/"}}}); err != nil {
+	if _, err := alpha.Copy(ctx, CopyOrder{Sources: []string{src}, Destinations: []Destination{{Agent: "beta", Path: opaque.String(beta.in + "/")}}}); err != nil {
 		t.Fatal(err)
 	}
 	last := seen[len(seen)-1].Seq
@@ -304,14 +306,14 @@ func TestRefusesWhatIsNoOrder(t *testing.T) {
 		{"an unknown field", "POST", "/v1/invites", map[string]string{"adress": "x"}, mft.CodeUsage},
 		{"a body of another kind", "POST", "/v1/copy", []int{1}, mft.CodeUsage},
 		{"nothing to copy", "POST", "/v1/copy", CopyOrder{}, mft.CodeUsage},
-		{"too long", "POST", "/v1/join", JoinOrder{Line: strings.Repeat("x", maxBody)}, mft.CodeUsage},
+		{"too long", "POST", "/v1/join", JoinOrder{Line: strings.Repeat("x", route.MaxBody)}, mft.CodeUsage},
 		{"an id that is none", "GET", "/v1/transfers/1", nil, mft.CodeBadName},
 		{"a limit that is none", "GET", "/v1/transfers?limit=0", nil, mft.CodeUsage},
 		{"events before the first", "GET", "/v1/events?after=-1&follow=false", nil, mft.CodeUsage},
 		{"an overlap that is none", "POST", "/v1/keys/rotate", rotation{Overlap: "soon"}, mft.CodeUsage},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			err := alpha.call(ctx, tt.method, tt.path, tt.body, nil)
+			err := alpha.Call(ctx, tt.method, tt.path, tt.body, nil)
 			if got := mft.CodeOf(err); got != tt.want {
 				t.Errorf("%s %s = %v, want code %s", tt.method, tt.path, err, tt.want)
 			}
@@ -321,7 +323,7 @@ func TestRefusesWhatIsNoOrder(t *testing.T) {
 
 func TestProblemCrossesTheSocket(t *testing.T) {
 	cause := mft.Fail(mft.CodePermission, "open", "/a\xff", errors.New("denied"))
-	b, err := json.Marshal(ProblemOf(cause))
+	b, err := json.Marshal(route.ProblemOf(cause))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -335,7 +337,7 @@ func TestProblemCrossesTheSocket(t *testing.T) {
 	if got := mft.CodeOf(p.Err()); got != mft.CodePermission {
 		t.Errorf("code = %s, want %s", got, mft.CodePermission)
 	}
-	if ProblemOf(nil) != nil || (*Problem)(nil).Err() != nil {
+	if route.ProblemOf(nil) != nil || (*Problem)(nil).Err() != nil {
 		t.Error("no error became a problem, or the other way round")
 	}
 }
@@ -345,7 +347,7 @@ func FuzzOpaque(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		o := CopyOrder{Sources: []string{s}, Destinations: []Destination{{Agent: "a", Path: s}}}
+		o := CopyOrder{Sources: []string{s}, Destinations: []Destination{{Agent: "a", Path: opaque.String(s)}}}
 		b, err := json.Marshal(o)
 		if err != nil {
 			t.Fatal(err)
@@ -354,7 +356,7 @@ func FuzzOpaque(f *testing.F) {
 		if err := json.Unmarshal(b, &back); err != nil {
 			t.Fatalf("reading back %s: %v", b, err)
 		}
-		if back.Sources[0] != s || back.Destinations[0].Path != s {
+		if back.Sources[0] != s || string(back.Destinations[0].Path) != s {
 			t.Errorf("%q came back as %q", s, back.Sources[0])
 		}
 	})

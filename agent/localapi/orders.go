@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/localapi/route"
 	"mft.dev/mft/agent/order"
 	"mft.dev/mft/agent/pairing"
+	"mft.dev/mft/agent/trace"
 	"mft.dev/mft/journal"
 )
 
@@ -35,7 +37,7 @@ func (s *server) status(r *http.Request) (any, error) {
 	for _, c := range st.Channels {
 		out.Channels = append(out.Channels, ChannelStatus{
 			Name: c.Name, From: c.From, Watching: c.Watching, LastScan: c.LastScan, Settling: c.Settling,
-			Problem: ProblemOf(c.Problem),
+			Problem: route.ProblemOf(c.Problem),
 		})
 	}
 	return out, nil
@@ -43,12 +45,15 @@ func (s *server) status(r *http.Request) (any, error) {
 
 func (s *server) copy(r *http.Request) (any, error) {
 	var o CopyOrder
-	if err := read(r, &o); err != nil {
+	if err := route.Read(r, &o); err != nil {
 		return nil, err
 	}
 	var to []order.Destination
 	for _, d := range o.Destinations {
-		to = append(to, order.Destination(d))
+		to = append(to, order.Destination{
+			Agent: d.Agent, Path: string(d.Path), Overwrite: d.Overwrite, Transfer: d.Transfer, Compare: d.Compare, Compress: d.Compress,
+			Mirror: d.Mirror.order(),
+		})
 	}
 	placed, err := s.agent.Copy(r.Context(), o.Sources, to)
 	if err != nil {
@@ -56,17 +61,19 @@ func (s *server) copy(r *http.Request) (any, error) {
 	}
 	out := make([]Placed, len(placed))
 	for i, p := range placed {
-		out[i] = Placed{Agent: p.Agent, Path: p.Path, Transfer: p.Transfer, Err: ProblemOf(p.Err)}
+		out[i] = Placed{Agent: p.Agent, Path: p.Path, Transfer: p.Transfer, Err: route.ProblemOf(p.Err)}
 	}
 	return out, nil
 }
 
 func (s *server) request(r *http.Request) (any, error) {
 	var o RequestOrder
-	if err := read(r, &o); err != nil {
+	if err := route.Read(r, &o); err != nil {
 		return nil, err
 	}
-	id, err := s.agent.Request(r.Context(), order.Request(o))
+	id, err := s.agent.Request(r.Context(), order.Request{
+		Agent: o.Agent, Path: string(o.Path), Into: string(o.Into), Overwrite: o.Overwrite, Transfer: o.Transfer, Compare: o.Compare, Compress: o.Compress,
+	})
 	return requested{Transfer: id}, err
 }
 
@@ -120,6 +127,12 @@ func (s *server) transfer(r *http.Request) (any, error) {
 	return out, nil
 }
 
+func (s *server) trace(r *http.Request) (any, error) {
+	_, trust := s.agent.Identity()
+	t := trace.Tracer{Journal: s.agent.Journal, Verify: trust.Verify, Channels: s.agent.Config().Channels}
+	return t.Find(r.Context(), r.URL.Query().Get("what"))
+}
+
 func (s *server) act(r *http.Request) (any, error) {
 	id, err := idOf(r)
 	if err != nil {
@@ -143,10 +156,10 @@ func (s *server) act(r *http.Request) (any, error) {
 
 func (s *server) invite(r *http.Request) (any, error) {
 	var o InviteOrder
-	if err := read(r, &o); err != nil {
+	if err := route.Read(r, &o); err != nil {
 		return nil, err
 	}
-	i, err := s.agent.Invite(o.Address, pairing.Grant{FilesInto: o.FilesInto, RequestsRoot: o.RequestsRoot, Delete: o.AllowDelete})
+	i, err := s.agent.Invite(o.Address, o.grant())
 	if err != nil {
 		return nil, err
 	}
@@ -155,10 +168,10 @@ func (s *server) invite(r *http.Request) (any, error) {
 
 func (s *server) join(r *http.Request) (any, error) {
 	var o JoinOrder
-	if err := read(r, &o); err != nil {
+	if err := route.Read(r, &o); err != nil {
 		return nil, err
 	}
-	p, err := s.agent.Join(r.Context(), o.Line, pairing.Grant{FilesInto: o.FilesInto, RequestsRoot: o.RequestsRoot, Delete: o.AllowDelete})
+	p, err := s.agent.Join(r.Context(), o.Line, o.grant())
 	return peerOf(p), err
 }
 
@@ -175,17 +188,20 @@ func (s *server) peer(r *http.Request) (any, error) {
 	return peerOf(p), err
 }
 
+func (g PeerGrant) grant() pairing.Grant {
+	return pairing.Grant{FilesInto: g.FilesInto, RequestsRoot: g.RequestsRoot, Delete: g.AllowDelete}
+}
+
 func (s *server) removePeer(r *http.Request) (any, error) {
 	return struct{}{}, s.agent.RemovePeer(r.Context(), mft.AgentName(r.PathValue("name")))
 }
 
 func (s *server) allowPeer(r *http.Request) (any, error) {
 	var o PeerGrant
-	if err := read(r, &o); err != nil {
+	if err := route.Read(r, &o); err != nil {
 		return nil, err
 	}
-	g := pairing.Grant{FilesInto: o.FilesInto, RequestsRoot: o.RequestsRoot, Delete: o.AllowDelete}
-	return struct{}{}, s.agent.AllowPeer(mft.AgentName(r.PathValue("name")), g)
+	return struct{}{}, s.agent.AllowPeer(mft.AgentName(r.PathValue("name")), o.grant())
 }
 
 func (s *server) keys(*http.Request) (any, error) { return s.ownKeys(), nil }
@@ -200,7 +216,7 @@ func (s *server) ownKeys() Keys {
 
 func (s *server) rotateKey(r *http.Request) (any, error) {
 	var o rotation
-	if err := read(r, &o); err != nil {
+	if err := route.Read(r, &o); err != nil {
 		return nil, err
 	}
 	overlap, err := time.ParseDuration(o.Overlap)

@@ -79,7 +79,7 @@ const (
 // lost.
 func (c *Client) place(ctx context.Context, path string, o, out any, ids []mft.TransferID) error {
 	var reached atomic.Bool
-	err := c.call(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+	err := c.Call(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { reached.Store(true) },
 	}), "POST", path, o, out)
 	if !reached.Load() {
@@ -96,7 +96,7 @@ func (c *Client) place(ctx context.Context, path string, o, out any, ids []mft.T
 		case <-end.C:
 			return unanswered(fmt.Errorf("the agent went away before it answered, and has not come back; it may have taken %s", named(ids)))
 		case <-pause.C:
-			err = c.call(ctx, "POST", path, o, out)
+			err = c.Call(ctx, "POST", path, o, out)
 		}
 	}
 	switch mft.CodeOf(err) {

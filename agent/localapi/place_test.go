@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,6 +17,8 @@ import (
 	"time"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/localapi/opaque"
+	"mft.dev/mft/agent/localapi/route"
 )
 
 // A forgetful agent takes every order and does with its answers what a list
@@ -102,7 +105,7 @@ func (f *forgetful) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.answers[n](f, w)
 		return
 	}
-	reply(w, http.StatusOK, out)
+	route.Answer(func(*http.Request) (any, error) { return out, nil }).ServeHTTP(w, r)
 }
 
 // hangUp closes the connection without an answer.
@@ -134,6 +137,10 @@ func restart(f *forgetful, w http.ResponseWriter) {
 	_ = f.server.Close() // the connection of w too
 	<-f.ended
 	f.listen()
+}
+
+func refuse(w http.ResponseWriter, err error) {
+	route.Answer(func(*http.Request) (any, error) { return nil, err }).ServeHTTP(w, httptest.NewRequest("POST", "/", nil))
 }
 
 // stopNow says that the agent is stopping.
@@ -291,7 +298,7 @@ func TestOneOrderAcrossTheSocket(t *testing.T) {
 	alpha, beta := pairOf(t)
 	o := CopyOrder{
 		Sources:      []string{write(t, filepath.Join(alpha.out, "a"), "1")},
-		Destinations: []Destination{{Agent: "beta", Path: beta.in + "/"}},
+		Destinations: []Destination{{Agent: "beta", Path: opaque.String(beta.in + "/")}},
 	}
 	var err error
 	if o.Destinations[0].Transfer, err = NewID(); err != nil {

@@ -2,7 +2,6 @@ package localapi
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"reflect"
@@ -10,36 +9,13 @@ import (
 	"time"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/localapi/route"
 )
 
-// A stream writes lines of JSON, each as soon as it is known.
-type stream struct {
-	w   http.ResponseWriter
-	ctl *http.ResponseController
-}
-
-func newStream(w http.ResponseWriter) *stream {
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	w.Header().Set("Cache-Control", "no-store")
-	return &stream{w: w, ctl: http.NewResponseController(w)}
-}
-
-func (s *stream) send(l line) error {
-	_ = s.ctl.SetWriteDeadline(time.Now().Add(lineTimeout))
-	return json.NewEncoder(s.w).Encode(l)
-}
-
-func (s *stream) flush() error { return s.ctl.Flush() }
-
-// end sends the last line: that all is told, or why not.
-func (s *stream) end(err error) {
-	l := line{End: true}
-	if err != nil {
-		l = line{Problem: ProblemOf(err)}
-	}
-	// The caller may have gone, which is its own affair.
-	_ = s.send(l)
-	_ = s.flush()
+// A line of a stream; exactly one field is set.
+type line struct {
+	Transfer *Transfer `json:"transfer,omitempty"`
+	Event    *Event    `json:"event,omitempty"`
 }
 
 const (
@@ -51,19 +27,16 @@ const (
 )
 
 // watch streams transfers as they change until all have ended.
-func (s *server) watch(w http.ResponseWriter, r *http.Request) {
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+func (s *server) watch(r *http.Request) (func(context.Context, *route.Lines) error, error) {
 	var ids []mft.TransferID
 	for _, text := range r.URL.Query()["id"] {
 		id, err := mft.ParseTransferID(text)
 		if err != nil {
-			refuse(w, err)
-			return
+			return nil, err
 		}
 		ids = append(ids, id)
 	}
-	out := newStream(w)
-	out.end(s.watchAll(r.Context(), out, ids))
+	return func(ctx context.Context, out *route.Lines) error { return s.watchAll(ctx, out, ids) }, nil
 }
 
 // told is what the watcher of a transfer knows.
@@ -72,7 +45,7 @@ type told struct {
 	at       time.Time
 }
 
-func (s *server) watchAll(ctx context.Context, out *stream, ids []mft.TransferID) error {
+func (s *server) watchAll(ctx context.Context, out *route.Lines, ids []mft.TransferID) error {
 	known := map[mft.TransferID]told{}
 	for {
 		open, newest := 0, s.agent.NewestEvent()
@@ -93,11 +66,11 @@ func (s *server) watchAll(ctx context.Context, out *stream, ids []mft.TransferID
 				continue
 			}
 			known[id] = told{t, now}
-			if err := out.send(line{Transfer: &t}); err != nil {
+			if err := out.Send(line{Transfer: &t}); err != nil {
 				return err
 			}
 		}
-		if err := out.flush(); err != nil || open == 0 {
+		if err := out.Flush(); err != nil || open == 0 {
 			return err
 		}
 		if !s.awaitChange(ctx, newest) {
@@ -132,24 +105,20 @@ func stopping(ctx context.Context) error {
 const eventsAtOnce = 500
 
 // events streams the journal from a sequence number on.
-func (s *server) events(w http.ResponseWriter, r *http.Request) {
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+func (s *server) events(r *http.Request) (func(context.Context, *route.Lines) error, error) {
 	q := r.URL.Query()
 	after, err := strconv.ParseInt(q.Get("after"), 10, 64)
 	if err != nil || after < 0 {
-		refuse(w, mft.Fail(mft.CodeUsage, "follow events", q.Get("after"), errors.New("it is the number of an event, or 0")))
-		return
+		return nil, mft.Fail(mft.CodeUsage, "follow events", q.Get("after"), errors.New("it is the number of an event, or 0"))
 	}
 	follow, err := strconv.ParseBool(q.Get("follow"))
 	if err != nil {
-		refuse(w, mft.Fail(mft.CodeUsage, "follow events", q.Get("follow"), errors.New("follow is true or false")))
-		return
+		return nil, mft.Fail(mft.CodeUsage, "follow events", q.Get("follow"), errors.New("follow is true or false"))
 	}
-	out := newStream(w)
-	out.end(s.tellEvents(r.Context(), out, after, follow))
+	return func(ctx context.Context, out *route.Lines) error { return s.tellEvents(ctx, out, after, follow) }, nil
 }
 
-func (s *server) tellEvents(ctx context.Context, out *stream, after int64, follow bool) error {
+func (s *server) tellEvents(ctx context.Context, out *route.Lines, after int64, follow bool) error {
 	for {
 		list, err := s.agent.Events(ctx, after, eventsAtOnce)
 		if err != nil {
@@ -157,12 +126,12 @@ func (s *server) tellEvents(ctx context.Context, out *stream, after int64, follo
 		}
 		for _, e := range list {
 			l := eventOf(e)
-			if err := out.send(line{Event: &l}); err != nil {
+			if err := out.Send(line{Event: &l}); err != nil {
 				return err
 			}
 			after = e.Seq
 		}
-		if err := out.flush(); err != nil {
+		if err := out.Flush(); err != nil {
 			return err
 		}
 		if len(list) > 0 {

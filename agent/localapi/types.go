@@ -1,37 +1,40 @@
 package localapi
 
 import (
-	"errors"
 	"time"
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/localapi/opaque"
+	"mft.dev/mft/agent/localapi/route"
 	"mft.dev/mft/agent/telemetry"
 	relay "mft.dev/mft/exchange/relay/server"
 )
+
+// A Problem is an *mft.Error in JSON.
+type Problem = route.Problem
 
 // A CopyOrder asks for files of this host to be sent to one or more agents.
 type CopyOrder struct {
 	// Sources are absolute paths on this host; a glob is allowed in any
 	// component, a trailing slash on a directory means its contents.
-	Sources      []string
-	Destinations []Destination
+	Sources      opaque.Strings `json:"sources"`
+	Destinations []Destination  `json:"destinations"`
 }
 
 // A Destination is one place a copy goes to.
 type Destination struct {
-	Agent mft.AgentName
-	Path  string // absolute on Agent's host; see mft.Offer.Destination
+	Agent mft.AgentName `json:"agent"`
+	Path  opaque.String `json:"path"` // absolute on Agent's host; see mft.Offer.Destination
 	// Overwrite is empty for the default, mft.OverwriteReplace.
-	Overwrite mft.Overwrite
+	Overwrite mft.Overwrite `json:"overwrite,omitempty"`
 	// Transfer is the id that the transfer gets, a UUID of version 7; zero for
 	// a new one. See order.Book for an id that is in use.
-	Transfer mft.TransferID
+	Transfer mft.TransferID `json:"transfer,omitzero"`
 	// Compare and Compress are empty for mft.CompareQuick and mft.CompressAuto.
-	Compare  mft.Compare
-	Compress mft.Compress
-	// Mirror needs exactly one source, a directory.
-	Mirror mft.Mirror
+	Compare  mft.Compare  `json:"compare,omitempty"`
+	Compress mft.Compress `json:"compress,omitempty"`
+	// Mirror needs exactly one source, a directory; nil for none.
+	Mirror *Mirror `json:"mirror,omitempty"`
 }
 
 // Placed is what became of one destination of a copy: a transfer, or the
@@ -45,15 +48,15 @@ type Placed struct {
 
 // A RequestOrder asks a peer for files of its host.
 type RequestOrder struct {
-	Agent mft.AgentName
-	Path  string // absolute on Agent's host; a glob is allowed in the last component
-	Into  string // absolute on this host; see mft.Offer.Destination
+	Agent mft.AgentName `json:"agent"`
+	Path  opaque.String `json:"path"` // absolute on Agent's host; a glob is allowed in the last component
+	Into  opaque.String `json:"into"` // absolute on this host; see mft.Offer.Destination
 	// Overwrite is empty for the default, mft.OverwriteReplace.
-	Overwrite mft.Overwrite
+	Overwrite mft.Overwrite `json:"overwrite,omitempty"`
 	// Transfer, Compare and Compress are as for a Destination.
-	Transfer mft.TransferID
-	Compare  mft.Compare
-	Compress mft.Compress
+	Transfer mft.TransferID `json:"transfer,omitzero"`
+	Compare  mft.Compare    `json:"compare,omitempty"`
+	Compress mft.Compress   `json:"compress,omitempty"`
 }
 
 // A Filter selects transfers. Zero fields select everything.
@@ -73,8 +76,8 @@ type Transfer struct {
 	Channel     string         `json:"channel,omitempty"`
 	State       mft.State      `json:"state"`
 	Reason      *Problem       `json:"reason,omitempty"`
-	Sources     []string       `json:"sources"`
-	Destination string         `json:"destination"`
+	Sources     opaque.Strings `json:"sources"`
+	Destination opaque.String  `json:"destination"`
 	Overwrite   mft.Overwrite  `json:"overwrite"`
 	Compare     mft.Compare    `json:"compare,omitempty"`
 	Compress    mft.Compress   `json:"compress,omitempty"`
@@ -94,6 +97,21 @@ type Transfer struct {
 type Mirror struct {
 	MaxFiles   int64 `json:"max_files"`
 	MaxPercent int   `json:"max_percent"`
+}
+
+// MirrorOf returns what stands for m in JSON, nil for none.
+func MirrorOf(m mft.Mirror) *Mirror {
+	if !m.On {
+		return nil
+	}
+	return &Mirror{m.MaxFiles, m.MaxPercent}
+}
+
+func (m *Mirror) order() mft.Mirror {
+	if m == nil {
+		return mft.Mirror{}
+	}
+	return mft.Mirror{On: true, MaxFiles: m.MaxFiles, MaxPercent: m.MaxPercent}
 }
 
 // Count measures a set of items; Bytes is the content of regular files.
@@ -208,11 +226,8 @@ type PeerGrant struct {
 type InviteOrder struct {
 	// Address is how the guest reaches this host, HOST:PORT; empty for the
 	// configured one.
-	Address      string `json:"address"`
-	FilesInto    string `json:"files_into"`
-	RequestsRoot string `json:"requests_root"`
-	// AllowDelete lets mirrors of the peer remove files below FilesInto.
-	AllowDelete bool `json:"allow_delete,omitempty"`
+	Address string `json:"address"`
+	PeerGrant
 }
 
 // An Invite is a one-time invitation. Line is secret until it is used.
@@ -223,11 +238,8 @@ type Invite struct {
 
 // A JoinOrder accepts an invitation.
 type JoinOrder struct {
-	Line         string `json:"line"`
-	FilesInto    string `json:"files_into"`
-	RequestsRoot string `json:"requests_root"`
-	// AllowDelete lets mirrors of the peer remove files below FilesInto.
-	AllowDelete bool `json:"allow_delete,omitempty"`
+	Line string `json:"line"`
+	PeerGrant
 }
 
 // Keys are the agent's own public keys.
@@ -243,51 +255,4 @@ type Key struct {
 	Current bool      `json:"current"`
 	// Retires is when an old key stops being accepted; zero for the current.
 	Retires time.Time `json:"retires"`
-}
-
-// A Problem is an *mft.Error in JSON.
-type Problem struct {
-	Code    mft.Code `json:"code"`
-	Op      string   `json:"op,omitempty"`
-	Subject string   `json:"subject,omitempty"`
-	Detail  string   `json:"detail,omitempty"`
-	Remedy  string   `json:"remedy,omitempty"`
-}
-
-// ProblemOf describes err; nil for nil.
-func ProblemOf(err error) *Problem {
-	if err == nil {
-		return nil
-	}
-	p := &Problem{Code: mft.CodeOf(err), Detail: err.Error()}
-	var e *mft.Error
-	if errors.As(err, &e) {
-		p.Op, p.Subject = e.Op, e.Subject
-		p.Detail = e.Code.Sentence()
-		if e.Err != nil {
-			p.Detail = e.Err.Error()
-		}
-	}
-	p.Remedy = p.Code.Remedy()
-	return p
-}
-
-// problemOfReason describes why a transfer is where it is; nil for no reason.
-func problemOfReason(r mft.Reason) *Problem {
-	if r.Code.OK() && r.Detail == "" {
-		return nil
-	}
-	return &Problem{Code: r.Code, Detail: r.Detail, Remedy: r.Code.Remedy()}
-}
-
-// Err returns p as an *mft.Error; nil for nil.
-func (p *Problem) Err() error {
-	if p == nil {
-		return nil
-	}
-	var cause error
-	if p.Detail != "" && p.Detail != p.Code.Sentence() {
-		cause = errors.New(p.Detail)
-	}
-	return mft.Fail(p.Code, p.Op, p.Subject, cause)
 }

@@ -66,7 +66,7 @@ func Open(c Config) (*Pairing, error) {
 	p := &Pairing{c: c, changed: make(chan struct{}, 1), keepers: map[mft.AgentName]context.CancelFunc{}}
 	conf := c.Config
 	var err error
-	if p.keys, err = identity.LoadOrCreate(keysDir(conf), conf.Agent.Name, c.Now()); err != nil {
+	if p.keys, err = identity.LoadOrCreate(KeysDir(conf), conf.Agent.Name, c.Now()); err != nil {
 		return nil, err
 	}
 	configured, err := Configured(conf)
@@ -101,7 +101,7 @@ func Configured(conf *config.Config) ([]identity.Peer, error) {
 // Stored returns what Keys would of the agent that has this configuration, which
 // need not run. CodeNotFound says that it has none: it makes them when it starts.
 func Stored(conf *config.Config, now time.Time) ([]identity.KeyInfo, error) {
-	keys, err := identity.Load(keysDir(conf), conf.Agent.Name, now)
+	keys, err := identity.Load(KeysDir(conf), conf.Agent.Name, now)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +111,8 @@ func Stored(conf *config.Config, now time.Time) ([]identity.KeyInfo, error) {
 // TrustFile is where an agent keeps whom it has paired with.
 func TrustFile(conf *config.Config) string { return filepath.Join(conf.Agent.DataDir, "peers.json") }
 
-func keysDir(conf *config.Config) string {
+// KeysDir is where an agent keeps its keys.
+func KeysDir(conf *config.Config) string {
 	if conf.Agent.KeysDir != "" {
 		return conf.Agent.KeysDir
 	}
@@ -284,14 +285,9 @@ func (p *Pairing) Join(ctx context.Context, line string, g Grant) (Peer, error) 
 	if err != nil {
 		return Peer{}, err
 	}
-	peer, err := p.link.Join(ctx, invite)
+	peer, err := p.link.Join(ctx, invite, identity.Peer{FilesInto: files, RequestsRoot: requests, AllowDelete: g.Delete})
 	if err != nil {
 		return Peer{}, err
-	}
-	if len(files)+len(requests) > 0 {
-		if err := p.trust.Allow(peer.Name, files, requests, g.Delete); err != nil {
-			return Peer{}, err
-		}
 	}
 	p.joined(peer)
 	return p.Peer(peer.Name)

@@ -40,6 +40,9 @@ func (r *Report) Markdown(plot string) string {
 	if r.Idle != nil {
 		fmt.Fprintf(&b, "\n### (k) nothing to do\n\n%s\n", escape(r.Idle.String()))
 	}
+	if r.Marked != nil {
+		fmt.Fprintf(&b, "\n%s\n", escape(r.Marked.String()))
+	}
 	b.WriteString("\n### The bar\n\n")
 	line(&b, []string{"", "", "wanted", "reached", ""})
 	line(&b, []string{"---", "---", "---:", "---:", "---"})

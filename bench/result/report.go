@@ -67,8 +67,15 @@ type Row struct {
 
 // Idle is what an agent costs that has nothing to do.
 type Idle struct {
-	Channels int     `json:"channels"`
-	Seconds  float64 `json:"seconds"`
+	Channels int `json:"channels"`
+	// Files are below the source of each channel, and were sent.
+	Files int `json:"files"`
+	// Waits says what the channels wait for.
+	Waits   string  `json:"waits"`
+	Seconds float64 `json:"seconds"`
+	// Start is what the agent used before, in seconds: it starts, and looks at all the
+	// files once where the channels watch them.
+	Start float64 `json:"start_cpu_s"`
 	// CPU is in milliseconds per second.
 	CPU float64 `json:"cpu_ms_per_s"`
 	// Resident is in bytes.
@@ -87,6 +94,7 @@ type Report struct {
 	Workloads []Workload `json:"workloads"`
 	Rows      []Row      `json:"rows"`
 	Idle      *Idle      `json:"idle,omitempty"`
+	Marked    *Idle      `json:"marked,omitempty"` // the same with markers
 }
 
 // RAM is the medium of the bar.
@@ -142,7 +150,7 @@ func (r *Report) Add(other *Report) error {
 		}
 	}
 	if other.Idle != nil {
-		r.Idle = other.Idle
+		r.Idle, r.Marked = other.Idle, other.Marked
 	}
 	return nil
 }

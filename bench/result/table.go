@@ -93,18 +93,20 @@ func (r *Report) Table(out io.Writer) error {
 			}
 		}
 	}
-	if r.Idle != nil {
-		fmt.Fprintf(t, "\n%s\n", r.Idle)
+	for _, i := range []*Idle{r.Idle, r.Marked} {
+		if i != nil {
+			fmt.Fprintf(t, "\n%s\n", i)
+		}
 	}
 	return t.Flush()
 }
 
 func (i *Idle) String() string {
 	if i.Why != "" {
-		return fmt.Sprintf("(k) an agent with %d watched channels: %s", i.Channels, i.Why)
+		return fmt.Sprintf("(k) an agent with %d channels: %s", i.Channels, i.Why)
 	}
-	return fmt.Sprintf("(k) an agent with %d watched channels, idle for %.0f s: %.2f ms of CPU per second, %.0f MiB resident",
-		i.Channels, i.Seconds, i.CPU, mebi(i.Resident))
+	return fmt.Sprintf("(k) an agent with %d channels of %d files each that wait for %s, idle for %.0f s: %.2f ms of CPU per second, %.0f MiB resident (%.1f s of CPU to start)",
+		i.Channels, i.Files, i.Waits, i.Seconds, i.CPU, mebi(i.Resident), i.Start)
 }
 
 // A group is the rows of a workload on one medium.

@@ -51,6 +51,17 @@ func (s *shell) completePeers() completions {
 	})
 }
 
+// completeChannels proposes the names of channels that begin here.
+func (s *shell) completeChannels() completions {
+	return s.proposals(func(ctx context.Context, client *localapi.Client) (names []string, err error) {
+		a, err := client.Status(ctx)
+		for _, c := range a.Channels {
+			names = append(names, c.Name)
+		}
+		return names, err
+	})
+}
+
 // completeTransfers proposes transfers that have ended, or that have not.
 func (s *shell) completeTransfers(ended bool) completions {
 	return s.proposals(func(ctx context.Context, client *localapi.Client) (ids []string, err error) {

@@ -7,6 +7,7 @@ import (
 	"mft.dev/mft/agent/config"
 	"mft.dev/mft/agent/config/leaf"
 	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/agent/localapi/opaque"
 	"mft.dev/mft/cmd/mft/argument"
 	"mft.dev/mft/cmd/mft/exit"
 )
@@ -126,9 +127,11 @@ func (s *shell) copyOrder(args []string, o copyOrder) (localapi.CopyOrder, error
 	if to.Compare, to.Compress, err = o.way.Way(); err != nil {
 		return order, err
 	}
-	if to.Mirror, err = o.mirror.Mirror(); err != nil {
+	mirror, err := o.mirror.Mirror()
+	if err != nil {
 		return order, err
 	}
+	to.Mirror = localapi.MirrorOf(mirror)
 	if o.agent == "" && o.path == "" && o.list != "" {
 		order.Destinations, err = listed(o.list, to)
 		return order, err
@@ -148,7 +151,7 @@ func (s *shell) copyOrder(args []string, o copyOrder) (localapi.CopyOrder, error
 	if err := argument.There("--dest-path", o.path); err != nil {
 		return order, err
 	}
-	to.Path = o.path
+	to.Path = opaque.String(o.path)
 	order.Destinations = []localapi.Destination{to}
 	return order, nil
 }
@@ -166,7 +169,7 @@ func listed(file string, to localapi.Destination) ([]localapi.Destination, error
 	var out []localapi.Destination
 	for _, d := range list {
 		one := to
-		one.Agent, one.Path = d.Agent, d.Path
+		one.Agent, one.Path = d.Agent, opaque.String(d.Path)
 		if d.Overwrite != "" {
 			one.Overwrite = d.Overwrite
 		}

@@ -39,7 +39,7 @@ nothing until mft peer allow says otherwise.`,
 			if err != nil {
 				return err
 			}
-			invite, err := client.Invite(c.Context(), localapi.InviteOrder{Address: address, FilesInto: g.Into, RequestsRoot: g.Root, AllowDelete: g.Remove})
+			invite, err := client.Invite(c.Context(), localapi.InviteOrder{Address: address, PeerGrant: granted(g)})
 			if err != nil {
 				return err
 			}

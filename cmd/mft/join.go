@@ -39,9 +39,7 @@ The directories are what the host that invited may use on this one.`,
 			if err != nil {
 				return err
 			}
-			p, err := client.Join(c.Context(), localapi.JoinOrder{
-				Line: line, FilesInto: g.Into, RequestsRoot: g.Root, AllowDelete: g.Remove,
-			})
+			p, err := client.Join(c.Context(), localapi.JoinOrder{Line: line, PeerGrant: granted(g)})
 			if err != nil {
 				return err
 			}

@@ -23,6 +23,7 @@ import (
 	"syscall"
 	_ "time/tzdata" // for the schedules of hosts that have no time zones
 
+	"mft.dev/mft/agent/exits/process"
 	"mft.dev/mft/cmd/mft/exit"
 	"mft.dev/mft/cmd/mft/follow"
 )
@@ -32,6 +33,9 @@ func main() {
 }
 
 func start() exit.Status {
+	if status, asked := process.Become(os.Args); asked {
+		return exit.Status(status)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once

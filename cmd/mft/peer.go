@@ -79,7 +79,7 @@ the configuration stay.`,
 			if err != nil {
 				return err
 			}
-			if err := client.AllowPeer(c.Context(), name, localapi.PeerGrant{FilesInto: g.Into, RequestsRoot: g.Root, AllowDelete: g.Remove}); err != nil {
+			if err := client.AllowPeer(c.Context(), name, granted(g)); err != nil {
 				return err
 			}
 			p, err := client.Peer(c.Context(), name)
@@ -115,4 +115,9 @@ ended fail, and its keys are not believed again until it is paired anew.`,
 			return nil
 		},
 	}
+}
+
+// granted is what the flags grant.
+func granted(g argument.GrantFlags) localapi.PeerGrant {
+	return localapi.PeerGrant{FilesInto: g.Into, RequestsRoot: g.Root, AllowDelete: g.Remove}
 }

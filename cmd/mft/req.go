@@ -6,6 +6,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config/leaf"
 	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/agent/localapi/opaque"
 	"mft.dev/mft/cmd/mft/argument"
 	"mft.dev/mft/cmd/mft/exit"
 )
@@ -71,7 +72,7 @@ func (s *shell) req(c *cobra.Command, dest string, o reqOrder) error {
 	if err != nil {
 		return err
 	}
-	order := localapi.RequestOrder{Agent: name, Path: o.path, Into: into, Overwrite: overwrite, Transfer: o.id}
+	order := localapi.RequestOrder{Agent: name, Path: opaque.String(o.path), Into: opaque.String(into), Overwrite: overwrite, Transfer: o.id}
 	if order.Compare, order.Compress, err = o.way.Way(); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/cmd/mft/argument"
+	"mft.dev/mft/cmd/mft/channel"
 	"mft.dev/mft/cmd/mft/crew"
 	"mft.dev/mft/cmd/mft/edition"
 	"mft.dev/mft/cmd/mft/exchange"
@@ -67,7 +68,7 @@ on which they are typed, through a local socket.`,
 	flags.BoolVar(&s.json, "json", false, "print data as JSON")
 	root.AddCommand(
 		newRun(s), newQuickstart(s),
-		newCopy(s), newReq(s), newTransfer(s), newChannel(s),
+		newCopy(s), newReq(s), newTransfer(s), channel.Command(s.channels()), newTrace(s), channel.Explain(s.channels()),
 		newInvite(s), newJoin(s), newPeer(s), newKey(s),
 		exchange.Command(exchange.Shell{Config: s.config, Env: s.env, Out: s.out, Print: s.print}),
 		upgrade.Command(upgrade.Shell{

@@ -14,6 +14,7 @@ import (
 	"mft.dev/mft/agent/config"
 	"mft.dev/mft/agent/localapi"
 	"mft.dev/mft/cmd/mft/argument"
+	"mft.dev/mft/cmd/mft/channel"
 	"mft.dev/mft/cmd/mft/follow"
 	"mft.dev/mft/cmd/mft/settings"
 )
@@ -58,6 +59,13 @@ func (s *shell) settings() settings.Shell {
 			return s.config()
 		},
 		Out: s.out, Errs: s.errs, JSON: func() bool { return s.json }, Print: s.print,
+	}
+}
+
+// channels is what the commands about channels need.
+func (s *shell) channels() channel.Shell {
+	return channel.Shell{
+		Client: s.client, Out: s.out, Errs: s.errs, JSON: func() bool { return s.json }, Print: s.print, Names: s.completeChannels(),
 	}
 }
 

@@ -12,6 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// filters: there is one for this processor.
+const filters = true
+
 // What the kernel shows a filter of a system call, see seccomp_data in
 // linux/seccomp.h: its number, the architecture, where it was made, six
 // arguments of 64 bits. Both architectures that there are filters for store the

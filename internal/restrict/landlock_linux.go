@@ -47,11 +47,7 @@ func landlockWalls(p Policy, r *Report) error {
 	have := level()
 	var conf landlock.Config
 	var rules []landlock.Rule
-	if p.AllFiles && len(p.Hidden) == 0 {
-		r.open(WallFiles, "every file that its user may reach")
-	} else if have < levelFiles {
-		r.missing(WallFiles, "%s", tooOld(have, levelFiles, "5.19"))
-	} else {
+	if limited(p) && have >= levelFiles {
 		conf.HandledAccessFS = handled(have)
 		more, err := fileRules(p, conf.HandledAccessFS)
 		if err != nil {
@@ -63,8 +59,7 @@ func landlockWalls(p Policy, r *Report) error {
 		conf.HandledAccessNet = has
 		rules = append(rules, portRules(p, has)...)
 	}
-	scoped := p.Role != RoleSupervisor
-	if scoped && have >= levelScope {
+	if scoped(p) && have >= levelScope {
 		conf.Scoped = landlock.V6.Scoped
 	}
 	if conf.HandledAccessFS != 0 || conf.HandledAccessNet != 0 || conf.Scoped != 0 {
@@ -72,14 +67,25 @@ func landlockWalls(p Policy, r *Report) error {
 			return fmt.Errorf("raising the walls of Landlock: %w", err)
 		}
 	}
-	reportLandlock(p, r, have, conf, scoped)
+	reportLandlock(p, r, have)
 	return nil
 }
 
-// reportLandlock tells of what stands when Landlock did as it was told.
-func reportLandlock(p Policy, r *Report, have int, conf landlock.Config, scoped bool) {
+// limited reports whether there are files that the policy withholds.
+func limited(p Policy) bool { return !p.AllFiles || len(p.Hidden) > 0 }
+
+// scoped reports whether signals and abstract sockets stay within. A supervisor
+// ends others.
+func scoped(p Policy) bool { return p.Role != RoleSupervisor }
+
+// reportLandlock tells of what stands when a Landlock of this level did as it
+// was told.
+func reportLandlock(p Policy, r *Report, have int) {
 	switch {
-	case conf.HandledAccessFS == 0:
+	case !limited(p):
+		r.open(WallFiles, "every file that its user may reach")
+	case have < levelFiles:
+		r.missing(WallFiles, "%s", tooOld(have, levelFiles, "5.19"))
 	case have < levelTruncate:
 		r.up(WallFiles, "Landlock %d, which lets it truncate any file that its user may", have)
 	default:
@@ -94,7 +100,7 @@ func reportLandlock(p Policy, r *Report, have int, conf landlock.Config, scoped 
 		r.up(WallPorts, "Landlock %d", have)
 	}
 	switch {
-	case !scoped:
+	case !scoped(p):
 		r.open(WallScope, "it ends the processes that it started")
 	case have < levelScope:
 		r.missing(WallScope, "%s", tooOld(have, levelScope, "6.12"))

@@ -171,6 +171,10 @@ func Apply(p Policy) (Report, error) {
 	return r, nil
 }
 
+// Foresee tells which walls Apply would raise on this host, and raises none.
+// What only trying can tell it takes for granted.
+func Foresee(p Policy) Report { return foresee(p) }
+
 // Verify tries, in the calling process, what must fail now that p was applied.
 // The error says what did not, with code mft.CodeConfinement. Apply has called
 // it already.

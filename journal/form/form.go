@@ -41,7 +41,12 @@ var schema4 string
 //go:embed schema5.sql
 var schema5 string
 
+// schema6 adds the record of runs, and orders about channels.
+//
+//go:embed schema6.sql
+var schema6 string
+
 // Steps returns the steps that lead to the schema of this version.
 func Steps() database.Form {
-	return database.Form{ApplicationID: applicationID, Steps: []string{schema1, schema2, schema3, schema4, schema5}}
+	return database.Form{ApplicationID: applicationID, Steps: []string{schema1, schema2, schema3, schema4, schema5, schema6}}
 }

@@ -71,13 +71,14 @@ func exporter(s tls.ConnectionState) (out [32]byte, err error) {
 }
 
 // Redeem redeems an invitation over conn, a connection to the inviter: it proves
-// knowledge of the secret and adds the inviter to the trusted peers. It leaves
-// it to the caller to close conn. Errors: mft.CodeUntrusted when another key
+// knowledge of the secret and adds the inviter to the trusted peers, at once with the
+// directories of allowed, of which nothing else counts: the inviter may use them
+// before this returns. It leaves it to the caller to close conn. Errors: mft.CodeUntrusted when another key
 // answers than the invitation names or the name is pinned with another key,
 // mft.CodeInvite when the inviter refuses, mft.CodeTimeout or
 // mft.CodeDisconnected when it does not answer, and the code of the file
 // system.
-func (h Host) Redeem(ctx context.Context, conn net.Conn, invite identity.Invite) (identity.Peer, error) {
+func (h Host) Redeem(ctx context.Context, conn net.Conn, invite identity.Invite, allowed identity.Peer) (identity.Peer, error) {
 	subject := string(invite.Name) + " at " + invite.Address
 	if invite.Name == h.Name {
 		return identity.Peer{}, mft.Fail(mft.CodeInvite, "join", subject, errors.New("this agent has the inviter's name"))
@@ -91,6 +92,7 @@ func (h Host) Redeem(ctx context.Context, conn net.Conn, invite identity.Invite)
 	if err != nil {
 		return identity.Peer{}, failure(subject, err)
 	}
+	peer.FilesInto, peer.RequestsRoot, peer.AllowDelete = allowed.FilesInto, allowed.RequestsRoot, allowed.AllowDelete
 	if err := h.Trust.Add(peer); err != nil {
 		return identity.Peer{}, err
 	}

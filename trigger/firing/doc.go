@@ -28,7 +28,8 @@
 //
 // A block marker that is there keeps a run from beginning, and holds one that is
 // under way. That of a source which cannot be looked at counts as there; that of a
-// destination does not, since the agent there looks itself.
+// destination does not, since the agent there looks itself, unless it does not let it
+// be looked at: then it does not look either.
 //
 // When a run has ended its markers are written in this order: failure, completion,
 // silence, and last of all activity is removed, so whoever waits for that finds the

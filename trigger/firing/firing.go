@@ -43,6 +43,7 @@ const (
 	WhyPaused   Why = "the channel is paused"
 	WhyBlocked  Why = "a block marker is there"
 	WhyUnseen   Why = "the markers of the source cannot be looked at"
+	WhyBarred   Why = "a marker at the other end cannot be looked at"
 	WhyRetry    Why = "the last run failed; it is repeated"
 	WhyRunning  Why = "a run is under way"
 )
@@ -123,6 +124,9 @@ type World struct {
 	// Triggers and Blocks are the ends at which such a marker is there, or what was
 	// taken of a trigger; Unseen those where nobody can look.
 	Triggers, Blocks, Unseen []mft.End
+	// Barred are markers that the other end does not let be looked at or written, or
+	// that could not be written for now.
+	Barred []mft.Marker
 	// Asked are other reasons to run that have come up.
 	Asked []Cause
 }
@@ -213,6 +217,12 @@ func (s State) Ended(r Rules, outcome Outcome, moved bool, now time.Time) State 
 	s.Retry = now.Add(r.pause(s.Failures))
 	s.Serves = nil
 	s.Failures++
+	return s
+}
+
+// Hasten notes that what a run failed of may be over: it is repeated at once.
+func (s State) Hasten() State {
+	s.Retry = time.Time{}
 	return s
 }
 

@@ -525,3 +525,31 @@ func TestClockIsWrong(t *testing.T) {
 		t.Error("it is not silent until the clock is years ahead again")
 	}
 }
+
+// TestBarred has the other end refuse one marker after the other.
+func TestBarred(t *testing.T) {
+	barred := func(s *stage, kind mft.MarkerKind) {
+		s.world.Barred = []mft.Marker{{Kind: kind, End: mft.EndDestination, Path: "/destination/" + string(kind)}}
+	}
+	s := newStage(t)
+	s.files["/source/trigger"] = 1
+	barred(s, mft.MarkerBlock)
+	s.runs(false, "when the block marker must not be looked at")
+	if s.last.Why != WhyBarred {
+		t.Errorf("it waits because %s", s.last.Why)
+	}
+	barred(s, mft.MarkerActivity)
+	s.runs(true, "when one that says what happens must not be written")
+	s.has("then", "/source/activity")
+	barred(s, mft.MarkerTrigger)
+	s.end(Succeeded, true)
+	s.runs(false, "when the trigger must not be looked at")
+	if s.last.Why != WhyBarred {
+		t.Errorf("it waits because %s", s.last.Why)
+	}
+	s.files["/source/trigger"] = 1
+	s.runs(true, "with the trigger of the other end barred")
+	s.world.Barred = nil
+	s.end(Succeeded, true)
+	s.has("when nothing is barred any more", "/source/completion", "/destination/completion")
+}

@@ -84,8 +84,11 @@ func (s State) idle(r Rules, w World) (Why, time.Time) {
 	case s.Disabled && !slices.Contains(s.Owed, ByManual):
 		return WhyDisabled, time.Time{}
 	case len(s.Owed) == 0 && !triggered:
-		if r.blind(w, mft.MarkerTrigger) {
+		switch {
+		case r.blind(w, mft.MarkerTrigger):
 			return WhyUnseen, s.nextLook(r)
+		case w.bars(mft.MarkerTrigger):
+			return WhyBarred, s.nextLook(r)
 		}
 		return WhyNothing, s.nextLook(r)
 	case s.hindrance(r, w) != "":
@@ -105,6 +108,8 @@ func (s State) hindrance(r Rules, w World) Why {
 		return WhyBlocked
 	case r.blind(w, mft.MarkerBlock):
 		return WhyUnseen
+	case w.bars(mft.MarkerBlock):
+		return WhyBarred
 	}
 	return ""
 }
@@ -114,6 +119,16 @@ func (r Rules) blind(w World, kind mft.MarkerKind) bool {
 	return slices.Contains(w.Unseen, mft.EndSource) && slices.ContainsFunc(r.Markers, func(m mft.Marker) bool {
 		return m.End == mft.EndSource && m.Kind == kind
 	})
+}
+
+// closed reports whether nothing can be done now about a marker.
+func (w World) closed(m mft.Marker) bool {
+	return slices.Contains(w.Unseen, m.End) || slices.Contains(w.Barred, m)
+}
+
+// bars reports whether a marker of this kind is barred.
+func (w World) bars(kind mft.MarkerKind) bool {
+	return slices.ContainsFunc(w.Barred, func(m mft.Marker) bool { return m.Kind == kind })
 }
 
 // nextLook returns when time alone changes something.
@@ -140,7 +155,7 @@ func earlier(a, b time.Time) time.Time {
 // start returns the next step of a run that begins.
 func (s State) start(r Rules, w World) Step {
 	for _, m := range r.Markers {
-		if m.Kind == mft.MarkerTrigger && !slices.Contains(w.Unseen, m.End) && !slices.Contains(s.Tried, m.End) {
+		if m.Kind == mft.MarkerTrigger && !w.closed(m) && !slices.Contains(s.Tried, m.End) {
 			return Step{Do: Take, Marker: m} // what was taken before is dropped by now
 		}
 	}
@@ -154,7 +169,7 @@ func (s State) start(r Rules, w World) Step {
 // trigger is not taken before that of last time is gone.
 func (s State) drop(r Rules, w World) (Step, bool) {
 	for _, m := range r.Markers {
-		if m.Kind == mft.MarkerTrigger && slices.Contains(s.Aside, m.End) && !slices.Contains(w.Unseen, m.End) {
+		if m.Kind == mft.MarkerTrigger && slices.Contains(s.Aside, m.End) && !w.closed(m) {
 			return Step{Do: Drop, Marker: m}, true
 		}
 	}
@@ -168,7 +183,7 @@ var order = [...]mft.MarkerKind{mft.MarkerFailure, mft.MarkerCompletion, mft.Mar
 func (s State) mark(r Rules, w World) (Step, bool) {
 	for _, kind := range order {
 		for _, m := range r.Markers {
-			if m.Kind != kind || slices.Contains(w.Unseen, m.End) {
+			if m.Kind != kind || w.closed(m) {
 				continue
 			}
 			sign := s.sign(kind)

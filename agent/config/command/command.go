@@ -37,6 +37,8 @@ type Entry struct {
 	Retries    Times      `yaml:"retries" doc:"How often it is run again when it failed, 0 to 100. Default: 0."`
 	RetryDelay Time       `yaml:"retry_delay" doc:"How long after it failed. Default: 10s."`
 	Once       leaf.YesNo `yaml:"once" doc:"Do not run it again when the agent was interrupted while it ran. Default: false."`
+	Network    leaf.YesNo `yaml:"network" doc:"It may use the network. Default: false."`
+	Unconfined leaf.YesNo `yaml:"unconfined" doc:"Put no walls around it: for programs that need privileges, such as sudo. Default: false."`
 }
 
 // Exit returns what the entry says, and notes for the operator. The error says
@@ -46,6 +48,7 @@ func (e *Entry) Exit() (mft.Exit, []string, error) {
 		Phase: mft.ExitPhase(e.Phase), From: mft.AgentName(e.Agent), Channel: string(e.Channel), Match: string(e.Match),
 		User: string(e.User), Group: string(e.Group), Directory: string(e.Directory), Umask: string(e.Umask),
 		Timeout: time.Duration(e.Timeout), Retries: int(e.Retries), RetryDelay: time.Duration(e.RetryDelay), Once: bool(e.Once),
+		Network: bool(e.Network), Unconfined: bool(e.Unconfined),
 	}
 	for _, arg := range e.Run {
 		out.Run = append(out.Run, string(arg))
@@ -109,6 +112,8 @@ type Document struct {
 	Retries    int           `yaml:"retries,omitempty" json:"retries,omitempty"`
 	RetryDelay string        `yaml:"retry_delay,omitempty" json:"retry_delay,omitempty"`
 	Once       bool          `yaml:"once,omitempty" json:"once,omitempty"`
+	Network    bool          `yaml:"network,omitempty" json:"network,omitempty"`
+	Unconfined bool          `yaml:"unconfined,omitempty" json:"unconfined,omitempty"`
 }
 
 // DocumentOf returns e as a file would have it; what e leaves out has its
@@ -117,7 +122,7 @@ func DocumentOf(e mft.Exit) Document {
 	return Document{
 		Phase: e.Phase, Agent: e.From, Channel: e.Channel, Match: e.Match, Run: e.Run, User: e.User, Group: e.Group,
 		Directory: e.Directory, Umask: e.Umask, Timeout: duration(e.Timeout), Retries: e.Retries,
-		RetryDelay: duration(e.RetryDelay), Once: e.Once,
+		RetryDelay: duration(e.RetryDelay), Once: e.Once, Network: e.Network, Unconfined: e.Unconfined,
 	}
 }
 

@@ -14,6 +14,9 @@
 // a process that makes a session of its own escapes that. On Linux the command
 // itself, though not what it started, is killed when the agent dies.
 //
+// On Linux a command can be confined, see [Walls]: this program is then started
+// once more, confines itself and becomes the command.
+//
 // The package knows nothing of transfers, and starts no shell. Another user
 // than the agent's own, and a umask, it can only provide on Linux.
 package process

@@ -36,6 +36,8 @@ type Order struct {
 	Umask     int
 	MustUmask bool
 	Timeout   time.Duration
+	// Walls confine it, on Linux; nil for none.
+	Walls *Walls
 }
 
 // An Outcome is how a command ended.

@@ -45,6 +45,9 @@ func startHere(cmd *exec.Cmd, o *Order) error {
 	if err := closeOnExec(); err != nil {
 		return fmt.Errorf("keeping descriptors back: %w", err)
 	}
+	if o.Walls != nil {
+		return within(cmd, o)
+	}
 	return cmd.Start()
 }
 

@@ -40,20 +40,27 @@ func (o *String) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// List returns strings for JSON.
-func List(in []string) []String {
-	out := make([]String, len(in))
-	for i, s := range in {
+// Strings are any bytes each; none are an empty list, and not null.
+type Strings []string
+
+// MarshalJSON implements json.Marshaler.
+func (o Strings) MarshalJSON() ([]byte, error) {
+	out := make([]String, len(o))
+	for i, s := range o {
 		out[i] = String(s)
 	}
-	return out
+	return json.Marshal(out)
 }
 
-// Strings returns what List was given.
-func Strings(in []String) []string {
-	out := make([]string, len(in))
-	for i, s := range in {
-		out[i] = string(s)
+// UnmarshalJSON implements json.Unmarshaler.
+func (o *Strings) UnmarshalJSON(b []byte) error {
+	var in []String
+	if err := json.Unmarshal(b, &in); err != nil {
+		return err
 	}
-	return out
+	*o = make(Strings, len(in))
+	for i, s := range in {
+		(*o)[i] = string(s)
+	}
+	return nil
 }

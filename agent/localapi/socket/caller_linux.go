@@ -35,23 +35,43 @@ func lookupGroup(name string) (*members, error) {
 // admits decides from the kernel's word who made the connection: root, the
 // user of this process, or a member of the group.
 func (m *members) admits(conn net.Conn) error {
-	uc, ok := conn.(*net.UnixConn)
-	if !ok {
-		return errors.New("it is no connection of this host")
-	}
-	raw, err := uc.SyscallConn()
+	cred, err := credentials(conn)
 	if err != nil {
 		return err
 	}
-	var cred *unix.Ucred
+	return m.admitsUser(cred.Uid, cred.Gid)
+}
+
+// caller names the user who made the connection, as far as the kernel knows.
+func caller(conn net.Conn) string {
+	cred, err := credentials(conn)
+	if err != nil {
+		return "somebody"
+	}
+	id := strconv.FormatUint(uint64(cred.Uid), 10)
+	if u, err := user.LookupId(id); err == nil {
+		return u.Username
+	}
+	return "user " + id
+}
+
+func credentials(conn net.Conn) (cred *unix.Ucred, err error) {
+	uc, ok := conn.(*net.UnixConn)
+	if !ok {
+		return nil, errors.New("it is no connection of this host")
+	}
+	raw, err := uc.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
 	var cerr error
 	err = raw.Control(func(fd uintptr) {
 		cred, cerr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
 	})
 	if err := errors.Join(err, cerr); err != nil {
-		return fmt.Errorf("asking who calls: %w", err)
+		return nil, fmt.Errorf("asking who calls: %w", err)
 	}
-	return m.admitsUser(cred.Uid, cred.Gid)
+	return cred, nil
 }
 
 func (m *members) admitsUser(uid, gid uint32) error {

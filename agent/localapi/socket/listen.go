@@ -77,6 +77,9 @@ type Listener struct {
 // why not.
 func (l *Listener) Admits(conn net.Conn) error { return l.members.admits(conn) }
 
+// Caller names the user who made the connection, where the system tells.
+func (l *Listener) Caller(conn net.Conn) string { return caller(conn) }
+
 // prepareDirectory makes the directory of the socket if there is none, and lets
 // the group enter it if there is one and it may not.
 func prepareDirectory(dir string, m *members) error {

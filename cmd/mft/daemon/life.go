@@ -17,6 +17,7 @@ import (
 	"mft.dev/mft/agent/config"
 	"mft.dev/mft/agent/handover"
 	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/agent/localapi/route"
 	"mft.dev/mft/agent/telemetry"
 	"mft.dev/mft/cmd/mft/depot"
 )
@@ -80,6 +81,7 @@ func (o Options) live(ctx context.Context, cfg *config.Config, last failed) (nex
 func (o Options) agent(cfg *config.Config, x *depot.Depot) (*agent.Agent, error) {
 	return agent.New(agent.Options{
 		Config: cfg, Log: o.Log, Version: o.Version, Exchange: x.Exchange, Workers: o.Workers, Listener: o.Listener,
+		Walls: true,
 		Telemetry: telemetry.New(telemetry.Config{
 			Section: cfg.Telemetry, Agent: cfg.Agent.Name, Version: o.Version, Dir: cfg.Agent.DataDir, Log: o.Log, Env: o.Env,
 		}),
@@ -205,7 +207,7 @@ func started(ctx context.Context, a *agent.Agent) bool {
 func (l *life) State(ctx context.Context) handover.State {
 	s := handover.State{
 		Version: l.o.Version, Executable: l.o.Program.Path, Trial: l.o.Trial != nil,
-		Tried: l.last.version, Problem: localapi.ProblemOf(l.last.err),
+		Tried: l.last.version, Problem: route.ProblemOf(l.last.err),
 	}
 	status, err := l.agent.Status(ctx)
 	l.mu.Lock()

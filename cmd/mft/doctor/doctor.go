@@ -13,6 +13,7 @@ import (
 	"mft.dev/mft/agent/config"
 	"mft.dev/mft/agent/exits"
 	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/agent/localapi/route"
 	"mft.dev/mft/cmd/mft/progress"
 )
 
@@ -40,7 +41,7 @@ func good(what, format string, args ...any) Finding {
 
 // bad makes a finding of an error.
 func bad(what string, err error) Finding {
-	p := localapi.ProblemOf(err)
+	p := route.ProblemOf(err)
 	return Finding{Grade: GradeBad, What: what, Says: err.Error(), Remedy: p.Remedy}
 }
 

@@ -153,12 +153,12 @@ func (s *show) pair(ctx context.Context) error {
 		return nil
 	}
 	invite, err := s.beta.client.Invite(ctx, localapi.InviteOrder{
-		Address: s.beta.cfg.Agent.Listen, FilesInto: s.inbox(),
+		Address: s.beta.cfg.Agent.Listen, PeerGrant: localapi.PeerGrant{FilesInto: s.inbox()},
 	})
 	if err != nil {
 		return fmt.Errorf("inviting: %w", err)
 	}
-	if _, err := s.alpha.client.Join(ctx, localapi.JoinOrder{Line: invite.Line, RequestsRoot: s.outbox()}); err != nil {
+	if _, err := s.alpha.client.Join(ctx, localapi.JoinOrder{Line: invite.Line, PeerGrant: localapi.PeerGrant{RequestsRoot: s.outbox()}}); err != nil {
 		return fmt.Errorf("joining: %w", err)
 	}
 	s.say("paired: alpha joined beta with the one-time secret of mft invite")

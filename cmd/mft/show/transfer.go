@@ -47,7 +47,7 @@ func moved(row localapi.Transfer) string {
 
 // what names the first source, or else where the files go.
 func what(row localapi.Transfer) string {
-	text := progress.Plain(row.Destination)
+	text := progress.Plain(string(row.Destination))
 	if len(row.Sources) > 0 {
 		text = progress.Plain(row.Sources[0])
 	}
@@ -78,7 +78,7 @@ func Transfer(w io.Writer, detail localapi.TransferDetail) {
 			}
 			line("source", "%s", progress.Plain(source))
 		}
-		line("destination", "%s", progress.Plain(row.Destination))
+		line("destination", "%s", progress.Plain(string(row.Destination)))
 		line("overwrite", "%s", row.Overwrite)
 		if row.Compare != "" {
 			line("compare", "%s", row.Compare)

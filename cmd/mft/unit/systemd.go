@@ -67,6 +67,16 @@ func (w Wanted) writes(cfg *config.Config) []string {
 	out := []string{cfg.Agent.DataDir, cfg.Agent.KeysDir, filepath.Dir(cfg.Agent.Socket)}
 	for _, g := range cfg.Allow.FilesFrom {
 		out = append(out, g.Root)
+		for _, m := range g.Markers {
+			out = append(out, filepath.Dir(m.Path))
+		}
+	}
+	for _, ch := range cfg.Channels {
+		for _, m := range ch.Markers {
+			if ch.From.Agent == cfg.Agent.Name && m.End == mft.EndSource {
+				out = append(out, filepath.Dir(m.Path))
+			}
+		}
 	}
 	if cfg.Exchange != nil && cfg.Exchange.Dir != nil {
 		out = append(out, string(cfg.Exchange.Dir.Path))

@@ -16,7 +16,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/handover"
-	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/agent/localapi/route"
 	"mft.dev/mft/release"
 	"mft.dev/mft/release/origin"
 	"mft.dev/mft/release/place"
@@ -35,7 +35,7 @@ type computer struct {
 	next    string
 	binary  string // that is tried
 	tried   string
-	problem *localapi.Problem
+	problem *route.Problem
 	failed  int      // trials that came to nothing
 	lives   []string // versions that took over
 }
@@ -133,7 +133,7 @@ func (c *computer) advance() {
 func (c *computer) fails(why string) {
 	c.stage, c.tried = serving, c.next
 	c.failed++
-	c.problem = localapi.ProblemOf(mft.Fail(mft.CodeTrial, "try", c.next, errors.New(why)))
+	c.problem = route.ProblemOf(mft.Fail(mft.CodeTrial, "try", c.next, errors.New(why)))
 }
 
 // Try implements Agent, as package daemon does.

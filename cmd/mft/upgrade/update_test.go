@@ -13,7 +13,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/handover"
-	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/agent/localapi/route"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -58,8 +58,8 @@ func serve(t *testing.T, a *agent) *handover.Client {
 
 // TestAwait has an agent of version 0.1.0 try 0.3.0.
 func TestAwait(t *testing.T) {
-	problem := func(why string) *localapi.Problem {
-		return localapi.ProblemOf(mft.Fail(mft.CodeTrial, "try", "mft.next", errors.New(why)))
+	problem := func(why string) *route.Problem {
+		return route.ProblemOf(mft.Fail(mft.CodeTrial, "try", "mft.next", errors.New(why)))
 	}
 	pending := handover.State{Version: "0.1.0", Ready: true, Pending: "0.3.0"}
 	again := pending

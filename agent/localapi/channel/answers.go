@@ -1,0 +1,192 @@
+package channel
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"mft.dev/mft"
+	"mft.dev/mft/agent/conduct"
+	"mft.dev/mft/agent/localapi/route"
+	"mft.dev/mft/agent/view"
+	"mft.dev/mft/journal"
+	"mft.dev/mft/journal/runs"
+)
+
+const (
+	// underwayShown is how many transfers a channel is shown with at most.
+	underwayShown = 100
+	// runsListed is how many runs are listed unless somebody says.
+	runsListed = 20
+	// tellEvery is the longest time between two looks at what became of an order.
+	tellEvery = time.Second
+)
+
+// A desk answers.
+type desk struct {
+	channels *conduct.Set
+	view     *view.View
+}
+
+// Routes returns what is answered of channels.
+func Routes(channels *conduct.Set, v *view.View) route.Routes {
+	d := &desk{channels, v}
+	return route.Routes{
+		"GET /v1/channels/{name}":            route.Answer(d.show),
+		"GET /v1/channels/{name}/explain":    route.Answer(d.explain),
+		"GET /v1/channels/{name}/runs":       route.Answer(d.runs),
+		"GET /v1/channels/{name}/orders/{n}": route.Stream(d.follow),
+		"POST /v1/channels/{name}/run":       route.Answer(d.ask),
+		"POST /v1/channels/{name}/{verb}":    route.Answer(d.order),
+	}
+}
+
+func (d *desk) show(r *http.Request) (any, error) {
+	v, err := d.channels.View(r.Context(), r.PathValue("name"))
+	if err != nil {
+		return nil, err
+	}
+	return d.shown(r.Context(), v)
+}
+
+// shown adds to what a channel says of itself what the journal has of it.
+func (d *desk) shown(ctx context.Context, v conduct.View) (Channel, error) {
+	out := channelOf(v)
+	underway, err := d.view.Transfers(ctx, journal.Filter{
+		Channel: out.Name, Role: mft.RoleSend, Limit: underwayShown, Newest: true, States: []mft.State{
+			mft.StatePlanned, mft.StateQueued, mft.StateWaiting, mft.StateRunning, mft.StateVerifying, mft.StateDelivered, mft.StatePaused,
+		},
+	})
+	if err != nil {
+		return out, err
+	}
+	for _, t := range underway {
+		m := Moving{
+			ID: t.ID, Peer: t.Peer, State: t.State, Reason: route.ProblemOfReason(t.Reason), Files: int64(len(t.Sources)), Moved: t.Moved.Bytes, Bytes: t.Totals.Bytes,
+		}
+		out.Underway = append(out.Underway, m)
+	}
+	last, err := d.view.Journal.Runs(ctx, runs.Filter{Channel: out.Name, Limit: 2})
+	if err != nil {
+		return out, err
+	}
+	for _, run := range last {
+		r, err := d.counted(ctx, run)
+		if err != nil {
+			return out, err
+		}
+		switch {
+		case run.Ended.IsZero() && out.Run == nil:
+			out.Run = &r
+		case !run.Ended.IsZero() && out.Last == nil:
+			out.Last = &r
+		}
+	}
+	return out, nil
+}
+
+// counted returns a run, one that is under way with what it has moved by now.
+func (d *desk) counted(ctx context.Context, run runs.Run) (Run, error) {
+	out := runOf(run)
+	if !run.Ended.IsZero() {
+		return out, nil
+	}
+	_, moved, err := d.view.Journal.RunCounts(ctx, run.ID)
+	out.Files, out.Bytes = moved.Items, moved.Bytes
+	return out, err
+}
+
+func (d *desk) runs(r *http.Request) (any, error) {
+	limit := runsListed
+	if text := r.URL.Query().Get("limit"); text != "" {
+		var err error
+		if limit, err = strconv.Atoi(text); err != nil || limit < 1 {
+			return nil, mft.Fail(mft.CodeUsage, "list runs", text, errors.New("a limit is a number above zero"))
+		}
+	}
+	list, err := d.view.Journal.Runs(r.Context(), runs.Filter{Channel: r.PathValue("name"), Limit: limit})
+	out := make([]Run, 0, len(list))
+	for _, run := range list {
+		one, err := d.counted(r.Context(), run)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, one)
+	}
+	return out, err
+}
+
+func (d *desk) ask(r *http.Request) (any, error) {
+	orders, err := d.channels.Order(r.Context(), r.PathValue("name"), conduct.Ask, route.Caller(r))
+	return Asked{Order: orders.Asked}, err
+}
+
+// order gives an order of which only the channel has to know, and shows that.
+func (d *desk) order(r *http.Request) (any, error) {
+	verb := conduct.Verb(r.PathValue("verb"))
+	switch verb {
+	case conduct.Pause, conduct.Resume, conduct.Enable, conduct.Disable:
+	default:
+		return nil, mft.Fail(mft.CodeUsage, "give an order about a channel", string(verb), errors.New("it is run, pause, resume, enable or disable"))
+	}
+	if _, err := d.channels.Order(r.Context(), r.PathValue("name"), verb, route.Caller(r)); err != nil {
+		return nil, err
+	}
+	return d.show(r)
+}
+
+// follow tells of an order to run until that run is over.
+func (d *desk) follow(r *http.Request) (func(context.Context, *route.Lines) error, error) {
+	n, err := strconv.ParseInt(r.PathValue("n"), 10, 64)
+	if err != nil || n < 1 {
+		return nil, mft.Fail(mft.CodeUsage, "follow an order", r.PathValue("n"), errors.New("it is the number of an order"))
+	}
+	name := r.PathValue("name")
+	if _, err := d.channels.View(r.Context(), name); err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, out *route.Lines) error {
+		for {
+			newest := d.view.NewestEvent()
+			a, err := d.asked(ctx, name, n)
+			if err == nil {
+				err = cmp.Or(out.Send(a), out.Flush())
+			}
+			if err != nil || a.Run != nil && a.Run.Outcome != "" {
+				return err
+			}
+			wait, cancel := context.WithTimeout(ctx, tellEvery)
+			_ = d.view.AwaitEvents(wait, newest) // for what, the next look tells
+			cancel()
+			if ctx.Err() != nil {
+				return mft.Fail(mft.CodeMaintenance, "follow an order", "", context.Cause(ctx))
+			}
+		}
+	}, nil
+}
+
+func (d *desk) asked(ctx context.Context, channel string, n int64) (Asked, error) {
+	a := Asked{Order: n}
+	v, err := d.channels.View(ctx, channel)
+	if err != nil {
+		return a, err
+	}
+	list, err := d.view.Journal.Runs(ctx, runs.Filter{Channel: channel, Orders: n, Oldest: true, Limit: 1})
+	if err != nil {
+		return a, err
+	}
+	if len(list) == 0 || v.Status.State.Held {
+		a.Waits = string(v.Status.Why)
+	}
+	if len(list) > 0 {
+		one, err := d.counted(ctx, list[0])
+		if err != nil {
+			return a, err
+		}
+		a.Run = &one
+	}
+	return a, nil
+}

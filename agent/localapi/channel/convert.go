@@ -1,0 +1,67 @@
+package channel
+
+import (
+	"cmp"
+	"time"
+
+	"mft.dev/mft"
+	"mft.dev/mft/agent/conduct"
+	"mft.dev/mft/agent/localapi/route"
+)
+
+// channelOf returns what a channel says of itself.
+func channelOf(v conduct.View) Channel {
+	ch, s := v.Channel, v.Status
+	out := Channel{
+		Name: ch.Name, From: Endpoint(ch.From), To: []Endpoint{}, Triggers: triggersOf(ch, v.Due), Markers: markersOf(ch, v.Markers),
+		Include: ch.Select.Include, Exclude: ch.Select.Exclude, Overwrite: ch.Overwrite, Compare: ch.Compare, Compress: ch.Compress,
+		Settling: v.Source.Settling, LastScan: v.Source.LastScan, Source: route.ProblemOf(v.Source.Problem), Underway: []Moving{},
+	}
+	for _, to := range ch.To {
+		out.To = append(out.To, Endpoint(to))
+	}
+	out.Phase, out.Waits, out.Since, out.Until = cmp.Or(string(s.Phase), "idle"), string(s.Why), s.Since, s.Until
+	out.Paused, out.Disabled, out.Problem = orderOf(v.Orders.Paused), orderOf(v.Orders.Disabled), route.ProblemOf(s.Problem)
+	out.Held, out.Owed, out.Failures, out.Retry = s.State.Held, s.State.Owed, s.State.Failures, s.State.Retry
+	out.Silence, out.Data, out.Silent = Duration(ch.Expect.Silence), s.State.Data, s.State.Silent
+	return out
+}
+
+func triggersOf(ch mft.Channel, due []time.Time) []Trigger {
+	out := []Trigger{}
+	for i, t := range ch.When {
+		one := Trigger{Kind: t.Kind}
+		switch t.Kind {
+		case mft.TriggerSchedule:
+			one.Text = t.Expression
+			if t.Zone != "" {
+				one.Text += " " + t.Zone
+			}
+		case mft.TriggerPoll:
+			one.Text = t.Every.String()
+		case mft.TriggerArrival:
+			one.Text = "stable for " + t.Stable.String()
+		}
+		if i < len(due) {
+			one.Due = due[i]
+		}
+		out = append(out, one)
+	}
+	return out
+}
+
+func markersOf(ch mft.Channel, seen []conduct.Sight) []Marker {
+	out := []Marker{}
+	for _, m := range ch.Markers {
+		one := Marker{Kind: m.Kind, End: m.End, Path: m.Path}
+		for _, s := range seen {
+			if s.Marker == m {
+				if one.Problem = route.ProblemOf(s.Err); s.Err == nil {
+					one.There = &s.There
+				}
+			}
+		}
+		out = append(out, one)
+	}
+	return out
+}
