@@ -171,7 +171,7 @@ func TestWorkerSaysWhatItMay(t *testing.T) {
 func FuzzDesk(f *testing.F) {
 	f.Add(uint8(errand.KindNote), uint32(0), plain.Append(nil, errand.Note{Kind: mft.EventMoving}))
 	f.Add(uint8(errand.KindApply), uint32(1), plain.Append(nil, ledger.Change{Staging: "d"}))
-	f.Add(uint8(errand.KindPrepare), uint32(2), plain.Append(nil, errand.Prepare{Entries: []journal.Entry{{Temp: "t", Final: "f"}}}))
+	f.Add(uint8(errand.KindPrepare), uint32(2), plain.Append(nil, errand.PrepareOf([]journal.Entry{{Temp: "t", Final: "f"}})))
 	f.Add(uint8(errand.KindSend), uint32(3), plain.Append(nil, errand.Message{Kind: protocol.KindDecision}))
 	f.Add(uint8(errand.KindCommitted), uint32(4), plain.Append(nil, errand.Committed{From: -1}))
 	f.Add(uint8(errand.KindDone), uint32(0), plain.Append(nil, errand.Done{Failure: &errand.Failure{Code: mft.CodeIO}}))

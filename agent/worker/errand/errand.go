@@ -163,9 +163,9 @@ type Committed struct{ From int }
 // the list.
 type Keys struct{ Keys []byte }
 
-// Prepare is a batch to be PREPARED, and Prepared its number.
+// Prepare is a batch to be PREPARED, see PrepareOf, and Prepared its number.
 type (
-	Prepare  struct{ Entries []journal.Entry }
+	Prepare  struct{ Entries []byte }
 	Prepared struct{ Batch int64 }
 )
 
