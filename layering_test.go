@@ -150,7 +150,7 @@ var house = map[string]houseRule{
 	"link/bundle":     {layerMechanism, []string{"."}},
 	"link/dataconn":   {layerMechanism, []string{".", "identity", "link/stream", "link/transport", "protocol"}},
 	"link/gate":       {layerMechanism, nil},
-	"link/hello":      {layerMechanism, []string{".", "link/transport", "link/wire", "protocol"}},
+	"link/hello":      {layerMechanism, []string{".", "link/transport", "protocol"}},
 	"link/join":       {layerMechanism, []string{".", "identity", "identity/sealing", "link/transport", "protocol"}},
 	"link/rendezvous": {layerMechanism, nil},
 	"link/path":       {layerMechanism, []string{"golang.org/x/sys"}},
@@ -207,8 +207,8 @@ var house = map[string]houseRule{
 	}},
 
 	"agent": {layerRole, []string{
-		".", "agent/admission", "agent/arrival", "agent/conduct", "agent/config", "agent/courier", "agent/dispatch", "agent/exits", "agent/farend", "agent/foreman", "agent/notice", "agent/order",
-		"agent/pairing", "agent/queue", "agent/route", "agent/seat", "agent/source", "agent/trail", "agent/turn", "agent/upkeep", "agent/view", "exchange", "exchange/mailbox",
+		".", "agent/admission", "agent/applied", "agent/arrival", "agent/conduct", "agent/config", "agent/courier", "agent/dispatch", "agent/exits", "agent/farend", "agent/notice", "agent/order",
+		"agent/pairing", "agent/queue", "agent/route", "agent/source", "agent/trail", "agent/turn", "agent/upkeep", "agent/view", "exchange", "exchange/mailbox", "agent/foreman", "agent/seat",
 		"agent/telemetry",
 		"exchange/talk", "internal/confine", "internal/resident", "journal", "link", "protocol", "transfer", "transfer/receiver",
 		"transfer/marks", "transfer/sender", "transfer/staging", "golang.org/x/sync", "journal/ledger",
@@ -286,11 +286,12 @@ var house = map[string]houseRule{
 	"agent/config/storage":   {layerRole, []string{"agent/config/leaf", "internal/confine/filesys"}},
 	"agent/config/strict":    {layerRole, []string{"go.yaml.in/yaml"}},
 	"agent/localapi": {layerRole, []string{
-		".", "agent", "agent/localapi/channel", "agent/localapi/opaque", "agent/localapi/route", "agent/localapi/socket", "agent/order", "agent/pairing", "agent/telemetry", "agent/trace", "exchange/relay/server", "journal",
+		".", "agent", "agent/applied", "agent/localapi/channel", "agent/localapi/opaque", "agent/localapi/route", "agent/localapi/socket", "agent/order", "agent/pairing", "agent/telemetry", "agent/trace", "exchange/relay/server", "journal",
 	}},
-	"agent/trace": {layerRole, []string{".", "agent/localapi/opaque", "internal/confine", "journal", "protocol"}},
+	"agent/applied": {layerRole, []string{".", "agent/config", "internal/durable"}},
+	"agent/trace":   {layerRole, []string{".", "agent/localapi/opaque", "internal/confine", "journal", "protocol"}},
 	"agent/localapi/channel": {layerRole, []string{
-		".", "agent/conduct", "agent/localapi/opaque", "agent/localapi/route", "agent/view", "journal", "journal/runs", "trigger",
+		".", "agent/applied", "agent/conduct", "agent/localapi/opaque", "agent/localapi/route", "agent/view", "journal", "journal/runs", "trigger",
 		"trigger/firing",
 	}},
 	"agent/localapi/opaque": {layerRole, nil},
@@ -298,8 +299,8 @@ var house = map[string]houseRule{
 	"agent/localapi/socket": {layerRole, []string{".", "golang.org/x/sys"}},
 
 	"cmd/mft": {layerCommand, []string{
-		".", "agent/foreman", "agent/config", "agent/config/leaf", "agent/localapi", "agent/localapi/opaque", "agent/pairing", "protocol", "cmd/mft/argument", "cmd/mft/channel", "cmd/mft/crew", "cmd/mft/daemon", "cmd/mft/doctor", "cmd/mft/exchange",
-		"cmd/mft/exit", "cmd/mft/follow", "cmd/mft/progress", "cmd/mft/publish", "cmd/mft/quickstart", "cmd/mft/settings", "cmd/mft/show", "cmd/mft/unit", "cmd/mft/upgrade", "agent/exits/process", "cmd/mft/sandbox",
+		".", "agent/config", "agent/config/leaf", "agent/localapi", "agent/localapi/opaque", "agent/pairing", "protocol", "cmd/mft/argument", "cmd/mft/channel", "cmd/mft/daemon", "cmd/mft/doctor", "cmd/mft/exchange",
+		"cmd/mft/exit", "cmd/mft/follow", "cmd/mft/progress", "cmd/mft/publish", "cmd/mft/quickstart", "cmd/mft/settings", "cmd/mft/show", "cmd/mft/unit", "cmd/mft/upgrade", "agent/exits/process", "agent/foreman", "cmd/mft/sandbox", "cmd/mft/crew",
 		"cmd/mft/daemon/trial", "cmd/mft/edition", "github.com/spf13/cobra", "github.com/spf13/pflag",
 	}},
 	"cmd/mft/crew": {layerCommand, []string{
@@ -307,13 +308,13 @@ var house = map[string]houseRule{
 	}},
 	"cmd/mft/argument": {layerCommand, []string{".", "agent/config", "agent/config/leaf", "cmd/mft/exit", "github.com/spf13/cobra", "github.com/spf13/pflag"}},
 	"cmd/mft/daemon": {layerCommand, []string{
-		".", "agent", "agent/config", "agent/foreman", "agent/handover", "agent/localapi", "agent/localapi/route", "agent/telemetry", "cmd/mft/daemon/trial", "cmd/mft/depot", "journal", "journal/spare",
+		".", "agent", "agent/config", "agent/handover", "agent/localapi", "agent/localapi/route", "agent/telemetry", "cmd/mft/daemon/trial", "cmd/mft/depot", "journal", "journal/spare", "agent/foreman",
 		"release", "release/place", "golang.org/x/sync",
 	}},
 	"cmd/mft/daemon/trial": {layerCommand, []string{"."}},
 	"cmd/mft/channel": {layerCommand, []string{
-		".", "agent/conduct", "agent/localapi", "agent/localapi/channel", "agent/localapi/route", "cmd/mft/argument", "cmd/mft/exit",
-		"cmd/mft/progress", "cmd/mft/show", "trigger/firing", "github.com/spf13/cobra",
+		".", "agent/applied", "agent/conduct", "agent/localapi", "agent/localapi/channel", "agent/localapi/opaque", "agent/localapi/route", "cmd/mft/argument", "cmd/mft/exit",
+		"cmd/mft/progress", "cmd/mft/show", "internal/confine/filesys", "trigger/firing", "github.com/spf13/cobra",
 	}},
 	"cmd/mft/edition": {layerCommand, []string{"protocol"}},
 	"cmd/mft/publish": {layerCommand, []string{
@@ -420,7 +421,6 @@ var sideways = map[string]string{
 	"identity/keyring -> identity/statefile":                "keys and peers lie in files of the same kind",
 	"link/join -> link/transport":                           "pairing speaks the same TLS as everything else",
 	"link/dataconn -> link/stream":                          "what is handed over is ready for bulk content",
-	"link/hello -> link/wire":                               "what a hello looks like has one home",
 	"link/hello -> link/transport":                          "errors of a connection have one home",
 	"link/dataconn -> link/transport":                       "data connections speak the same TLS as everything else",
 	"link/stream -> link/path":                              "a connection is prepared for the path that it takes",
@@ -536,6 +536,9 @@ var sideways = map[string]string{
 	"cmd/mft/channel -> cmd/mft/show":                        "all commands print tables in one way",
 	"agent/localapi -> agent/trace":                          "where a file is is found there",
 	"agent/trace -> agent/localapi/opaque":                   "names have one form in JSON",
+	"agent/applied -> agent/config":                          "channels are written in one way",
+	"agent/localapi -> agent/applied":                        "what is applied is kept there",
+	"agent/localapi/channel -> agent/applied":                "what is applied is kept there",
 	"agent/localapi/channel -> agent/conduct":                "what operators order of channels is done there",
 	"agent/localapi/channel -> agent/localapi/opaque":        "names have one form in JSON",
 	"agent/localapi/channel -> agent/localapi/route":         "orders come in one way",

@@ -16,6 +16,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/admission"
+	"mft.dev/mft/agent/applied"
 	"mft.dev/mft/agent/conduct"
 	"mft.dev/mft/agent/config"
 	"mft.dev/mft/agent/courier"
@@ -146,7 +147,11 @@ func New(o Options) (*Agent, error) {
 			return nil, errors.Join(err, a.journal.Close())
 		}
 	}
-	a.channels, err = conduct.Open(c.Channels, conduct.Host{
+	channels, err := applied.Of(c).Channels()
+	if err != nil {
+		return nil, errors.Join(err, a.journal.Close())
+	}
+	a.channels, err = conduct.Open(channels, conduct.Host{
 		Self: c.Agent.Name, Journal: a.journal, Trail: a.trail, Log: a.log, Now: a.now, Placed: a.enqueue,
 		Plan: func(to mft.AgentName, o mft.Overwrite) (mft.Transfer, error) { return a.book.Draw(mft.RoleSend, to, o) },
 		Ask: func(ctx context.Context, peer mft.AgentName, id mft.TransferID) (farend.Conversation, error) {

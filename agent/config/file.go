@@ -57,8 +57,8 @@ type filesGrant struct {
 	Into       leaf.LocalPath `yaml:"into" need:"yes" doc:"Directory that the agent may write below."`
 	AllowSetID leaf.YesNo     `yaml:"allow_setid" doc:"Keep setuid, setgid and sticky bits. Default: false."`
 	Delete     leaf.YesNo     `yaml:"delete" doc:"Let mirrors of the agent remove files there. Default: false."`
-	RunAs      *runAsEntry    `yaml:"run_as" doc:"Who writes the files. Default: the user of the agent."`
 	Markers    *markersThere  `yaml:"markers" doc:"Markers of this host that the agent may have looked at and written, as the destination markers of its channels."`
+	RunAs      *runAsEntry    `yaml:"run_as" doc:"Who writes the files. Default: the user of the agent."`
 }
 
 type requestsGrant struct {

@@ -127,13 +127,10 @@ func (f *file) config(d *strict.Decoder, defaults *Config) (*Config, error) {
 			mft.Grant{Agent: mft.AgentName(g.Agent), Root: string(g.Root), RunAs: g.RunAs.user(d, &cfg)})
 	}
 	cfg.Exits, cfg.Notes = command.List(d, f.Exits)
-	first := make(map[leaf.ChannelName]int)
+	once := onlyOnce(d)
 	for i := range f.Channels {
 		entry := &f.Channels[i]
-		if line, twice := first[entry.Name]; twice && entry.Name != "" {
-			d.Mistake(entry.Line, entry.Key+".name", "a channel of this name is on line %d already", line)
-		}
-		first[entry.Name] = entry.Line
+		once(entry)
 		c := entry.channel(d)
 		if c.From.Agent == cfg.Agent.Name {
 			c.RunAs = entry.RunAs.user(d, &cfg)

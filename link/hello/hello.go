@@ -6,12 +6,12 @@ package hello
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 
 	"mft.dev/mft"
 	"mft.dev/mft/link/transport"
-	"mft.dev/mft/link/wire"
 	"mft.dev/mft/protocol"
 )
 
@@ -25,7 +25,7 @@ func Exchange(ctx context.Context, conn net.Conn, own protocol.Hello, peer mft.A
 			return protocol.Hello{}, err
 		}
 	}
-	hello, err := wire.ReadHello(conn)
+	hello, err := read(conn)
 	if err != nil {
 		return hello, err
 	}
@@ -56,4 +56,22 @@ func Versions() []uint8 { return []uint8{protocol.Version, protocol.VersionMarke
 
 func write(conn net.Conn, own *protocol.Hello) error {
 	return protocol.WriteControl(conn, protocol.ControlHello, protocol.AppendHello(nil, own))
+}
+
+func read(conn net.Conn) (protocol.Hello, error) {
+	kind, payload, err := protocol.ReadControl(conn)
+	if err != nil {
+		return protocol.Hello{}, err
+	}
+	switch kind {
+	case protocol.ControlHello:
+		return protocol.ParseHello(payload)
+	case protocol.ControlBye:
+		bye, err := protocol.ParseFailure(payload)
+		if err != nil {
+			return protocol.Hello{}, err
+		}
+		return protocol.Hello{}, mft.Fail(bye.Code, "greet peer", "", errors.New(bye.Detail))
+	}
+	return protocol.Hello{}, mft.Fail(mft.CodeProtocol, "greet peer", "", fmt.Errorf("a frame of kind %v comes before the hello", kind))
 }
