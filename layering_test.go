@@ -78,6 +78,7 @@ var house = map[string]houseRule{
 	"identity/card":       {layerRecords, []string{".", "identity", "identity/keyring", "identity/sealing"}},
 	"identity/statefile":  {layerRecords, []string{".", "internal/durable"}},
 	"journal":             {layerRecords, []string{".", "journal/batch", "journal/database", "journal/filter", "journal/form", "journal/removal", "journal/runs"}},
+	"journal/ledger":      {layerRecords, []string{".", "journal"}},
 	"journal/batch":       {layerRecords, []string{".", "github.com/klauspost/compress/zstd"}},
 	"journal/filter":      {layerRecords, []string{"."}},
 	"journal/form":        {layerRecords, []string{"journal/database"}},
@@ -94,7 +95,6 @@ var house = map[string]houseRule{
 	"trigger/marker":      {layerRecords, []string{".", "internal/confine"}},
 	"trigger/schedule":    {layerRecords, []string{"."}},
 	"trigger/selection":   {layerRecords, []string{"."}},
-	"journal/ledger":      {layerRecords, []string{".", "journal"}},
 
 	"transfer":       {layerMechanism, []string{".", "internal/blake3", "internal/confine", "journal", "protocol", "journal/ledger"}},
 	"transfer/marks": {layerMechanism, []string{".", "internal/blake3", "internal/confine", "transfer/delta"}},
@@ -300,11 +300,11 @@ var house = map[string]houseRule{
 
 	"cmd/mft": {layerCommand, []string{
 		".", "agent/config", "agent/config/leaf", "agent/localapi", "agent/localapi/opaque", "agent/pairing", "protocol", "cmd/mft/argument", "cmd/mft/channel", "cmd/mft/daemon", "cmd/mft/doctor", "cmd/mft/exchange",
-		"cmd/mft/exit", "cmd/mft/follow", "cmd/mft/progress", "cmd/mft/publish", "cmd/mft/quickstart", "cmd/mft/settings", "cmd/mft/show", "cmd/mft/unit", "cmd/mft/upgrade", "agent/exits/process", "cmd/mft/sandbox", "cmd/mft/crew",
+		"cmd/mft/exit", "cmd/mft/follow", "cmd/mft/progress", "cmd/mft/publish", "cmd/mft/quickstart", "cmd/mft/settings", "cmd/mft/show", "cmd/mft/unit", "cmd/mft/upgrade", "agent/exits/process", "agent/foreman", "cmd/mft/sandbox", "cmd/mft/crew",
 		"cmd/mft/daemon/trial", "cmd/mft/edition", "github.com/spf13/cobra", "github.com/spf13/pflag",
 	}},
 	"cmd/mft/crew": {layerCommand, []string{
-		".", "agent/config", "agent/foreman", "agent/seat", "agent/supervisor", "agent/worker", "internal/post", "github.com/spf13/cobra",
+		".", "agent/config", "agent/foreman", "agent/seat", "agent/supervisor", "agent/worker", "internal/post", "github.com/spf13/cobra", "golang.org/x/sync",
 	}},
 	"cmd/mft/argument": {layerCommand, []string{".", "agent/config", "agent/config/leaf", "cmd/mft/exit", "github.com/spf13/cobra", "github.com/spf13/pflag"}},
 	"cmd/mft/daemon": {layerCommand, []string{

@@ -139,7 +139,7 @@ func New(o Options) (*Agent, error) {
 		return nil, errors.Join(err, a.journal.Close())
 	}
 	a.foreman = foreman.New(foreman.Config{Journal: a.journal, Workers: o.Workers, Table: seat.Of(c)})
-	a.book = order.Book{Journal: a.journal, Trail: a.trail, Now: a.now, Knows: a.Knows, Queue: a.enqueue}
+	a.book = order.Book{Journal: a.journal, Trail: a.trail, Now: a.now, Knows: a.Knows, Queue: a.enqueue, Find: a.foreman.Find}
 	a.link = a.Use(link.Config{Software: "mft/" + a.version, NextSequence: a.trail.NextSequence, Handle: a.handle})
 	a.notices = notice.New(notice.Config{Journal: a.journal, Trail: a.trail, Log: a.log, Open: a.reach, Post: a.postCancel})
 	if o.Exchange != nil {

@@ -32,7 +32,7 @@ func (l *Link) accept(ctx context.Context, ln net.Listener) error {
 			// As with too many open files: it passes.
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
 			l.c.Log.Warn("accepting a connection", "error", err, "pause", pause)
-			if !sleep(ctx, pause) {
+			if !transport.Sleep(ctx, pause) {
 				return nil
 			}
 			continue
@@ -43,18 +43,6 @@ func (l *Link) accept(ctx context.Context, ln net.Listener) error {
 			l.pending.Leave(visitor)
 			conn.Close() // the link is ending
 		}
-	}
-}
-
-// sleep waits and reports whether ctx still goes on.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 

@@ -213,7 +213,7 @@ func (l *Link) Keep(ctx context.Context, peer mft.AgentName) error {
 		}
 		// Half of it by chance: hosts that lost each other at the same moment
 		// should not come back at the same moment.
-		if !sleep(ctx, pause/2+rand.N(pause/2)) {
+		if !transport.Sleep(ctx, pause/2+rand.N(pause/2)) {
 			return ctx.Err()
 		}
 		pause = min(2*pause, longestPause)

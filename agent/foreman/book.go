@@ -33,7 +33,11 @@ func (d *desk) journal(ctx context.Context, s *errand.Said) (any, error) {
 		if err := s.Parse(&p); err != nil {
 			return nil, err
 		}
-		n, err := d.ledger.Prepare(ctx, p.Entries)
+		entries, err := p.List()
+		if err != nil {
+			return nil, err
+		}
+		n, err := d.ledger.Prepare(ctx, entries)
 		return errand.Prepared{Batch: n}, err
 	case errand.KindApply:
 		var c errand.Change

@@ -132,6 +132,28 @@ func (d *desk) sent(done errand.Done) (mft.Receipt, *protocol.Envelope, error) {
 	return receipt, e, nil
 }
 
+// Find is source.Grant.
+func (f *Foreman) Find(ctx context.Context, r *mft.Request, grants []mft.Grant) (string, error) {
+	root, rel, err := transfer.AdmitRequest(r, grants)
+	if err != nil {
+		return "", err
+	}
+	if f.c.Workers != nil {
+		if place, ok := f.c.Table.Requests(r.Requester, root); ok {
+			_, err := f.have(ctx, place, quiet(r.Transfer), errand.Order{
+				Task: errand.TaskFind, Transfer: r.Transfer, Find: &errand.Find{Request: *r, Root: root},
+			})
+			return source.Below(root, rel), err
+		}
+	}
+	return source.Grant(r, grants)
+}
+
+// quiet is the desk of an errand that asks nothing.
+func quiet(id mft.TransferID) *desk {
+	return &desk{transfer: id, meter: new(transfer.Meter), note: func(mft.EventKind, mft.Code, string) {}}
+}
+
 // Recover is staging.Recover.
 func (f *Foreman) Recover(ctx context.Context, id mft.TransferID) error {
 	return f.settle(ctx, id, errand.TaskRecover, staging.Recover)
@@ -163,7 +185,8 @@ func (f *Foreman) settle(
 			return err
 		}
 	}
-	d := &desk{transfer: id, ledger: own, meter: new(transfer.Meter), note: func(mft.EventKind, mft.Code, string) {}}
+	d := quiet(id)
+	d.ledger = own
 	_, err = f.have(ctx, r, d, errand.Order{Task: task, Transfer: id, Landing: landing})
 	return err
 }

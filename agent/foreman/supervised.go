@@ -13,19 +13,44 @@ import (
 )
 
 // Supervised has the workers that a supervisor starts. It implements Workers, and is
-// safe for concurrent use.
+// safe for concurrent use; nothing is answered before Run runs.
 type Supervised struct {
+	conn    *post.Conn
+	over    chan struct{} // closed when Run ends
+	answers chan post.Message
+
 	mu   sync.Mutex // one request at a time
-	conn *post.Conn
 	last uint32
 }
 
 // NewSupervised returns the workers of the supervisor at the other end of a
 // connection.
-func NewSupervised(conn *post.Conn) *Supervised { return &Supervised{conn: conn} }
+func NewSupervised(conn *post.Conn) *Supervised {
+	return &Supervised{conn: conn, over: make(chan struct{}), answers: make(chan post.Message)}
+}
 
-// Worker returns a connection to the worker of a place. The supervisor answers at
-// once; if it is gone, so is this process soon.
+// Run hears the supervisor until that ends, which is its error, or ctx does.
+func (s *Supervised) Run(ctx context.Context) error {
+	defer close(s.over)
+	defer context.AfterFunc(ctx, func() { s.conn.Close() })()
+	for {
+		m, err := s.conn.Receive()
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return mft.Fail(mft.CodeWorker, "hear the supervisor", "", err)
+		}
+		m.Payload = append([]byte(nil), m.Payload...)
+		select {
+		case s.answers <- m:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// Worker returns a connection to the worker of a place. The supervisor answers one
+// request after the other, and always.
 func (s *Supervised) Worker(_ context.Context, r seat.Request) (*post.Conn, error) {
 	const op = "ask the supervisor for a worker"
 	s.mu.Lock()
@@ -34,9 +59,11 @@ func (s *Supervised) Worker(_ context.Context, r seat.Request) (*post.Conn, erro
 	if err := s.conn.Send(post.Message{Kind: supervisor.KindWorker, ID: s.last, Payload: plain.Append(nil, r)}); err != nil {
 		return nil, mft.Fail(mft.CodeWorker, op, "", err)
 	}
-	m, err := s.conn.Receive()
-	if err != nil {
-		return nil, mft.Fail(mft.CodeWorker, op, "", err)
+	var m post.Message
+	select {
+	case m = <-s.answers:
+	case <-s.over:
+		return nil, mft.Fail(mft.CodeWorker, op, "", errors.New("it has ended"))
 	}
 	switch {
 	case m.ID == s.last && m.Kind == supervisor.KindHere && m.File != nil:

@@ -64,6 +64,8 @@ type Book struct {
 	Now     func() time.Time
 	// Knows reports whether an agent is a peer.
 	Knows func(mft.AgentName) bool
+	// Find is source.Grant, by who may look.
+	Find func(ctx context.Context, r *mft.Request, grants []mft.Grant) (string, error)
 	// Queue is given each new transfer as soon as it is durable.
 	Queue func(mft.Transfer)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/source"
 	"mft.dev/mft/agent/trail"
 	"mft.dev/mft/journal"
 )
@@ -43,6 +44,9 @@ func open(t *testing.T) *library {
 	l.Book = Book{
 		Journal: j, Trail: trail.New(j, slog.New(slog.DiscardHandler), time.Now), Now: time.Now,
 		Knows: func(name mft.AgentName) bool { return l.known[name] },
+		Find: func(_ context.Context, r *mft.Request, grants []mft.Grant) (string, error) {
+			return source.Grant(r, grants)
+		},
 		Queue: func(row mft.Transfer) {
 			l.mu.Lock()
 			defer l.mu.Unlock()

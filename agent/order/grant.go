@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"mft.dev/mft"
-	"mft.dev/mft/agent/source"
 	"mft.dev/mft/journal"
 )
 
@@ -22,7 +21,7 @@ func (b *Book) Grant(ctx context.Context, r *mft.Request, grants []mft.Grant, en
 	if known {
 		return t, repeated(t, r, ended)
 	}
-	found, err := source.Grant(r, grants)
+	found, err := b.Find(ctx, r, grants)
 	if err != nil {
 		return t, err
 	}

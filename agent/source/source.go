@@ -224,11 +224,16 @@ func Grant(r *mft.Request, grants []mft.Grant) (string, error) {
 	if err := s.openUnder(root, rel); err != nil {
 		return "", err
 	}
+	return Below(root, rel), nil
+}
+
+// Below returns the path of what is rel below root, a directory if rel says so.
+func Below(root, rel string) string {
 	found := path.Join(root, rel)
 	if strings.HasSuffix(rel, "/") {
 		found += "/"
 	}
-	return found, nil
+	return found
 }
 
 // Check opens what an operator named once to see that it is there.

@@ -44,7 +44,7 @@ func (b book) Committed(ctx context.Context, f func(key [16]byte, d mft.Digest) 
 
 func (b book) Prepare(ctx context.Context, entries []journal.Entry) (int64, error) {
 	var done errand.Prepared
-	_, err := b.port.Ask(ctx, errand.KindPrepare, errand.Prepare{Entries: entries}, &done)
+	_, err := b.port.Ask(ctx, errand.KindPrepare, errand.PrepareOf(entries), &done)
 	return done.Batch, err
 }
 

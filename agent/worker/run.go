@@ -86,6 +86,8 @@ func (d *doing) run(ctx context.Context, o *errand.Order) (errand.Done, error) {
 		return errand.Done{}, d.receive(ctx, o)
 	case o.Task == errand.TaskSend && o.Send != nil && o.Line != nil:
 		return d.send(ctx, o)
+	case o.Task == errand.TaskFind && o.Find != nil:
+		return errand.Done{}, d.find(o.Find)
 	case o.Task == errand.TaskRecover, o.Task == errand.TaskDiscard:
 		if err := d.seat.mayWrite(o.Landing.Root); err != nil {
 			return errand.Done{}, err
@@ -96,6 +98,15 @@ func (d *doing) run(ctx context.Context, o *errand.Order) (errand.Done, error) {
 		return errand.Done{}, staging.Discard(ctx, d.within(o.Landing), o.Transfer)
 	}
 	return errand.Done{}, mft.Fail(mft.CodeInternal, "do an errand", "", errors.New("the order makes no sense"))
+}
+
+// find sees whether what a peer asks for is there.
+func (d *doing) find(f *errand.Find) error {
+	if err := d.seat.mayRead(f.Root); err != nil {
+		return err
+	}
+	_, err := source.Grant(&f.Request, []mft.Grant{{Agent: f.Request.Requester, Root: f.Root}})
+	return err
 }
 
 // within is the ledger of the errand, for one landing that was found to be allowed.

@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"log/slog"
+	"net"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"mft.dev/mft/agent/config"
+	"mft.dev/mft/agent/foreman"
 	"mft.dev/mft/cmd/mft/argument"
 	"mft.dev/mft/cmd/mft/crew"
 	"mft.dev/mft/cmd/mft/daemon"
@@ -43,10 +45,10 @@ azure-mft called this command init.`,
 			o := daemon.Options{Version: edition.This().Version, Log: s.logger(cfg, logJSON), Env: s.env}
 			switch {
 			case supervised:
-				if o.Workers, o.Listener, err = crew.Supervised(cfg); err != nil {
-					return err
-				}
-				return daemon.Run(c.Context(), cfg, o)
+				return crew.Supervised(c.Context(), cfg, func(ctx context.Context, w foreman.Workers, ln net.Listener) error {
+					o.Workers, o.Listener = w, ln
+					return daemon.Run(ctx, cfg, o)
+				})
 			case crew.Wanted(cfg) && !onTrial:
 				return crew.Supervise(c.Context(), cfg, os.Args[1:], s.errs, o.Log)
 			}

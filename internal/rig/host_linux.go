@@ -43,6 +43,9 @@ type Host struct {
 	// User runs the agent and the commands; nil is the user of this process.
 	// It is set before the first of them.
 	User *syscall.Credential
+	// Becomes is the user that the agent is configured to become; "" for none. It
+	// counts from the next Configure.
+	Becomes string
 
 	binary string
 
@@ -72,7 +75,11 @@ func (h *Host) Configure(sections string) error {
 	if public == "" {
 		public = h.Addr
 	}
-	text := fmt.Sprintf("agent: {name: %s, listen: %q, address: %q, data: %q}\n%s", h.Name, h.Addr, public, h.Data(), sections)
+	becomes := ""
+	if h.Becomes != "" {
+		becomes = fmt.Sprintf(", user: %q", h.Becomes)
+	}
+	text := fmt.Sprintf("agent: {name: %s, listen: %q, address: %q, data: %q%s}\n%s", h.Name, h.Addr, public, h.Data(), becomes, sections)
 	return os.WriteFile(h.Config(), []byte(text), 0o644)
 }
 

@@ -168,3 +168,15 @@ func KeyID(own *tls.Certificate) ([16]byte, error) {
 	pin, err := identity.PinOf(leaf.PublicKey)
 	return pin.KeyID(), err
 }
+
+// Sleep waits and reports whether ctx still goes on.
+func Sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

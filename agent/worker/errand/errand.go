@@ -65,6 +65,7 @@ const (
 	TaskSend
 	TaskRecover
 	TaskDiscard
+	TaskFind
 )
 
 // An Order says what is to be done for one transfer. Of Receive and Send that of the
@@ -77,6 +78,13 @@ type Order struct {
 	Send     *Send
 	// Landing is where TaskRecover and TaskDiscard look.
 	Landing journal.Landing
+	Find    *Find
+}
+
+// Find is what a peer asks for, below the directory that it may ask for.
+type Find struct {
+	Request mft.Request
+	Root    string
 }
 
 // A Line is how the conversation's data connections come to be.
@@ -155,9 +163,9 @@ type Committed struct{ From int }
 // the list.
 type Keys struct{ Keys []byte }
 
-// Prepare is a batch to be PREPARED, and Prepared its number.
+// Prepare is a batch to be PREPARED, see PrepareOf, and Prepared its number.
 type (
-	Prepare  struct{ Entries []journal.Entry }
+	Prepare  struct{ Entries []byte }
 	Prepared struct{ Batch int64 }
 )
 

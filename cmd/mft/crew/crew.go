@@ -24,6 +24,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config"
@@ -101,10 +102,25 @@ func own(cfg *config.Config) error {
 	return nil
 }
 
-// Supervised is what the agent gets of its supervisor: its workers, and the socket
-// that listens for peers, nil without one.
-func Supervised(cfg *config.Config) (foreman.Workers, net.Listener, error) {
-	fail := func(err error) (foreman.Workers, net.Listener, error) {
+// Supervised runs the agent with what it gets of its supervisor: its workers, and the
+// socket that listens for peers, nil without one. It ends when the supervisor does.
+func Supervised(ctx context.Context, cfg *config.Config, agent func(context.Context, foreman.Workers, net.Listener) error) error {
+	workers, ln, err := inherited(cfg)
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	ctx, end := context.WithCancel(ctx)
+	g.Go(func() error { return workers.Run(ctx) })
+	g.Go(func() error {
+		defer end()
+		return agent(ctx, workers, ln)
+	})
+	return g.Wait()
+}
+
+func inherited(cfg *config.Config) (*foreman.Supervised, net.Listener, error) {
+	fail := func(err error) (*foreman.Supervised, net.Listener, error) {
 		return nil, nil, mft.Fail(mft.CodeInternal, "start the agent", "", err)
 	}
 	conn, err := post.Open(os.NewFile(3, "supervisor"))

@@ -1,0 +1,196 @@
+package foreman
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"testing"
+
+	"mft.dev/mft"
+	"mft.dev/mft/agent/worker/errand"
+	"mft.dev/mft/internal/plain"
+	"mft.dev/mft/internal/post"
+	"mft.dev/mft/journal"
+	"mft.dev/mft/journal/ledger"
+	"mft.dev/mft/protocol"
+	"mft.dev/mft/transfer"
+)
+
+// A speaker is a conversation that notes what is said in it.
+type speaker struct {
+	mu   sync.Mutex
+	said []protocol.Kind
+}
+
+func (s *speaker) Send(_ context.Context, kind protocol.Kind, _ []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.said = append(s.said, kind)
+	return nil
+}
+
+func (*speaker) Receive(context.Context) (*protocol.Envelope, error) {
+	return nil, errors.New("nobody speaks")
+}
+func (*speaker) DataKey() [32]byte { return [32]byte{} }
+func (*speaker) Streams() int      { return 1 }
+
+func (*speaker) OpenData(context.Context, [32]byte, int) (net.Conn, error) {
+	return nil, errors.New("nobody is there")
+}
+
+// paper is a ledger that takes everything.
+type paper struct{}
+
+func (paper) Read(context.Context) (ledger.State, error) { return ledger.State{}, nil }
+func (paper) Committed(context.Context, func([16]byte, mft.Digest) error) error {
+	return nil
+}
+func (paper) Prepare(context.Context, []journal.Entry) (int64, error) { return 1, nil }
+func (paper) Apply(context.Context, ledger.Change) error              { return nil }
+
+var theTransfer = mft.TransferID{1}
+
+// newDesk returns one whose worker is the test.
+func newDesk(t *testing.T, offers *mft.Offer) (*desk, *speaker) {
+	t.Helper()
+	here, there, err := post.Pair()
+	if err != nil {
+		t.Skip(err)
+	}
+	heard := make(chan struct{})
+	worker, err := post.Open(there)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { // it does not care for answers
+		defer close(heard)
+		for {
+			m, err := worker.Receive()
+			if err != nil {
+				return
+			}
+			if m.File != nil {
+				m.File.Close()
+			}
+		}
+	}()
+	s := &speaker{}
+	d := &desk{
+		transfer: theTransfer, conv: s, ledger: paper{}, meter: new(transfer.Meter), note: func(mft.EventKind, mft.Code, string) {},
+		offers: offers, root: "/srv/in", port: errand.New(here), done: make(chan errand.Done, 1),
+	}
+	t.Cleanup(func() {
+		here.Close()
+		<-heard
+		worker.Close()
+	})
+	return d, s
+}
+
+// asks has a worker say one thing, and returns what comes of it.
+func (d *desk) asks(t *testing.T, kind errand.Kind, v any) error {
+	t.Helper()
+	_, _, err := d.answer(t.Context(), &errand.Said{Kind: kind, ID: 1, Payload: plain.Append(nil, v)})
+	return err
+}
+
+// TestWorkerSaysWhatItMay: a worker that somebody has taken over speaks for its own
+// transfer and in its own part only.
+func TestWorkerSaysWhatItMay(t *testing.T) {
+	offer := mft.Offer{Transfer: theTransfer, Sender: "erp", Recipient: "ledger", Destination: "/srv/in/", Overwrite: mft.OverwriteNever, Compare: mft.CompareQuick, Streams: 1}
+	wider := offer
+	wider.Overwrite = mft.OverwriteReplace
+	astray := offer
+	astray.Destination = "/etc/"
+	known := offer
+	known.Announced, known.DataKey, known.Streams = mft.Count{Items: 1, Bytes: 2}, [32]byte{3}, 4
+	receipt := mft.Receipt{Transfer: theTransfer, Code: mft.CodeOK}
+	say := func(kind protocol.Kind, body []byte) errand.Message { return errand.Message{Kind: kind, Body: body} }
+	for _, tt := range []struct {
+		name  string
+		sends bool
+		m     errand.Message
+		fine  bool
+	}{
+		{"the offer that was ordered", true, say(protocol.KindOffer, protocol.AppendOffer(nil, &known)), true},
+		{"an offer that replaces", true, say(protocol.KindOffer, protocol.AppendOffer(nil, &wider)), false},
+		{"an offer to elsewhere", true, say(protocol.KindOffer, protocol.AppendOffer(nil, &astray)), false},
+		{"no offer", true, say(protocol.KindOffer, []byte("x")), false},
+		{"a seal", true, say(protocol.KindSeal, nil), true},
+		{"a receipt by who sends", true, say(protocol.KindReceipt, protocol.AppendReceipt(nil, &receipt)), false},
+		{"a request", true, say(protocol.KindRequest, nil), false},
+		{"a cancel", false, say(protocol.KindCancel, nil), false},
+		{"an offer by who receives", false, say(protocol.KindOffer, protocol.AppendOffer(nil, &offer)), false},
+		{"a receipt that is not in the journal", false, say(protocol.KindReceipt, protocol.AppendReceipt(nil, &receipt)), false},
+		{"a decision", false, say(protocol.KindDecision, nil), true},
+		{"an abort", false, say(protocol.KindAbort, nil), true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var offers *mft.Offer
+			if tt.sends {
+				offers = &offer
+			}
+			d, s := newDesk(t, offers)
+			if err := d.asks(t, errand.KindSend, tt.m); (err == nil) != tt.fine {
+				t.Errorf("Send: %v", err)
+			}
+			if (len(s.said) > 0) != tt.fine {
+				t.Errorf("the peer heard %v", s.said)
+			}
+		})
+	}
+	t.Run("a receipt that is in the journal", func(t *testing.T) {
+		d, s := newDesk(t, nil)
+		if err := d.asks(t, errand.KindApply, ledger.Change{Receipt: &receipt}); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.asks(t, errand.KindSend, say(protocol.KindReceipt, protocol.AppendReceipt(nil, &receipt))); err != nil || len(s.said) != 1 {
+			t.Errorf("Send: %v, the peer heard %v", err, s.said)
+		}
+	})
+	t.Run("marks of other files", func(t *testing.T) {
+		d, _ := newDesk(t, nil)
+		if err := d.asks(t, errand.KindForget, errand.Forget{Path: "/srv/other/f"}); err == nil {
+			t.Error("they may be forgotten")
+		}
+	})
+	t.Run("a receipt that the peer did not give", func(t *testing.T) {
+		d, _ := newDesk(t, &offer)
+		e := protocol.Envelope{
+			Version: protocol.Version, Kind: protocol.KindReceipt, Transfer: theTransfer, Sender: "ledger", Recipient: "erp",
+			Body: protocol.AppendReceipt(nil, &receipt),
+		}
+		if _, _, err := d.sent(errand.Done{Envelope: protocol.AppendEnvelope(nil, &e)}); err == nil {
+			t.Error("it is taken for one")
+		}
+	})
+}
+
+func FuzzDesk(f *testing.F) {
+	f.Add(uint8(errand.KindNote), uint32(0), plain.Append(nil, errand.Note{Kind: mft.EventMoving}))
+	f.Add(uint8(errand.KindApply), uint32(1), plain.Append(nil, ledger.Change{Staging: "d"}))
+	f.Add(uint8(errand.KindPrepare), uint32(2), plain.Append(nil, errand.PrepareOf([]journal.Entry{{Temp: "t", Final: "f"}})))
+	f.Add(uint8(errand.KindSend), uint32(3), plain.Append(nil, errand.Message{Kind: protocol.KindDecision}))
+	f.Add(uint8(errand.KindCommitted), uint32(4), plain.Append(nil, errand.Committed{From: -1}))
+	f.Add(uint8(errand.KindDone), uint32(0), plain.Append(nil, errand.Done{Failure: &errand.Failure{Code: mft.CodeIO}}))
+	f.Add(uint8(errand.KindPlain), uint32(5), plain.Append(nil, errand.Plain{Streams: 1}))
+	f.Fuzz(func(t *testing.T, kind uint8, id uint32, payload []byte) {
+		d, s := newDesk(t, nil)
+		_ = d.heard(t.Context(), errand.Said{Kind: errand.Kind(kind), ID: id, Payload: payload}) // any error is right
+		d.all.Wait()
+		for _, kind := range s.said {
+			if kind != protocol.KindDecision && kind != protocol.KindAbort {
+				t.Errorf("the peer heard %v of one who receives", kind)
+			}
+		}
+		select {
+		case done := <-d.done:
+			if done.Failure != nil && done.Failure.Err() == nil {
+				t.Error("a failure is none")
+			}
+		default:
+		}
+	})
+}
