@@ -35,6 +35,9 @@ func (a *Agent) send(at *attempt, t mft.Transfer) (mft.Receipt, *protocol.Envelo
 		return a.sendRelayed(at, t, c)
 	}
 	defer conv.Close()
+	if err := a.exits.Offer(at.Context, t); err != nil {
+		return mft.Receipt{}, nil, err
+	}
 	at.reached = true
 	offer, err := c.Offer(at.Context)
 	if err != nil {
