@@ -76,6 +76,18 @@ type Grant struct {
 	// for what it is for; while a block marker among them is there nothing that the agent
 	// sends is taken into Root.
 	Markers []Marker
+	// RunAs is who moves the files, where the agent has processes for that.
+	RunAs RunAs
+}
+
+// A RunAs is a user of the host, by name or number. Its zero value is the user of
+// the agent.
+type RunAs struct {
+	User string
+	// Group is that of the user when it is empty.
+	Group string
+	// AllowRoot lets the user be root.
+	AllowRoot bool
 }
 
 // An AllowList is this host's own last word on who may do what. An agent that

@@ -24,6 +24,9 @@ type Channel struct {
 	Compare Compare
 	// Compress says when what moves travels compressed.
 	Compress Compress
+	// RunAs is who reads the files at the source, where the agent has processes for
+	// that.
+	RunAs RunAs
 }
 
 // An Expectation is what people count on of a channel.

@@ -93,7 +93,9 @@ const (
 
 	CodeConfinement Code = "CONFINEMENT"
 
-	CodeJournal  Code = "JOURNAL"
+	CodeJournal Code = "JOURNAL"
+	// CodeWorker is that of an attempt whose process has ended.
+	CodeWorker   Code = "WORKER_ENDED"
 	CodeInternal Code = "INTERNAL"
 	CodeOther    Code = "OTHER_ERROR"
 )
@@ -180,6 +182,7 @@ var meanings = [...]meaning{
 	{CodeConfinement, "a process could not be confined as it should be", "see `mft doctor` for the walls that are missing and why; nothing runs without those that are required", false},
 
 	{CodeJournal, "the journal could not be read or written", "look at the disk that holds the data directory; nothing is delivered without the journal", true},
+	{CodeWorker, "the process that moves the files ended before it was done", "nothing: it is tried again in a new process; if it recurs, see the log of the agent for what the process said", true},
 	{CodeInternal, "a defect of mft itself", "report it with the log of both ends", false},
 	{CodeOther, "a cause that has no code of its own", "see the sentence and the log", true},
 }

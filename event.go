@@ -35,6 +35,7 @@ const (
 	EventPaused   EventKind = "paused"
 	EventResumed  EventKind = "resumed"
 
+	EventChannelChanged  EventKind = "channel-changed" // by mft channel apply
 	EventChannelPaused   EventKind = "channel-paused"
 	EventChannelResumed  EventKind = "channel-resumed"
 	EventChannelEnabled  EventKind = "channel-enabled"

@@ -53,6 +53,8 @@ var house = map[string]houseRule{
 	"internal/siphash":         {layerPlumbing, nil},
 	"internal/durable":         {layerPlumbing, []string{".", "internal/confine/filesys"}},
 	"internal/resident":        {layerPlumbing, nil},
+	"internal/plain":           {layerPlumbing, nil},
+	"internal/post":            {layerPlumbing, []string{"golang.org/x/sys"}},
 	"internal/rig":             {layerPlumbing, nil},
 	"internal/restrict": {layerPlumbing, []string{
 		".", "github.com/landlock-lsm/go-landlock", "golang.org/x/net", "golang.org/x/sys", "kernel.org/pub/linux/libs/security/libcap",
@@ -92,8 +94,9 @@ var house = map[string]houseRule{
 	"trigger/marker":      {layerRecords, []string{".", "internal/confine"}},
 	"trigger/schedule":    {layerRecords, []string{"."}},
 	"trigger/selection":   {layerRecords, []string{"."}},
+	"journal/ledger":      {layerRecords, []string{".", "journal"}},
 
-	"transfer":       {layerMechanism, []string{".", "internal/blake3", "internal/confine", "journal", "protocol"}},
+	"transfer":       {layerMechanism, []string{".", "internal/blake3", "internal/confine", "journal", "protocol", "journal/ledger"}},
 	"transfer/marks": {layerMechanism, []string{".", "internal/blake3", "internal/confine", "transfer/delta"}},
 	"transfer/look":  {layerMechanism, []string{"internal/confine"}},
 	"transfer/scan": {layerMechanism, []string{
@@ -112,7 +115,7 @@ var house = map[string]houseRule{
 		".", "internal/confine", "internal/ring", "protocol", "protocol/listing", "transfer", "transfer/look", "transfer/scan",
 	}},
 	"transfer/mirror": {layerMechanism, []string{
-		".", "internal/confine", "journal", "protocol", "protocol/listing", "transfer", "transfer/look", "transfer/scan", "transfer/staging/publish",
+		".", "internal/confine", "journal", "protocol", "protocol/listing", "transfer", "transfer/look", "transfer/scan", "transfer/staging/publish", "journal/ledger",
 	}},
 	"transfer/resident": {layerMechanism, []string{
 		".", "internal/confine", "protocol", "protocol/listing", "transfer", "transfer/look", "transfer/scan",
@@ -121,7 +124,7 @@ var house = map[string]houseRule{
 		".", "internal/confine", "internal/ring", "journal", "protocol", "protocol/listing", "protocol/patch", "transfer",
 		"transfer/delta", "transfer/mirror", "transfer/receiver/intake", "transfer/receiver/known", "transfer/receiver/landing",
 		"transfer/receiver/outcome", "transfer/receiver/rebuild", "transfer/receiver/remember", "transfer/receiver/reply", "transfer/receiver/wire", "transfer/resident", "transfer/staging",
-		"transfer/staging/publish", "golang.org/x/sync",
+		"transfer/staging/publish", "golang.org/x/sync", "journal/ledger",
 	}},
 	"transfer/receiver/intake": {layerMechanism, []string{".", "internal/blake3", "protocol", "protocol/zframe", "transfer"}},
 	"transfer/receiver/landing": {layerMechanism, []string{
@@ -130,23 +133,24 @@ var house = map[string]houseRule{
 	"transfer/receiver/rebuild":  {layerMechanism, []string{"protocol", "protocol/patch", "transfer", "transfer/delta"}},
 	"transfer/receiver/remember": {layerMechanism, []string{"internal/confine", "protocol", "transfer/delta"}},
 	"transfer/receiver/reply":    {layerMechanism, []string{".", "protocol", "transfer"}},
-	"transfer/receiver/outcome":  {layerMechanism, []string{".", "journal"}},
+	"transfer/receiver/outcome":  {layerMechanism, []string{"."}},
 	"transfer/receiver/wire":     {layerMechanism, []string{".", "protocol", "protocol/zframe", "transfer"}},
-	"transfer/receiver/known":    {layerMechanism, []string{".", "journal", "protocol"}},
+	"transfer/receiver/known":    {layerMechanism, []string{".", "protocol", "transfer"}},
 	"transfer/staging": {layerMechanism, []string{
 		".", "internal/confine", "journal", "protocol", "transfer", "transfer/staging/aside", "transfer/staging/owner",
-		"transfer/staging/publish",
+		"transfer/staging/publish", "journal/ledger",
 	}},
 	"transfer/staging/aside":   {layerMechanism, []string{".", "protocol"}},
-	"transfer/staging/publish": {layerMechanism, []string{".", "internal/confine", "journal"}},
+	"transfer/staging/publish": {layerMechanism, []string{".", "internal/confine", "journal", "journal/ledger"}},
 	"transfer/staging/owner":   {layerMechanism, []string{"."}},
 	"link": {layerMechanism, []string{
-		".", "identity", "link/bundle", "link/dataconn", "link/gate", "link/join", "link/path", "link/rendezvous", "link/stream",
+		".", "identity", "link/bundle", "link/dataconn", "link/gate", "link/hello", "link/join", "link/path", "link/rendezvous", "link/stream",
 		"link/transport", "link/wire", "protocol",
 	}},
 	"link/bundle":     {layerMechanism, []string{"."}},
 	"link/dataconn":   {layerMechanism, []string{".", "identity", "link/stream", "link/transport", "protocol"}},
 	"link/gate":       {layerMechanism, nil},
+	"link/hello":      {layerMechanism, []string{".", "link/transport", "protocol"}},
 	"link/join":       {layerMechanism, []string{".", "identity", "identity/sealing", "link/transport", "protocol"}},
 	"link/rendezvous": {layerMechanism, nil},
 	"link/path":       {layerMechanism, []string{"golang.org/x/sys"}},
@@ -203,11 +207,26 @@ var house = map[string]houseRule{
 	}},
 
 	"agent": {layerRole, []string{
-		".", "agent/admission", "agent/arrival", "agent/conduct", "agent/config", "agent/courier", "agent/dispatch", "agent/exits", "agent/farend", "agent/notice", "agent/order",
-		"agent/pairing", "agent/queue", "agent/route", "agent/source", "agent/trail", "agent/turn", "agent/upkeep", "agent/view", "exchange", "exchange/mailbox",
+		".", "agent/admission", "agent/applied", "agent/arrival", "agent/conduct", "agent/config", "agent/courier", "agent/dispatch", "agent/exits", "agent/farend", "agent/notice", "agent/order",
+		"agent/pairing", "agent/queue", "agent/route", "agent/source", "agent/trail", "agent/turn", "agent/upkeep", "agent/view", "exchange", "exchange/mailbox", "agent/foreman", "agent/seat",
 		"agent/telemetry",
 		"exchange/talk", "internal/confine", "internal/resident", "journal", "link", "protocol", "transfer", "transfer/receiver",
-		"transfer/marks", "transfer/sender", "transfer/staging", "golang.org/x/sync",
+		"transfer/marks", "transfer/sender", "transfer/staging", "golang.org/x/sync", "journal/ledger",
+	}},
+	"agent/seat": {layerRole, []string{
+		".", "agent/config",
+	}},
+	"agent/foreman": {layerRole, []string{
+		".", "agent/seat", "agent/source", "agent/supervisor", "agent/worker/errand", "internal/plain", "internal/post", "journal", "journal/batch", "journal/ledger", "link/dataconn", "protocol", "transfer", "transfer/receiver", "transfer/receiver/remember", "transfer/sender", "transfer/staging",
+	}},
+	"agent/supervisor": {layerRole, []string{
+		".", "agent/config", "agent/seat", "agent/worker", "internal/plain", "internal/post", "internal/restrict",
+	}},
+	"agent/worker": {layerRole, []string{
+		".", "agent/source", "agent/worker/errand", "internal/confine", "internal/plain", "internal/post", "internal/restrict", "journal", "journal/batch", "journal/ledger", "link/bundle", "link/dataconn", "protocol", "transfer", "transfer/delta", "transfer/receiver", "transfer/sender", "transfer/staging",
+	}},
+	"agent/worker/errand": {layerRole, []string{
+		".", "internal/confine", "internal/plain", "internal/post", "journal", "journal/ledger", "protocol", "transfer", "transfer/delta",
 	}},
 	"agent/courier": {layerRole, []string{
 		".", "exchange", "exchange/letter", "exchange/mailbox", "exchange/owner", "exchange/recall", "exchange/record", "exchange/talk", "identity", "identity/card",
@@ -236,7 +255,7 @@ var house = map[string]houseRule{
 	"agent/source":  {layerRole, []string{".", "internal/confine", "transfer", "transfer/scan"}},
 	"agent/trail":   {layerRole, []string{".", "journal", "protocol", "transfer"}},
 	"agent/turn":    {layerRole, []string{"."}},
-	"agent/upkeep":  {layerRole, []string{".", "journal", "transfer/staging"}},
+	"agent/upkeep":  {layerRole, []string{".", "journal", "transfer/staging", "journal/ledger"}},
 
 	"agent/config/command": {layerRole, []string{".", "agent/config/leaf", "agent/config/strict", "agent/exits/rule"}},
 	"agent/telemetry": {layerRole, []string{
@@ -267,11 +286,12 @@ var house = map[string]houseRule{
 	"agent/config/storage":   {layerRole, []string{"agent/config/leaf", "internal/confine/filesys"}},
 	"agent/config/strict":    {layerRole, []string{"go.yaml.in/yaml"}},
 	"agent/localapi": {layerRole, []string{
-		".", "agent", "agent/localapi/channel", "agent/localapi/opaque", "agent/localapi/route", "agent/localapi/socket", "agent/order", "agent/pairing", "agent/telemetry", "agent/trace", "exchange/relay/server", "journal",
+		".", "agent", "agent/applied", "agent/localapi/channel", "agent/localapi/opaque", "agent/localapi/route", "agent/localapi/socket", "agent/order", "agent/pairing", "agent/telemetry", "agent/trace", "exchange/relay/server", "journal",
 	}},
-	"agent/trace": {layerRole, []string{".", "agent/localapi/opaque", "internal/confine", "journal", "protocol"}},
+	"agent/applied": {layerRole, []string{".", "agent/config", "internal/durable"}},
+	"agent/trace":   {layerRole, []string{".", "agent/localapi/opaque", "internal/confine", "journal", "protocol"}},
 	"agent/localapi/channel": {layerRole, []string{
-		".", "agent/conduct", "agent/localapi/opaque", "agent/localapi/route", "agent/view", "journal", "journal/runs", "trigger",
+		".", "agent/applied", "agent/conduct", "agent/localapi/opaque", "agent/localapi/route", "agent/view", "journal", "journal/runs", "trigger",
 		"trigger/firing",
 	}},
 	"agent/localapi/opaque": {layerRole, nil},
@@ -280,18 +300,21 @@ var house = map[string]houseRule{
 
 	"cmd/mft": {layerCommand, []string{
 		".", "agent/config", "agent/config/leaf", "agent/localapi", "agent/localapi/opaque", "agent/pairing", "protocol", "cmd/mft/argument", "cmd/mft/channel", "cmd/mft/daemon", "cmd/mft/doctor", "cmd/mft/exchange",
-		"cmd/mft/exit", "cmd/mft/follow", "cmd/mft/progress", "cmd/mft/publish", "cmd/mft/quickstart", "cmd/mft/settings", "cmd/mft/show", "cmd/mft/unit", "cmd/mft/upgrade", "agent/exits/process", "cmd/mft/sandbox",
+		"cmd/mft/exit", "cmd/mft/follow", "cmd/mft/progress", "cmd/mft/publish", "cmd/mft/quickstart", "cmd/mft/settings", "cmd/mft/show", "cmd/mft/unit", "cmd/mft/upgrade", "agent/exits/process", "cmd/mft/sandbox", "cmd/mft/crew",
 		"cmd/mft/daemon/trial", "cmd/mft/edition", "github.com/spf13/cobra", "github.com/spf13/pflag",
+	}},
+	"cmd/mft/crew": {layerCommand, []string{
+		".", "agent/config", "agent/foreman", "agent/seat", "agent/supervisor", "agent/worker", "internal/post", "github.com/spf13/cobra",
 	}},
 	"cmd/mft/argument": {layerCommand, []string{".", "agent/config", "agent/config/leaf", "cmd/mft/exit", "github.com/spf13/cobra", "github.com/spf13/pflag"}},
 	"cmd/mft/daemon": {layerCommand, []string{
-		".", "agent", "agent/config", "agent/handover", "agent/localapi", "agent/localapi/route", "agent/telemetry", "cmd/mft/daemon/trial", "cmd/mft/depot", "journal", "journal/spare",
+		".", "agent", "agent/config", "agent/handover", "agent/localapi", "agent/localapi/route", "agent/telemetry", "cmd/mft/daemon/trial", "cmd/mft/depot", "journal", "journal/spare", "agent/foreman",
 		"release", "release/place", "golang.org/x/sync",
 	}},
 	"cmd/mft/daemon/trial": {layerCommand, []string{"."}},
 	"cmd/mft/channel": {layerCommand, []string{
-		".", "agent/conduct", "agent/localapi", "agent/localapi/channel", "agent/localapi/route", "cmd/mft/argument", "cmd/mft/exit",
-		"cmd/mft/progress", "cmd/mft/show", "trigger/firing", "github.com/spf13/cobra",
+		".", "agent/applied", "agent/conduct", "agent/localapi", "agent/localapi/channel", "agent/localapi/opaque", "agent/localapi/route", "cmd/mft/argument", "cmd/mft/exit",
+		"cmd/mft/progress", "cmd/mft/show", "internal/confine/filesys", "trigger/firing", "github.com/spf13/cobra",
 	}},
 	"cmd/mft/edition": {layerCommand, []string{"protocol"}},
 	"cmd/mft/publish": {layerCommand, []string{
@@ -366,6 +389,8 @@ var sideways = map[string]string{
 	"transfer/mirror -> transfer":                           "what breaks the protocol is called by one name",
 	"transfer/mirror -> transfer/staging/publish":           "what is renamed instead of sent is on record as what is delivered",
 	"transfer/receiver/reply -> transfer":                   "the conversation has one home",
+	"transfer/receiver/known -> transfer":                   "what a receive needs of the journal has one home",
+	"journal/ledger -> journal":                             "what one receive reads and writes is part of the journal",
 	"transfer/receiver -> transfer/staging/publish":         "what was renamed is told from what was delivered",
 	"transfer/scan -> transfer/look":                        "what was seen is not looked at again",
 	"transfer/sender/walk -> transfer/look":                 "what was seen is not looked at again",
@@ -396,8 +421,18 @@ var sideways = map[string]string{
 	"identity/keyring -> identity/statefile":                "keys and peers lie in files of the same kind",
 	"link/join -> link/transport":                           "pairing speaks the same TLS as everything else",
 	"link/dataconn -> link/stream":                          "what is handed over is ready for bulk content",
+	"link/hello -> link/transport":                          "errors of a connection have one home",
 	"link/dataconn -> link/transport":                       "data connections speak the same TLS as everything else",
 	"link/stream -> link/path":                              "a connection is prepared for the path that it takes",
+	"agent/seat -> agent/config":                            "places are those of the configuration",
+	"agent/foreman -> agent/seat":                           "workers are asked for by their places",
+	"agent/foreman -> agent/source":                         "what is sent is opened there, by whoever sends it",
+	"agent/foreman -> agent/supervisor":                     "what it answers has one home",
+	"agent/foreman -> agent/worker/errand":                  "both ends of an errand hold to it",
+	"agent/supervisor -> agent/config":                      "its own reading of the configuration decides",
+	"agent/supervisor -> agent/seat":                        "workers are asked for by their places",
+	"agent/supervisor -> agent/worker":                      "what a worker is told first has one home",
+	"agent/worker -> agent/source":                          "what is sent is opened there, by whoever sends it",
 	"agent/order -> agent/source":                           "an order is refused at once when what it sends is not there",
 	"agent/order -> agent/trail":                            "a transfer and the story of how it was ordered are told in one transaction",
 	"agent/localapi -> agent/order":                         "whoever gives an order makes the ids of its transfers",
@@ -501,6 +536,9 @@ var sideways = map[string]string{
 	"cmd/mft/channel -> cmd/mft/show":                        "all commands print tables in one way",
 	"agent/localapi -> agent/trace":                          "where a file is is found there",
 	"agent/trace -> agent/localapi/opaque":                   "names have one form in JSON",
+	"agent/applied -> agent/config":                          "channels are written in one way",
+	"agent/localapi -> agent/applied":                        "what is applied is kept there",
+	"agent/localapi/channel -> agent/applied":                "what is applied is kept there",
 	"agent/localapi/channel -> agent/conduct":                "what operators order of channels is done there",
 	"agent/localapi/channel -> agent/localapi/opaque":        "names have one form in JSON",
 	"agent/localapi/channel -> agent/localapi/route":         "orders come in one way",

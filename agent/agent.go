@@ -16,16 +16,19 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/admission"
+	"mft.dev/mft/agent/applied"
 	"mft.dev/mft/agent/conduct"
 	"mft.dev/mft/agent/config"
 	"mft.dev/mft/agent/courier"
 	"mft.dev/mft/agent/dispatch"
 	"mft.dev/mft/agent/exits"
 	"mft.dev/mft/agent/farend"
+	"mft.dev/mft/agent/foreman"
 	"mft.dev/mft/agent/notice"
 	"mft.dev/mft/agent/order"
 	"mft.dev/mft/agent/pairing"
 	"mft.dev/mft/agent/route"
+	"mft.dev/mft/agent/seat"
 	"mft.dev/mft/agent/telemetry"
 	"mft.dev/mft/agent/trail"
 	"mft.dev/mft/agent/turn"
@@ -59,6 +62,9 @@ type Options struct {
 	// CardsFor is for how long what peers publish of their keys is used without
 	// looking again: see package courier, whose choice is 0; not at all if it is less.
 	CardsFor time.Duration
+	// Workers have processes of their own for channels and grants; nil where there
+	// is this process only.
+	Workers foreman.Workers
 	// Listener takes the place of one on Config.Agent.Listen; Run closes it.
 	Listener net.Listener
 	// Walls has exits confined: see exits.Config.
@@ -86,6 +92,8 @@ type Agent struct {
 	exits    *exits.Runner
 	tells    *telemetry.Exporter
 	channels *conduct.Set
+
+	foreman *foreman.Foreman
 
 	turns *turn.Turns
 	door  *admission.Door
@@ -130,6 +138,7 @@ func New(o Options) (*Agent, error) {
 	if a.Pairing, err = pairing.Open(pc); err != nil {
 		return nil, errors.Join(err, a.journal.Close())
 	}
+	a.foreman = foreman.New(foreman.Config{Journal: a.journal, Workers: o.Workers, Table: seat.Of(c)})
 	a.book = order.Book{Journal: a.journal, Trail: a.trail, Now: a.now, Knows: a.Knows, Queue: a.enqueue}
 	a.link = a.Use(link.Config{Software: "mft/" + a.version, NextSequence: a.trail.NextSequence, Handle: a.handle})
 	a.notices = notice.New(notice.Config{Journal: a.journal, Trail: a.trail, Log: a.log, Open: a.reach, Post: a.postCancel})
@@ -138,7 +147,11 @@ func New(o Options) (*Agent, error) {
 			return nil, errors.Join(err, a.journal.Close())
 		}
 	}
-	a.channels, err = conduct.Open(c.Channels, conduct.Host{
+	channels, err := applied.Of(c).Channels()
+	if err != nil {
+		return nil, errors.Join(err, a.journal.Close())
+	}
+	a.channels, err = conduct.Open(channels, conduct.Host{
 		Self: c.Agent.Name, Journal: a.journal, Trail: a.trail, Log: a.log, Now: a.now, Placed: a.enqueue,
 		Plan: func(to mft.AgentName, o mft.Overwrite) (mft.Transfer, error) { return a.book.Draw(mft.RoleSend, to, o) },
 		Ask: func(ctx context.Context, peer mft.AgentName, id mft.TransferID) (farend.Conversation, error) {
@@ -236,7 +249,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if a.courier != nil {
 		start(a.courier.Run)
 	}
-	start(upkeep.Keeper{Journal: a.journal, Log: a.log, Now: a.now}.Run)
+	start(upkeep.Keeper{Journal: a.journal, Log: a.log, Now: a.now, Discard: a.foreman.Discard}.Run)
 	start(a.channels.Run)
 	err = g.Wait()
 	a.trail.Flush()

@@ -18,7 +18,6 @@ import (
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/receiver"
-	"mft.dev/mft/transfer/staging"
 )
 
 // answerTimeout is how long telling a peer of a refusal may take.
@@ -165,8 +164,8 @@ func (a *Agent) receive(at *attempt, conv transfer.Conversation, o *offer) error
 	if o.parcel != nil {
 		way = trail.ThroughExchange
 	}
-	_, err = receiver.Run(at.Context, conv, receiver.Incoming{
-		Offer: o.Offer, Landing: landing, Journal: a.journal, Meter: &at.meter, Note: a.trail.Moving(at.ID, way),
+	err = a.foreman.Receive(at.Context, conv, receiver.Incoming{
+		Offer: o.Offer, Landing: landing, Meter: &at.meter, Note: a.trail.Moving(at.ID, way),
 		Parcel: o.parcel != nil, Own: a.own(o.Transfer), Memory: a.marks,
 	})
 	at.reached = o.parcel == nil
@@ -235,7 +234,7 @@ func (a *Agent) refused(at *attempt, o *offer, known bool, cause error) {
 // discard removes what a receive that ends without delivery leaves behind,
 // before its row says so. If that fails the next start tries again.
 func (a *Agent) discard(ctx context.Context, id mft.TransferID) {
-	if err := staging.Discard(ctx, a.journal, id); err != nil {
+	if err := a.foreman.Discard(ctx, id); err != nil {
 		a.log.Warn("cannot remove what a transfer left behind", "transfer", id, "err", err)
 	}
 }

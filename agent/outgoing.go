@@ -39,20 +39,13 @@ func (a *Agent) send(at *attempt, t mft.Transfer) (mft.Receipt, *protocol.Envelo
 		return mft.Receipt{}, nil, err
 	}
 	at.reached = true
-	offer, err := c.Offer(at.Context)
-	if err != nil {
-		return mft.Receipt{}, nil, err
-	}
 	told := &trail.Conversation{Conversation: conv, Trail: a.trail, ID: t.ID, Quiet: at.entry.Waiting != "" && at.entry.Tries > 0}
-	return a.offer(at, t, told, sender.Outgoing{Offer: offer, Note: a.trail.Moving(at.ID, trail.OverLink)}, c)
+	return a.foreman.Send(at.Context, told, c, at.outgoing(t, a.trail.Moving(at.ID, trail.OverLink)))
 }
 
-// offer makes the attempt over conv. The rest of out is filled in.
-func (a *Agent) offer(
-	at *attempt, t mft.Transfer, conv transfer.Conversation, out sender.Outgoing, c *source.Content,
-) (mft.Receipt, *protocol.Envelope, error) {
-	out.Sources, out.Meter, out.LastTry, out.Compress = c.Sources(), &at.meter, at.entry.Tries >= lastTry, t.Compress
-	return sender.Run(at.Context, conv, out)
+// outgoing is what is sent in the attempt, but for the content.
+func (at *attempt) outgoing(t mft.Transfer, note transfer.Note) sender.Outgoing {
+	return sender.Outgoing{Note: note, Meter: &at.meter, LastTry: at.entry.Tries >= lastTry, Compress: t.Compress}
 }
 
 // lastTry is after how many attempts without progress a file that never stops

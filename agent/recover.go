@@ -6,7 +6,6 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/journal"
-	"mft.dev/mft/transfer/staging"
 )
 
 // begin brings into order what an earlier life of the agent left behind, and
@@ -22,7 +21,7 @@ func (a *Agent) begin(ctx context.Context) error {
 	}
 	for _, t := range open {
 		if t.Role == mft.RoleReceive {
-			if err := staging.Recover(ctx, a.journal, t.ID); err != nil {
+			if err := a.foreman.Recover(ctx, t.ID); err != nil {
 				// Every attempt recovers first, so this costs nothing but time.
 				a.log.Warn("cannot recover a receive yet", "transfer", t.ID, "err", err)
 			}

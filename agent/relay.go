@@ -74,7 +74,9 @@ func (a *Agent) sendRelayed(at *attempt, t mft.Transfer, c *source.Content) (mft
 		}
 	}
 	told := &trail.Conversation{Conversation: out, Trail: a.trail, ID: t.ID, Known: !out.Offers()}
-	return a.offer(at, t, told, sender.Outgoing{Offer: out.Offer, Watch: out.Watch, Note: a.trail.Moving(at.ID, trail.ThroughExchange)}, c)
+	sent := at.outgoing(t, a.trail.Moving(at.ID, trail.ThroughExchange))
+	sent.Offer, sent.Sources, sent.Watch = out.Offer, c.Sources(), out.Watch
+	return sender.Run(at.Context, told, sent)
 }
 
 // inTurn lets one mirror of a directory at a time through the exchange. A parcel is

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mft.dev/mft"
+	"mft.dev/mft/link/dataconn"
 	"mft.dev/mft/link/gate"
 	"mft.dev/mft/link/join"
 	"mft.dev/mft/link/stream"
@@ -64,6 +65,7 @@ type reception struct {
 	who      *caller
 	conv     *Conversation
 	proceed  func(ctx context.Context, s *tls.Conn, r *reception) (then func(context.Context), err error)
+	heard    *dataconn.Hearing
 	raw      *stream.Raw
 	deadline time.Time
 }
@@ -72,16 +74,27 @@ type reception struct {
 func (l *Link) welcome(ctx context.Context, conn net.Conn, visitor *gate.Visitor) {
 	defer l.pending.Leave(visitor)
 	transport.Tune(conn)
-	r := &reception{raw: stream.Under(conn), deadline: time.Now().Add(greetWithin)}
+	r := &reception{heard: dataconn.Hear(conn), deadline: time.Now().Add(greetWithin)}
+	r.raw = stream.Under(r.heard)
 	secure := tls.Server(r.raw, &tls.Config{
 		MinVersion: tls.VersionTLS13,
 		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-			return l.choose(hello, r)
+			config, err := l.choose(hello, r)
+			if config != nil {
+				r.heard.Forget()
+			}
+			return config, err
 		},
 	})
 	greeting, cancel := context.WithDeadline(ctx, r.deadline)
 	defer cancel()
 	then, err := l.greet(greeting, secure, r)
+	if heard, ok := r.heard.Passed(); ok {
+		if !r.conv.data.HandRaw(greeting, &dataconn.Raw{Conn: conn, Heard: heard}, r.conv.done) {
+			conn.Close() // nobody has taken it
+		}
+		return
+	}
 	if err != nil {
 		l.c.Log.Debug("a connection was refused", "remote", conn.RemoteAddr(), "error", err)
 		transport.Dismiss(conn)
@@ -101,6 +114,9 @@ func (l *Link) greet(ctx context.Context, secure *tls.Conn, r *reception) (func(
 	return r.proceed(ctx, secure, r)
 }
 
+// errPassed ends a handshake that another process begins anew.
+var errPassed = errors.New("another process deals with the connection")
+
 // choose picks what a connection is for by its application protocol. It runs
 // before anything is known of who asks.
 func (l *Link) choose(hello *tls.ClientHelloInfo, r *reception) (*tls.Config, error) {
@@ -118,6 +134,10 @@ func (l *Link) choose(hello *tls.ClientHelloInfo, r *reception) (*tls.Config, er
 			return nil, err
 		}
 		r.conv, r.proceed = conv, l.handOver
+		if conv.data.Passes() {
+			r.heard.Pass()
+			return nil, errPassed
+		}
 		return conv.data.TLS(), nil
 	case asks(transport.Join) && l.c.Invites != nil && l.c.Invites.Alive(l.c.Now()):
 		r.own = l.c.Keys.Certificate()

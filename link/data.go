@@ -96,8 +96,8 @@ func (c *Conversation) openStream(ctx context.Context, peerKey [32]byte) (net.Co
 		// The address the control connection reached, not the peer's name: that
 		// might lead to another host by now.
 		conn, err = c.data.Dial(ctx, c.conn.link.dial, c.conn.remote, name, string(c.Peer()))
-	} else {
-		conn, err = c.awaitData(ctx, name)
+	} else if err = c.welcomes(name); err == nil {
+		conn, err = c.data.Await(ctx)
 	}
 	switch {
 	case err == nil:
@@ -107,6 +107,33 @@ func (c *Conversation) openStream(ctx context.Context, peerKey [32]byte) (net.Co
 		return nil, c.stopped(ctx)
 	}
 	return nil, err
+}
+
+// Dials reports whether this end dials the data connections.
+func (c *Conversation) Dials() bool { return c.conn.dialled }
+
+// OpenRaw returns a data connection before its handshake, for another process that
+// has the certificate whose fingerprint the other end was told. The caller closes
+// it. Each call returns another; a conversation has OpenRaw or OpenData, not both.
+// Errors are those of OpenData.
+func (c *Conversation) OpenRaw(ctx context.Context) (*dataconn.Raw, error) {
+	opening := c.Opening()
+	if opening == nil {
+		return nil, mft.Fail(mft.CodeInternal, "open data connection to", string(c.Peer()), errors.New("the conversation has not begun"))
+	}
+	ctx, stop := c.within(ctx, dialWithin)
+	defer stop()
+	raw, err := &dataconn.Raw{Name: dataconn.ServerName(c.transfer, opening.Nonce)}, error(nil)
+	c.data.Pass()
+	if c.conn.dialled {
+		raw.Conn, err = c.data.Connect(ctx, c.conn.link.dial, c.conn.remote, string(c.Peer()))
+	} else if err = c.welcomes(raw.Name); err == nil {
+		raw, err = c.data.AwaitRaw(ctx)
+	}
+	if err != nil && ctx.Err() != nil {
+		err = c.stopped(ctx)
+	}
+	return raw, err
 }
 
 // within bounds ctx by a time and by the life of the conversation.
@@ -138,15 +165,16 @@ func (c *Conversation) stopped(ctx context.Context) error {
 	return transport.Interrupted("open data connection to "+string(c.Peer()), ctx)
 }
 
-func (c *Conversation) awaitData(ctx context.Context, name string) (*stream.Stream, error) {
+// welcomes makes data connections of the conversation welcome.
+func (c *Conversation) welcomes(name string) error {
 	c.conn.link.data.Announce(name, c)
 	select {
 	case <-c.done: // it had ended before it was announced: nobody else takes that back
 		c.withdraw()
-		return nil, c.why()
+		return c.why()
 	default:
+		return nil
 	}
-	return c.data.Await(ctx)
 }
 
 // withdraw makes data connections of the conversation unwelcome.

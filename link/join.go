@@ -16,14 +16,8 @@ func (l *Link) host() join.Host {
 	}
 }
 
-// Join redeems an invitation: it dials the inviter, proves knowledge of the
-// secret, and adds the inviter to the trusted peers, with the directories of
-// allowed. Serve need not run.
-// Errors: mft.CodeUnreachable, mft.CodeUntrusted when another key answers
-// than the invitation names or the name is pinned with another key,
-// mft.CodeInvite when the inviter refuses, mft.CodeTimeout or
-// mft.CodeDisconnected when it does not answer, and the code of the file
-// system.
+// Join dials the inviter and redeems an invitation there. Serve need not run. Errors:
+// mft.CodeUnreachable, and those of join.Host.Redeem.
 func (l *Link) Join(ctx context.Context, invite identity.Invite, allowed identity.Peer) (identity.Peer, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialWithin)
 	defer cancel()

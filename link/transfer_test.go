@@ -14,6 +14,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/journal"
+	"mft.dev/mft/journal/ledger"
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/receiver"
 	"mft.dev/mft/transfer/scan"
@@ -181,7 +182,7 @@ func (h *harness) receive(ctx context.Context) error {
 		return err
 	}
 	_, err = receiver.Run(ctx, conv, receiver.Incoming{
-		Offer: offer, Landing: h.landing, Journal: h.journal, Meter: new(transfer.Meter), Note: func(mft.EventKind, mft.Code, string) {},
+		Offer: offer, Landing: h.landing, Ledger: ledger.Of(h.journal, offer.Transfer), Meter: new(transfer.Meter), Note: func(mft.EventKind, mft.Code, string) {},
 	})
 	return err
 }

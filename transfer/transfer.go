@@ -134,6 +134,16 @@ func (m *Meter) Moved(items, size int64) {
 	m.movedBytes.Add(size)
 }
 
+// Show makes the meter say what another one says.
+func (m *Meter) Show(totals, moved, unchanged mft.Count) {
+	m.totalItems.Store(totals.Items)
+	m.totalBytes.Store(totals.Bytes)
+	m.movedItems.Store(moved.Items)
+	m.movedBytes.Store(moved.Bytes)
+	m.sameItems.Store(unchanged.Items)
+	m.sameBytes.Store(unchanged.Bytes)
+}
+
 // Reset begins anew, as each attempt does.
 func (m *Meter) Reset() {
 	m.totalItems.Store(0)

@@ -10,11 +10,11 @@ package conduct
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -23,6 +23,7 @@ import (
 	"mft.dev/mft/agent/arrival"
 	"mft.dev/mft/agent/farend"
 	"mft.dev/mft/journal"
+	"mft.dev/mft/protocol/marking"
 	"mft.dev/mft/trigger/expectation"
 	"mft.dev/mft/trigger/firing"
 	"mft.dev/mft/trigger/schedule"
@@ -45,7 +46,10 @@ type Config struct {
 	// nothing more before it counts as failing, though it goes on.
 	Look, Retry, Patience time.Duration
 	// Far knows what Far returns of the channel.
-	Far *farend.Asker
+	Far interface {
+		Look(mark farend.Mark) farend.Sight
+		Do(ctx context.Context, deed marking.Deed, mark farend.Mark) (bool, error)
+	}
 }
 
 // A Conductor conducts one channel.
@@ -73,6 +77,8 @@ type Conductor struct {
 
 	poke  chan struct{} // go on now
 	calls chan func()   // what somebody asks, for which the goroutine of Run is needed
+
+	retiring atomic.Bool // see retire
 
 	mu      sync.Mutex // guards what follows
 	shown   Status
@@ -194,10 +200,13 @@ func (x *Conductor) takeHurry() bool {
 	return was
 }
 
-// Run conducts the channel until ctx is done.
+// Run conducts the channel until ctx is done, or no run is under way and the conductor
+// retires.
 func (x *Conductor) Run(ctx context.Context) {
 	var watching sync.WaitGroup
 	defer watching.Wait()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	if x.Arrives {
 		watching.Go(func() { x.Source.Watch(ctx) })
 	}
@@ -209,6 +218,9 @@ func (x *Conductor) Run(ctx context.Context) {
 		}
 		err := x.recall(ctx)
 		for err == nil && ctx.Err() == nil {
+			if x.leaves(ctx) {
+				return
+			}
 			var step firing.Step
 			if step, err = x.once(ctx); err == nil && step.Do == firing.Wait {
 				next = sooner(next, step.Until)
@@ -256,62 +268,6 @@ func (x *Conductor) complain(ctx context.Context, err error) {
 	if news {
 		x.Log.Warn("a channel is in trouble", "channel", x.Channel.Name, "err", err)
 	}
-}
-
-// recall reads the state, unless it is known.
-func (x *Conductor) recall(ctx context.Context) error {
-	if !x.state.Looked.IsZero() {
-		return nil
-	}
-	b, err := x.Journal.Channel(ctx, x.Channel.Name)
-	if err != nil || len(b) == 0 {
-		return err
-	}
-	k := kept{}
-	if err := json.Unmarshal(b, &k); err != nil {
-		return mft.Fail(mft.CodeJournal, "read the state of channel", x.Channel.Name, err)
-	}
-	x.state, x.hopes, x.taken, x.taking = k.State, k.Expected, k.Taken, k.Taken
-	return nil
-}
-
-// What is kept of a channel: its state, what is expected of it, and how many orders to
-// run are in the state.
-type kept struct {
-	firing.State
-	Expected expectation.State
-	Taken    int64
-}
-
-// save keeps a state and what is hoped, with what belongs to it, and goes on with it. One
-// that differs from what is kept in nothing but how late it is need not be kept.
-func (x *Conductor) save(ctx context.Context, s firing.State, hopes expectation.State, with ...func(tx *journal.Tx) error) error {
-	lasting := kept{s, hopes, x.taking}
-	lasting.Looked, lasting.Data = time.Time{}, time.Time{}
-	key, err := json.Marshal(lasting)
-	if err != nil {
-		return fmt.Errorf("the state of channel %s: %w", x.Channel.Name, err)
-	}
-	if len(with) == 0 && string(key) == x.kept {
-		x.state, x.hopes = s, hopes
-		return nil
-	}
-	b, err := json.Marshal(kept{s, hopes, x.taking})
-	if err != nil {
-		return fmt.Errorf("the state of channel %s: %w", x.Channel.Name, err)
-	}
-	err = x.Journal.Update(ctx, func(tx *journal.Tx) error {
-		for _, f := range with {
-			if err := f(tx); err != nil {
-				return err
-			}
-		}
-		return tx.SetChannel(x.Channel.Name, b)
-	})
-	if err == nil {
-		x.state, x.hopes, x.kept, x.taken = s, hopes, string(key), x.taking
-	}
-	return err
 }
 
 // once observes and does one step.

@@ -41,7 +41,7 @@ const patienceWith = 2 * time.Second
 // with a path, absolute or below the source; most is how many are named for each reason.
 // Errors: those of the source, CodeNotFound, and CodeUsage for a path elsewhere.
 func (s *Set) Explain(ctx context.Context, channel, path string, most int) (Explanation, error) {
-	x := s.conducted[channel]
+	x, _ := s.get(channel)
 	if x == nil {
 		return Explanation{}, noSuch("explain channel", channel)
 	}
@@ -80,6 +80,25 @@ func (s *Set) Explain(ctx context.Context, channel, path string, most int) (Expl
 		})
 	}
 	return e, nil
+}
+
+// Preview returns how much a run of a channel would send now, to each destination, if the
+// channel was like this. Errors: those of the source.
+func (s *Set) Preview(ctx context.Context, ch mft.Channel) (n mft.Count, err error) {
+	if ch.From.Agent != s.host.Self {
+		return n, nil
+	}
+	x, err := s.conductor(ch)
+	if err != nil {
+		return n, err
+	}
+	err = x.Source.Explain(ctx, "", func(f arrival.Explained) error {
+		if f.Choice.Moves {
+			n = more(n, f)
+		}
+		return nil
+	})
+	return n, err
 }
 
 func more(n mft.Count, f arrival.Explained) mft.Count {

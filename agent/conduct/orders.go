@@ -1,6 +1,7 @@
 package conduct
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -160,7 +161,7 @@ func (x *Conductor) obey(ctx context.Context, w firing.World) (firing.State, err
 // force: it is in the journal then, and outlasts a restart. To order what is so already
 // changes nothing. The error is CodeNotFound for a channel that does not begin here.
 func (s *Set) Order(ctx context.Context, channel string, v Verb, by string) (Orders, error) {
-	x := s.conducted[channel]
+	x, _ := s.get(channel)
 	if x == nil {
 		return Orders{}, noSuch("order "+string(v)+" of channel", channel)
 	}
@@ -176,13 +177,15 @@ func noSuch(op, channel string) error {
 // A View is how a channel stands.
 type View struct {
 	Channel mft.Channel
+	// Changes says that another order about the channel waits for the end of the run.
+	Changes bool
 	Source  arrival.Status
 	Status  Status
 	Orders  Orders
 	// Due is when each trigger of the channel is due next, in their order; zero for
 	// those without a time.
 	Due []time.Time
-	// Markers are those of this host, as they are now.
+	// Markers are those of both ends; the end of one on another host names that.
 	Markers []Sight
 }
 
@@ -190,16 +193,18 @@ type View struct {
 type Sight struct {
 	Marker mft.Marker
 	There  bool
-	Err    error // why nobody knows
+	// Known says that somebody has looked; Err why nobody could.
+	Known bool
+	Err   error
 }
 
 // View tells how a channel stands that begins here. Errors are those of Order.
 func (s *Set) View(ctx context.Context, channel string) (View, error) {
-	x := s.conducted[channel]
+	x, waits := s.get(channel)
 	if x == nil {
 		return View{}, noSuch("look at channel", channel)
 	}
-	v := View{Channel: x.Channel, Source: x.Source.Status(), Status: x.Status()}
+	v := View{Channel: x.Channel, Changes: waits, Source: x.Source.Status(), Status: x.Status()}
 	var err error
 	if v.Orders, err = x.orders.current(ctx); err != nil {
 		return v, err
@@ -213,11 +218,23 @@ func (s *Set) View(ctx context.Context, channel string) (View, error) {
 		}
 		v.Due = append(v.Due, due)
 	}
-	for _, m := range x.Channel.Markers {
-		if m.End == mft.EndSource {
-			is, err := marker.Look(m.Path)
-			v.Markers = append(v.Markers, Sight{m, is, err})
-		}
+	for _, m := range x.rules.Markers {
+		v.Markers = append(v.Markers, x.sight(m))
 	}
 	return v, nil
+}
+
+// sight looks at a marker of this host, or says what is known of one of another.
+func (x *Conductor) sight(m mft.Marker) Sight {
+	s := Sight{Marker: m}
+	mark, far := x.far[m]
+	switch {
+	case !far:
+		s.There, s.Err = marker.Look(m.Path)
+		s.Known = s.Err == nil
+	case m.Kind == mft.MarkerTrigger || m.Kind == mft.MarkerBlock:
+		there := x.Far.Look(mark)
+		s.There, s.Known, s.Err = there.There, there.Away == nil && there.Barred == nil, cmp.Or(there.Away, there.Barred)
+	}
+	return s
 }

@@ -33,8 +33,15 @@ type Host struct {
 
 // A Set is the channels that begin at this host.
 type Set struct {
+	host Host
+
+	mu        sync.Mutex // guards what follows
 	conducted map[string]*Conductor
-	far       *farend.Asker
+	// next has the conductors that wait for the end of a run, nil for a channel that is
+	// gone then.
+	next  map[string]*Conductor
+	start func(name string) // while Run runs
+	far   *farend.Ends
 }
 
 const (
@@ -46,42 +53,30 @@ const (
 // Open returns the channels that begin at this host, and starts nothing. CodeConfig
 // says what is wrong with one.
 func Open(channels []mft.Channel, h Host) (*Set, error) {
-	s := &Set{conducted: map[string]*Conductor{}}
-	s.far = farend.NewAsker(farend.Config{Open: h.Ask, Now: h.Now, Log: h.Log}, Far(channels, h.Self))
-	for _, ch := range channels {
-		if ch.From.Agent != h.Self {
-			continue
-		}
-		when, arrives := arrival.Trigger(ch, h.Self)
-		c, err := New(Config{
-			Channel: ch, Journal: h.Journal, Log: h.Log, Now: h.Now, Arrives: arrives,
-			Source: arrival.New(arrival.Config{
-				Channel: ch, When: when, Journal: h.Journal, Trail: h.Trail, Log: h.Log, Now: h.Now, Plan: h.Plan, Placed: h.Placed,
-			}),
-			Hold: h.Hold, Release: h.Release, Look: defaultLook, Retry: defaultRetry, Patience: defaultPatience, Far: s.far,
-		})
-		if err != nil {
-			return nil, err
-		}
-		s.conducted[ch.Name] = c
+	s := &Set{host: h, conducted: map[string]*Conductor{}, next: map[string]*Conductor{}, far: farend.NewEnds(farend.Config{Open: h.Ask, Now: h.Now, Log: h.Log})}
+	if err := s.Apply(channels); err != nil {
+		return nil, err
 	}
 	return s, nil
 }
 
-// Run works until ctx is done.
-func (s *Set) Run(ctx context.Context) {
-	var all sync.WaitGroup
-	all.Go(func() { s.far.Run(ctx) })
-	for _, c := range s.conducted {
-		all.Go(func() { c.Run(ctx) })
-	}
-	all.Wait()
+// conductor returns one for a channel.
+func (s *Set) conductor(ch mft.Channel) (*Conductor, error) {
+	h := s.host
+	when, arrives := arrival.Trigger(ch, h.Self)
+	return New(Config{
+		Channel: ch, Journal: h.Journal, Log: h.Log, Now: h.Now, Arrives: arrives,
+		Source: arrival.New(arrival.Config{
+			Channel: ch, When: when, Journal: h.Journal, Trail: h.Trail, Log: h.Log, Now: h.Now, Plan: h.Plan, Placed: h.Placed,
+		}),
+		Hold: h.Hold, Release: h.Release, Look: defaultLook, Retry: defaultRetry, Patience: defaultPatience, Far: s.far,
+	})
 }
 
 // Hurry has channels that lead to a peer repeat runs that failed: it is there now.
 func (s *Set) Hurry(peer mft.AgentName) {
 	s.far.Up(peer)
-	for _, c := range s.conducted {
+	for _, c := range s.all() {
 		if slices.ContainsFunc(c.Channel.To, func(to mft.Endpoint) bool { return to.Agent == peer }) {
 			c.Hurry()
 		}
@@ -91,7 +86,7 @@ func (s *Set) Hurry(peer mft.AgentName) {
 // Root returns the directory of the source of a channel that begins here, in the form
 // of this host, or nothing.
 func (s *Set) Root(channel string) string {
-	if c := s.conducted[channel]; c != nil {
+	if c, _ := s.get(channel); c != nil {
 		return c.Source.Root()
 	}
 	return ""
@@ -100,7 +95,7 @@ func (s *Set) Root(channel string) string {
 // Status tells how the channels stand, by name.
 func (s *Set) Status() []arrival.Status {
 	var out []arrival.Status
-	for _, c := range s.conducted {
+	for _, c := range s.all() {
 		shown, now := c.Source.Status(), c.Status()
 		kinds := strings.Join(c.kinds(), ", ")
 		if c.Arrives {

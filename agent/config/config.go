@@ -62,7 +62,10 @@ type Agent struct {
 	// SocketGroup is a group of the host whose members may use the socket
 	// too; "" for the owner only.
 	SocketGroup string
-	LogLevel    slog.Level
+	// User is who the agent's process is made when it is started as root; "" for one
+	// process that is whoever started it.
+	User     string
+	LogLevel slog.Level
 	// MaxTransfers is how many transfers run at once, 1 to 256.
 	MaxTransfers int
 }

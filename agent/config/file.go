@@ -35,6 +35,7 @@ type agentSection struct {
 	Keys         leaf.LocalPath `yaml:"keys" doc:"Directory of the agent's keys. Default: DATA/keys."`
 	Socket       leaf.LocalPath `yaml:"socket" doc:"Socket of the command line. Default: DATA/agent.sock."`
 	SocketGroup  leaf.Word      `yaml:"socket_group" doc:"Group of the host whose members may use the socket too."`
+	User         leaf.Word      `yaml:"user" doc:"User that the agent becomes when it is started as root, by name or number. Files are then moved by processes of their own, see run_as. Default: none; one process does everything, as who started it."`
 	LogLevel     leaf.LogLevel  `yaml:"log_level" doc:"Least level that is logged. Default: info."`
 	MaxTransfers leaf.AtOnce    `yaml:"max_transfers" doc:"How many transfers run at once. Default: 8."`
 }
@@ -57,11 +58,21 @@ type filesGrant struct {
 	AllowSetID leaf.YesNo     `yaml:"allow_setid" doc:"Keep setuid, setgid and sticky bits. Default: false."`
 	Delete     leaf.YesNo     `yaml:"delete" doc:"Let mirrors of the agent remove files there. Default: false."`
 	Markers    *markersThere  `yaml:"markers" doc:"Markers of this host that the agent may have looked at and written, as the destination markers of its channels."`
+	RunAs      *runAsEntry    `yaml:"run_as" doc:"Who writes the files. Default: the user of the agent."`
 }
 
 type requestsGrant struct {
 	Agent leaf.AgentName `yaml:"agent" need:"yes" doc:"Whom the grant is for."`
 	Root  leaf.LocalPath `yaml:"root" need:"yes" doc:"Directory that the agent may ask for files below."`
+	RunAs *runAsEntry    `yaml:"run_as" doc:"Who reads the files. Default: the user of the agent."`
+}
+
+// runAsEntry is a user of this host.
+type runAsEntry struct {
+	strict.Place
+	User      leaf.Word  `yaml:"user" need:"yes" doc:"User of this host, by name or number. Needs agent.user."`
+	Group     leaf.Word  `yaml:"group" doc:"Group, by name or number. Default: that of the user."`
+	AllowRoot leaf.YesNo `yaml:"allow_root" doc:"Let the user be root. Default: false."`
 }
 
 type channelEntry struct {
@@ -79,7 +90,7 @@ type channelEntry struct {
 	Markers *markersEntry `yaml:"markers" doc:"Files by which the channel and the programs around it tell each other what they do."`
 	Expect  *expect.Entry `yaml:"expect" doc:"What people count on of the channel."`
 
-	RunAs strict.NotYet `yaml:"run_as"`
+	RunAs *runAsEntry `yaml:"run_as" doc:"Who reads the files, and the markers of the source. Only the host of the source looks at it. Default: the user of the agent."`
 }
 
 type endpointEntry struct {

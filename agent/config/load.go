@@ -119,22 +119,22 @@ func (f *file) config(d *strict.Decoder, defaults *Config) (*Config, error) {
 		cfg.Allow.FilesFrom = append(cfg.Allow.FilesFrom,
 			mft.Grant{
 				Agent: mft.AgentName(g.Agent), Root: string(g.Into), AllowSetID: bool(g.AllowSetID), AllowDelete: bool(g.Delete),
-				Markers: g.Markers.markers(d),
+				Markers: g.Markers.markers(d), RunAs: g.RunAs.user(d, &cfg),
 			})
 	}
 	for _, g := range f.Allow.RequestsFrom {
 		cfg.Allow.RequestsFrom = append(cfg.Allow.RequestsFrom,
-			mft.Grant{Agent: mft.AgentName(g.Agent), Root: string(g.Root)})
+			mft.Grant{Agent: mft.AgentName(g.Agent), Root: string(g.Root), RunAs: g.RunAs.user(d, &cfg)})
 	}
 	cfg.Exits, cfg.Notes = command.List(d, f.Exits)
-	first := make(map[leaf.ChannelName]int)
+	once := onlyOnce(d)
 	for i := range f.Channels {
 		entry := &f.Channels[i]
-		if line, twice := first[entry.Name]; twice && entry.Name != "" {
-			d.Mistake(entry.Line, entry.Key+".name", "a channel of this name is on line %d already", line)
-		}
-		first[entry.Name] = entry.Line
+		once(entry)
 		c := entry.channel(d)
+		if c.From.Agent == cfg.Agent.Name {
+			c.RunAs = entry.RunAs.user(d, &cfg)
+		}
 		cfg.Channels = append(cfg.Channels, c)
 		exits, notes := command.OfChannel(d, entry.Exits, &c, cfg.Agent.Name)
 		cfg.Exits, cfg.Notes = append(cfg.Exits, exits...), append(cfg.Notes, append(notes, entry.notes(cfg.Agent.Name)...)...)
@@ -160,9 +160,21 @@ func (s agentSection) over(def Agent) Agent {
 	set(&a.KeysDir, string(s.Keys))
 	set(&a.Socket, string(s.Socket))
 	set(&a.SocketGroup, string(s.SocketGroup))
+	set(&a.User, string(s.User))
 	set(&a.LogLevel, slog.Level(s.LogLevel))
 	set(&a.MaxTransfers, int(s.MaxTransfers))
 	return a
+}
+
+// user returns who is meant. Without a process of its own nobody else can be.
+func (e *runAsEntry) user(d *strict.Decoder, cfg *Config) mft.RunAs {
+	if e == nil {
+		return mft.RunAs{}
+	}
+	if cfg.Agent.User == "" {
+		d.Mistake(e.Line, e.Key, "needs agent.user: without it there is one process, which has one user")
+	}
+	return mft.RunAs{User: string(e.User), Group: string(e.Group), AllowRoot: bool(e.AllowRoot)}
 }
 
 // set assigns value unless it is the zero value, which the file cannot say.

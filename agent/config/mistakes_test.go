@@ -15,8 +15,7 @@ func TestMistakes(t *testing.T) {
 	}{
 		{"unknown section", "agnet: {}", []string{"line 1: agnet: unknown key, did you mean agent?"}},
 		{"unknown key far from all", "allow: {everything: true}", []string{"line 1: allow.everything: unknown key; known here: files_from, requests_from"}},
-		{"proposal is never a key of later", "channels:\n- {" + goodChannel + ", run_sa: {}}", []string{"line 2: channels[0].run_sa: unknown key; known here: name, from, to, when, select, overwrite"}},
-		{"key of later", "channels:\n- {" + goodChannel + ",\n   run_as: {user: erp}}", []string{"line 3: channels[0].run_as: not available yet in this version; take it out, it would not act"}},
+		{"user without processes", "channels:\n- {" + goodChannel + ",\n   run_as: {user: erp}}", []string{"line 3: channels[0].run_as: needs agent.user"}},
 		{"no schedule", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {schedule: '0 25 * * *', timezone: Mars}}]", []string{
 			`line 1: channels[0].when.schedule: hours: "25" is no value from 0 to 23`,
 			"line 1: channels[0].when.timezone: want the name of a time zone",

@@ -79,7 +79,8 @@ func TestSchemaRefusesToo(t *testing.T) {
 	tests := []struct{ name, content string }{
 		{"unknown section", "agnet: {}"},
 		{"unknown key", "agent: {nmae: x}"},
-		{"key of later", "channels: [{" + goodChannel + ", run_as: {}}]"},
+		{"key of later", "channels: [{" + goodChannel + ", expect: {count: 1}}]"},
+		{"no user to run as", "channels: [{" + goodChannel + ", run_as: {}}]"},
 		{"name", "agent: {name: ERP}"},
 		{"long name", "agent: {name: a123456789a123456789a123456789a123456789a123456789a123456789abcd}"},
 		{"name of a peer", "peers: {B: {pin: mft1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA}}"},

@@ -18,6 +18,7 @@ import (
 	"mft.dev/mft/exchange/talk"
 	"mft.dev/mft/identity"
 	"mft.dev/mft/journal"
+	"mft.dev/mft/journal/ledger"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/receiver"
@@ -309,7 +310,7 @@ func (e *end) available(ctx context.Context, v courier.Conversation) error {
 		return err
 	}
 	_, err = receiver.Run(ctx, in, receiver.Incoming{
-		Offer: offer, Landing: landing, Journal: e.journal, Meter: new(transfer.Meter), Note: func(mft.EventKind, mft.Code, string) {},
+		Offer: offer, Landing: landing, Ledger: ledger.Of(e.journal, offer.Transfer), Meter: new(transfer.Meter), Note: func(mft.EventKind, mft.Code, string) {},
 		Parcel: true,
 	})
 	if err != nil {

@@ -222,7 +222,13 @@ func TestDroppedBatchIsNotDelivered(t *testing.T) {
 			return err
 		}
 		// As when one of the two could not take its name.
-		return publish.Journal(tx, x.ID, n, []journal.Entry{entry("b")}, true)
+		if err := tx.Drop(x.ID, n); err != nil {
+			return err
+		}
+		if n, err = tx.Prepare(x.ID, []journal.Entry{entry("b")}); err != nil {
+			return err
+		}
+		return tx.Commit(x.ID, n)
 	})
 	b.done(x)
 	b.settle(x, "/srv/in/b")

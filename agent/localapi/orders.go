@@ -129,7 +129,7 @@ func (s *server) transfer(r *http.Request) (any, error) {
 
 func (s *server) trace(r *http.Request) (any, error) {
 	_, trust := s.agent.Identity()
-	t := trace.Tracer{Journal: s.agent.Journal, Verify: trust.Verify, Channels: s.agent.Config().Channels}
+	t := trace.Tracer{Journal: s.agent.Journal, Verify: trust.Verify, Channels: s.agent.Channels().Channels()}
 	return t.Find(r.Context(), r.URL.Query().Get("what"))
 }
 

@@ -3,9 +3,11 @@ package localapi
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent"
+	"mft.dev/mft/agent/applied"
 	"mft.dev/mft/agent/localapi/channel"
 	"mft.dev/mft/agent/localapi/route"
 	"mft.dev/mft/agent/localapi/socket"
@@ -25,7 +27,9 @@ func Listen(path, group string) (*socket.Listener, error) { return socket.Listen
 // and should end with it. Held says what the agent keeps for others, as a relay.
 func Serve(ctx context.Context, ln *socket.Listener, a *agent.Agent, held func(context.Context) ([]relay.Held, error)) error {
 	s := &server{a, held}
-	return route.Serve(ctx, ln, s.routes(), channel.Routes(a.Channels(), &a.View))
+	return route.Serve(ctx, ln, s.routes(), channel.Routes(channel.Desk{
+		Channels: a.Channels(), View: &a.View, Applied: applied.Of(a.Config()), Knows: a.Knows, Now: time.Now,
+	}))
 }
 
 func (s *server) routes() route.Routes {

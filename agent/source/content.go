@@ -22,10 +22,9 @@ type Content struct {
 // Offer opens the content, and returns what it is offered as. Errors: those of
 // Open.
 func (c *Content) Offer(ctx context.Context) (mft.Offer, error) {
-	t := &c.Transfer
 	if c.set == nil {
 		var err error
-		if c.set, err = Open(*t, c.Place); err != nil {
+		if c.set, err = Open(c.Transfer, c.Place); err != nil {
 			return mft.Offer{}, err
 		}
 	}
@@ -33,16 +32,23 @@ func (c *Content) Offer(ctx context.Context) (mft.Offer, error) {
 	if err != nil {
 		return mft.Offer{}, err
 	}
+	o := c.Offered()
+	o.Announced, o.Single = announced, c.set.Single()
+	return o, nil
+}
+
+// Offered returns what of an offer is known without looking at the content.
+func (c *Content) Offered() mft.Offer {
+	t := &c.Transfer
 	o := mft.Offer{
 		Transfer: t.ID, Sender: c.From, Recipient: t.Peer, Channel: t.Channel,
 		Destination: t.Destination, Requested: t.Requested, Overwrite: t.Overwrite,
-		Compare: t.Compare, Mirror: t.Mirror, Announced: announced,
-		Single: c.set.Single(),
+		Compare: t.Compare, Mirror: t.Mirror,
 	}
 	if t.Requested {
 		o.Destination = ""
 	}
-	return o, nil
+	return o
 }
 
 // Sources returns what Offer opened, nothing before.

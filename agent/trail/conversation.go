@@ -45,6 +45,9 @@ func (t *Trail) Moving(id mft.TransferID, way string) transfer.Note {
 	}
 }
 
+// Inner returns the conversation that is told of.
+func (c *Conversation) Inner() transfer.Conversation { return c.Conversation }
+
 // A Conversation is one in which this host offers a transfer. It writes the
 // milestones into the journal as they go by.
 type Conversation struct {

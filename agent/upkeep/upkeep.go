@@ -22,6 +22,8 @@ type Keeper struct {
 	Journal *journal.Journal
 	Log     *slog.Logger
 	Now     func() time.Time
+	// Discard is staging.Discard, by who may do it.
+	Discard func(ctx context.Context, id mft.TransferID) error
 }
 
 // forgetAfter and forgetKeep bound the journal: an ended transfer is kept for
@@ -80,7 +82,7 @@ func (k Keeper) sweep(ctx context.Context) {
 			continue
 		}
 		if _, err := os.Lstat(filepath.Join(l.Root, filepath.FromSlash(l.Dir), staging.Name(t.ID))); err == nil {
-			if err := staging.Discard(ctx, k.Journal, t.ID); err != nil {
+			if err := k.Discard(ctx, t.ID); err != nil {
 				k.Log.Warn("cannot remove what a transfer left behind", "transfer", t.ID, "err", err)
 			}
 		}

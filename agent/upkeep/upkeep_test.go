@@ -11,6 +11,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/journal"
+	"mft.dev/mft/journal/ledger"
 	"mft.dev/mft/transfer/staging"
 )
 
@@ -20,7 +21,7 @@ func TestKeeper(t *testing.T) {
 	if err := os.Mkdir(in, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	staging := func(id mft.TransferID) string { return filepath.Join(in, staging.Name(id)) }
+	stagingOf := func(id mft.TransferID) string { return filepath.Join(in, staging.Name(id)) }
 	synctest.Test(t, func(t *testing.T) {
 		j, err := journal.Open(t.Context(), filepath.Join(dir, "journal.db"))
 		if err != nil {
@@ -42,7 +43,7 @@ func TestKeeper(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := os.MkdirAll(filepath.Join(staging(id), "x"), 0o700); err != nil {
+			if err := os.MkdirAll(filepath.Join(stagingOf(id), "x"), 0o700); err != nil {
 				t.Fatal(err)
 			}
 			return id
@@ -51,14 +52,15 @@ func TestKeeper(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		over := make(chan struct{})
 		go func() {
-			Keeper{Journal: j, Log: slog.New(slog.DiscardHandler), Now: time.Now}.Run(ctx)
+			discard := func(ctx context.Context, id mft.TransferID) error { return staging.Discard(ctx, ledger.Of(j, id), id) }
+			Keeper{Journal: j, Log: slog.New(slog.DiscardHandler), Now: time.Now, Discard: discard}.Run(ctx)
 			close(over)
 		}()
 		synctest.Wait()
-		if _, err := os.Stat(staging(ended)); !os.IsNotExist(err) {
+		if _, err := os.Stat(stagingOf(ended)); !os.IsNotExist(err) {
 			t.Errorf("staging of a cancelled receive: %v, want that it is gone", err)
 		}
-		if _, err := os.Stat(staging(running)); err != nil {
+		if _, err := os.Stat(stagingOf(running)); err != nil {
 			t.Errorf("staging of a running receive: %v, want that it stays", err)
 		}
 		if _, ok, err := j.Transfer(t.Context(), ended); err != nil || !ok {

@@ -11,6 +11,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/cmd/mft/argument"
 	"mft.dev/mft/cmd/mft/channel"
+	"mft.dev/mft/cmd/mft/crew"
 	"mft.dev/mft/cmd/mft/edition"
 	"mft.dev/mft/cmd/mft/exchange"
 	"mft.dev/mft/cmd/mft/exit"
@@ -75,7 +76,7 @@ on which they are typed, through a local socket.`,
 		}),
 		unit.Command(unit.Shell{Config: s.config, Client: s.client, Absolute: s.absolute, Out: s.out, Print: s.print}),
 		publish.Command(publish.Shell{Out: s.out, Absolute: s.absolute, Print: s.print}),
-		newStatus(s), newDoctor(s), sandbox.Command(sandbox.Shell{In: s.in, Out: s.out, Print: s.print}), settings.Command(s.settings()), newVersion(s),
+		crew.Command(s.errs), newStatus(s), newDoctor(s), sandbox.Command(sandbox.Shell{In: s.in, Out: s.out, Print: s.print}), settings.Command(s.settings()), newVersion(s),
 		newExitTopic(),
 	)
 	return root

@@ -9,6 +9,7 @@ import (
 
 	"mft.dev/mft/agent/config"
 	"mft.dev/mft/cmd/mft/argument"
+	"mft.dev/mft/cmd/mft/crew"
 	"mft.dev/mft/cmd/mft/daemon"
 	"mft.dev/mft/cmd/mft/daemon/trial"
 	"mft.dev/mft/cmd/mft/edition"
@@ -16,7 +17,7 @@ import (
 )
 
 func newRun(s *shell) *cobra.Command {
-	var logJSON, onTrial bool
+	var logJSON, onTrial, supervised bool
 	c := &cobra.Command{
 		Use:     "run",
 		Aliases: []string{"init", "start"},
@@ -40,6 +41,18 @@ azure-mft called this command init.`,
 				}
 			}
 			o := daemon.Options{Version: edition.This().Version, Log: s.logger(cfg, logJSON), Env: s.env}
+			switch {
+			case supervised:
+				if o.Workers, o.Listener, err = crew.Supervised(cfg); err != nil {
+					return err
+				}
+				return daemon.Run(c.Context(), cfg, o)
+			case crew.Wanted(cfg) && !onTrial:
+				return crew.Supervise(c.Context(), cfg, os.Args[1:], s.errs, o.Log)
+			}
+			if why := crew.Missing(cfg); why != "" {
+				o.Log.Warn(why)
+			}
 			if o.Program, err = daemon.ThisProgram(s.errs); err != nil {
 				return err
 			}
@@ -54,7 +67,10 @@ azure-mft called this command init.`,
 	}
 	c.Flags().BoolVar(&logJSON, "log-json", false, "write the log as JSON, one object a line")
 	c.Flags().BoolVar(&onTrial, trial.Flag, false, "show that this version comes up, for the one that started it")
-	_ = c.Flags().MarkHidden(trial.Flag) // there is such a flag
+	c.Flags().BoolVar(&supervised, crew.Flag, false, "be the agent of the supervisor that started it")
+	for _, flag := range []string{trial.Flag, crew.Flag} {
+		_ = c.Flags().MarkHidden(flag) // there is such a flag
+	}
 	return c
 }
 

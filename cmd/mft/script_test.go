@@ -17,6 +17,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/localapi"
+	"mft.dev/mft/agent/localapi/channel"
 )
 
 func TestMain(m *testing.M) {
@@ -31,6 +32,7 @@ func TestMain(m *testing.M) {
 //	linked NAME PEER             wait until NAME is connected to PEER
 //	appears FILE                 wait until there is such a file
 //	holds FILE TEXT              wait until the text stands in it
+//	holding NAME                 wait until the run of channel NAME at alpha is held
 //	ended ID                     wait until the agent of MFT_CONFIG has run all commands because of transfer ID, and there is one
 //
 // and a directory for each of the hosts alpha, beta and gamma, with a
@@ -41,7 +43,7 @@ func TestScript(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup:               makeHosts,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exitsWith, "await": await, "linked": linked, "appears": appears, "holds": holds, "ended": ended,
+			"exits": exitsWith, "await": await, "linked": linked, "appears": appears, "holds": holds, "ended": ended, "holding": holding,
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "root" {
@@ -154,6 +156,19 @@ func ended(ts *testscript.TestScript, neg bool, args []string) {
 			}
 		}
 		return nil
+	})
+}
+
+func holding(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: holding NAME")
+	}
+	until(ts, func(ctx context.Context) error {
+		c, err := channel.Client{Client: client(ts, "alpha").Client}.Show(ctx, args[0])
+		if err == nil && (!c.Held || len(c.Underway) == 0 || c.Underway[0].State != mft.StatePaused) {
+			err = fmt.Errorf("%s is not held: %+v", args[0], c)
+		}
+		return err
 	})
 }
 

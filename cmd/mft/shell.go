@@ -65,7 +65,7 @@ func (s *shell) settings() settings.Shell {
 // channels is what the commands about channels need.
 func (s *shell) channels() channel.Shell {
 	return channel.Shell{
-		Client: s.client, Out: s.out, Errs: s.errs, JSON: func() bool { return s.json }, Print: s.print, Names: s.completeChannels(),
+		Client: s.client, In: s.in, Out: s.out, Errs: s.errs, JSON: func() bool { return s.json }, Print: s.print, Names: s.completeChannels(),
 	}
 }
 

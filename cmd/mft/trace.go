@@ -14,19 +14,20 @@ func newTrace(s *shell) *cobra.Command {
 	return &cobra.Command{
 		Use:   "trace PATH|NAME|TRANSFER",
 		Short: "Tell where a file is: which transfers sent or brought it, and what proves it",
-		Long: `Tell where a file is, as far as this host can prove: which transfers sent it or
-brought it, with every step, the agent at the other end and the final name there,
-the receipt and whether its signature fits, and the commands that ran because of it.
+		Long: `Tell where a file is, as far as this host can prove: which transfers sent it
+or brought it, with every step, the agent at the other end and the final name
+there, the receipt and whether its signature fits, and the commands that ran
+because of it.
 
-What has a slash is a path on this host, such as ./report.csv; anything else is the
-id of a transfer, or the name of a file. By its name a file is found that was
-sent by itself or by a channel, or received by itself. One that came with others is
-found by its path, as long as it lies there as it was delivered: by the time at
-which it got its name, which the answer says.
+What has a slash is a path on this host, such as ./report.csv; anything else
+is the id of a transfer, or the name of a file. By its name a file is found
+that was sent by itself or by a channel, or received by itself. One that came
+with others is found by its path, as long as it lies there as it was
+delivered: by the time at which it got its name, which the answer says.
 
 No other agent is asked. A receipt proves what the agent that signed it has
-delivered; what happened to the file after that is known there: type mft trace on
-that host.`,
+delivered; what happened to the file after that is known there: type mft trace
+on that host.`,
 		Example: `  mft trace /srv/out/report.csv
   mft trace report.csv
   mft trace 0192f0c1-2d5b-7c3a-8e4f-0123456789ab`,

@@ -25,6 +25,7 @@ import (
 	"mft.dev/mft/exchange/recall"
 	"mft.dev/mft/exchange/record"
 	"mft.dev/mft/journal"
+	"mft.dev/mft/journal/ledger"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/protocol/relay"
 	"mft.dev/mft/transfer"
@@ -290,7 +291,7 @@ func (f *fixture) receive() (mft.Receipt, error) {
 	}}
 	in.Begin()
 	receipt, err := receiver.Run(f.t.Context(), in, receiver.Incoming{
-		Offer: a.Offer, Landing: journal.Landing{Root: f.dst}, Journal: f.journal, Meter: &f.received, Note: func(mft.EventKind, mft.Code, string) {},
+		Offer: a.Offer, Landing: journal.Landing{Root: f.dst}, Ledger: ledger.Of(f.journal, f.id), Meter: &f.received, Note: func(mft.EventKind, mft.Code, string) {},
 		Parcel: true,
 	})
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mft.dev/mft"
@@ -37,10 +38,12 @@ type Side struct {
 	// arrived hands over connections that the peer dialled. It has no room:
 	// a connection is either taken by Await or closed by who accepted it.
 	arrived chan *stream.Stream
+	passed  chan *Raw // the same before their handshakes
+	passes  atomic.Bool
 }
 
 // New returns a side.
-func New() *Side { return &Side{arrived: make(chan *stream.Stream)} }
+func New() *Side { return &Side{arrived: make(chan *stream.Stream), passed: make(chan *Raw)} }
 
 // Key returns the fingerprint of the certificate that this end shows. The
 // certificate is made at the first call. The error is that of the making.
@@ -70,24 +73,11 @@ func (s *Side) TLS() *tls.Config {
 // Hand gives a connection whose handshake is done to who calls Await, and
 // reports whether it was taken before ctx ended or done was closed.
 func (s *Side) Hand(ctx context.Context, conn *stream.Stream, done <-chan struct{}) bool {
-	select {
-	case s.arrived <- conn:
-		return true
-	case <-done:
-	case <-ctx.Done():
-	}
-	return false
+	return hand(ctx, s.arrived, conn, done)
 }
 
 // Await returns the next connection that was handed over.
-func (s *Side) Await(ctx context.Context) (*stream.Stream, error) {
-	select {
-	case conn := <-s.arrived:
-		return conn, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
+func (s *Side) Await(ctx context.Context) (*stream.Stream, error) { return await(ctx, s.arrived) }
 
 // A Dialer connects to an address, as transport.Dial does.
 type Dialer func(ctx context.Context, address string) (net.Conn, error)
@@ -96,21 +86,23 @@ type Dialer func(ctx context.Context, address string) (net.Conn, error)
 // one, and does the handshake. name is the server name. Errors have code
 // mft.CodeUnreachable or those of the handshake, and say nothing of ctx.
 func (s *Side) Dial(ctx context.Context, dial Dialer, address, name, peer string) (*stream.Stream, error) {
-	const op = "open data connection to"
-	conn := s.takeEarly(ctx)
-	if conn == nil {
-		var err error
-		if conn, err = dial(ctx, address); err != nil {
-			return nil, mft.Fail(mft.CodeUnreachable, op, peer, err)
-		}
+	conn, err := s.Connect(ctx, dial, address, peer)
+	if err != nil {
+		return nil, err
 	}
+	return s.Client(ctx, conn, name, peer)
+}
+
+// Client does the handshake as the end that dialled. It closes the connection if
+// that fails.
+func (s *Side) Client(ctx context.Context, conn net.Conn, name, peer string) (*stream.Stream, error) {
 	raw := stream.Under(conn)
 	config := s.TLS()
 	config.ServerName = name
 	secure := tls.Client(raw, config)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		conn.Close() // of no use to anybody
-		return nil, transport.Failure(op, peer, err)
+		return nil, transport.Failure("open data connection to", peer, err)
 	}
 	return stream.New(secure, raw, peer), nil
 }

@@ -7,6 +7,8 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/journal"
+	"mft.dev/mft/journal/ledger"
+	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/scan"
 )
 
@@ -147,8 +149,9 @@ func empty(ctx context.Context, in *confine.Dir, name string, device uint64) (go
 
 // Recover ends what an earlier attempt had planned and begun to remove, and
 // returns how much this and earlier attempts removed. It is idempotent.
-func Recover(ctx context.Context, j *journal.Journal, id mft.TransferID, root *confine.Root, told func(error)) (int64, error) {
-	plan, before, err := j.Removals(ctx, id)
+func Recover(ctx context.Context, book transfer.Ledger, root *confine.Root, told func(error)) (int64, error) {
+	state, err := book.Read(ctx)
+	plan, before := state.Removals, state.Removed
 	if err != nil || len(plan) == 0 {
 		return before, err
 	}
@@ -156,6 +159,6 @@ func Recover(ctx context.Context, j *journal.Journal, id mft.TransferID, root *c
 	if err != nil {
 		return before, err
 	}
-	err = j.Update(ctx, func(tx *journal.Tx) error { return tx.EndRemovals(id, removed) })
+	err = book.Apply(ctx, ledger.Change{Removed: &removed})
 	return before + removed, err
 }

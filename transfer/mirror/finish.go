@@ -5,15 +5,14 @@ import (
 	"fmt"
 
 	"mft.dev/mft"
-	"mft.dev/mft/journal"
+	"mft.dev/mft/journal/ledger"
 	"mft.dev/mft/transfer"
 )
 
 // Terms are those of one transfer.
 type Terms struct {
-	Transfer mft.TransferID
-	Journal  *journal.Journal
-	Limits   mft.Mirror
+	Ledger transfer.Ledger
+	Limits mft.Mirror
 	// Before is what Recover returned.
 	Before int64
 	// Note is told what a person wants to read, Failed of what could not be
@@ -37,7 +36,7 @@ type Rest struct {
 
 // Finish removes what is not in the source, of which the seal tells whether it
 // was read to its end. Everything else has its final name by then, durably.
-// Journal is to be called in the transaction that ends the transfer.
+// Done is to be journaled with what ends the transfer.
 func (m *Mirror) Finish(ctx context.Context, t Terms, seal *mft.Seal) Rest {
 	out := Rest{Removed: t.Before}
 	if m == nil || seal.Failed > 0 {
@@ -55,7 +54,7 @@ func (m *Mirror) Finish(ctx context.Context, t Terms, seal *mft.Seal) Rest {
 	if out.Refused = Decide(&plan, t.Limits, !seal.Whole); out.Refused != nil || len(plan.Removals) == 0 {
 		return out
 	}
-	err = t.Journal.Update(ctx, func(tx *journal.Tx) error { return tx.PlanRemovals(t.Transfer, plan.Removals) })
+	err = t.Ledger.Apply(ctx, ledger.Change{Planned: plan.Removals})
 	if err == nil {
 		err = t.Step("remove", func() (err error) {
 			out.now, err = Carry(ctx, m.root, plan.Removals, t.Failed)
@@ -71,12 +70,12 @@ func (m *Mirror) Finish(ctx context.Context, t Terms, seal *mft.Seal) Rest {
 	return out
 }
 
-// Journal records that nothing is left to be removed.
-func (r *Rest) Journal(tx *journal.Tx, id mft.TransferID) error {
+// Done is how much of a plan was removed, nil without one: nothing of it is left.
+func (r *Rest) Done() *int64 {
 	if !r.planned {
-		return r.Err
+		return nil
 	}
-	return tx.EndRemovals(id, r.now)
+	return &r.now
 }
 
 // Apply writes into the receipt what became of the rest.

@@ -10,6 +10,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/journal"
+	"mft.dev/mft/journal/ledger"
 	"mft.dev/mft/protocol/listing"
 )
 
@@ -68,7 +69,7 @@ func (d *destination) finish(l listing.Listed, seal mft.Seal) Rest {
 		d.t.Fatal(err)
 	}
 	return m.Finish(d.t.Context(), Terms{
-		Transfer: theTransfer, Journal: d.journal, Limits: mft.Mirror{On: true, MaxFiles: -1, MaxPercent: -1},
+		Ledger: ledger.Of(d.journal, theTransfer), Limits: mft.Mirror{On: true, MaxFiles: -1, MaxPercent: -1},
 		Note:   func(mft.EventKind, mft.Code, string) {},
 		Failed: func(err error) { d.t.Errorf("not removed: %v", err) },
 		Step: func(_ string, do func() error) error {

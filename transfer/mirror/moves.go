@@ -9,6 +9,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/journal"
+	"mft.dev/mft/journal/ledger"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/protocol/listing"
 	"mft.dev/mft/transfer/staging/publish"
@@ -236,11 +237,7 @@ func (m *Mirror) move(ctx context.Context, t Terms, items []HeldItem) error {
 		return nil
 	}
 	ctx = context.WithoutCancel(ctx)
-	var n int64
-	err := t.Journal.Update(ctx, func(tx *journal.Tx) (err error) {
-		n, err = tx.Prepare(t.Transfer, entries)
-		return err
-	})
+	n, err := t.Ledger.Prepare(ctx, entries)
 	if err != nil {
 		return err
 	}
@@ -265,9 +262,7 @@ func (m *Mirror) move(ctx context.Context, t Terms, items []HeldItem) error {
 	if err := publish.SyncDirs(m.root, dirs); err != nil {
 		return err
 	}
-	return t.Journal.Update(ctx, func(tx *journal.Tx) error {
-		return publish.Journal(tx, t.Transfer, n, good, len(good) < len(entries))
-	})
+	return t.Ledger.Apply(ctx, ledger.Change{Settled: publish.Settled(n, good, len(good) < len(entries))})
 }
 
 // is reports whether what has the final name of an item is what was renamed.

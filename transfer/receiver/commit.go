@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"mft.dev/mft"
-	"mft.dev/mft/journal"
+	"mft.dev/mft/journal/ledger"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/receiver/outcome"
@@ -138,17 +138,12 @@ func (r *receiver) commitLast(ctx context.Context, seal mft.Seal) (receipt mft.R
 		b.Close()
 		return receipt, err
 	}
-	good, bad, err := r.deliver(ctx, &b, func(good []staging.Item, bad []staging.Refusal) func(*journal.Tx) error {
+	good, bad, err := r.deliver(ctx, &b, func(good []staging.Item, bad []staging.Refusal) (ledger.Change, error) {
 		r.countRefused(bad)
 		rest := r.removeRest(ctx, &seal)
 		receipt = r.receipt(&seal, good)
 		rest.Apply(&receipt)
-		return func(tx *journal.Tx) error {
-			if err := rest.Journal(tx, receipt.Transfer); err != nil {
-				return err
-			}
-			return outcome.Journal(tx, &receipt)
-		}
+		return ledger.Change{Removed: rest.Done(), Receipt: &receipt}, rest.Err
 	})
 	if err != nil {
 		return mft.Receipt{}, err

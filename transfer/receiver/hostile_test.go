@@ -18,6 +18,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/journal"
+	"mft.dev/mft/journal/ledger"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/protocol/listing"
 	"mft.dev/mft/protocol/patch"
@@ -60,7 +61,7 @@ func receiveRawFrom(t testing.TB, f *fixture, stream []byte, parcel bool) error 
 		_ = mine.CloseWrite()
 	})
 	_, err := Run(ctx, conv, Incoming{
-		Offer: f.offer, Landing: f.landing, Journal: f.journal, Meter: &f.received, Note: f.note, Parcel: parcel,
+		Offer: f.offer, Landing: f.landing, Ledger: ledger.Of(f.journal, f.id), Meter: &f.received, Note: f.note, Parcel: parcel,
 	})
 	mine.Close()
 	draining.Wait()
@@ -332,7 +333,7 @@ func FuzzReceive(f *testing.F) {
 		}); err != nil {
 			t.Error(err)
 		}
-		if err := staging.Discard(t.Context(), fx.journal, fx.id); err != nil {
+		if err := staging.Discard(t.Context(), ledger.Of(fx.journal, fx.id), fx.id); err != nil {
 			t.Error(err)
 		}
 		if err := os.RemoveAll(fx.dst); err != nil {

@@ -21,7 +21,7 @@ func (r *receiver) openMirror(ctx context.Context) error {
 	root := r.area.Root()
 	r.mirror = mirror.New(root, r.area.Dir(), r.in.Offer.Overwrite == mft.OverwriteVersion)
 	var err error
-	r.removed, err = mirror.Recover(ctx, r.in.Journal, r.in.Offer.Transfer, root, r.notRemoved)
+	r.removed, err = mirror.Recover(ctx, r.in.Ledger, root, r.notRemoved)
 	return err
 }
 
@@ -174,7 +174,7 @@ func (r *receiver) removeRest(ctx context.Context, seal *mft.Seal) mirror.Rest {
 
 func (r *receiver) terms() mirror.Terms {
 	return mirror.Terms{
-		Transfer: r.in.Offer.Transfer, Journal: r.in.Journal, Limits: r.in.Offer.Mirror, Before: r.removed,
+		Ledger: r.in.Ledger, Limits: r.in.Offer.Mirror, Before: r.removed,
 		Note: r.in.Note, Failed: r.notRemoved, Step: r.area.Step,
 	}
 }

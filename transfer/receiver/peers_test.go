@@ -16,6 +16,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/journal"
+	"mft.dev/mft/journal/ledger"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/receiver/remember"
@@ -258,7 +259,7 @@ func (f *fixture) attempt(ctx context.Context) result {
 			return
 		}
 		res.received, res.receiveErr = run(ctx, b, Incoming{
-			Offer: offer, Landing: f.landing, Journal: f.journal, Meter: &f.received, Note: f.note, Own: f.own,
+			Offer: offer, Landing: f.landing, Ledger: ledger.Of(f.journal, f.id), Meter: &f.received, Note: f.note, Own: f.own,
 			Memory: f.memory,
 		}, f.step)
 		end()

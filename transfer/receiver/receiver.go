@@ -40,7 +40,7 @@ type Incoming struct {
 	// state running.
 	Offer   mft.Offer
 	Landing journal.Landing
-	Journal *journal.Journal
+	Ledger  transfer.Ledger
 	Meter   *transfer.Meter // required
 	Note    transfer.Note   // required
 	// Parcel says that content comes out of a parcel. Nobody hears marks of an old
@@ -173,12 +173,12 @@ type receiver struct {
 func newReceiver(ctx context.Context, in Incoming) (*receiver, error) {
 	id := in.Offer.Transfer
 	area, err := staging.Open(ctx, staging.Options{
-		Transfer: id, Journal: in.Journal, Landing: in.Landing, Single: in.Offer.Single, Announced: in.Offer.Announced,
+		Transfer: id, Ledger: in.Ledger, Landing: in.Landing, Single: in.Offer.Single, Announced: in.Offer.Announced,
 	})
 	if err != nil {
 		return nil, err
 	}
-	earlier, err := known.Load(ctx, in.Journal, id)
+	earlier, err := known.Load(ctx, in.Ledger)
 	if err != nil {
 		return nil, errors.Join(err, area.Close())
 	}

@@ -17,6 +17,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/journal"
+	"mft.dev/mft/journal/ledger"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/scan"
@@ -536,7 +537,7 @@ func TestInterruptedEndIsNotWaitedFor(t *testing.T) {
 		defer cut()
 		ctx, stop := context.WithCancelCause(t.Context())
 		stop(errors.New("an operator paused the transfer"))
-		if _, err := Run(ctx, b, Incoming{Offer: f.offer, Landing: f.landing, Journal: f.journal, Meter: &f.received, Note: f.note}); err == nil {
+		if _, err := Run(ctx, b, Incoming{Offer: f.offer, Landing: f.landing, Ledger: ledger.Of(f.journal, f.id), Meter: &f.received, Note: f.note}); err == nil {
 			t.Error("Run of the receiver: nil, want an error")
 		}
 		_, _, err := sender.Run(t.Context(), a, sender.Outgoing{Offer: f.offer, Meter: &f.sent, Note: f.note})
@@ -563,7 +564,7 @@ func TestInterruptedEndIsNotWaitedFor(t *testing.T) {
 		if err := <-ended; err == nil {
 			t.Error("Run of the sender: nil, want an error")
 		}
-		_, err := Run(t.Context(), b, Incoming{Offer: f.offer, Landing: f.landing, Journal: f.journal, Meter: &f.received, Note: f.note})
+		_, err := Run(t.Context(), b, Incoming{Offer: f.offer, Landing: f.landing, Ledger: ledger.Of(f.journal, f.id), Meter: &f.received, Note: f.note})
 		if got := mft.CodeOf(err); got != mft.CodeDisconnected {
 			t.Errorf("Run of the receiver: %v, want %v", err, mft.CodeDisconnected)
 		}
@@ -583,7 +584,7 @@ func TestDiscardLeavesNothing(t *testing.T) {
 		t.Fatal("nothing was staged")
 	}
 	for range 2 { // idempotent
-		if err := staging.Discard(t.Context(), f.journal, f.id); err != nil {
+		if err := staging.Discard(t.Context(), ledger.Of(f.journal, f.id), f.id); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -13,7 +13,9 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/journal"
+	"mft.dev/mft/journal/ledger"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/staging/aside"
 	"mft.dev/mft/transfer/staging/owner"
 )
@@ -21,7 +23,7 @@ import (
 // Options say what an Area is for.
 type Options struct {
 	Transfer mft.TransferID
-	Journal  *journal.Journal
+	Ledger   transfer.Ledger
 	Landing  journal.Landing
 	// Single is set when the transfer is one file, which Landing.Name names
 	// unless there is a directory of that name.
@@ -38,15 +40,15 @@ type Options struct {
 // Commit for batches that were handed over. The last Commit, with an Ending,
 // comes after everything has been staged.
 type Area struct {
-	id      mft.TransferID
-	journal *journal.Journal
-	root    *confine.Root
-	land    *confine.Root // the directory dir, held open so that its file system can be flushed
-	dir     string        // where items go
-	name    string        // final name of the only item, or empty
-	setid   bool
-	listed  bool // the journal wants each name: nothing is built aside
-	step    Stepper
+	id     mft.TransferID
+	ledger transfer.Ledger
+	root   *confine.Root
+	land   *confine.Root // the directory dir, held open so that its file system can be flushed
+	dir    string        // where items go
+	name   string        // final name of the only item, or empty
+	setid  bool
+	listed bool // the journal wants each name: nothing is built aside
+	step   Stepper
 
 	device  uint64                  // of dir
 	home    *confine.Dir            // staging directory in dir
@@ -78,14 +80,7 @@ type recent struct {
 // cannot be resumed. It fails with CodeNoSpace when what was announced does
 // not fit, and with the codes of confine.Open.
 func Open(ctx context.Context, o Options) (*Area, error) {
-	if err := Recover(ctx, o.Journal, o.Transfer); err != nil {
-		return nil, err
-	}
-	partials, err := o.Journal.Partials(ctx, o.Transfer)
-	if err != nil {
-		return nil, err
-	}
-	_, listed, err := o.Journal.Watched(ctx, o.Transfer)
+	state, err := settleEarlier(ctx, o.Ledger, o.Transfer)
 	if err != nil {
 		return nil, err
 	}
@@ -94,13 +89,13 @@ func Open(ctx context.Context, o Options) (*Area, error) {
 		return nil, err
 	}
 	a := &Area{
-		id: o.Transfer, journal: o.Journal, root: root, listed: listed,
+		id: o.Transfer, ledger: o.Ledger, root: root, listed: state.Listed,
 		dir: o.Landing.Dir, name: o.Landing.Name, setid: o.Landing.AllowSetID,
 		abroad: make(map[uint64]*confine.Dir), targets: make(map[string]*target),
-		asides: aside.New(), owners: owner.New(), parts: make(map[protocol.Key]journal.Partial, len(partials)),
+		asides: aside.New(), owners: owner.New(), parts: make(map[protocol.Key]journal.Partial, len(state.Partials)),
 	}
 	need := o.Announced.Bytes
-	for _, part := range partials {
+	for _, part := range state.Partials {
 		a.parts[part.Key] = part
 		need -= part.Offset
 	}
@@ -262,9 +257,7 @@ func (a *Area) stagingFor(ctx context.Context, dir string) (*confine.Dir, *targe
 	}
 	// A mount point below the landing: the journal learns of the extra
 	// directory first, so that a crash cannot leave it behind.
-	err = a.journal.Update(ctx, func(tx *journal.Tx) error {
-		return tx.AddStaging(a.id, path.Join(dir, Name(a.id)))
-	})
+	err = a.ledger.Apply(ctx, ledger.Change{Staging: path.Join(dir, Name(a.id))})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"mft.dev/mft/journal"
+	"mft.dev/mft/journal/ledger"
 	"mft.dev/mft/transfer/staging/publish"
 )
 
@@ -30,8 +31,8 @@ type Refusal struct {
 
 // An Ending is what the last batch of a transfer adds to its commit. It is
 // told what was published and what was refused, and returns what has to be
-// journaled with it.
-type Ending func(good []Item, bad []Refusal) func(tx *journal.Tx) error
+// journaled with it. An error ends the attempt before that.
+type Ending func(good []Item, bad []Refusal) (ledger.Change, error)
 
 // Commit brings a batch from the staging directory to its final names, in this
 // order and no other:
@@ -102,9 +103,12 @@ func (a *Area) Commit(ctx context.Context, b *Batch, ending Ending) (good []Item
 	c := commitment{n: n, entries: append(entriesOf(good), asides...), some: len(bad) > 0}
 	switch {
 	case ending != nil:
-		err = a.end(ctx, c, ending(good, bad))
+		var more ledger.Change
+		if more, err = ending(good, bad); err == nil {
+			err = a.end(ctx, c, more)
+		}
 	case n > 0:
-		err = a.commit(ctx, c, func(*journal.Tx) error { return nil })
+		err = a.commit(ctx, c, ledger.Change{})
 	}
 	if err != nil {
 		return nil, nil, err
@@ -132,12 +136,9 @@ func (a *Area) prepare(ctx context.Context, entries []journal.Entry) (n int64, e
 	if len(entries) == 0 {
 		return 0, nil
 	}
-	err = a.Step("prepare", func() error {
-		return a.journal.Update(ctx, func(tx *journal.Tx) error {
-			var err error
-			n, err = tx.Prepare(a.id, entries)
-			return err
-		})
+	err = a.Step("prepare", func() (err error) {
+		n, err = a.ledger.Prepare(ctx, entries)
+		return err
 	})
 	return n, err
 }
@@ -174,32 +175,21 @@ type commitment struct {
 	some    bool            // others were refused
 }
 
-func (a *Area) commit(ctx context.Context, c commitment, more func(*journal.Tx) error) error {
-	return a.Step("commit", func() error {
-		return a.journal.Update(ctx, func(tx *journal.Tx) error {
-			if err := publish.Journal(tx, a.id, c.n, c.entries, c.some); err != nil {
-				return err
-			}
-			return more(tx)
-		})
-	})
+func (a *Area) commit(ctx context.Context, c commitment, change ledger.Change) error {
+	change.Settled = publish.Settled(c.n, c.entries, c.some)
+	return a.Step("commit", func() error { return a.ledger.Apply(ctx, change) })
 }
 
 // end commits the last batch, with what the ending adds, and clears the
 // staging: before the commit, so that it costs no transaction of its own,
 // unless a refused item's temporary file must outlive PREPARED.
-func (a *Area) end(ctx context.Context, c commitment, more func(*journal.Tx) error) error {
-	forget := func(tx *journal.Tx) error { return tx.ClearStaging(a.id) }
+func (a *Area) end(ctx context.Context, c commitment, more ledger.Change) error {
 	if !c.some {
 		if err := a.Step("clear", a.clear); err != nil {
 			return err
 		}
-		return a.commit(ctx, c, func(tx *journal.Tx) error {
-			if err := more(tx); err != nil {
-				return err
-			}
-			return forget(tx)
-		})
+		more.Clear = true
+		return a.commit(ctx, c, more)
 	}
 	if err := a.commit(ctx, c, more); err != nil {
 		return err
@@ -207,7 +197,7 @@ func (a *Area) end(ctx context.Context, c commitment, more func(*journal.Tx) err
 	if err := a.clear(); err != nil {
 		return err
 	}
-	return a.journal.Update(ctx, forget)
+	return a.ledger.Apply(ctx, ledger.Change{Clear: true})
 }
 
 // entriesOf returns what the journal has to know of items.

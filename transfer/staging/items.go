@@ -10,6 +10,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/journal"
+	"mft.dev/mft/journal/ledger"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/staging/publish"
@@ -260,14 +261,14 @@ func (a *Area) SavePartial(ctx context.Context, f *File, key protocol.Key, n int
 		return err
 	}
 	part := journal.Partial{Key: key, Temp: f.Temp, Offset: n}
-	return a.journal.Update(ctx, func(tx *journal.Tx) error { return tx.SavePartial(a.id, part) })
+	return a.ledger.Apply(ctx, ledger.Change{Partial: &part})
 }
 
 // Drop throws a temporary file away. If it may have been saved as a partial
 // one, the record goes first: it must never name bytes that are gone.
 func (a *Area) Drop(ctx context.Context, temp string, key protocol.Key, saved bool) {
 	if _, ok := a.parts[key]; ok || saved {
-		err := a.journal.Update(ctx, func(tx *journal.Tx) error { return tx.DropPartial(a.id, key) })
+		err := a.ledger.Apply(ctx, ledger.Change{Dropped: (*[16]byte)(&key)})
 		if err != nil {
 			return // both stay, and fit each other
 		}

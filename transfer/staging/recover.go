@@ -9,6 +9,8 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/journal"
+	"mft.dev/mft/journal/ledger"
+	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/staging/publish"
 )
 
@@ -20,33 +22,35 @@ import (
 //
 // It must run before the transfer is attempted again, and before other
 // transfers may write to the same names.
-func Recover(ctx context.Context, j *journal.Journal, id mft.TransferID) error {
-	batches, err := j.Prepared(ctx, id)
-	if err != nil || len(batches) == 0 {
-		return err
-	}
-	landing, ok, err := j.Landing(ctx, id)
-	if err != nil {
-		return err
-	}
-	if !ok {
-		return mft.Fail(mft.CodeJournal, "recover transfer", id.String(),
-			errors.New("a batch was prepared but no landing is known"))
-	}
-	root, err := confine.Open(landing.Root)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	for _, b := range batches {
-		if err := recoverBatch(ctx, j, id, root, b); err != nil {
-			return err
-		}
-	}
-	return nil
+func Recover(ctx context.Context, book transfer.Ledger, id mft.TransferID) error {
+	_, err := settleEarlier(ctx, book, id)
+	return err
 }
 
-func recoverBatch(ctx context.Context, j *journal.Journal, id mft.TransferID, root *confine.Root, b journal.Batch) error {
+// settleEarlier is Recover, and returns what it found.
+func settleEarlier(ctx context.Context, book transfer.Ledger, id mft.TransferID) (ledger.State, error) {
+	state, err := book.Read(ctx)
+	if err != nil || len(state.Prepared) == 0 {
+		return state, err
+	}
+	if !state.Landed {
+		return state, mft.Fail(mft.CodeJournal, "recover transfer", id.String(),
+			errors.New("a batch was prepared but no landing is known"))
+	}
+	root, err := confine.Open(state.Landing.Root)
+	if err != nil {
+		return state, err
+	}
+	defer root.Close()
+	for _, b := range state.Prepared {
+		if err := recoverBatch(ctx, book, root, b); err != nil {
+			return state, err
+		}
+	}
+	return state, nil
+}
+
+func recoverBatch(ctx context.Context, book transfer.Ledger, root *confine.Root, b journal.Batch) error {
 	var good []journal.Entry
 	for i := range b.Entries {
 		e := &b.Entries[i]
@@ -64,28 +68,20 @@ func recoverBatch(ctx context.Context, j *journal.Journal, id mft.TransferID, ro
 	if err := publish.SyncDirs(root, publish.FinalDirs(b.Entries)); err != nil {
 		return err
 	}
-	return j.Update(ctx, func(tx *journal.Tx) error {
-		return publish.Journal(tx, id, b.N, good, len(good) < len(b.Entries))
-	})
+	return book.Apply(ctx, ledger.Change{Settled: publish.Settled(b.N, good, len(good) < len(b.Entries))})
 }
 
 // Discard removes the staging directories of a receive that has ended without
 // needing them, after finishing what had been prepared. It is idempotent.
-func Discard(ctx context.Context, j *journal.Journal, id mft.TransferID) error {
-	if err := Recover(ctx, j, id); err != nil {
+func Discard(ctx context.Context, book transfer.Ledger, id mft.TransferID) error {
+	state, err := settleEarlier(ctx, book, id)
+	if err != nil || !state.Landed {
 		return err
 	}
-	landing, ok, err := j.Landing(ctx, id)
-	if err != nil || !ok {
-		return err
-	}
-	dirs, err := j.Staging(ctx, id)
-	if err != nil {
-		return err
-	}
+	landing := state.Landing
 	// The staging directory of the landing is not recorded by itself: its
 	// name follows from the transfer, its place from the landing.
-	dirs = append(dirs, path.Join(landing.Dir, Name(id)))
+	dirs := append(state.Staging, path.Join(landing.Dir, Name(id)))
 	if landing.Name != "" {
 		dirs = append(dirs, path.Join(landing.Dir, landing.Name, Name(id)))
 	}
@@ -103,5 +99,5 @@ func Discard(ctx context.Context, j *journal.Journal, id mft.TransferID) error {
 			return err
 		}
 	}
-	return j.Update(ctx, func(tx *journal.Tx) error { return tx.ClearStaging(id) })
+	return book.Apply(ctx, ledger.Change{Clear: true})
 }

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/applied"
 	"mft.dev/mft/agent/conduct"
 	"mft.dev/mft/agent/localapi/route"
 	"mft.dev/mft/agent/view"
@@ -25,16 +27,26 @@ const (
 	tellEvery = time.Second
 )
 
-// A desk answers.
+// A Desk is what answers need of an agent; every field must be set.
+type Desk struct {
+	Channels *conduct.Set
+	View     *view.View
+	Applied  *applied.Store
+	Knows    func(peer mft.AgentName) bool
+	Now      func() time.Time
+}
+
 type desk struct {
-	channels *conduct.Set
-	view     *view.View
+	Desk
+	mu sync.Mutex // held while a file is applied
 }
 
 // Routes returns what is answered of channels.
-func Routes(channels *conduct.Set, v *view.View) route.Routes {
-	d := &desk{channels, v}
+func Routes(with Desk) route.Routes {
+	d := &desk{Desk: with}
 	return route.Routes{
+		"POST /v1/channels/plan":             route.Answer(d.plan),
+		"POST /v1/channels/apply":            route.Answer(d.apply),
 		"GET /v1/channels/{name}":            route.Answer(d.show),
 		"GET /v1/channels/{name}/explain":    route.Answer(d.explain),
 		"GET /v1/channels/{name}/runs":       route.Answer(d.runs),
@@ -45,7 +57,7 @@ func Routes(channels *conduct.Set, v *view.View) route.Routes {
 }
 
 func (d *desk) show(r *http.Request) (any, error) {
-	v, err := d.channels.View(r.Context(), r.PathValue("name"))
+	v, err := d.Channels.View(r.Context(), r.PathValue("name"))
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +67,7 @@ func (d *desk) show(r *http.Request) (any, error) {
 // shown adds to what a channel says of itself what the journal has of it.
 func (d *desk) shown(ctx context.Context, v conduct.View) (Channel, error) {
 	out := channelOf(v)
-	underway, err := d.view.Transfers(ctx, journal.Filter{
+	underway, err := d.View.Transfers(ctx, journal.Filter{
 		Channel: out.Name, Role: mft.RoleSend, Limit: underwayShown, Newest: true, States: []mft.State{
 			mft.StatePlanned, mft.StateQueued, mft.StateWaiting, mft.StateRunning, mft.StateVerifying, mft.StateDelivered, mft.StatePaused,
 		},
@@ -69,7 +81,7 @@ func (d *desk) shown(ctx context.Context, v conduct.View) (Channel, error) {
 		}
 		out.Underway = append(out.Underway, m)
 	}
-	last, err := d.view.Journal.Runs(ctx, runs.Filter{Channel: out.Name, Limit: 2})
+	last, err := d.View.Journal.Runs(ctx, runs.Filter{Channel: out.Name, Limit: 2})
 	if err != nil {
 		return out, err
 	}
@@ -94,7 +106,7 @@ func (d *desk) counted(ctx context.Context, run runs.Run) (Run, error) {
 	if !run.Ended.IsZero() {
 		return out, nil
 	}
-	_, moved, err := d.view.Journal.RunCounts(ctx, run.ID)
+	_, moved, err := d.View.Journal.RunCounts(ctx, run.ID)
 	out.Files, out.Bytes = moved.Items, moved.Bytes
 	return out, err
 }
@@ -107,7 +119,7 @@ func (d *desk) runs(r *http.Request) (any, error) {
 			return nil, mft.Fail(mft.CodeUsage, "list runs", text, errors.New("a limit is a number above zero"))
 		}
 	}
-	list, err := d.view.Journal.Runs(r.Context(), runs.Filter{Channel: r.PathValue("name"), Limit: limit})
+	list, err := d.View.Journal.Runs(r.Context(), runs.Filter{Channel: r.PathValue("name"), Limit: limit})
 	out := make([]Run, 0, len(list))
 	for _, run := range list {
 		one, err := d.counted(r.Context(), run)
@@ -120,7 +132,7 @@ func (d *desk) runs(r *http.Request) (any, error) {
 }
 
 func (d *desk) ask(r *http.Request) (any, error) {
-	orders, err := d.channels.Order(r.Context(), r.PathValue("name"), conduct.Ask, route.Caller(r))
+	orders, err := d.Channels.Order(r.Context(), r.PathValue("name"), conduct.Ask, route.Caller(r))
 	return Asked{Order: orders.Asked}, err
 }
 
@@ -132,7 +144,7 @@ func (d *desk) order(r *http.Request) (any, error) {
 	default:
 		return nil, mft.Fail(mft.CodeUsage, "give an order about a channel", string(verb), errors.New("it is run, pause, resume, enable or disable"))
 	}
-	if _, err := d.channels.Order(r.Context(), r.PathValue("name"), verb, route.Caller(r)); err != nil {
+	if _, err := d.Channels.Order(r.Context(), r.PathValue("name"), verb, route.Caller(r)); err != nil {
 		return nil, err
 	}
 	return d.show(r)
@@ -145,12 +157,12 @@ func (d *desk) follow(r *http.Request) (func(context.Context, *route.Lines) erro
 		return nil, mft.Fail(mft.CodeUsage, "follow an order", r.PathValue("n"), errors.New("it is the number of an order"))
 	}
 	name := r.PathValue("name")
-	if _, err := d.channels.View(r.Context(), name); err != nil {
+	if _, err := d.Channels.View(r.Context(), name); err != nil {
 		return nil, err
 	}
 	return func(ctx context.Context, out *route.Lines) error {
 		for {
-			newest := d.view.NewestEvent()
+			newest := d.View.NewestEvent()
 			a, err := d.asked(ctx, name, n)
 			if err == nil {
 				err = cmp.Or(out.Send(a), out.Flush())
@@ -159,7 +171,7 @@ func (d *desk) follow(r *http.Request) (func(context.Context, *route.Lines) erro
 				return err
 			}
 			wait, cancel := context.WithTimeout(ctx, tellEvery)
-			_ = d.view.AwaitEvents(wait, newest) // for what, the next look tells
+			_ = d.View.AwaitEvents(wait, newest) // for what, the next look tells
 			cancel()
 			if ctx.Err() != nil {
 				return mft.Fail(mft.CodeMaintenance, "follow an order", "", context.Cause(ctx))
@@ -170,11 +182,11 @@ func (d *desk) follow(r *http.Request) (func(context.Context, *route.Lines) erro
 
 func (d *desk) asked(ctx context.Context, channel string, n int64) (Asked, error) {
 	a := Asked{Order: n}
-	v, err := d.channels.View(ctx, channel)
+	v, err := d.Channels.View(ctx, channel)
 	if err != nil {
 		return a, err
 	}
-	list, err := d.view.Journal.Runs(ctx, runs.Filter{Channel: channel, Orders: n, Oldest: true, Limit: 1})
+	list, err := d.View.Journal.Runs(ctx, runs.Filter{Channel: channel, Orders: n, Oldest: true, Limit: 1})
 	if err != nil {
 		return a, err
 	}

@@ -13,7 +13,7 @@ import (
 func channelOf(v conduct.View) Channel {
 	ch, s := v.Channel, v.Status
 	out := Channel{
-		Name: ch.Name, From: Endpoint(ch.From), To: []Endpoint{}, Triggers: triggersOf(ch, v.Due), Markers: markersOf(ch, v.Markers),
+		Name: ch.Name, From: Endpoint(ch.From), To: []Endpoint{}, Triggers: triggersOf(ch, v.Due), Markers: markersOf(v.Markers),
 		Include: ch.Select.Include, Exclude: ch.Select.Exclude, Overwrite: ch.Overwrite, Compare: ch.Compare, Compress: ch.Compress,
 		Settling: v.Source.Settling, LastScan: v.Source.LastScan, Source: route.ProblemOf(v.Source.Problem), Underway: []Moving{},
 	}
@@ -50,16 +50,12 @@ func triggersOf(ch mft.Channel, due []time.Time) []Trigger {
 	return out
 }
 
-func markersOf(ch mft.Channel, seen []conduct.Sight) []Marker {
+func markersOf(seen []conduct.Sight) []Marker {
 	out := []Marker{}
-	for _, m := range ch.Markers {
-		one := Marker{Kind: m.Kind, End: m.End, Path: m.Path}
-		for _, s := range seen {
-			if s.Marker == m {
-				if one.Problem = route.ProblemOf(s.Err); s.Err == nil {
-					one.There = &s.There
-				}
-			}
+	for _, s := range seen {
+		one := Marker{Kind: s.Marker.Kind, End: s.Marker.End, Path: s.Marker.Path, Problem: route.ProblemOf(s.Err)}
+		if s.Known {
+			one.There = &s.There
 		}
 		out = append(out, one)
 	}

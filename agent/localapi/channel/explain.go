@@ -70,11 +70,11 @@ func (d *desk) explain(r *http.Request) (any, error) {
 	if err != nil || most < 0 || most > namedAtMost {
 		return nil, mft.Fail(mft.CodeUsage, "explain channel", q.Get("most"), errors.New("how many files are named for each reason is a number from 0 to 1000"))
 	}
-	v, err := d.channels.View(r.Context(), r.PathValue("name"))
+	v, err := d.Channels.View(r.Context(), r.PathValue("name"))
 	if err != nil {
 		return nil, err
 	}
-	e, err := d.channels.Explain(r.Context(), v.Channel.Name, q.Get("file"), most)
+	e, err := d.Channels.Explain(r.Context(), v.Channel.Name, q.Get("file"), most)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +123,7 @@ func (d *desk) file(ctx context.Context, f conduct.Explained) (File, error) {
 		return out, nil
 	}
 	out.Transfer, out.At, out.SentSize = &f.Sent.Transfer, f.Sent.At, f.Sent.Size
-	t, ok, err := d.view.Journal.Transfer(ctx, f.Sent.Transfer)
+	t, ok, err := d.View.Journal.Transfer(ctx, f.Sent.Transfer)
 	if ok {
 		out.State = t.State
 	}

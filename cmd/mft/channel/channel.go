@@ -22,6 +22,7 @@ import (
 type Shell struct {
 	// Client returns the way to the agent of this host.
 	Client    func() (*localapi.Client, error)
+	In        io.Reader
 	Out, Errs io.Writer
 	// Print writes v as JSON when that was asked for, which JSON tells, and calls text
 	// else.
@@ -34,17 +35,17 @@ type Shell struct {
 // Command returns `mft channel` with the commands below it.
 func Command(s Shell) *cobra.Command {
 	return argument.Group("channel", "Look at the channels that begin at this host, and give orders about them", "",
-		s.list(), s.show(), s.history(), s.run(),
+		s.list(), s.show(), s.history(), s.run(), s.plan(), s.apply(),
 		s.order(conduct.Pause, "Let a channel move nothing until it is resumed",
-			`Let a channel move nothing until it is resumed, restarts of the agent included. A
-run that is under way is held: what it has delivered stays, and it goes on where
-it was. What is due meanwhile makes one run afterwards.`),
+			`Let a channel move nothing until it is resumed, restarts of the agent
+included. A run that is under way is held: what it has delivered stays, and it
+goes on where it was. What is due meanwhile makes one run afterwards.`),
 		s.order(conduct.Resume, "Let a paused channel go on", `Let a paused channel go on. A run that was held goes on at once.`),
 		s.order(conduct.Disable, "Let a channel begin no more runs until it is enabled",
 			`Let a channel begin no more runs until it is enabled, restarts of the agent
-included. A run that is under way goes on to its end; to stop that too, pause the
-channel. What is due meanwhile is not made up for, but a trigger marker stays and
-counts. A disabled channel still runs when mft channel run says so.`),
+included. A run that is under way goes on to its end; to stop that too, pause
+the channel. What is due meanwhile is not made up for, but a trigger marker
+stays and counts. A disabled channel still runs when mft channel run says so.`),
 		s.order(conduct.Enable, "Let a disabled channel run again", ""),
 	)
 }
@@ -83,9 +84,9 @@ func (s Shell) show() *cobra.Command {
 	return &cobra.Command{
 		Use:   "show NAME",
 		Short: "Show how a channel stands: what it waits for, its markers, its last run",
-		Long: `Show how a channel stands: what makes it fire and when that is due next, what it
-waits for and since when, its markers and whether each is there, its last run, and
-the transfers that have not ended.`,
+		Long: `Show how a channel stands: what makes it fire and when that is due next, what
+it waits for and since when, its markers and whether each is there, its last
+run, and the transfers that have not ended.`,
 		Args:              argument.Takes(1, 1, takesName),
 		ValidArgsFunction: s.Names,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -104,8 +105,8 @@ func (s Shell) history() *cobra.Command {
 		Use:   "history NAME",
 		Short: "List the runs of a channel, the newest first",
 		Long: `List when runs of a channel began, why, with what outcome, and how much they
-delivered. The newest 1,000 runs of each channel are kept. What one sent, file by
-file, is in mft transfer list --channel NAME.`,
+delivered. The newest 1,000 runs of each channel are kept. What one sent, file
+by file, is in mft transfer list --channel NAME.`,
 		Args:              argument.Takes(1, 1, takesName),
 		ValidArgsFunction: s.Names,
 		RunE: func(c *cobra.Command, args []string) error {

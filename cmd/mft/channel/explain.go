@@ -22,10 +22,11 @@ func Explain(s Shell) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "explain CHANNEL [FILE]",
 		Short: "Say why a channel runs or waits, and why each file moves or does not",
-		Long: `Say what a channel waits for, and for each file at its source whether a run would
-send it now, and why not if it would not. The agent decides as a run does, and
-sends nothing. FILE is a path on this host, or one below the source of the
-channel; without it all files are counted by reason, and some of each are named.`,
+		Long: `Say what a channel waits for, and for each file at its source whether a run
+would send it now, and why not if it would not. The agent decides as a run
+does, and sends nothing. FILE is a path on this host, or one below the source
+of the channel; without it all files are counted by reason, and some of each
+are named.`,
 		Example: `  mft explain finance-nightly
   mft explain finance-nightly /srv/out/report.csv`,
 		Args:              argument.Takes(1, 2, "the name of a channel, and at most one FILE"),

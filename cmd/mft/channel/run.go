@@ -22,12 +22,12 @@ func (s Shell) run() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run NAME",
 		Short: "Let a channel run now, and follow the run to its end",
-		Long: `Let a channel run now, whatever else makes it fire, and follow the run to its end.
-The order is written down before the command says anything, so it is carried out
-even if the agent is restarted. It is carried out when nothing is in the way: if
-a run is under way, when that is over; if a block marker is there, when it is gone.
-The command says for what the channel waits. Orders that are given before a run
-begins make one run together.
+		Long: `Let a channel run now, whatever else makes it fire, and follow the run to its
+end. The order is written down before the command says anything, so it is
+carried out even if the agent is restarted. It is carried out when nothing is
+in the way: if a run is under way, when that is over; if a block marker is
+there, when it is gone. The command says for what the channel waits. Orders
+that are given before a run begins make one run together.
 
 If the run fails it is repeated, as every run is, and the command ends.`,
 		Args:              argument.Takes(1, 1, takesName),

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"mft.dev/mft/agent/config"
+	"mft.dev/mft/agent/foreman"
 	"mft.dev/mft/cmd/mft/daemon/trial"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/journal/spare"
@@ -34,6 +36,9 @@ type Options struct {
 	// Program is the process that may be replaced; its zero value is one that
 	// refuses updates.
 	Program Program
+	// Workers and Listener are what a supervisor gives the agent, nil without one.
+	Workers  foreman.Workers
+	Listener net.Listener
 	// Trial is set when this process is to show that it comes up: it begins
 	// nothing, and ends when its trial does.
 	Trial *trial.Subject

@@ -80,7 +80,7 @@ func (o Options) live(ctx context.Context, cfg *config.Config, last failed) (nex
 // agent makes the agent.
 func (o Options) agent(cfg *config.Config, x *depot.Depot) (*agent.Agent, error) {
 	return agent.New(agent.Options{
-		Config: cfg, Log: o.Log, Version: o.Version, Exchange: x.Exchange, Walls: true,
+		Config: cfg, Log: o.Log, Version: o.Version, Exchange: x.Exchange, Workers: o.Workers, Listener: o.Listener, Walls: true,
 		Telemetry: telemetry.New(telemetry.Config{
 			Section: cfg.Telemetry, Agent: cfg.Agent.Name, Version: o.Version, Dir: cfg.Agent.DataDir, Log: o.Log, Env: o.Env,
 		}),

@@ -8,8 +8,8 @@ import (
 	"slices"
 
 	"mft.dev/mft"
-	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/transfer"
 )
 
 // A Set holds what a transfer has already delivered: 48 bytes an item,
@@ -21,10 +21,10 @@ type item struct {
 	digest mft.Digest
 }
 
-// Load reads what the transfer id has delivered.
-func Load(ctx context.Context, j *journal.Journal, id mft.TransferID) (*Set, error) {
+// Load reads what the transfer of a ledger has delivered.
+func Load(ctx context.Context, book transfer.Ledger) (*Set, error) {
 	k := &Set{}
-	err := j.Committed(ctx, id, func(key [16]byte, d mft.Digest) error {
+	err := book.Committed(ctx, func(key [16]byte, d mft.Digest) error {
 		k.items = append(k.items, item{key, d})
 		return nil
 	})

@@ -14,6 +14,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/journal"
+	"mft.dev/mft/journal/ledger"
 )
 
 // Entry gives one item its final name by its policy, or finds that it had it
@@ -93,23 +94,16 @@ func setAside(root *confine.Root, final string) error {
 	return mft.Fail(mft.CodeExists, "keep the version of", final, fmt.Errorf("%d versions are there", maxVersions))
 }
 
-// Journal journals COMMITTED for batch n, of which only the good entries
-// took their final names when some were refused.
-func Journal(tx *journal.Tx, id mft.TransferID, n int64, good []journal.Entry, some bool) error {
-	if n == 0 {
+// Settled is what the journal is told of batch n, of which only the good entries
+// took their final names when some were refused; nil for batch 0, which is none.
+func Settled(n int64, good []journal.Entry, some bool) *ledger.Settled {
+	switch {
+	case n == 0:
 		return nil
+	case !some:
+		return &ledger.Settled{Batch: n}
 	}
-	if !some {
-		return tx.Commit(id, n)
-	}
-	if err := tx.Drop(id, n); err != nil || len(good) == 0 {
-		return err
-	}
-	n, err := tx.Prepare(id, good)
-	if err != nil {
-		return err
-	}
-	return tx.Commit(id, n)
+	return &ledger.Settled{Batch: n, Some: true, Good: good}
 }
 
 // directory gives a directory that was built aside its final name. When

@@ -1,0 +1,255 @@
+// Package foreman has files moved: by a worker process, where the agent has one for
+// the channel or grant, else in this process.
+//
+//	f := foreman.New(foreman.Config{Journal: j, Workers: workers, Table: table})
+//	err := f.Receive(ctx, conv, incoming)
+//	receipt, signed, err := f.Send(ctx, conv, content, outgoing)
+//	err = f.Discard(ctx, id)
+//
+// It answers what a worker asks, in so far as it is about the worker's own transfer:
+// its rows in the journal, its conversation, its connections. It refuses everything
+// else, and takes no worker's word for what only the journal can know.
+package foreman
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"mft.dev/mft"
+	"mft.dev/mft/agent/seat"
+	"mft.dev/mft/agent/source"
+	"mft.dev/mft/agent/worker/errand"
+	"mft.dev/mft/internal/post"
+	"mft.dev/mft/journal"
+	"mft.dev/mft/journal/ledger"
+	"mft.dev/mft/protocol"
+	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/receiver"
+	"mft.dev/mft/transfer/sender"
+	"mft.dev/mft/transfer/staging"
+)
+
+// Workers gives connections to workers.
+type Workers interface {
+	Worker(ctx context.Context, r seat.Request) (*post.Conn, error)
+}
+
+// Config is what a foreman is made of.
+type Config struct {
+	Journal *journal.Journal // required
+	// Workers is nil where everything is done in this process; else Table says what
+	// there are workers for.
+	Workers Workers
+	Table   *seat.Table
+}
+
+// A Foreman is safe for concurrent use.
+type Foreman struct{ c Config }
+
+// New returns a foreman. It starts nothing.
+func New(c Config) *Foreman { return &Foreman{c} }
+
+// Receive is receiver.Run.
+func (f *Foreman) Receive(ctx context.Context, conv transfer.Conversation, in receiver.Incoming) error {
+	id := in.Offer.Transfer
+	in.Ledger = ledger.Of(f.c.Journal, id)
+	r, ok := f.files(in.Offer.Sender, in.Landing.Root)
+	if !ok {
+		_, err := receiver.Run(ctx, conv, in)
+		return err
+	}
+	in.Meter.Reset()
+	d := &desk{
+		transfer: id, conv: conv, ledger: in.Ledger, meter: in.Meter, note: in.Note, own: in.Own, memory: in.Memory,
+		root: in.Landing.Root,
+	}
+	_, err := f.have(ctx, r, d, errand.Order{
+		Task: errand.TaskReceive, Transfer: id, Line: d.lineOf(conv, in.Offer.Sender),
+		Receive: &errand.Receive{Offer: in.Offer, Landing: in.Landing, Parcel: in.Parcel, Own: in.Own != nil, Memory: in.Memory != nil},
+	})
+	if mft.CodeOf(err) == mft.CodeWorker { // nobody has told the peer
+		transfer.Abort(ctx, conv, err)
+	}
+	return err
+}
+
+// Send is sender.Run with the content of a transfer. What it is offered as, and its
+// sources, are filled in.
+func (f *Foreman) Send(ctx context.Context, conv transfer.Conversation, c *source.Content, out sender.Outgoing) (mft.Receipt, *protocol.Envelope, error) {
+	fail := func(err error) (mft.Receipt, *protocol.Envelope, error) { return mft.Receipt{}, nil, err }
+	t := &c.Transfer
+	r, root, ok, err := f.sources(t, c.Place)
+	if err != nil {
+		return fail(err)
+	}
+	if !ok {
+		if out.Offer, err = c.Offer(ctx); err != nil {
+			return fail(err)
+		}
+		out.Sources = c.Sources()
+		return sender.Run(ctx, conv, out)
+	}
+	out.Meter.Reset()
+	offers := c.Offered()
+	d := &desk{transfer: t.ID, conv: conv, meter: out.Meter, note: out.Note, offers: &offers}
+	done, err := f.have(ctx, r, d, errand.Order{
+		Task: errand.TaskSend, Transfer: t.ID, Line: d.lineOf(conv, t.Peer),
+		Send: &errand.Send{
+			Channel: t.Channel, Peer: t.Peer, From: c.From, Sources: t.Sources, Destination: t.Destination, Requested: t.Requested,
+			Overwrite: t.Overwrite, Compare: t.Compare, Compress: out.Compress, Mirror: t.Mirror, LastTry: out.LastTry, Root: root,
+		},
+	})
+	if err != nil {
+		if mft.CodeOf(err) == mft.CodeWorker {
+			transfer.Abort(ctx, conv, err)
+		}
+		return fail(err)
+	}
+	return d.sent(done)
+}
+
+// sent checks what a worker says that the peer has said.
+func (d *desk) sent(done errand.Done) (mft.Receipt, *protocol.Envelope, error) {
+	fail := func(err error) (mft.Receipt, *protocol.Envelope, error) {
+		return mft.Receipt{}, nil, mft.Fail(mft.CodeInternal, "hear of a receipt", d.transfer.String(), err)
+	}
+	e, err := protocol.ParseEnvelope(done.Envelope)
+	if err != nil {
+		return fail(err)
+	}
+	if !d.heardOf(done.Envelope) {
+		return fail(errors.New("the peer did not say that"))
+	}
+	receipt, err := e.Receipt()
+	if err == nil && receipt.Transfer != d.transfer {
+		err = errors.New("it is for another transfer")
+	}
+	if err != nil {
+		return fail(err)
+	}
+	return receipt, e, nil
+}
+
+// Recover is staging.Recover.
+func (f *Foreman) Recover(ctx context.Context, id mft.TransferID) error {
+	return f.settle(ctx, id, errand.TaskRecover, staging.Recover)
+}
+
+// Discard is staging.Discard.
+func (f *Foreman) Discard(ctx context.Context, id mft.TransferID) error {
+	return f.settle(ctx, id, errand.TaskDiscard, staging.Discard)
+}
+
+func (f *Foreman) settle(
+	ctx context.Context, id mft.TransferID, task errand.Task, here func(context.Context, transfer.Ledger, mft.TransferID) error,
+) error {
+	own := ledger.Of(f.c.Journal, id)
+	t, _, err := f.c.Journal.Transfer(ctx, id)
+	if err != nil {
+		return err
+	}
+	landing, landed, err := f.c.Journal.Landing(ctx, id)
+	if err != nil {
+		return err
+	}
+	r, ok := f.files(t.Peer, landing.Root)
+	if !ok || !landed {
+		return here(ctx, own, id)
+	}
+	if task == errand.TaskRecover { // most have nothing to recover: no process is needed for that
+		if batches, err := f.c.Journal.Prepared(ctx, id); err != nil || len(batches) == 0 {
+			return err
+		}
+	}
+	d := &desk{transfer: id, ledger: own, meter: new(transfer.Meter), note: func(mft.EventKind, mft.Code, string) {}}
+	_, err = f.have(ctx, r, d, errand.Order{Task: task, Transfer: id, Landing: landing})
+	return err
+}
+
+// files returns who writes what a peer sends to below a root.
+func (f *Foreman) files(peer mft.AgentName, root string) (seat.Request, bool) {
+	if f.c.Workers == nil {
+		return seat.Request{}, false
+	}
+	return f.c.Table.Files(peer, root)
+}
+
+// sources returns who reads what a transfer sends, and the directory that it lies in.
+func (f *Foreman) sources(t *mft.Transfer, p source.Place) (r seat.Request, root string, ok bool, err error) {
+	switch {
+	case f.c.Workers == nil:
+		return r, "", false, nil
+	case t.Requested && len(t.Sources) == 1:
+		// What the peer may have now decides, as in package source.
+		root, _, err = transfer.AdmitRequest(&mft.Request{Transfer: t.ID, Requester: t.Peer, Path: t.Sources[0]}, p.Grants)
+		if err != nil {
+			return r, "", false, err
+		}
+		r, ok = f.c.Table.Requests(t.Peer, root)
+		return r, root, ok, nil
+	case !t.Requested && t.Channel != "":
+		r, ok = f.c.Table.Channel(t.Channel)
+		return r, p.Channel, ok, nil
+	}
+	return r, "", false, nil
+}
+
+// lineOf says how data connections come to be in a conversation.
+func (d *desk) lineOf(conv transfer.Conversation, peer mft.AgentName) *errand.Line {
+	l := &errand.Line{Peer: peer, Streams: conv.Streams()}
+	inner := conv
+	for {
+		wraps, ok := inner.(interface{ Inner() transfer.Conversation })
+		if !ok {
+			break
+		}
+		inner = wraps.Inner()
+	}
+	if line, ok := inner.(Line); ok {
+		d.line, l.Dials = line, line.Dials()
+		return l
+	}
+	l.Plain, l.Key = true, conv.DataKey()
+	return l
+}
+
+// tries is how often a worker is asked for: one may end because it had nothing to do
+// just when it is given something.
+const tries = 3
+
+// have has a worker do an errand.
+func (f *Foreman) have(ctx context.Context, r seat.Request, d *desk, o errand.Order) (errand.Done, error) {
+	for n := 1; ; n++ {
+		conn, err := f.c.Workers.Worker(ctx, r)
+		if err != nil {
+			return errand.Done{}, err
+		}
+		if err := ready(ctx, conn); err != nil {
+			conn.Close()
+			if errors.Is(err, io.EOF) && n < tries {
+				continue
+			}
+			return errand.Done{}, errand.Ended(err)
+		}
+		return d.run(ctx, conn, o)
+	}
+}
+
+// ready waits until a worker says that it is there.
+func ready(ctx context.Context, conn *post.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	m, err := conn.Receive()
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("it does not come up: %w", context.Cause(ctx))
+	case err != nil:
+		return err
+	case errand.Kind(m.Kind) != errand.KindReady:
+		return errors.New("it did not say that it is there")
+	}
+	return nil
+}

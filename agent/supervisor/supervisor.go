@@ -1,0 +1,224 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"sync"
+	"time"
+
+	"mft.dev/mft"
+	"mft.dev/mft/agent/config"
+	"mft.dev/mft/agent/seat"
+	"mft.dev/mft/internal/plain"
+	"mft.dev/mft/internal/post"
+	"mft.dev/mft/internal/restrict"
+)
+
+// A Command is how a process is started: this program again, its socket to the
+// supervisor being descriptor 3.
+type Command struct {
+	Path string
+	Args []string // without the program
+	Env  []string
+	// Errs gets what it writes to standard error.
+	Errs io.Writer
+}
+
+// Config is what a supervisor needs.
+type Config struct {
+	Config *config.Config
+	// Agent is the process of the agent. Descriptor 4 is the socket that listens for
+	// peers, where the configuration has one.
+	Agent Command
+	// Worker is that of a worker.
+	Worker Command
+	Log    *slog.Logger
+}
+
+// endWithin is how long a process has to end when it is told to.
+const endWithin = 30 * time.Second
+
+// Run starts the agent and serves it until ctx ends or the agent does. It returns how
+// the agent ended: nil when it did so well, or because of ctx.
+func Run(ctx context.Context, c Config) error {
+	table := seat.Of(c.Config)
+	if err := c.check(table); err != nil {
+		return err
+	}
+	own, err := seat.UserOf(mft.RunAs{User: c.Config.Agent.User})
+	if err != nil {
+		return err
+	}
+	ln, err := listen(ctx, c.Config.Agent.Listen)
+	if err != nil {
+		return err
+	}
+	conn, there, err := post.Pair()
+	if err != nil {
+		return mft.Fail(mft.CodeInternal, "start the agent", "", err)
+	}
+	defer conn.Close()
+	agent := c.Agent.command(restrict.Policy{User: userOf(own)})
+	agent.ExtraFiles = []*os.File{there}
+	if ln != nil {
+		agent.ExtraFiles = append(agent.ExtraFiles, ln)
+	}
+	err = agent.Start()
+	for _, f := range agent.ExtraFiles {
+		f.Close() // they are the agent's now
+	}
+	if err != nil {
+		return mft.Fail(mft.CodeInternal, "start the agent", agent.Path, err)
+	}
+	d := &desk{c: c, table: table, workers: make(map[int]*process)}
+	var serving sync.WaitGroup
+	serving.Go(func() { d.serve(conn) })
+	err = wait(ctx, agent)
+	conn.Close()
+	serving.Wait()
+	d.end()
+	return err
+}
+
+// check finds what could only be found when a transfer is to move: that a user is not
+// there, or is root without being allowed to.
+func (c *Config) check(table *seat.Table) error {
+	if os.Geteuid() != 0 {
+		return mft.Fail(mft.CodeConfig, "start the agent as", c.Config.Agent.User, errors.New("only root can start it as another user"))
+	}
+	var errs []error
+	for _, p := range table.Places() {
+		if _, err := seat.UserOf(p.RunAs); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", p.Name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func userOf(u seat.User) *restrict.User {
+	return &restrict.User{UID: u.UID, GID: u.GID, Groups: u.Groups}
+}
+
+// listen opens the socket for peers, nil for an agent that only dials.
+func listen(ctx context.Context, address string) (*os.File, error) {
+	if address == "" {
+		return nil, nil
+	}
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false)
+	ln, err := lc.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, mft.Fail(mft.CodeConfig, "listen on", address, err)
+	}
+	defer ln.Close()
+	f, err := ln.(*net.TCPListener).File()
+	if err != nil {
+		return nil, mft.Fail(mft.CodeInternal, "listen on", address, err)
+	}
+	return f, nil
+}
+
+// command returns the process of a command, with what a policy starts it with.
+func (c Command) command(p restrict.Policy) *exec.Cmd {
+	cmd := exec.Command(c.Path, c.Args...)
+	cmd.Env, cmd.Stderr, cmd.Dir = c.Env, c.Errs, "/"
+	cmd.SysProcAttr = restrict.Starting(p)
+	return cmd
+}
+
+// wait waits for the end of the agent, which ctx orders.
+func wait(ctx context.Context, agent *exec.Cmd) error {
+	ended := make(chan error, 1)
+	go func() { ended <- agent.Wait() }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			err = mft.Fail(mft.CodeWorker, "run the agent", "", err)
+		}
+		return err
+	case <-ctx.Done():
+	}
+	return stop(agent, ended)
+}
+
+// stop tells a process to end, and has it ended after a while.
+func stop(cmd *exec.Cmd, ended <-chan error) error {
+	_ = cmd.Process.Signal(interrupt()) // it may have ended
+	timer := time.NewTimer(endWithin)
+	defer timer.Stop()
+	select {
+	case <-ended:
+		return nil
+	case <-timer.C:
+		_ = cmd.Process.Kill()
+		<-ended
+		return mft.Fail(mft.CodeTimeout, "end the agent", "", errors.New("it had to be killed"))
+	}
+}
+
+// The messages of the agent, and the answers.
+const (
+	KindWorker  = 1 // seat.Request: a connection to a worker
+	KindHere    = 2 // with the connection
+	KindRefused = 3 // Refusal
+)
+
+// A Refusal says why there is no worker.
+type Refusal struct {
+	Code   mft.Code
+	Detail string
+}
+
+// A desk answers the agent.
+type desk struct {
+	c       Config
+	table   *seat.Table
+	workers map[int]*process // by the number of their place
+}
+
+// serve answers one request after the other until the agent is gone, or says what
+// makes no sense: it is heard no further then.
+func (d *desk) serve(conn *post.Conn) {
+	for {
+		m, err := conn.Receive()
+		if err != nil {
+			if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
+				d.c.Log.Error("the agent is heard no further", "err", err)
+			}
+			return
+		}
+		var r seat.Request
+		if m.File != nil {
+			m.File.Close()
+		}
+		if m.Kind != KindWorker || m.File != nil || len(m.Payload) > maxRequest || plain.Parse(m.Payload, &r) != nil {
+			d.c.Log.Error("the agent is heard no further", "err", "it said what makes no sense")
+			conn.Close()
+			return
+		}
+		answer := post.Message{Kind: KindHere, ID: m.ID}
+		f, err := d.worker(r)
+		if err != nil {
+			reason := mft.ReasonOf(err)
+			answer.Kind, answer.Payload = KindRefused, plain.Append(nil, Refusal{reason.Code, reason.Detail})
+		} else {
+			answer.File = f
+		}
+		err = conn.Send(answer)
+		if f != nil {
+			f.Close() // the agent has it
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// maxRequest is longer than any request.
+const maxRequest = 64

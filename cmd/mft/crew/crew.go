@@ -1,0 +1,137 @@
+// Package crew makes several processes of one agent: the supervisor, which has the
+// privileges of who started it, the agent itself, and the workers. All are this program.
+//
+//	if crew.Wanted(cfg) {
+//		return crew.Supervise(ctx, cfg, ...)
+//	}
+//
+// It only starts them: what each may do is said in the packages agent/supervisor and
+// agent/worker.
+package crew
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"mft.dev/mft"
+	"mft.dev/mft/agent/config"
+	"mft.dev/mft/agent/foreman"
+	"mft.dev/mft/agent/seat"
+	"mft.dev/mft/agent/supervisor"
+	"mft.dev/mft/agent/worker"
+	"mft.dev/mft/internal/post"
+)
+
+// Flag says to mft run that a supervisor has started it.
+const Flag = "supervised"
+
+// Wanted reports whether this process is to be a supervisor: the configuration names
+// a user for the agent, and this is root.
+func Wanted(cfg *config.Config) bool {
+	return cfg.Agent.User != "" && runtime.GOOS == "linux" && os.Geteuid() == 0
+}
+
+// Missing says what keeps a configuration that asks for several processes from having
+// them, "" when nothing does.
+func Missing(cfg *config.Config) string {
+	switch {
+	case cfg.Agent.User == "" || Wanted(cfg):
+		return ""
+	case runtime.GOOS != "linux":
+		return "agent.user and run_as have no effect: only on Linux are there several processes; this one does everything, as its own user"
+	}
+	return fmt.Sprintf("agent.user and run_as have no effect: only root can make processes other users; this one does everything, as user %d", os.Geteuid())
+}
+
+// Supervise runs the agent of cfg as its user, by this program with these arguments
+// and Flag, until ctx or the agent ends.
+func Supervise(ctx context.Context, cfg *config.Config, args []string, errs io.Writer, log *slog.Logger) error {
+	program, err := os.Executable()
+	if err != nil {
+		return mft.Fail(mft.CodeIO, "find the program that runs", "", err)
+	}
+	if err := own(cfg); err != nil {
+		return err
+	}
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "WATCHDOG_PID=") })
+	return supervisor.Run(ctx, supervisor.Config{
+		Config: cfg, Log: log,
+		Agent:  supervisor.Command{Path: program, Args: append(slices.Clone(args), "--"+Flag), Env: env, Errs: errs},
+		Worker: supervisor.Command{Path: program, Args: []string{"worker"}, Errs: errs},
+	})
+}
+
+// own makes the data directory the agent's, when there is none, and refuses one that
+// is another's: the agent could not use it.
+func own(cfg *config.Config) error {
+	u, err := seat.UserOf(mft.RunAs{User: cfg.Agent.User})
+	if err != nil {
+		return err
+	}
+	dir := cfg.Agent.DataDir
+	fi, err := os.Lstat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = os.MkdirAll(dir, 0o700); err == nil {
+			err = os.Lchown(dir, int(u.UID), int(u.GID))
+		}
+		if err != nil {
+			return mft.Fail(mft.CodeIO, "make the data directory", dir, err)
+		}
+		return nil
+	}
+	if err != nil {
+		return mft.Fail(mft.CodeIO, "look at the data directory", dir, err)
+	}
+	if owner := ownerOf(fi); owner != u.UID {
+		return mft.Fail(mft.CodeConfig, "use the data directory", dir, fmt.Errorf(
+			"it is of user %d, and the agent is to run as user %d (agent.user): stop the agent and give it all that is in it, with chown -R", owner, u.UID))
+	}
+	return nil
+}
+
+// Supervised is what the agent gets of its supervisor: its workers, and the socket
+// that listens for peers, nil without one.
+func Supervised(cfg *config.Config) (foreman.Workers, net.Listener, error) {
+	fail := func(err error) (foreman.Workers, net.Listener, error) {
+		return nil, nil, mft.Fail(mft.CodeInternal, "start the agent", "", err)
+	}
+	conn, err := post.Open(os.NewFile(3, "supervisor"))
+	if err != nil {
+		return fail(err)
+	}
+	if cfg.Agent.Listen == "" {
+		return foreman.NewSupervised(conn), nil, nil
+	}
+	f := os.NewFile(4, "listener")
+	defer f.Close()
+	ln, err := net.FileListener(f)
+	if err != nil {
+		return fail(errors.Join(err, conn.Close()))
+	}
+	return foreman.NewSupervised(conn), ln, nil
+}
+
+// Command is mft worker, which people have no use for.
+func Command(errs io.Writer) *cobra.Command {
+	return &cobra.Command{
+		Use: "worker", Hidden: true, Args: cobra.NoArgs,
+		Short: "Move the files of a channel, for the supervisor that started it",
+		RunE: func(c *cobra.Command, _ []string) error {
+			debug.SetGCPercent(40) // as the agent's
+			debug.SetMemoryLimit(160 << 20)
+			return worker.Main(c.Context(), os.NewFile(3, "supervisor"), slog.New(slog.NewTextHandler(errs, nil)))
+		},
+	}
+}
