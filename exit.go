@@ -5,29 +5,35 @@ import "time"
 // ExitPhase is when an exit runs.
 type ExitPhase string
 
-// The phases of an exit, all of them on the receiving host.
+// The phases of an exit.
 const (
-	// ExitPre runs before a transfer is accepted, and may refuse it.
+	// ExitPre runs before a transfer is accepted, or at the source before it is
+	// offered for the first time, and may refuse it.
 	ExitPre ExitPhase = "pre"
 	// ExitPost runs for every file that was delivered, when its transfer has
-	// ended.
+	// ended; at the source for everything that the transfer names.
 	ExitPost ExitPhase = "post"
-	// ExitError runs once for a transfer that was accepted and has failed.
+	// ExitError runs once for a transfer that was accepted and has failed; at the
+	// source also for one that was not accepted.
 	ExitError ExitPhase = "error"
 )
 
-// An Exit is a command that this host runs because of a transfer that it
-// receives. The zero value of a field is its default.
+// An Exit is a command that this host runs because of a transfer. The zero value
+// of a field is its default.
 type Exit struct {
 	Phase ExitPhase
-	// From is whose transfers it is for; "" or "*" is everybody.
+	// At is the end of transfers that it is for: those that this host receives, or
+	// those that it sends. Default: EndDestination.
+	At End
+	// From is who is at the other end, the sender or at the source the recipient;
+	// "" or "*" is everybody.
 	From AgentName
 	// Channel is the channel whose transfers it is for; "" is any, and those
 	// that no channel ordered.
 	Channel string
 	// Match is a regular expression (RE2) that has to be found in the absolute
-	// path of the file, or in phases pre and error that of the destination.
-	// "" is any.
+	// path of the file, or in phases pre and error that of the destination; at the
+	// source in that of something which the transfer names. "" is any.
 	Match string
 	// Run is the program and its arguments, which may hold variables such as
 	// {fullFilePath}. No shell reads them.

@@ -184,6 +184,7 @@ func (a *Agent) openJournal(walls bool) error {
 	if err != nil {
 		return errors.Join(err, a.journal.Close())
 	}
+	a.trail.Ended = a.exits.Ended
 	return nil
 }
 

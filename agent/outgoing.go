@@ -35,6 +35,9 @@ func (a *Agent) send(at *attempt, t mft.Transfer) (mft.Receipt, *protocol.Envelo
 		return a.sendRelayed(at, t, c)
 	}
 	defer conv.Close()
+	if err := a.exits.Offer(at.Context, t); err != nil {
+		return mft.Receipt{}, nil, err
+	}
 	at.reached = true
 	told := &trail.Conversation{Conversation: conv, Trail: a.trail, ID: t.ID, Quiet: at.entry.Waiting != "" && at.entry.Tries > 0}
 	return a.foreman.Send(at.Context, told, c, at.outgoing(t, a.trail.Moving(at.ID, trail.OverLink)))

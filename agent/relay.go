@@ -59,7 +59,7 @@ func (a *Agent) sendRelayed(at *attempt, t mft.Transfer, c *source.Content) (mft
 	if err := a.inTurn(at.Context, t); err != nil {
 		return fail(err)
 	}
-	out, err := a.courier.Outgoing(at.Context, t, c.Offer)
+	out, err := a.courier.Outgoing(at.Context, t, a.exits.Before(t, c.Offer))
 	if err != nil {
 		return fail(err)
 	}

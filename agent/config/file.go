@@ -23,7 +23,7 @@ type file struct {
 	Allow     allowSection                 `yaml:"allow" doc:"Who may do what on this host. Whoever is not listed may do nothing."`
 	Telemetry *collector.Telemetry         `yaml:"telemetry" doc:"Who is told what happens to transfers."`
 	Channels  []channelEntry               `yaml:"channels" doc:"Standing orders: what moves from where to where, and when."`
-	Exits     []command.Entry              `yaml:"exits" doc:"Commands that this host runs because of transfers that it receives."`
+	Exits     []command.Entry              `yaml:"exits" doc:"Commands that this host runs because of transfers that it receives or, where they say so, sends."`
 }
 
 type agentSection struct {
@@ -84,7 +84,7 @@ type channelEntry struct {
 	Select    selectEntry      `yaml:"select" doc:"Which files move. Default: all."`
 	Overwrite leaf.Overwrite   `yaml:"overwrite" doc:"What happens to a file of that name at the destination: true or replace, false or never, version. Default: true."`
 	Compare   compare          `yaml:"compare" doc:"How a file is recognised that is there already: quick, by size and time; content; or none, which sends everything. Default: quick."`
-	Exits     []command.Entry  `yaml:"exits" doc:"Commands that the receiving hosts run, those that have the channel in their own file, because of what it sends."`
+	Exits     []command.Entry  `yaml:"exits" doc:"Commands that the receiving hosts run, and the sending host those that say at: source, because of what the channel sends; each of them those in its own file."`
 	Compress  compress         `yaml:"compress" doc:"When what moves travels compressed: auto, when that is faster; always; or never. Default: auto."`
 
 	Markers *markersEntry `yaml:"markers" doc:"Files by which the channel and the programs around it tell each other what they do."`

@@ -34,17 +34,21 @@ const (
 // when it puts off by 75, with what it wrote as the reason; CodeExit when one fails
 // in another way: then nothing is accepted either, and the sender comes again.
 func (r *Runner) Admit(ctx context.Context, o *mft.Offer, l journal.Landing) error {
-	runs := rule.Decide(r.rules, rule.Facts{
-		Phase: mft.ExitPre, Agent: r.c.Agent, Source: o.Sender, Transfer: o.Transfer, Channel: o.Channel,
-		Path: path.Join(l.Root, l.Dir, l.Name), Size: o.Announced.Bytes,
-	}, nil)
+	return r.decide(ctx, r.turn, rule.Decide(r.rules, rule.Facts{
+		At: mft.EndDestination, Phase: mft.ExitPre, Agent: r.c.Agent, Peer: o.Sender, Transfer: o.Transfer, Channel: o.Channel,
+		Destination: o.Destination, Path: path.Join(l.Root, l.Dir, l.Name), Size: o.Announced.Bytes,
+	}, nil))
+}
+
+// decide runs commands of phase pre, one after another, when turn has room.
+func (r *Runner) decide(ctx context.Context, turn chan struct{}, runs []rule.Run) error {
 	if len(runs) == 0 {
 		return nil
 	}
 	limited, cancel := context.WithTimeout(ctx, rule.PreTimeout)
 	defer cancel()
 	for i := range runs {
-		outcome, err := r.ask(limited, &runs[i])
+		outcome, err := r.ask(limited, turn, &runs[i])
 		if ctx.Err() != nil {
 			return fmt.Errorf("asking an exit: %w", ctx.Err())
 		}
@@ -56,30 +60,33 @@ func (r *Runner) Admit(ctx context.Context, o *mft.Offer, l journal.Landing) err
 }
 
 // ask runs one command of phase pre.
-func (r *Runner) ask(ctx context.Context, run *rule.Run) (process.Outcome, error) {
+func (r *Runner) ask(ctx context.Context, turn chan struct{}, run *rule.Run) (process.Outcome, error) {
 	select {
-	case r.turn <- struct{}{}:
-		defer func() { <-r.turn }()
+	case turn <- struct{}{}:
+		defer func() { <-turn }()
 	case <-ctx.Done():
 		return process.Outcome{Status: -1}, errors.New("too many exits are being asked at once")
 	}
 	return r.one(ctx, run, 1)
 }
 
-// answer makes of how a command ended what the sender is told, and tells this
-// host's operator more.
+// answer makes of how a command ended what the sender is told, or why nothing is
+// offered, and tells this host's operator more.
 func (r *Runner) answer(run *rule.Run, outcome process.Outcome, failure error) error {
-	subject := run.Facts.Path
+	subject, doing, host := run.Facts.Path, "accept", "the receiving host"
+	if run.Facts.At == mft.EndSource {
+		doing, host = "offer", "the sending host"
+	}
 	var answer error
 	ended := !outcome.TimedOut && !outcome.Stopped && failure == nil
 	switch {
 	case ended && outcome.Status == 0:
 	case ended && outcome.Status == refusal:
-		answer = mft.Fail(mft.CodeExitRefused, "accept", subject, errors.New(said(outcome, "a command of the receiving host refused it")))
+		answer = mft.Fail(mft.CodeExitRefused, doing, subject, errors.New(said(outcome, "a command of "+host+" refused it")))
 	case ended && outcome.Status == later:
-		answer = mft.Fail(mft.CodeMaintenance, "accept", subject, errors.New(said(outcome, "a command of the receiving host says: not now")))
+		answer = mft.Fail(mft.CodeMaintenance, doing, subject, errors.New(said(outcome, "a command of "+host+" says: not now")))
 	default:
-		answer = mft.Fail(mft.CodeExit, "accept", subject, errors.New("the command that decides about it failed on the receiving host"))
+		answer = mft.Fail(mft.CodeExit, doing, subject, errors.New("the command that decides about it failed on "+host))
 	}
 	detail := outcome.String()
 	if outcome.Stopped {
@@ -108,7 +115,7 @@ func (r *Runner) note(run *rule.Run, code mft.Code, detail string) {
 		return
 	}
 	if !code.OK() {
-		r.c.Log.Warn("an exit did not accept a transfer", "transfer", id, "what", detail)
+		r.c.Log.Warn("an exit did not let a transfer pass", "transfer", id, "what", detail)
 	}
 	if code.OK() {
 		code = ""

@@ -45,9 +45,12 @@ type Config struct {
 type Runner struct {
 	c     Config
 	rules []*rule.Rule
-	turn  chan struct{} // of phase pre, AtOnce of them
-	wake  chan struct{} // a transfer has been left
-	run   func(context.Context, process.Order) (process.Outcome, error)
+	// Of phase pre, AtOnce of each.
+	turn     chan struct{} // of what is offered to this host
+	offering chan struct{} // of what this host offers
+
+	wake chan struct{} // a transfer has been left
+	run  func(context.Context, process.Order) (process.Outcome, error)
 
 	mu   sync.Mutex // guards what follows
 	held map[mft.TransferID]*held
@@ -74,7 +77,7 @@ func New(c Config) (*Runner, error) {
 		c.Log.Warn(note)
 	}
 	return &Runner{
-		c: c, rules: rules, turn: make(chan struct{}, AtOnce), wake: make(chan struct{}, 1), run: process.Run,
+		c: c, rules: rules, turn: make(chan struct{}, AtOnce), offering: make(chan struct{}, AtOnce), wake: make(chan struct{}, 1), run: process.Run,
 		held: map[mft.TransferID]*held{}, told: map[mft.TransferID]string{},
 	}, nil
 }
@@ -82,8 +85,12 @@ func New(c Config) (*Runner, error) {
 // Watch has what a transfer delivers kept until its commands have run, if any
 // rule may concern it. It is for the transaction that accepts the transfer.
 func (r *Runner) Watch(tx *journal.Tx, t mft.Transfer) error {
-	post := func(one *rule.Rule) bool { return one.Phase() == mft.ExitPost && one.For(t.Peer, t.Channel) }
-	fault := func(one *rule.Rule) bool { return one.Phase() == mft.ExitError && one.For(t.Peer, t.Channel) }
+	post := func(one *rule.Rule) bool {
+		return one.Phase() == mft.ExitPost && one.For(mft.EndDestination, t.Peer, t.Channel)
+	}
+	fault := func(one *rule.Rule) bool {
+		return one.Phase() == mft.ExitError && one.For(mft.EndDestination, t.Peer, t.Channel)
+	}
 	listed := slices.ContainsFunc(r.rules, post)
 	if !listed && !slices.ContainsFunc(r.rules, fault) {
 		return nil

@@ -45,13 +45,37 @@ func (r *Runner) settle(ctx context.Context, id mft.TransferID, h *held) error {
 		clear(h.due) // it was settled since it was looked for
 		return nil
 	}
-	landing, _, err := j.Landing(ctx, id)
+	p, remark := &pass{Runner: r, held: h}, ""
+	if t.Role == mft.RoleSend {
+		remark, err = p.sent(ctx, t)
+	} else {
+		err = p.received(ctx, t)
+	}
+	if err != nil || len(h.due) > 0 {
+		return err
+	}
+	return j.Update(ctx, func(tx *journal.Tx) error {
+		if remark != "" {
+			run := rule.Run{Facts: rule.Facts{Phase: mft.ExitPost, Peer: t.Peer, Transfer: id, Channel: t.Channel}}
+			if err := tx.Append(r.event(&run, mft.EventExitEnded, mft.CodeExit, remark)); err != nil {
+				return err
+			}
+			if err := tx.Remark(id, mft.Reason{Code: mft.CodeExit, Detail: remark}); err != nil {
+				return err
+			}
+		}
+		return tx.Unwatch(id)
+	})
+}
+
+// received runs the commands that follow a transfer which this host has received.
+func (p *pass) received(ctx context.Context, t mft.Transfer) error {
+	landing, _, err := p.c.Journal.Landing(ctx, t.ID)
 	if err != nil {
 		return err
 	}
-	p := &pass{Runner: r, held: h}
-	facts := r.facts(t, landing)
-	err = j.Delivered(ctx, id, func(b journal.Batch) error {
+	facts := p.facts(t, landing)
+	err = p.c.Journal.Delivered(ctx, t.ID, func(b journal.Batch) error {
 		for i := range b.Entries {
 			if delivered(&b.Entries[i]) {
 				if err := p.file(ctx, facts, landing, &b.Entries[i]); err != nil {
@@ -63,12 +87,9 @@ func (r *Runner) settle(ctx context.Context, id mft.TransferID, h *held) error {
 	})
 	if err == nil && (t.State == mft.StateFailed || t.State == mft.StateRejected) {
 		facts.Phase, facts.Code, facts.Reason = mft.ExitError, t.Reason.Code, t.Reason.Detail
-		err = p.all(ctx, rule.Decide(r.rules, facts, nil))
+		err = p.all(ctx, rule.Decide(p.rules, facts, nil))
 	}
-	if err != nil || len(h.due) > 0 {
-		return err
-	}
-	return j.Update(ctx, func(tx *journal.Tx) error { return tx.Unwatch(id) })
+	return err
 }
 
 // delivered reports whether an entry is a file that came with the transfer.
@@ -82,7 +103,7 @@ func delivered(e *journal.Entry) bool {
 // facts returns what is known of a transfer as a whole.
 func (r *Runner) facts(t mft.Transfer, l journal.Landing) rule.Facts {
 	return rule.Facts{
-		Agent: r.c.Agent, Source: t.Peer, Transfer: t.ID, Channel: t.Channel,
+		At: mft.EndDestination, Agent: r.c.Agent, Peer: t.Peer, Transfer: t.ID, Channel: t.Channel, Destination: t.Destination,
 		Path: path.Join(l.Root, l.Dir, l.Name), Size: t.Totals.Bytes,
 	}
 }
@@ -205,7 +226,7 @@ func (r *Runner) one(ctx context.Context, run *rule.Run, nth int) (process.Outco
 	}
 	var walls *process.Walls
 	if r.c.Walls && !e.Unconfined {
-		walls = &process.Walls{Network: e.Network, Hidden: r.hidden(run.Facts.Path)}
+		walls = &process.Walls{Network: e.Network, Hidden: r.hidden(&run.Facts)}
 	}
 	return r.run(ctx, process.Order{
 		Args: run.Args, Env: append(run.Env, fmt.Sprintf("MFT_RUN=%d", nth)), As: who, Dir: e.Directory,
@@ -215,7 +236,11 @@ func (r *Runner) one(ctx context.Context, run *rule.Run, nth int) (process.Outco
 
 // hidden are the files of the agent that a command cannot reach: not those that
 // what it runs for lies in, for somebody has chosen to receive there.
-func (r *Runner) hidden(delivered string) []string {
+func (r *Runner) hidden(f *rule.Facts) []string {
+	if f.At == mft.EndSource {
+		return r.c.Hidden
+	}
+	delivered := f.Path
 	return slices.DeleteFunc(slices.Clone(r.c.Hidden), func(h string) bool {
 		return delivered == h || strings.HasPrefix(delivered, strings.TrimSuffix(h, string(filepath.Separator))+string(filepath.Separator))
 	})

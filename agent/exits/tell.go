@@ -42,7 +42,7 @@ func (p *pass) keeps() int {
 func (r *Runner) event(run *rule.Run, kind mft.EventKind, code mft.Code, detail string) mft.Event {
 	f := &run.Facts
 	return mft.Event{
-		Time: r.c.Now(), Kind: kind, Transfer: f.Transfer, Channel: f.Channel, Peer: f.Source,
+		Time: r.c.Now(), Kind: kind, Transfer: f.Transfer, Channel: f.Channel, Peer: f.Peer,
 		Code: code, Detail: string(f.Phase) + " " + detail,
 	}
 }

@@ -32,7 +32,8 @@ type Place struct {
 	// configuration has no such channel; used when it belongs to one.
 	Channel string
 	// Missing is told of each file that a channel found and that has gone
-	// since, unless there is no other.
+	// since, unless there is no other. The text of the error has the path quoted:
+	// by it package exits knows the file.
 	Missing func(error)
 }
 
@@ -195,7 +196,7 @@ func (s *Set) openArrived(t mft.Transfer, p Place) error {
 		src, err := scan.OpenExact(root, filepath.ToSlash(rel))
 		switch {
 		case mft.CodeOf(err) == mft.CodeNotFound:
-			missing = append(missing, err)
+			missing = append(missing, mft.Fail(mft.CodeNotFound, "send", path, errors.New("it has gone since the channel found it")))
 		case err != nil:
 			return err
 		default:

@@ -178,7 +178,7 @@ func (t *Tracer) complete(ctx context.Context, h *Hop) error {
 		return err
 	}
 	for _, x := range exits {
-		if h.File != "" && x.Path == string(h.File) {
+		if h.File != "" && x.Path == string(h.File) && x.Phase == mft.ExitPost {
 			h.Proof = "a command ran because the transfer delivered this file"
 		}
 		if h.File == "" || x.Path == string(h.File) || strings.HasPrefix(string(h.File), strings.TrimSuffix(x.Path, "/")+"/") {

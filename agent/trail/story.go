@@ -14,6 +14,15 @@ func (t *Trail) SetState(tx *journal.Tx, id mft.TransferID, s mft.State, r mft.R
 	if err := tx.SetState(id, s, r, t.now()); err != nil {
 		return err
 	}
+	if t.Ended != nil && s.Terminal() {
+		row, ok, err := tx.Transfer(id)
+		if ok && err == nil {
+			err = t.Ended(tx, row)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	kind, ok := eventOf(s)
 	if !ok {
 		return nil

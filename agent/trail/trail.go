@@ -26,6 +26,10 @@ import (
 // a small transfer does not pay for a flush with every line of its story.
 // The order within one transfer is kept.
 type Trail struct {
+	// Ended is told of each transfer that ends, in the transaction that ends it; nil
+	// for nobody. It is set before the trail is used.
+	Ended func(*journal.Tx, mft.Transfer) error
+
 	journal *journal.Journal
 	log     *slog.Logger
 	now     func() time.Time

@@ -23,8 +23,9 @@ import (
 // An Entry is one exit, in mft's own words.
 type Entry struct {
 	strict.Place
-	Phase      Phase      `yaml:"phase" also:"after" need:"yes" doc:"When it runs: pre, before a transfer is accepted; post or success, for each file that was delivered; error or failure, when a transfer has failed."`
-	Agent      Source     `yaml:"agent" also:"from,source_agent,agent_name" doc:"Whose transfers it is for. Default: all; so is *."`
+	Phase      Phase      `yaml:"phase" also:"after" need:"yes" doc:"When it runs: pre, before a transfer is accepted, or at the source offered; post or success, for each file that was delivered; error or failure, when a transfer has failed."`
+	At         End        `yaml:"at" doc:"At which end of transfers it runs: destination, of those that this host receives, or source, of those that it sends. Default: destination."`
+	Agent      Source     `yaml:"agent" also:"from,source_agent,agent_name" doc:"Whose transfers it is for; at the source, to whom. Default: all; so is *."`
 	Channel    Text       `yaml:"channel" doc:"The channel whose transfers it is for. Default: all."`
 	Match      Text       `yaml:"match" also:"file_match" doc:"Regular expression (RE2) that must be found in the absolute path of the file. Default: every file."`
 	Run        []Text     `yaml:"run" doc:"Program and arguments; {fullFilePath} and other variables stand for what was delivered. Either run or command."`
@@ -45,7 +46,7 @@ type Entry struct {
 // which key is wrong.
 func (e *Entry) Exit() (mft.Exit, []string, error) {
 	out := mft.Exit{
-		Phase: mft.ExitPhase(e.Phase), From: mft.AgentName(e.Agent), Channel: string(e.Channel), Match: string(e.Match),
+		Phase: mft.ExitPhase(e.Phase), At: mft.End(e.At), From: mft.AgentName(e.Agent), Channel: string(e.Channel), Match: string(e.Match),
 		User: string(e.User), Group: string(e.Group), Directory: string(e.Directory), Umask: string(e.Umask),
 		Timeout: time.Duration(e.Timeout), Retries: int(e.Retries), RetryDelay: time.Duration(e.RetryDelay), Once: bool(e.Once),
 		Network: bool(e.Network), Unconfined: bool(e.Unconfined),
@@ -100,6 +101,7 @@ func (a *Azure) Exit() (mft.Exit, []string, error) {
 // A Document is an exit as a file would have it.
 type Document struct {
 	Phase      mft.ExitPhase `yaml:"phase" json:"phase"`
+	At         mft.End       `yaml:"at,omitempty" json:"at,omitempty"`
 	Agent      mft.AgentName `yaml:"agent,omitempty" json:"agent,omitempty"`
 	Channel    string        `yaml:"channel,omitempty" json:"channel,omitempty"`
 	Match      string        `yaml:"match,omitempty" json:"match,omitempty"`
@@ -120,7 +122,7 @@ type Document struct {
 // default there too.
 func DocumentOf(e mft.Exit) Document {
 	return Document{
-		Phase: e.Phase, Agent: e.From, Channel: e.Channel, Match: e.Match, Run: e.Run, User: e.User, Group: e.Group,
+		Phase: e.Phase, At: e.At, Agent: e.From, Channel: e.Channel, Match: e.Match, Run: e.Run, User: e.User, Group: e.Group,
 		Directory: e.Directory, Umask: e.Umask, Timeout: duration(e.Timeout), Retries: e.Retries,
 		RetryDelay: duration(e.RetryDelay), Once: e.Once, Network: e.Network, Unconfined: e.Unconfined,
 	}

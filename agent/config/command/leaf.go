@@ -26,6 +26,27 @@ func (*Phase) Schema() map[string]any {
 	return map[string]any{"enum": []string{"pre", "post", "error", "success", "failure"}}
 }
 
+// An End is one side of a transfer; empty is the destination.
+type End mft.End
+
+// ReadText implements strict.Leaf.
+func (v *End) ReadText(s string) error {
+	switch mft.End(s) {
+	case mft.EndDestination:
+		*v = ""
+		return nil
+	case mft.EndSource:
+		*v = End(mft.EndSource)
+		return nil
+	}
+	return errors.New("want source or destination")
+}
+
+// Schema implements strict.Leaf.
+func (*End) Schema() map[string]any {
+	return map[string]any{"enum": []mft.End{mft.EndSource, mft.EndDestination}}
+}
+
 // A Source is the name of an agent, or * for any.
 type Source mft.AgentName
 

@@ -2,6 +2,7 @@ package command
 
 import (
 	"fmt"
+	"slices"
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config/strict"
@@ -25,23 +26,29 @@ func List(d *strict.Decoder, entries []Entry) (list []mft.Exit, notes []string) 
 	return list, notes
 }
 
-// OfChannel returns those exits of a channel that are for the agent own: it
-// receives what the channel sends.
+// OfChannel returns those exits of a channel that are for the agent own: those at
+// the source if the channel begins there, those at the destination if it receives
+// what the channel sends.
 func OfChannel(d *strict.Decoder, entries []Entry, c *mft.Channel, own mft.AgentName) (list []mft.Exit, notes []string) {
 	for i := range entries {
 		e := &entries[i]
 		if e.Agent != "" || e.Channel != "" {
 			d.Mistake(e.Line, e.Key, "agent and channel are those of the channel that it stands in")
 		}
-		e.Agent, e.Channel = Source(c.From.Agent), Text(c.Name)
-	}
-	list, notes = List(d, entries)
-	for _, to := range c.To {
-		if to.Agent == own {
-			return list, notes
+		e.Channel = Text(c.Name)
+		if e.At != End(mft.EndSource) {
+			e.Agent = Source(c.From.Agent)
 		}
 	}
-	return nil, nil
+	sends := c.From.Agent == own
+	receives := slices.ContainsFunc(c.To, func(to mft.Endpoint) bool { return to.Agent == own })
+	for i := range entries {
+		one, more := List(d, entries[i:i+1]) // what is wrong is wrong on every host
+		if entries[i].At == "" && receives || entries[i].At != "" && sends {
+			list, notes = append(list, one...), append(notes, more...)
+		}
+	}
+	return list, notes
 }
 
 // OfAzure returns the exits of azure-mft that can be run. The others become

@@ -2,6 +2,7 @@ package rule
 
 import (
 	"crypto/sha256"
+	"slices"
 
 	"mft.dev/mft"
 )
@@ -26,7 +27,7 @@ func Decide(rules []*Rule, f Facts, occasion []byte) []Run {
 	var out []Run
 	seen := map[[16]byte]bool{}
 	for _, r := range rules {
-		if r.exit.Phase != f.Phase || !r.For(f.Source, f.Channel) || !r.match.MatchString(f.Path) {
+		if r.exit.Phase != f.Phase || !r.For(f.end(), f.Peer, f.Channel) || !r.matches(&f) {
 			continue
 		}
 		run := Run{Rule: r, Key: r.keyOf(f.Path, occasion), Facts: f, Env: environment(&f)}
@@ -42,9 +43,17 @@ func Decide(rules []*Rule, f Facts, occasion []byte) []Run {
 	return out
 }
 
-// For reports whether the rule may concern transfers of an agent and channel.
-func (r *Rule) For(source mft.AgentName, channel string) bool {
-	return (r.exit.From == "" || r.exit.From == source) && (r.exit.Channel == "" || r.exit.Channel == channel)
+// For reports whether the rule may concern transfers of which this host is one end
+// and an agent the other, and of a channel.
+func (r *Rule) For(at mft.End, peer mft.AgentName, channel string) bool {
+	return r.exit.At == at && (r.exit.From == "" || r.exit.From == peer) && (r.exit.Channel == "" || r.exit.Channel == channel)
+}
+
+func (r *Rule) matches(f *Facts) bool {
+	if len(f.Sources) == 0 {
+		return r.match.MatchString(f.Path)
+	}
+	return slices.ContainsFunc(f.Sources, r.match.MatchString)
 }
 
 // Phase returns when the rule applies.

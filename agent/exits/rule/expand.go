@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"strconv"
@@ -11,22 +12,48 @@ import (
 
 // Facts are what happened, or in phase pre is about to.
 type Facts struct {
+	// At is the end that this host is; empty is mft.EndDestination.
+	At       mft.End
 	Phase    mft.ExitPhase
 	Agent    mft.AgentName // this host's
-	Source   mft.AgentName // the sender
+	Peer     mft.AgentName // at the other end
 	Transfer mft.TransferID
 	Channel  string // empty for a command
+	// ChannelRun is that of the channel, only known at the source.
+	ChannelRun string
+	// Destination is the path that the sender named.
+	Destination string
 	// Path is absolute and slash-separated: of the file, or in phases pre and
 	// error of the destination. Size is its content in bytes, or what was
-	// announced.
+	// announced. At the source Path is of something that the transfer names, or in
+	// phases pre and error of what has all of it; Size is that of the whole.
 	Path string
 	Size int64
+	// Sources are, in phases pre and error at the source, what the transfer names:
+	// an expression has to match one of them, and not Path.
+	Sources []string
 	// Digest is that of the file in hexadecimal; empty in phases pre and
 	// error.
 	Digest string
 	// Code and Reason say why a transfer failed.
 	Code   mft.Code
 	Reason string
+}
+
+func (f *Facts) end() mft.End { return cmp.Or(f.At, mft.EndDestination) }
+
+func (f *Facts) sender() mft.AgentName {
+	if f.end() == mft.EndSource {
+		return f.Agent
+	}
+	return f.Peer
+}
+
+func (f *Facts) recipient() mft.AgentName {
+	if f.end() == mft.EndSource {
+		return f.Peer
+	}
+	return f.Agent
 }
 
 // A variable is a fact that arguments and environment may have.
@@ -36,17 +63,21 @@ type variable struct {
 }
 
 // variables is the closed list, in the order of the documentation.
-func variables() [12]variable {
+func variables() [16]variable {
 	return [...]variable{
 		{"fullFilePath", "MFT_PATH", func(f *Facts) string { return f.Path }},
 		{"fileName", "MFT_FILE_NAME", func(f *Facts) string { return path.Base(f.Path) }},
 		{"directory", "MFT_DIRECTORY", func(f *Facts) string { return path.Dir(f.Path) }},
-		{"sourceAgent", "MFT_SOURCE_AGENT", func(f *Facts) string { return string(f.Source) }},
+		{"sourceAgent", "MFT_SOURCE_AGENT", func(f *Facts) string { return string(f.sender()) }},
+		{"destinationAgent", "MFT_DESTINATION_AGENT", func(f *Facts) string { return string(f.recipient()) }},
+		{"destination", "MFT_DESTINATION", func(f *Facts) string { return f.Destination }},
 		{"agent", "MFT_AGENT", func(f *Facts) string { return string(f.Agent) }},
 		{"transferId", "MFT_TRANSFER_ID", func(f *Facts) string { return f.Transfer.String() }},
 		{"channel", "MFT_CHANNEL", func(f *Facts) string { return f.Channel }},
+		{"channelRun", "MFT_CHANNEL_RUN", func(f *Facts) string { return f.ChannelRun }},
 		{"size", "MFT_SIZE", func(f *Facts) string { return strconv.FormatInt(f.Size, 10) }},
 		{"digest", "MFT_DIGEST", func(f *Facts) string { return f.Digest }},
+		{"at", "MFT_AT", func(f *Facts) string { return string(f.end()) }},
 		{"phase", "MFT_PHASE", func(f *Facts) string { return string(f.Phase) }},
 		{"code", "MFT_CODE", func(f *Facts) string { return string(f.Code) }},
 		{"reason", "MFT_REASON", func(f *Facts) string { return clip(f.Reason, maxReason) }},

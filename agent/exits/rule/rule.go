@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -77,6 +78,7 @@ func Compile(e mft.Exit) (r *Rule, notes []string, err error) {
 	if r.dashed() {
 		notes = append(notes, "run: a file name may begin with `-` and be taken for an option; put -- before {fileName}, or use {fullFilePath}")
 	}
+	// The end is no part of it: this host is one end of a transfer.
 	r.key = sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %q", e.Phase, r.exit.From, e.Channel, e.Match, e.Run))
 	return r, notes, nil
 }
@@ -87,6 +89,7 @@ func (r *Rule) settings() error {
 	if e.From == "*" {
 		e.From = ""
 	}
+	e.At = cmp.Or(e.At, mft.EndDestination)
 	pre := e.Phase == mft.ExitPre
 	most := MaxTimeout
 	if pre {
@@ -108,10 +111,12 @@ func (r *Rule) settings() error {
 	switch {
 	case e.Phase != mft.ExitPre && e.Phase != mft.ExitPost && e.Phase != mft.ExitError:
 		return fmt.Errorf("phase: %q is none; there are pre, post and error", e.Phase)
+	case e.At != mft.EndSource && e.At != mft.EndDestination:
+		return fmt.Errorf("at: %q is no end; there are source and destination", e.At)
 	case e.Timeout < 0 || e.Timeout > most:
 		return fmt.Errorf("timeout: %v is not above 0 and at most %v, which is the most in phase %s", e.Timeout, most, e.Phase)
 	case pre && (e.Retries != 0 || e.RetryDelay != 0 || e.Once):
-		return errors.New("retries, retry_delay, once: have no meaning in phase pre, for the sender waits; it comes again by itself")
+		return errors.New("retries, retry_delay, once: have no meaning in phase pre, for the transfer waits; it comes again by itself")
 	case e.Retries < 0 || e.Retries > MaxRetries:
 		return fmt.Errorf("retries: %d is not between 0 and %d", e.Retries, MaxRetries)
 	case e.RetryDelay < 0 || e.RetryDelay > MaxRetryDelay:

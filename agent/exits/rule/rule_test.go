@@ -68,7 +68,7 @@ func TestPattern(t *testing.T) {
 
 func TestDecide(t *testing.T) {
 	facts := Facts{
-		Phase: mft.ExitPost, Agent: "here", Source: "erp", Channel: "nightly", Path: "/srv/in/a b\n'$(x).csv",
+		Phase: mft.ExitPost, Agent: "here", Peer: "erp", Channel: "nightly", Path: "/srv/in/a b\n'$(x).csv",
 		Size: 7, Digest: "00ff", Transfer: mft.TransferID{1},
 	}
 	for _, c := range []struct {
@@ -122,7 +122,7 @@ func TestDecideKeys(t *testing.T) {
 
 func TestVariables(t *testing.T) {
 	f := Facts{
-		Phase: mft.ExitError, Agent: "here", Source: "erp", Channel: "-c", Path: "/srv/in/-rf {fileName}\xff", Size: 42, Digest: "ab",
+		Phase: mft.ExitError, Agent: "here", Peer: "erp", Channel: "-c", Path: "/srv/in/-rf {fileName}\xff", Size: 42, Digest: "ab",
 		Transfer: mft.TransferID{15: 9}, Code: mft.CodeIO, Reason: "bad\x00 disk" + strings.Repeat("x", 2*maxReason),
 	}
 	for _, c := range []struct{ text, want string }{
@@ -142,7 +142,7 @@ func TestVariables(t *testing.T) {
 		}
 	}
 	env := environment(&f)
-	if !slices.Contains(env, "MFT_PATH="+f.Path) || len(env) != 12 {
+	if !slices.Contains(env, "MFT_PATH="+f.Path) || len(env) != 16 {
 		t.Errorf("environment %q", env)
 	}
 	for _, v := range env {
