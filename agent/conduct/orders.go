@@ -171,7 +171,7 @@ func (s *Set) Order(ctx context.Context, channel string, v Verb, by string) (Ord
 }
 
 func noSuch(op, channel string) error {
-	return mft.Fail(mft.CodeNotFound, op, channel, errors.New("no channel of this name begins at this host"))
+	return mft.Fail(mft.CodeNotFound, op, channel, errors.New("no channel of this name begins at this host; mft channel list names those that do"))
 }
 
 // A View is how a channel stands.

@@ -254,3 +254,33 @@ func TestBlocked(t *testing.T) {
 		t.Errorf("a marker that cannot be looked at: %v", err)
 	}
 }
+
+// TestEndsBecomeOthers: markers that are asked for from now on are learned of, and those of
+// before are not asked for any more.
+func TestEndsBecomeOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, trigger, block, asked := host(t, protocol.VersionMarkers)
+		e := NewEnds(a.c)
+		ctx, cancel := context.WithCancel(t.Context())
+		e.Start(ctx)
+		time.Sleep(time.Minute)
+		if n := asked.Load(); n != 0 {
+			t.Errorf("%d questions about nothing", n)
+		}
+		touch(t, block.Path)
+		touch(t, trigger.Path)
+		for _, marks := range [][]Mark{{block}, {trigger, block}, {block, trigger}, {trigger}} {
+			e.Know(marks)
+			time.Sleep(2 * time.Second)
+			synctest.Wait()
+			for _, m := range marks {
+				if s := e.Look(m); !s.There || s.Away != nil {
+					t.Errorf("of %v it knows %+v, want that it is there", m, s)
+				}
+			}
+		}
+		cancel()
+		e.Stop()
+		time.Sleep(time.Minute) // what the keeper still holds
+	})
+}

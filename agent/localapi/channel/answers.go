@@ -16,6 +16,7 @@ import (
 	"mft.dev/mft/agent/view"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/journal/runs"
+	"mft.dev/mft/trigger/firing"
 )
 
 const (
@@ -93,6 +94,9 @@ func (d *desk) shown(ctx context.Context, v conduct.View) (Channel, error) {
 		switch {
 		case run.Ended.IsZero() && out.Run == nil:
 			out.Run = &r
+			if v.Status.Why == firing.WhyRunning {
+				out.Since = r.Began
+			}
 		case !run.Ended.IsZero() && out.Last == nil:
 			out.Last = &r
 		}

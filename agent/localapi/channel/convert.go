@@ -7,6 +7,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/agent/conduct"
 	"mft.dev/mft/agent/localapi/route"
+	"mft.dev/mft/trigger/firing"
 )
 
 // channelOf returns what a channel says of itself.
@@ -22,6 +23,12 @@ func channelOf(v conduct.View) Channel {
 	}
 	out.Phase, out.Waits, out.Since, out.Until = cmp.Or(string(s.Phase), "idle"), string(s.Why), s.Since, s.Until
 	out.Paused, out.Disabled, out.Problem = orderOf(v.Orders.Paused), orderOf(v.Orders.Disabled), route.ProblemOf(s.Problem)
+	switch { // what is on record is known longer than the agent runs
+	case s.Why == firing.WhyPaused && out.Paused != nil:
+		out.Since = out.Paused.At
+	case s.Why == firing.WhyDisabled && out.Disabled != nil:
+		out.Since = out.Disabled.At
+	}
 	out.Held, out.Owed, out.Failures, out.Retry = s.State.Held, s.State.Owed, s.State.Failures, s.State.Retry
 	out.Silence, out.Data, out.Silent = Duration(ch.Expect.Silence), s.State.Data, s.State.Silent
 	return out

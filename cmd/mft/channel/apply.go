@@ -55,9 +55,9 @@ func (s Shell) apply() *cobra.Command {
 		Use:   "apply -f FILE",
 		Short: "Make the channels of a file those of this host's agent",
 		Long: `Make the channels of a file those of this host's agent, besides those that its
-own configuration file has, which it cannot change. FILE has channels: as in
-that file, without exits, and is the whole list: a channel that was applied
-before and is not in it is removed, if --remove allows that.
+own configuration file has, which it cannot change. FILE has channels: as that
+file has, without exits and run_as, and is the whole list: a channel that was
+applied before and is not in it is removed, if --remove allows that.
 
 The agent takes the channels on at once and keeps them over a restart. A run
 that is under way goes on as it began; the change counts from the next. What a

@@ -47,8 +47,11 @@ func page(w io.Writer, c channel.Channel, now time.Time) {
 			}
 			line("fires by", "%s", text)
 		}
-		if len(c.Include)+len(c.Exclude) > 0 {
-			line("select", "include %q, exclude %q", c.Include, c.Exclude)
+		for _, p := range c.Include {
+			line("include", "%q", p)
+		}
+		for _, p := range c.Exclude {
+			line("exclude", "%q", p)
 		}
 		line("existing files", "%s, compared by %s", c.Overwrite, c.Compare)
 		standing(line, c, now)
@@ -65,10 +68,11 @@ func standing(line func(name, format string, args ...any), c channel.Channel, no
 	if c.Settling > 0 {
 		line("not stable", "%s", progress.Items(int64(c.Settling)))
 	}
-	for name, o := range map[string]*channel.Order{"paused": c.Paused, "disabled": c.Disabled} {
-		if o != nil {
-			line(name, "by %s, %s", progress.Plain(o.By), at(o.At, now))
-		}
+	if o := c.Paused; o != nil {
+		line("paused", "by %s, %s", progress.Plain(o.By), at(o.At, now))
+	}
+	if o := c.Disabled; o != nil {
+		line("disabled", "by %s, %s", progress.Plain(o.By), at(o.At, now))
 	}
 	line("phase", "%s", c.Phase)
 	waits := c.Waits
