@@ -170,8 +170,8 @@ var meanings = [...]meaning{
 	{CodeIDTaken, "the transfer id stands for another order", "repeat an order word for word, or leave out --id for a new transfer; `mft transfer show ID` tells what has the id", false},
 	{CodeNoAnswer, "the agent went away before it answered, and may have taken the order", "once the agent runs, see `mft transfer show ID`, or repeat the command with --id ID, which cannot deliver twice", false},
 
-	{CodeExit, "a command that runs because of a transfer failed; what was delivered stands", "see its output on the receiving host, in `mft transfer show ID` or the log, and mend the command; after a delivery run it by hand where it is still needed", true},
-	{CodeExitRefused, "a command of the receiving host decided against the transfer", "the reason is what that command wrote; the log of the receiving host says which it was", false},
+	{CodeExit, "a command that runs because of a transfer failed; what was delivered stands", "see its output on the host that runs it, in `mft transfer show ID` or the log, and mend the command; after a delivery run it by hand where it is still needed", true},
+	{CodeExitRefused, "a command of the receiving host, or of the sending one, decided against the transfer", "the reason is what that command wrote; the log of that host says which it was", false},
 	{CodeCollectorAway, "what receives telemetry cannot be reached, or has no time", "nothing for transfers, which go on; events wait in the journal and follow when it is back. Check `telemetry:` and the collector", true},
 	{CodeCollectorRefuses, "what receives telemetry refuses it", "nothing for transfers, which go on; events wait in the journal. Check address, headers, key and `signals` of `telemetry:`, and that the collector takes them", true},
 

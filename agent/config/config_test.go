@@ -127,7 +127,9 @@ func TestFull(t *testing.T) {
 				User: "erp", Group: "erp", Directory: "/srv/in", Umask: "022", Timeout: 5 * time.Minute, Retries: 3, RetryDelay: 30 * time.Second, Once: true,
 			},
 			{Phase: mft.ExitPre, Run: []string{"/usr/local/bin/may", "it be"}},
+			{Phase: mft.ExitError, At: mft.EndSource, From: "branch", Run: []string{"/usr/local/bin/tell", "{code}"}},
 			{Phase: mft.ExitError, From: "branch", Channel: "inward", Run: []string{"/usr/local/bin/tell", "{reason}"}},
+			{Phase: mft.ExitPost, At: mft.EndSource, Channel: "by-hand", Run: []string{"/usr/local/bin/sent", "{fullFilePath}"}},
 		},
 		Notes: []string{"channel inward starts at agent branch; agent erp does not start it"},
 	}

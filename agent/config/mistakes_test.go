@@ -49,6 +49,7 @@ func TestMistakes(t *testing.T) {
 		}},
 		{"exit without a phase", "exits: [{run: [/x]}]", []string{"line 1: exits[0].phase: is missing"}},
 		{"exit of no phase", "exits: [{phase: after, run: [/x]}]", []string{"line 1: exits[0].phase: want pre, post or error"}},
+		{"exit at no end", "exits: [{phase: post, at: here, run: [/x]}]", []string{"line 1: exits[0].at: want source or destination"}},
 		{"exit without a command", "exits: [{phase: post}]", []string{"line 1: exits[0]: want run, a list, or command, a text"}},
 		{"exit with two commands", "exits: [{phase: post, run: [/x], command: /x}]", []string{"line 1: exits[0]: want run, a list, or command, a text"}},
 		{"exit with a shell", "exits:\n- {phase: post, command: 'cat {fullFilePath} | mail root'}", []string{`line 2: exits[0]: command: "| mail root": in a shell "|" joins commands, but no shell reads this`}},

@@ -1,9 +1,13 @@
-// Package exits runs commands on the receiving host because of transfers: before
-// one is accepted, for each file that was delivered, and when one has failed.
+// Package exits runs commands because of transfers: on the receiving host before
+// one is accepted, for each file that was delivered, and when one has failed; on the
+// sending host before one is offered, for what it names when it is done, and when it
+// has failed.
 //
 //	runner, err := exits.New(exits.Config{Exits: list, Agent: name, Journal: j, Log: log, Now: now})
 //	err = runner.Admit(ctx, &offer, landing) // first offer, before it is accepted
 //	err = runner.Watch(tx, transfer)         // in the transaction that accepts it
+//	err = runner.Offer(ctx, transfer)        // the sender, before it is offered
+//	err = runner.Ended(tx, transfer)         // in the transaction that ends it
 //	runner.Run(ctx)                          // everything else, until ctx ends
 //
 // What is promised. What a transfer delivers is noted in the transaction that

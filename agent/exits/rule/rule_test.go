@@ -85,6 +85,8 @@ func TestDecide(t *testing.T) {
 		{"the name", mft.Exit{Match: `\.csv$`}, true},
 		{"another name", mft.Exit{Match: `\.txt$`}, false},
 		{"another phase", mft.Exit{Phase: mft.ExitError}, false},
+		{"the same end", mft.Exit{At: mft.EndDestination}, true},
+		{"the other end", mft.Exit{At: mft.EndSource}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := Decide([]*Rule{compile(t, c.exit)}, facts, nil)
@@ -131,6 +133,7 @@ func TestVariables(t *testing.T) {
 		{"{fileName}", "-rf {fileName}\xff"}, // what a value holds is not read again
 		{"{sourceAgent}:{agent}:{channel}", "erp:here:-c"},
 		{"{size}{digest}", "42ab"},
+		{"{at} {sourceAgent} {destinationAgent}", "destination erp here"},
 		{"{phase} {code}", "error IO_ERROR"},
 		{"{transferId}", f.Transfer.String()},
 		{"{{fileName}} {{", "{fileName} {"},
@@ -173,6 +176,7 @@ func TestCompileRefuses(t *testing.T) {
 		{"behind env", mft.Exit{Run: []string{"/usr/bin/env", "A=b", "sh", "-c", "x {fileName}"}}, "fixed script"},
 		{"second program text", mft.Exit{Run: []string{"perl", "-e", "1", "-e", "{fileName}"}}, "fixed script"},
 		{"cmd", mft.Exit{Run: []string{"cmd.exe", "/c", "copy", "{fullFilePath}"}}, "fixed script"},
+		{"no end", mft.Exit{At: "middle"}, "at:"},
 		{"umask", mft.Exit{Umask: "0999"}, "umask"},
 		{"long", mft.Exit{Timeout: MaxTimeout + 1}, "timeout"},
 		{"long before", mft.Exit{Phase: mft.ExitPre, Timeout: time.Minute}, "timeout"},
@@ -254,4 +258,40 @@ func FuzzExpand(f *testing.F) {
 			t.Errorf("the path %q becomes %q", "/"+name, got)
 		}
 	})
+}
+
+// TestDecideAtTheSource: an expression has to match one of what the transfer names,
+// and the other agent is the recipient.
+func TestDecideAtTheSource(t *testing.T) {
+	f := Facts{
+		At: mft.EndSource, Phase: mft.ExitPre, Agent: "here", Peer: "ledger", ChannelRun: "r1", Destination: "/in/", Path: "/out",
+		Sources: []string{"/out/a.txt", "/out/b.csv"},
+	}
+	run := []string{"/opt/x", "{fullFilePath} {sourceAgent} {destinationAgent} {destination} {channelRun} {at}"}
+	for _, c := range []struct {
+		name string
+		exit mft.Exit
+		want bool
+	}{
+		{"one of them", mft.Exit{At: mft.EndSource, Match: `\.csv$`}, true},
+		{"none of them", mft.Exit{At: mft.EndSource, Match: `out$`}, false},
+		{"to another", mft.Exit{At: mft.EndSource, From: "erp"}, false},
+		{"to this one", mft.Exit{At: mft.EndSource, From: "ledger"}, true},
+		{"the other end", mft.Exit{}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.exit.Phase, c.exit.Run = mft.ExitPre, run
+			r, _, err := Compile(c.exit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := Decide([]*Rule{r}, f, nil)
+			if (len(got) == 1) != c.want {
+				t.Fatalf("Decide = %d runs, want %t", len(got), c.want)
+			}
+			if want := "/out here ledger /in/ r1 source"; c.want && got[0].Args[1] != want {
+				t.Errorf("argument %q, want %q", got[0].Args[1], want)
+			}
+		})
+	}
 }
