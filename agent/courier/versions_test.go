@@ -176,6 +176,9 @@ func TestRemembers(t *testing.T) {
 			alpha.live()
 			defer alpha.die()
 			id := mft.TransferID{1}
+			alpha.mu.Lock()
+			alpha.sends[id] = &shipment{id: id} // else its ledger is swept away when the courier begins
+			alpha.mu.Unlock()
 			out, err := alpha.courier.Outgoing(t.Context(), mft.Transfer{ID: id, Peer: beta.name}, func(context.Context) (mft.Offer, error) {
 				return mft.Offer{Transfer: id, Recipient: beta.name, Compare: tt.compare}, nil
 			})
