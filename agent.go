@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // AgentName names an agent: 1 to 63 bytes of lower-case letters, digits and
@@ -48,15 +49,49 @@ func ParseAgentName(s string) (AgentName, error) {
 	return AgentName(s), nil
 }
 
-// An Endpoint is a place where files live: a path on the host of an agent.
-// Path is absolute and in the form of that host.
+// An Endpoint is a place where files live: a path on the host of an agent, or of the
+// active member of a server group. Path is absolute and in the form of that host.
 type Endpoint struct {
 	Agent AgentName
+	// Group takes the place of Agent. Of a source, Agent is the member that this host
+	// is, or the first.
+	Group AgentName
 	Path  string
 }
 
-// String returns "agent:path".
-func (e Endpoint) String() string { return string(e.Agent) + ":" + e.Path }
+// Name returns the group, or the agent if it is not a group.
+func (e Endpoint) Name() AgentName {
+	if e.Group != "" {
+		return e.Group
+	}
+	return e.Agent
+}
+
+// String returns "agent:path", or "group:path".
+func (e Endpoint) String() string { return string(e.Name()) + ":" + e.Path }
+
+// An Activity says how the active member of a server group is found.
+type Activity string
+
+// The ways to find it.
+const (
+	ActiveProbe  Activity = "probe"  // the first that answers, as long as it does
+	ActiveMarker Activity = "marker" // the one that has the marker
+	ActiveManual Activity = "manual" // the one that an operator has chosen
+)
+
+// A ServerGroup is several agents of which one is active at a time.
+type ServerGroup struct {
+	// Name is in the form of an agent's, and the name of none.
+	Name    AgentName
+	Members []AgentName // the preferred one first
+	Active  Activity
+	// Marker is a path on each member, with ActiveProbe optional: who does not have
+	// it is not active.
+	Marker string
+	// After is, with ActiveProbe, how long the active member is away before another is.
+	After time.Duration
+}
 
 // A Grant is one line of a receiver's allow list: what one agent may do
 // inside one directory of this host.
@@ -69,6 +104,9 @@ type Grant struct {
 	// AllowSetID keeps setuid, setgid and sticky bits of files; otherwise
 	// they are stripped.
 	AllowSetID bool
+	// AllowRootSetID keeps setuid on files that belong to root here, and setgid on those
+	// of its group, too. Without it such files are refused.
+	AllowRootSetID bool
 	// AllowDelete lets the agent remove what is at the destination of a
 	// mirror and not in its source.
 	AllowDelete bool
@@ -76,8 +114,19 @@ type Grant struct {
 	// for what it is for; while a block marker among them is there nothing that the agent
 	// sends is taken into Root.
 	Markers []Marker
+	// Versions bounds how many old versions of a file stay below Root.
+	Versions VersionBound
 	// RunAs is who moves the files, where the agent has processes for that.
 	RunAs RunAs
+}
+
+// A VersionBound is how many of those versions of each file stay that were set aside under
+// OverwriteVersion. Its zero value is no bound.
+type VersionBound struct {
+	// Keep is how many stay at least, the newest; 0 means all.
+	Keep int
+	// MaxAge keeps others too, for so long after they were set aside.
+	MaxAge time.Duration
 }
 
 // A RunAs is a user of the host, by name or number. Its zero value is the user of
@@ -97,6 +146,15 @@ type AllowList struct {
 	FilesFrom []Grant
 	// RequestsFrom lists who may ask for files of this host, and from where.
 	RequestsFrom []Grant
+	// Paired says who works for grants that do not stand in the file of the host but come from
+	// pairing; of those that hold a root, the one with the longest path.
+	Paired []Paired
+}
+
+// A Paired is who works for the grants of pairing whose root is a directory, or lies below it.
+type Paired struct {
+	Below string
+	RunAs RunAs
 }
 
 // Files returns the grants by which agent may send files here.
@@ -135,4 +193,19 @@ func ParsePath(s string) (Path, error) {
 		return p, nil
 	}
 	return "", &Error{Code: CodeUsage, Op: "read path to a peer", Subject: s, Err: errors.New("want auto, direct or relay")}
+}
+
+// Hosts returns the agents that endpoints name, all members of groups among them.
+func Hosts(list []Endpoint, groups []ServerGroup) (out []AgentName) {
+	for _, e := range list {
+		if e.Group == "" {
+			out = append(out, e.Agent)
+		}
+		for _, g := range groups {
+			if g.Name == e.Group {
+				out = append(out, g.Members...)
+			}
+		}
+	}
+	return out
 }

@@ -12,11 +12,21 @@ type Channel struct {
 	From Endpoint
 	To   []Endpoint
 	When []Trigger
+	// Days are those on which what is due by a schedule is due, and the DueBy of Expect.
+	Days Days
+	// SkipMissed says that what is due by the clock while the agent does not run is not made
+	// up for, and SkipOverlap that what is due during a run makes no other.
+	SkipMissed, SkipOverlap bool
 	// Markers are the files by which it and the programs around it tell each other
 	// what they do.
 	Markers []Marker
 	Expect  Expectation
 	Select  Selection
+	// Mirror, if it is on, has each run send the whole of From to each endpoint, and
+	// remove there what is not in From.
+	Mirror Mirror
+	// Guard is what has to hold of From when a run begins.
+	Guard Guard
 	// Overwrite says what happens to a file that is already at the
 	// destination.
 	Overwrite Overwrite
@@ -24,9 +34,63 @@ type Channel struct {
 	Compare Compare
 	// Compress says when what moves travels compressed.
 	Compress Compress
+	// Order, if it has a Batch, has files sent in an order.
+	Order Order
+	// After is what becomes of a file at From when every endpoint has it.
+	After After
+	// Bandwidth is how fast it may send.
+	Bandwidth Bandwidth
 	// RunAs is who reads the files at the source, where the agent has processes for
 	// that.
 	RunAs RunAs
+}
+
+// An Order has a channel send so many files at a time, and the next when every endpoint has
+// given its receipt for those. Batch is how many; 0 has all sent at once.
+type Order struct {
+	By    OrderBy
+	Batch int
+}
+
+// OrderBy is what files are ordered by.
+type OrderBy string
+
+// The orders.
+const (
+	OrderByName OrderBy = "name" // of their paths below the source, byte by byte
+	OrderByTime OrderBy = "time" // of modification, the oldest first, then by name
+)
+
+// SourceAfter is what becomes of a file at the source once it was delivered.
+type SourceAfter string
+
+// What may become of it.
+const (
+	SourceKeep    SourceAfter = ""        // it stays
+	SourceDelete  SourceAfter = "delete"  // it is removed
+	SourceArchive SourceAfter = "archive" // it is moved to another directory of the host
+)
+
+// An After is what becomes of a file at the source of a channel when every endpoint has
+// given its receipt.
+type After struct {
+	Source SourceAfter
+	// Archive is the directory for SourceArchive, absolute and not below the source.
+	Archive string
+}
+
+// Moves reports whether files leave the source.
+func (a After) Moves() bool { return a.Source != SourceKeep }
+
+// A Guard is what has to hold of the source of a channel before a run begins.
+type Guard struct {
+	// MountPoint says that a file system has to be mounted at the source, NotEmpty that
+	// there has to be something in it.
+	MountPoint, NotEmpty bool
+	// Check is a command with its arguments that has to end with status 0 within
+	// Timeout; empty for none.
+	Check   []string
+	Timeout time.Duration
 }
 
 // An Expectation is what people count on of a channel.
@@ -60,10 +124,34 @@ func (r Range) String() string {
 // below the channel's root. A pattern without a slash matches the last
 // component at any depth; ** crosses directories. A file moves when it
 // matches an include (or there is none) and no exclude.
+//
+// Rules take the place of both: they are an ordered list with the meaning that rsync
+// gives its filter rules, see package trigger/selection.
 type Selection struct {
 	Include []string
 	Exclude []string
+	Rules   []string
+	// MinSize and MaxSize are in bytes, MinAge and MaxAge from the time of modification
+	// on; 0 is no limit. They are for files.
+	MinSize, MaxSize int64
+	MinAge, MaxAge   time.Duration
+	// Symlinks is what becomes of symbolic links in a mirror.
+	Symlinks Symlinks
+	// Latest is how many of the files that are chosen move, those that were modified last;
+	// 0 is all.
+	Latest int
 }
+
+// Symlinks is what becomes of the symbolic links in a tree. The zero value is SymlinksCopy.
+// Of one that does not travel a destination keeps what has its name.
+type Symlinks string
+
+// The policies for symbolic links.
+const (
+	SymlinksCopy   Symlinks = "copy"   // they travel as links, but for those that lead out of the tree
+	SymlinksSkip   Symlinks = "skip"   // none travels
+	SymlinksRefuse Symlinks = "refuse" // each is a failure
+)
 
 // TriggerKind is what makes a channel fire.
 type TriggerKind string

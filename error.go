@@ -31,6 +31,9 @@ const (
 	// CodePendingUpdate is that of a peer which is about to be updated.
 	CodePendingUpdate Code = "PENDING_UPDATE"
 	CodeBlocked       Code = "BLOCKED"
+	// Conditions of server groups.
+	CodeFailedOver Code = "FAILED_OVER"
+	CodeNoMember   Code = "NO_ACTIVE_MEMBER"
 
 	// What people count on of a channel and did not get.
 	CodeLate    Code = "LATE"
@@ -50,12 +53,18 @@ const (
 	CodeNotRegular  Code = "NOT_REGULAR"
 	CodeWrongType   Code = "WRONG_TYPE"
 	CodeSymlink     Code = "SYMLINK_IN_PATH"
+	CodeLinkRefused Code = "LINK_REFUSED"
 	CodeChanged     Code = "CHANGED_WHILE_READ"
 	CodeRaced       Code = "DESTINATION_CHANGED"
 	CodeIO          Code = "IO_ERROR"
 	CodeCorrupt     Code = "CORRUPT"
 	CodeDeleteLimit Code = "DELETE_LIMIT"
 	CodeEmptySource Code = "EMPTY_SOURCE"
+	CodeNotMounted  Code = "NOT_MOUNTED"
+	CodeRootSetID   Code = "ROOT_SETID"
+	CodeGuard       Code = "GUARD_FAILED"
+	CodeSourceLeft  Code = "SOURCE_LEFT"
+	CodeCalendar    Code = "CALENDAR_OUTDATED"
 
 	// Conditions of the network and the peer.
 	CodeUnreachable  Code = "UNREACHABLE"
@@ -92,6 +101,8 @@ const (
 	CodeTrial      Code = "UPDATE_FAILED"
 
 	CodeConfinement Code = "CONFINEMENT"
+	CodeNotSigned   Code = "NOT_SIGNED"
+	CodeKeysAway    Code = "KEYS_AWAY"
 
 	CodeJournal Code = "JOURNAL"
 	// CodeWorker is that of an attempt whose process has ended.
@@ -124,6 +135,8 @@ var meanings = [...]meaning{
 	{CodeOutdated, "what came through the exchange copies from a version of a file that the receiver does not have", "nothing: everything is sent again, whole", true},
 	{CodeBusy, "the peer has as many transfers as it takes at once", "nothing: it is tried again", true},
 	{CodePendingUpdate, "the peer is being updated and begins nothing new", "nothing: it is tried again", true},
+	{CodeFailedOver, "another member of the server group became active before this was delivered", "nothing: what was not delivered is sent to that member, by a transfer of its own", false},
+	{CodeNoMember, "no member of the server group is the active one, or several say that they are", "see `mft channel list` for what is seen of each; nothing is sent to the group until exactly one is", true},
 	{CodeBlocked, "a block marker of the receiving host is there, or cannot be looked at", "nothing: it is tried again, and goes on when the marker has gone; the sentence names it", true},
 
 	{CodeLate, "content of a channel has not moved by the time it was due", "look with `mft channel list` what the channel waits for, and at the program that makes the files", false},
@@ -142,12 +155,18 @@ var meanings = [...]meaning{
 	{CodeNotRegular, "it is a socket, device or named pipe", "such things are not transferred; exclude them", false},
 	{CodeWrongType, "something of another type is at the destination", "remove or rename what stands at the path that is named", false},
 	{CodeSymlink, "a component of the path is a symbolic link", "name the real directory: symbolic links are not followed below an allowed root", false},
+	{CodeLinkRefused, "it is a symbolic link, and `symlinks: refuse` of the channel lets none be", "put what it leads to in its place, leave it out by a rule, or say `symlinks: copy` or `skip`", false},
 	{CodeChanged, "the file changed while it was read", "nothing at first: it is read again, 5 times at once and that 5 times within a quarter of a minute. A file that still changes then fails, and nothing of it arrives: when the producer has finished, `mft transfer retry ID`; better, have it write aside and rename, or raise `stable` of the channel", true},
 	{CodeRaced, "somebody made the destination directory while its content was on the way", "nothing: it is sent again, into the directory that is there now", true},
 	{CodeIO, "the operating system reported an input/output error", "look at the disk and the kernel log of the host that is named", true},
 	{CodeCorrupt, "the content does not match its hash", "nothing: it is sent again; if it recurs, check memory and disk of both hosts", true},
 	{CodeDeleteLimit, "the mirror would remove more than is allowed, and removed nothing", "see whether the source is what you think it is; if so, allow it with `--max-delete N` or `--max-delete P%` (`max_delete:` of a channel)", false},
-	{CodeEmptySource, "the source of the mirror is empty, and nothing was removed", "see whether the source is mounted and the right one; a destination is only emptied by hand", false},
+	{CodeEmptySource, "the source of the mirror, or of a channel that must not be empty, is empty, and nothing was removed", "see whether the source is mounted and the right one; a destination is only emptied by hand", false},
+	{CodeRootSetID, "a file with setuid would belong to root here, or one with setgid to its group: whoever may run it would have its rights", "if the sender is to be trusted with that, `allow_root_setid: true` beside `allow_setid` in allow.files_from", false},
+	{CodeNotMounted, "no file system is mounted at the source of a channel that has to have one, and the run sent and removed nothing", "mount it; the run is repeated by itself. If it is no mount point, leave out `guard.mount_point`", false},
+	{CodeGuard, "the command that checks the source of a channel did not agree, and the run sent and removed nothing", "see what the command says and mend what it complains of; the run is repeated by itself", false},
+	{CodeSourceLeft, "files that every destination has could not be removed from the source of a channel, or moved to its archive", "mend what the sentence names, often a permission or the archive directory; it is tried again by itself, at the latest after an hour, and nothing is sent again", false},
+	{CodeCalendar, "the file of holidays of a calendar cannot be read any more, and what it said before holds", "mend what the sentence names, and see that the agent's user may read the file; it is read again within a minute", false},
 
 	{CodeUnreachable, "the peer cannot be reached", "check address, firewall and that `mft run` is up on the peer; it is tried again", true},
 	{CodeDisconnected, "the connection broke", "nothing: the transfer resumes where it was", true},
@@ -180,9 +199,11 @@ var meanings = [...]meaning{
 	{CodeTrial, "the new version did not come up, and the one before it goes on", "see the sentence and the log of the agent; report it to those who made the release", false},
 
 	{CodeConfinement, "a process could not be confined as it should be", "see `mft doctor` for the walls that are missing and why; nothing runs without those that are required", false},
+	{CodeNotSigned, "the key process refused what it was asked to sign or open", "report it; an agent never asks for that: if nobody has changed the program, treat it as an attack on this host", false},
+	{CodeKeysAway, "the process that has the keys does not answer", "nothing: it is started anew; if it recurs, see the log of the agent", true},
 
 	{CodeJournal, "the journal could not be read or written", "look at the disk that holds the data directory; nothing is delivered without the journal", true},
-	{CodeWorker, "the process that moves the files ended before it was done", "nothing: it is tried again in a new process; if it recurs, see the log of the agent for what the process said", true},
+	{CodeWorker, "the process that moves the files ended before it was done, or as soon as it was started", "nothing: it is tried again in a new process; if it recurs, see the log of the agent for what the process said", true},
 	{CodeInternal, "a defect of mft itself", "report it with the log of both ends", false},
 	{CodeOther, "a cause that has no code of its own", "see the sentence and the log", true},
 }

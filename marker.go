@@ -12,6 +12,9 @@ const (
 	MarkerCompletion MarkerKind = "completion" // its time is that of the last run that succeeded
 	MarkerFailure    MarkerKind = "failure"    // is there from a run that failed to one that succeeded
 	MarkerSilence    MarkerKind = "silence"    // is there while no content has moved for too long
+	// MarkerActive is no marker of a channel: it is there on the active member of a server
+	// group.
+	MarkerActive MarkerKind = "active"
 )
 
 // An End is one side of a channel.

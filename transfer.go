@@ -124,6 +124,12 @@ const (
 	OverwriteReplace Overwrite = "replace" // the new file takes its place atomically
 	OverwriteNever   Overwrite = "never"   // the item fails with CodeExists, nothing is touched
 	OverwriteVersion Overwrite = "version" // the old file is first renamed to NAME.~N~
+	// OverwriteBounded is OverwriteVersion where a grant has a VersionBound: the old file
+	// is renamed to NAME.~N.TAG~. It is never in an offer.
+	OverwriteBounded Overwrite = "bounded"
+	// OverwriteCanary is that of a file which shows that a delivery is possible: nothing
+	// is touched, and the receiver removes the file before it gives its receipt.
+	OverwriteCanary Overwrite = "canary"
 )
 
 // Compare is how a receiver tells that it has an item already, so that nothing
@@ -218,6 +224,9 @@ type Offer struct {
 	Overwrite Overwrite
 	Compare   Compare
 	Mirror    Mirror
+	// Rules are, for a mirror, those of the sender's selection, see package
+	// trigger/selection: what they leave out the mirror does not remove.
+	Rules []string
 	// Announced is what the sender knows of the size before scanning. Both
 	// numbers may be zero: the manifest is streamed.
 	Announced Count

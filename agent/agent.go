@@ -36,7 +36,9 @@ import (
 	"mft.dev/mft/agent/view"
 	"mft.dev/mft/exchange"
 	"mft.dev/mft/exchange/mailbox"
+	"mft.dev/mft/identity"
 	"mft.dev/mft/internal/confine"
+	"mft.dev/mft/internal/restrict"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/link"
 	"mft.dev/mft/transfer/marks"
@@ -67,8 +69,11 @@ type Options struct {
 	Workers foreman.Workers
 	// Listener takes the place of one on Config.Agent.Listen; Run closes it.
 	Listener net.Listener
-	// Walls has exits confined: see exits.Config.
-	Walls bool
+	Network  link.Network // makes the connections to peers; nil has this process make them
+	Walls    bool         // have exits confined, see exits.Config
+	// Keys opens the keys in dir, once the data directory is the agent's; nil reads them.
+	Keys      func(dir string, name mft.AgentName, now time.Time) (*identity.Keys, error)
+	Processes func() []restrict.Report // tells of the walls around them; nil for none
 }
 
 // An Agent is the daemon of one host. Its Pairing is what it knows of peers,
@@ -81,6 +86,7 @@ type Agent struct {
 	version string
 	now     func() time.Time
 	offered net.Listener // Options.Listener
+	apart   bool         // Options.Network is set
 	held    atomic.Bool  // set by Hold
 
 	journal  *journal.Journal
@@ -91,6 +97,7 @@ type Agent struct {
 	courier  *courier.Courier // nil without an exchange
 	exits    *exits.Runner
 	tells    *telemetry.Exporter
+	about    func() []restrict.Report // Options.Processes
 	channels *conduct.Set
 
 	foreman *foreman.Foreman
@@ -112,9 +119,9 @@ type Agent struct {
 func New(o Options) (*Agent, error) {
 	c := o.Config
 	a := &Agent{
-		cfg: c, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), version: o.Version, now: o.Now, offered: o.Listener,
+		cfg: c, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), version: o.Version, now: o.Now, offered: o.Listener, apart: o.Network != nil,
 		turns: turn.New(), door: admission.NewDoor(c.Agent.MaxTransfers),
-		ways: route.New(o.Exchange != nil, c.Paths()), tells: o.Telemetry,
+		ways: route.New(o.Exchange != nil, c.Paths()), tells: o.Telemetry, about: o.Processes,
 	}
 	if a.now == nil {
 		a.now = time.Now
@@ -129,7 +136,7 @@ func New(o Options) (*Agent, error) {
 		return nil, err
 	}
 	pc := pairing.Config{
-		Config: c, Log: a.log, Now: a.now, Event: a.trail.Event, Up: a.linked,
+		Config: c, Log: a.log, Now: a.now, Keys: o.Keys, Event: a.trail.Event, Up: a.linked,
 		Keep: func(peer mft.AgentName) bool { return a.ways.Path(peer) != mft.PathRelay },
 	}
 	if o.Listener != nil {
@@ -140,7 +147,7 @@ func New(o Options) (*Agent, error) {
 	}
 	a.foreman = foreman.New(foreman.Config{Journal: a.journal, Workers: o.Workers, Table: seat.Of(c)})
 	a.book = order.Book{Journal: a.journal, Trail: a.trail, Now: a.now, Knows: a.Knows, Queue: a.enqueue, Find: a.foreman.Find}
-	a.link = a.Use(link.Config{Software: "mft/" + a.version, NextSequence: a.trail.NextSequence, Handle: a.handle})
+	a.link = a.Use(link.Config{Network: o.Network, Software: "mft/" + a.version, NextSequence: a.trail.NextSequence, Handle: a.handle})
 	a.notices = notice.New(notice.Config{Journal: a.journal, Trail: a.trail, Log: a.log, Open: a.reach, Post: a.postCancel})
 	if o.Exchange != nil {
 		if err := a.openCourier(&o); err != nil {
@@ -157,6 +164,8 @@ func New(o Options) (*Agent, error) {
 		Ask: func(ctx context.Context, peer mft.AgentName, id mft.TransferID) (farend.Conversation, error) {
 			return a.link.Open(ctx, peer, id, "")
 		},
+		Groups: c.Groups, Lookout: a.foreman.Lookout,
+		Leave:   a.cancel,
 		Hold:    func(ctx context.Context, id mft.TransferID) error { _, err := a.Pause(ctx, id); return err },
 		Release: func(ctx context.Context, id mft.TransferID) error { _, err := a.Resume(ctx, id); return err },
 	})
@@ -197,7 +206,7 @@ func (a *Agent) linked(peer mft.AgentName) {
 }
 
 // Close releases the journal. Run must have returned.
-func (a *Agent) Close() error { return a.journal.Close() }
+func (a *Agent) Close() error { return errors.Join(a.foreman.Close(), a.journal.Close()) }
 
 // Name returns the name of the agent.
 func (a *Agent) Name() mft.AgentName { return a.cfg.Agent.Name }
@@ -226,6 +235,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.started = a.now()
 	if ln != nil {
 		a.listening = ln.Addr().String()
+	} else if a.apart {
+		a.listening = a.cfg.Agent.Listen
 	}
 	a.mu.Unlock()
 	if err := a.begin(ctx); err != nil {
@@ -263,7 +274,7 @@ func (a *Agent) listen(ctx context.Context) (net.Listener, error) {
 	if a.offered != nil {
 		return a.offered, nil
 	}
-	if a.cfg.Agent.Listen == "" {
+	if a.cfg.Agent.Listen == "" || a.apart {
 		return nil, nil
 	}
 	var lc net.ListenConfig

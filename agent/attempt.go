@@ -165,7 +165,7 @@ func (a *Agent) conclude(at *attempt, t mft.Transfer, v queue.Verdict) {
 		}
 	}
 	if v.State.Terminal() {
-		a.forget(t.ID)
+		a.ended(t)
 	}
 	a.again(at, t, v)
 }
@@ -173,7 +173,7 @@ func (a *Agent) conclude(at *attempt, t mft.Transfer, v queue.Verdict) {
 // again puts a transfer back into the queue as the verdict says.
 func (a *Agent) again(at *attempt, t mft.Transfer, v queue.Verdict) {
 	switch {
-	case v.PeerWide:
+	case v.PeerWide && t.Overwrite != mft.OverwriteCanary:
 		a.queue.Shut(at.peer, v.Reason)
 		v.Delay = 0
 	case at.reached:

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -62,12 +61,7 @@ func newHost(t *testing.T, name string) *host {
 			t.Fatal(err)
 		}
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.addr = ln.Addr().String()
-	ln.Close()
+	h.addr = freeAddress(t)
 	h.conf = &config.Config{Agent: config.Agent{
 		Name: mft.AgentName(name), Listen: h.addr, Address: h.addr, DataDir: filepath.Join(dir, "data"), MaxTransfers: 4,
 	}}

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"mft.dev/mft"
-	"mft.dev/mft/agent/conduct"
+	"mft.dev/mft/agent/conduct/orders"
 	"mft.dev/mft/agent/order"
 	"mft.dev/mft/journal"
 )
@@ -139,7 +139,7 @@ func TestExitsOfAChannelAtTheSource(t *testing.T) {
 	for _, name := range []string{"a", "b", "deep/c"} {
 		write(t, alpha.out, name, "1")
 	}
-	if _, err := alpha.agent.Channels().Order(t.Context(), "box", conduct.Ask, "somebody"); err != nil {
+	if _, err := alpha.agent.Channels().Order(t.Context(), "box", orders.Ask, "somebody"); err != nil {
 		t.Fatal(err)
 	}
 	said, conn := d.next()

@@ -92,24 +92,8 @@ func (h *host) waits(words string) {
 // over waits until so many runs have ended.
 func (h *host) over(n int) []mft.Event {
 	h.t.Helper()
-	var ended []mft.Event
-	h.until("runs", func() bool {
-		ended = nil
-		events, err := h.agent.Events(h.t.Context(), 0, 10_000)
-		if err != nil {
-			h.t.Fatal(err)
-		}
-		for _, e := range events {
-			if e.Kind == mft.EventRunEnded {
-				ended = append(ended, e)
-			}
-		}
-		return len(ended) >= n
-	}, func() any { return details(ended) })
-	if len(ended) != n {
-		h.t.Fatalf("%d runs have ended, want %d: %v", len(ended), n, details(ended))
-	}
-	return ended
+	h.until("runs", func() bool { return len(h.runsEnded()) >= n }, func() any { return details(h.runsEnded()) })
+	return h.only(n)
 }
 
 func TestTriggerAtTheDestination(t *testing.T) {

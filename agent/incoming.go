@@ -11,6 +11,7 @@ import (
 	"mft.dev/mft/agent/admission"
 	"mft.dev/mft/agent/farend"
 	"mft.dev/mft/agent/queue"
+	"mft.dev/mft/agent/rehearsal"
 	"mft.dev/mft/agent/trail"
 	"mft.dev/mft/exchange/talk"
 	"mft.dev/mft/journal"
@@ -20,9 +21,6 @@ import (
 	"mft.dev/mft/transfer/receiver"
 )
 
-// answerTimeout is how long telling a peer of a refusal may take.
-const answerTimeout = 10 * time.Second
-
 // handle serves a conversation that a peer opened. The link has verified who
 // opened it and that the message is meant for this agent and of this time;
 // that it was not seen before is for the journal to say.
@@ -31,7 +29,7 @@ func (a *Agent) handle(ctx context.Context, conv *link.Conversation) {
 	var err error
 	switch {
 	case a.held.Load() && e.Kind != protocol.KindCancel:
-		err = a.answer(ctx, conv, admission.Held())
+		err = admission.Answer(ctx, conv, admission.Held())
 	case e.Kind == protocol.KindOffer:
 		var o mft.Offer
 		if o, err = e.Offer(); err == nil {
@@ -39,13 +37,20 @@ func (a *Agent) handle(ctx context.Context, conv *link.Conversation) {
 		}
 	case e.Kind == protocol.KindRequest:
 		if err = a.witness(ctx, e); err != nil {
-			err = a.answer(ctx, conv, admission.Refusal(err))
+			err = admission.Answer(ctx, conv, admission.Refusal(err))
 		} else {
 			err = a.requestedBy(ctx, conv, e)
 		}
 	case e.Kind == protocol.KindMarkers:
 		if err = a.witness(ctx, e); err == nil {
-			err = farend.Keeper{Grants: a.FileGrants, Now: a.now}.Answer(ctx, conv, e)
+			err = farend.Keeper{Grants: a.FileGrants, Now: a.now, Hand: a.foreman.Hand}.Answer(ctx, conv, e)
+		}
+	case e.Kind == protocol.KindRehearse:
+		if err = a.witness(ctx, e); err == nil {
+			err = rehearsal.Keeper{Grants: a.FileGrants, Look: a.foreman.Scene}.Answer(ctx, conv, e)
+		}
+		if err != nil {
+			err = admission.Answer(ctx, conv, admission.Refusal(err))
 		}
 	case e.Kind == protocol.KindCancel:
 		if err = a.witness(ctx, e); err == nil {
@@ -63,21 +68,6 @@ func (a *Agent) handle(ctx context.Context, conv *link.Conversation) {
 	}
 }
 
-// answer sends a decision that is not for package receiver to send. When ctx
-// has ended, what was decided may only be a consequence of that.
-func (a *Agent) answer(ctx context.Context, conv transfer.Conversation, d mft.Decision) error {
-	if err := context.Cause(ctx); err != nil {
-		transfer.Abort(ctx, conv, err)
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
-	if err := conv.Send(ctx, protocol.KindDecision, protocol.AppendDecision(nil, &d)); err != nil {
-		return fmt.Errorf("sending a decision: %w", err)
-	}
-	return nil
-}
-
 // witness records that the envelope was seen; a second time is CodeReplayed.
 func (a *Agent) witness(ctx context.Context, e *protocol.Envelope) error {
 	return a.journal.Update(ctx, func(tx *journal.Tx) error { return tx.Witness(e.Sender, e.KeyID, e.Sequence) })
@@ -87,7 +77,7 @@ func (a *Agent) witness(ctx context.Context, e *protocol.Envelope) error {
 func (a *Agent) offeredBy(ctx context.Context, conv transfer.Conversation, o mft.Offer, e *protocol.Envelope) error {
 	// A newer attempt takes the place of an older one.
 	if !a.door.Enter(o.Sender, a.turns.Holder(o.Transfer) != nil) {
-		return a.answer(ctx, conv, mft.Decision{Code: mft.CodeBusy, RetryIn: admission.BusyDelay})
+		return admission.Answer(ctx, conv, mft.Decision{Code: mft.CodeBusy, RetryIn: admission.BusyDelay})
 	}
 	defer a.door.Leave(o.Sender)
 	t, known, err := a.journal.Transfer(ctx, o.Transfer)
@@ -95,7 +85,7 @@ func (a *Agent) offeredBy(ctx context.Context, conv transfer.Conversation, o mft
 		err = admission.Belongs(&o, t, known)
 	}
 	if err != nil {
-		return a.answer(ctx, conv, admission.Refusal(err))
+		return admission.Answer(ctx, conv, admission.Refusal(err))
 	}
 	in := &offer{Offer: o, envelope: e}
 	at, err := a.claim(ctx, o.Sender, o.Transfer, nil)
@@ -103,7 +93,7 @@ func (a *Agent) offeredBy(ctx context.Context, conv transfer.Conversation, o mft
 		// The newer attempt takes the place of the one under way, unless it is
 		// a copy of an old message.
 		if err := a.witness(ctx, e); err != nil {
-			return a.answer(ctx, conv, admission.Refusal(err))
+			return admission.Answer(ctx, conv, admission.Refusal(err))
 		}
 		in.witnessed = true
 		at, err = a.claim(ctx, o.Sender, o.Transfer, queue.ErrSuperseded)
@@ -144,7 +134,7 @@ func (a *Agent) receive(at *attempt, conv transfer.Conversation, o *offer) error
 		err = admission.Belongs(&o.Offer, t, known) // it may have come to be meanwhile
 	}
 	if err != nil {
-		return a.answer(at.Context, conv, admission.Refusal(err))
+		return admission.Answer(at.Context, conv, admission.Refusal(err))
 	}
 	if known {
 		if over, err := a.over(at.Context, conv, t); over {
@@ -157,7 +147,7 @@ func (a *Agent) receive(at *attempt, conv transfer.Conversation, o *offer) error
 	}
 	if err != nil {
 		a.refused(at, o, known, err)
-		return a.answer(at.Context, conv, admission.Refusal(err))
+		return admission.Answer(at.Context, conv, admission.Refusal(err))
 	}
 	a.queue.Drop(t.Peer, t.ID) // no need to ask for it any more
 	way := trail.OverLink
@@ -182,11 +172,11 @@ func (a *Agent) over(ctx context.Context, conv transfer.Conversation, t mft.Tran
 	receipt, _, delivered, err := a.journal.Receipt(ctx, t.ID)
 	switch {
 	case err != nil:
-		return true, a.answer(ctx, conv, admission.Refusal(err))
+		return true, admission.Answer(ctx, conv, admission.Refusal(err))
 	case delivered:
 		return true, receiver.Redeliver(ctx, conv, receipt)
 	case t.State.Terminal() || t.State == mft.StatePaused:
-		return true, a.answer(ctx, conv, admission.Ended(t))
+		return true, admission.Answer(ctx, conv, admission.Ended(t))
 	}
 	return false, nil
 }
@@ -207,7 +197,7 @@ func (a *Agent) admit(ctx context.Context, o *mft.Offer, t mft.Transfer, known b
 	}
 	landing, err := admission.Decide(c)
 	if err == nil && !o.Requested {
-		err = farend.Blocked(c.Grants, landing)
+		err = farend.Keeper{Hand: a.foreman.Hand}.Blocked(ctx, o.Sender, c.Grants, landing)
 	}
 	if err == nil && c.First == nil {
 		err = a.exits.Admit(ctx, o, landing)
@@ -253,7 +243,7 @@ func (a *Agent) concludeReceive(at *attempt, t mft.Transfer, err error) {
 		delivered, jerr = a.trail.CloseDelivered(ctx, at.ID)
 	}
 	if delivered {
-		a.forget(t.ID)
+		a.ended(t)
 		a.again(at, t, queue.Verdict{State: mft.StateDone})
 		return
 	}

@@ -42,24 +42,29 @@ func (h *host) markers() (out []string) {
 // markers.
 func (h *host) runs(n int, markers ...string) []mft.Event {
 	h.t.Helper()
-	var ended []mft.Event
-	h.until("runs", func() bool {
-		ended = nil
-		events, err := h.agent.Events(h.t.Context(), 0, 10_000)
-		if err != nil {
-			h.t.Fatal(err)
-		}
-		for _, e := range events {
-			if e.Kind == mft.EventRunEnded {
-				ended = append(ended, e)
-			}
-		}
-		return len(ended) >= n && slices.Equal(h.markers(), markers)
-	}, func() any { return append(h.markers(), strings.Join(details(ended), "; ")) })
+	h.until("runs", func() bool { return len(h.runsEnded()) >= n && slices.Equal(h.markers(), markers) },
+		func() any { return append(h.markers(), strings.Join(details(h.runsEnded()), "; ")) })
+	return h.only(n)
+}
+
+// only returns how the runs have ended, which are so many.
+func (h *host) only(n int) []mft.Event {
+	h.t.Helper()
+	ended := h.runsEnded()
 	if len(ended) != n {
 		h.t.Fatalf("%d runs have ended, want %d: %v", len(ended), n, details(ended))
 	}
 	return ended
+}
+
+// runsEnded returns what the journal tells of the ends of runs.
+func (h *host) runsEnded() []mft.Event {
+	h.t.Helper()
+	events, err := h.agent.Events(h.t.Context(), 0, 10_000)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return slices.DeleteFunc(events, func(e mft.Event) bool { return e.Kind != mft.EventRunEnded })
 }
 
 func details(events []mft.Event) (out []string) {
@@ -252,16 +257,7 @@ func TestStableUnlessSaidOtherwise(t *testing.T) {
 	alpha, beta := conducted(t, mft.Trigger{Kind: mft.TriggerArrival, Stable: time.Hour, Rescan: 100 * time.Millisecond},
 		mft.Trigger{Kind: mft.TriggerPoll, Every: time.Second}, mft.Trigger{Kind: mft.TriggerMarker})
 	write(t, alpha.out, "a.csv", "1")
-	alpha.until("two polls", func() bool {
-		n := 0
-		events, err := alpha.agent.Events(t.Context(), 0, 10_000)
-		for _, e := range events {
-			if e.Kind == mft.EventRunEnded {
-				n++
-			}
-		}
-		return err == nil && n >= 2
-	}, func() any { return alpha.markers() })
+	alpha.until("two polls", func() bool { return len(alpha.runsEnded()) >= 2 }, func() any { return alpha.markers() })
 	if n := len(alpha.list(journal.Filter{})); n != 0 {
 		t.Fatalf("%d transfers of a file that is not stable", n)
 	}

@@ -25,11 +25,15 @@ func (a *Agent) Request(ctx context.Context, r order.Request) (mft.TransferID, e
 // Cancel ends a transfer, at the other end too as soon as it can be told.
 // Errors: mft.CodeNotFound, mft.CodeBadState when it has ended.
 func (a *Agent) Cancel(ctx context.Context, id mft.TransferID) (mft.Transfer, error) {
+	return a.cancel(ctx, id, mft.Reason{Code: mft.CodeCancelled})
+}
+
+func (a *Agent) cancel(ctx context.Context, id mft.TransferID, why mft.Reason) (mft.Transfer, error) {
 	t, err := a.Row(ctx, id)
 	if err != nil {
 		return t, err
 	}
-	t, err = a.finish(ctx, t, mft.StateCancelled, mft.Reason{Code: mft.CodeCancelled}, queue.ErrCancelled)
+	t, err = a.finish(ctx, t, mft.StateCancelled, why, queue.ErrCancelled)
 	if err == nil {
 		a.notices.Add(t.Peer, t.ID)
 	}

@@ -1,12 +1,14 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
 	"time"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/canary"
 	"mft.dev/mft/agent/queue"
 	"mft.dev/mft/agent/source"
 	"mft.dev/mft/agent/trail"
@@ -25,7 +27,7 @@ func (a *Agent) send(at *attempt, t mft.Transfer) (mft.Receipt, *protocol.Envelo
 			}
 		},
 	}}
-	c.Place.Channel = a.channels.Root(t.Channel)
+	a.channels.Place(t.Channel, &c.Place)
 	defer c.Close()
 	conv, err := a.reach(at.Context, t)
 	if err != nil {
@@ -35,12 +37,12 @@ func (a *Agent) send(at *attempt, t mft.Transfer) (mft.Receipt, *protocol.Envelo
 		return a.sendRelayed(at, t, c)
 	}
 	defer conv.Close()
-	if err := a.exits.Offer(at.Context, t); err != nil {
+	if err := cmp.Or(canary.Understood(t, conv.Speaks()), a.exits.Offer(at.Context, t)); err != nil {
 		return mft.Receipt{}, nil, err
 	}
 	at.reached = true
 	told := &trail.Conversation{Conversation: conv, Trail: a.trail, ID: t.ID, Quiet: at.entry.Waiting != "" && at.entry.Tries > 0}
-	return a.foreman.Send(at.Context, told, c, at.outgoing(t, a.trail.Moving(at.ID, trail.OverLink)))
+	return a.foreman.Send(at.Context, told, c, a.channels.Sends(t, told, at.outgoing(t, a.trail.Moving(at.ID, trail.OverLink))))
 }
 
 // outgoing is what is sent in the attempt, but for the content.
@@ -76,7 +78,7 @@ func (a *Agent) concludeSend(at *attempt, t mft.Transfer, receipt mft.Receipt, s
 		a.conclude(at, t, a.verdictOf(at, err))
 		return
 	}
-	a.forget(t.ID)
+	a.ended(t)
 	a.again(at, t, queue.Verdict{State: mft.StateDone})
 }
 

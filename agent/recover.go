@@ -12,6 +12,9 @@ import (
 // queues what is to go on. It may be interrupted at any point and run again.
 func (a *Agent) begin(ctx context.Context) error {
 	a.trail.Event(ctx, mft.Event{Kind: mft.EventAgentStarted, Detail: a.version})
+	if err := a.Canaries().Clear(); err != nil {
+		return err
+	}
 	open, err := a.journal.Transfers(ctx, journal.Filter{States: []mft.State{
 		mft.StatePlanned, mft.StateQueued, mft.StateWaiting, mft.StateRunning, mft.StateVerifying,
 		mft.StateDelivered, mft.StatePaused,

@@ -13,7 +13,6 @@ import (
 	"mft.dev/mft/agent/source"
 	"mft.dev/mft/agent/trail"
 	"mft.dev/mft/exchange/talk"
-	"mft.dev/mft/journal"
 	"mft.dev/mft/link"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer/sender"
@@ -39,14 +38,14 @@ func (a *Agent) openCourier(o *Options) error {
 // reach opens a conversation with the peer of t over the link. It returns nil
 // without an error when the exchange is the way to take.
 func (a *Agent) reach(ctx context.Context, t mft.Transfer) (*link.Conversation, error) {
-	if !a.ways.Direct(t.Peer, a.now()) {
+	if !a.ways.Direct(t.Peer, t.ID, a.now()) {
 		if a.courier == nil {
 			return nil, mft.Fail(mft.CodeConfig, "reach", string(t.Peer), errors.New("its path is relay, and this agent has no exchange"))
 		}
 		return nil, nil
 	}
 	conv, err := a.link.Open(ctx, t.Peer, t.ID, t.Channel)
-	if err != nil && mft.CodeOf(err) == mft.CodeUnreachable && a.ways.Apart(t.Peer, a.now()) {
+	if err != nil && mft.CodeOf(err) == mft.CodeUnreachable && a.ways.Apart(t.Peer, t.ID, a.now()) {
 		return nil, nil
 	}
 	return conv, err
@@ -56,7 +55,7 @@ func (a *Agent) reach(ctx context.Context, t mft.Transfer) (*link.Conversation, 
 // be done before the peer has to say something.
 func (a *Agent) sendRelayed(at *attempt, t mft.Transfer, c *source.Content) (mft.Receipt, *protocol.Envelope, error) {
 	fail := func(err error) (mft.Receipt, *protocol.Envelope, error) { return mft.Receipt{}, nil, err }
-	if err := a.inTurn(at.Context, t); err != nil {
+	if err := a.book.InTurn(at.Context, t); err != nil {
 		return fail(err)
 	}
 	out, err := a.courier.Outgoing(at.Context, t, a.exits.Before(t, c.Offer))
@@ -74,30 +73,9 @@ func (a *Agent) sendRelayed(at *attempt, t mft.Transfer, c *source.Content) (mft
 		}
 	}
 	told := &trail.Conversation{Conversation: out, Trail: a.trail, ID: t.ID, Known: !out.Offers()}
-	sent := at.outgoing(t, a.trail.Moving(at.ID, trail.ThroughExchange))
+	sent := a.channels.Sends(t, told, at.outgoing(t, a.trail.Moving(at.ID, trail.ThroughExchange)))
 	sent.Offer, sent.Sources, sent.Watch = out.Offer, c.Sources(), out.Watch
 	return sender.Run(at.Context, told, sent)
-}
-
-// inTurn lets one mirror of a directory at a time through the exchange. A parcel is
-// the source as it was: one that an earlier mirror left behind and that arrives
-// last would undo the later one.
-func (a *Agent) inTurn(ctx context.Context, t mft.Transfer) error {
-	if !t.Mirror.On {
-		return nil
-	}
-	open, err := a.journal.Transfers(ctx, journal.Filter{Role: mft.RoleSend, Peer: t.Peer, States: []mft.State{
-		mft.StateQueued, mft.StateWaiting, mft.StateRunning, mft.StateVerifying, mft.StatePaused,
-	}})
-	if err != nil {
-		return err
-	}
-	for i := range open {
-		if o := &open[i]; o.Mirror.On && o.Destination == t.Destination && o.ID.String() < t.ID.String() && o.Created.Compare(t.Created) <= 0 {
-			return mft.Fail(mft.CodeBusy, "mirror to", t.Destination, fmt.Errorf("an earlier mirror of it has not ended: %s", o.ID))
-		}
-	}
-	return nil
 }
 
 // own returns what makes this agent the one of its name that delivers a
@@ -140,10 +118,12 @@ func (a *Agent) postCancel(ctx context.Context, t mft.Transfer, c *protocol.Canc
 	return a.courier.Open(ctx, t, protocol.KindCancel, protocol.AppendCancel(nil, c))
 }
 
-// forget has what a transfer that has ended left in the exchange removed.
-func (a *Agent) forget(id mft.TransferID) {
+// ended has what a transfer that has ended left in the exchange removed, and its channel
+// look at its run.
+func (a *Agent) ended(t mft.Transfer) {
+	a.channels.Ended(t.Channel)
 	if a.courier != nil {
-		a.courier.Forget(id)
+		a.courier.Forget(t.ID)
 	}
 }
 
@@ -191,9 +171,9 @@ func (a *Agent) offeredByLetter(ctx context.Context, v courier.Conversation) err
 			r := mft.ReasonOf(err)
 			a.trail.Event(ctx, mft.Event{Kind: mft.EventRejected, Transfer: o.Transfer, Channel: o.Channel, Peer: o.Sender, Code: r.Code, Detail: r.Detail})
 		}
-		return a.answer(ctx, v, admission.Refusal(err))
+		return admission.Answer(ctx, v, admission.Refusal(err))
 	}
-	return a.answer(ctx, v, mft.Decision{Code: mft.CodeOK, Streams: 1})
+	return admission.Answer(ctx, v, mft.Decision{Code: mft.CodeOK, Streams: 1})
 }
 
 // available receives a parcel. It never takes the place of another attempt: a
@@ -217,7 +197,7 @@ func (a *Agent) available(ctx context.Context, v courier.Conversation) error {
 		err = admission.Belongs(&o.Offer, t, known)
 	}
 	if err != nil {
-		return a.answer(ctx, in, admission.Refusal(err))
+		return admission.Answer(ctx, in, admission.Refusal(err))
 	}
 	at, err := a.claim(ctx, o.Sender, o.Transfer, nil)
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"mft.dev/mft/exchange/relay/server"
 	"mft.dev/mft/exchange/relay/store"
 	"mft.dev/mft/identity"
+	"mft.dev/mft/internal/rig"
 )
 
 // A third is a host whose agent keeps things for two others.
@@ -86,12 +87,11 @@ func keysOf(t *testing.T, h *host) *identity.Keys {
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := rig.FreeAddr()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	return addr
 }
 
 // open starts the agent of the third host, and its relay.

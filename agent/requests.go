@@ -26,9 +26,9 @@ func (a *Agent) requestedBy(ctx context.Context, conv transfer.Conversation, e *
 			reason := mft.ReasonOf(err)
 			a.trail.Event(ctx, mft.Event{Kind: mft.EventRejected, Transfer: r.Transfer, Peer: r.Requester, Code: reason.Code, Detail: reason.Detail})
 		}
-		return a.answer(ctx, conv, admission.Refusal(err))
+		return admission.Answer(ctx, conv, admission.Refusal(err))
 	}
-	err = a.answer(ctx, conv, mft.Decision{Code: mft.CodeOK})
+	err = admission.Answer(ctx, conv, mft.Decision{Code: mft.CodeOK})
 	a.enqueue(t)
 	return err
 }
@@ -88,7 +88,7 @@ func (a *Agent) finish(ctx context.Context, t mft.Transfer, s mft.State, r mft.R
 	}
 	a.queue.Drop(t.Peer, t.ID)
 	if t.State.Terminal() {
-		a.forget(t.ID)
+		a.ended(t)
 	}
 	return t, nil
 }

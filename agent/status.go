@@ -2,14 +2,17 @@ package agent
 
 import (
 	"context"
+	"path/filepath"
 	"time"
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/arrival"
+	"mft.dev/mft/agent/canary"
 	"mft.dev/mft/agent/conduct"
 	"mft.dev/mft/agent/pairing"
 	"mft.dev/mft/agent/telemetry"
 	"mft.dev/mft/internal/resident"
+	"mft.dev/mft/internal/restrict"
 	"mft.dev/mft/journal"
 )
 
@@ -26,7 +29,8 @@ type Status struct {
 	Waiting   []mft.Transfer
 	Channels  []arrival.Status // by name
 	Telemetry []telemetry.Status
-	Resident  int64 // memory in bytes, 0 where unknown
+	Resident  int64             // memory in bytes, 0 where unknown
+	Processes []restrict.Report // the walls around them
 }
 
 // statusWaiting is how many waiting transfers a status shows.
@@ -50,11 +54,22 @@ func (a *Agent) Status(ctx context.Context) (Status, error) {
 	s.Started, s.Listening = a.started, a.listening
 	a.mu.Unlock()
 	s.Channels = a.channels.Status()
+	if a.about != nil {
+		s.Processes = a.about()
+	}
 	return s, nil
 }
 
 // Channels returns the channels that begin at this host.
 func (a *Agent) Channels() *conduct.Set { return a.channels }
+
+// Canaries tests them.
+func (a *Agent) Canaries() *canary.Tester {
+	return canary.New(canary.Config{
+		Dir: filepath.Join(a.cfg.Agent.DataDir, "canary"), Journal: a.journal, Book: &a.book, Ways: a.ways, Channels: a.channels,
+		List: a.foreman.List, Cancel: a.cancel, Now: a.now, Exchange: a.courier != nil,
+	})
+}
 
 // live replaces the counts of a transfer that runs.
 func (a *Agent) live(t mft.Transfer) (mft.Transfer, float64) {

@@ -38,6 +38,9 @@ func (c *course) idle(ctx context.Context) (arriving, marked *result.Idle, err e
 		err = i.measure(ctx, arriving, "when: {arrival: {}}")
 	}
 	if err == nil {
+		err = i.scans(ctx, arriving)
+	}
+	if err == nil {
 		err = i.measure(ctx, marked, "when: {marker: true, poll: 24h}, markers: {source: {trigger: %[1]s/.ready, block: %[1]s/.busy, activity: %[1]s/.sending}}")
 	}
 	if err != nil && ctx.Err() == nil {
@@ -163,6 +166,21 @@ func (i *idler) measure(ctx context.Context, to *result.Idle, when string) error
 	to.Start, to.CPU = begun.Seconds(), 1000*(after-begun).Seconds()/to.Seconds
 	to.Resident, err = meter.Resident(pid)
 	return err
+}
+
+// scans measures what looking at all files once more takes: what an agent uses that
+// looks each rescan, beyond one that idles. A stretch of twice that time has two scans
+// of each channel in it, wherever it begins.
+func (i *idler) scans(ctx context.Context, to *result.Idle) error {
+	const rescan, usual = 30.0, 600.0
+	often := *i
+	often.seconds = max(i.seconds, 2*rescan)
+	var with result.Idle
+	if err := often.measure(ctx, &with, fmt.Sprintf("when: {arrival: {rescan: %.0fs}}", rescan)); err != nil {
+		return err
+	}
+	to.Scan, to.Scans = max(0, with.CPU-to.CPU)*rescan/1000, usual
+	return nil
 }
 
 // quiet waits until a process has done next to nothing for a few seconds: what comes

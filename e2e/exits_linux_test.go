@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +36,84 @@ func TestEveryCallWithExits(t *testing.T) {
 			e.verdict(d.ledger)
 		})
 	}
+}
+
+// TestEveryCallWithExitsAtTheSource kills the sending agent as TestEveryCall does
+// where a command decides before each transfer is offered and another follows it,
+// also while they run: neither is left out, none runs for anything else, the second
+// never before everything has arrived, and a run of it is never taken for another.
+func TestEveryCallWithExitsAtTheSource(t *testing.T) {
+	needs(t, canTrace, "the tracer does not know this machine")
+	alpha, beta := newPair(t)
+	e := leading(alpha, beta)
+	d := &delivery{
+		t: t, rnd: chance(t), from: alpha, to: beta, struck: alpha, spec: tracing{Strike: strikeKill}, ledger: newLedger(),
+	}
+	var sent []string
+	d.make = func(n int) string {
+		top := d.tree(n)
+		sent = append(sent, filepath.Clean(top))
+		return top
+	}
+	d.after = func(id mft.TransferID) { e.await(id, 1) }
+	d.strikeAll(sample(9, 1), false)
+	e.deeds(sent)
+}
+
+// leading has commands run because of each transfer that h sends to another: one
+// before it is offered, and one when it is done, which looks for the last of its
+// files there.
+func leading(h, to *host) *exits {
+	h.t.Helper()
+	e := &exits{h, filepath.Join(h.Dir, "exits", "ran")}
+	if err := os.MkdirAll(filepath.Dir(e.ran), 0o755); err != nil {
+		h.t.Fatal(err)
+	}
+	command := filepath.Join(h.Dir, "command")
+	text := fmt.Sprintf("#!/bin/sh\nn=${1##*/call}\nif [ -e %q/$n.dir/sub/small ]; then there=yes; else there=no; fi\n"+
+		"echo \"$MFT_PHASE $MFT_RUN $there $1\" >>%q\n", to.In(), e.ran)
+	if err := os.WriteFile(command, []byte(text), 0o755); err != nil {
+		h.t.Fatal(err)
+	}
+	const one = "{phase: %s, at: source, run: [%q, \"{fullFilePath}\"], directory: %q}"
+	h.configure(fmt.Sprintf("\nexits: ["+one+", "+one+"]\n", "pre", command, h.Dir, "post", command, h.Dir))
+	return e
+}
+
+// deeds holds what ran at the source against what was sent.
+func (e *exits) deeds(sent []string) {
+	e.h.t.Helper()
+	content, err := os.ReadFile(e.ran)
+	if err != nil {
+		e.h.t.Fatal(err)
+	}
+	asked, followed, again := map[string]bool{}, map[string]bool{}, 0
+	for line := range strings.Lines(string(content)) {
+		f := strings.SplitN(strings.TrimSpace(line), " ", 4)
+		switch path := f[3]; {
+		case !slices.Contains(sent, path):
+			e.h.t.Errorf("a command ran for %q, which was never sent", path)
+		case f[0] == "pre" && f[2] != "no":
+			e.h.t.Errorf("a command was asked about %s, which had arrived", path)
+		case f[0] == "pre":
+			asked[path] = true
+		case !asked[path] || f[2] != "yes":
+			e.h.t.Errorf("%s was followed before it had arrived, or was not asked about", path)
+		case followed[f[1]+path]:
+			e.h.t.Errorf("two runs for %s have the number %s", path, f[1])
+		default:
+			followed[f[1]+path], followed[path] = true, true
+			if f[1] != "1" {
+				again++
+			}
+		}
+	}
+	for _, path := range sent {
+		if !followed[path] {
+			e.h.t.Errorf("no command followed %s", path)
+		}
+	}
+	e.h.t.Logf("commands followed %d transfers, %d of them not for the first time", len(sent), again)
 }
 
 // exits are commands that write down for which files they run.

@@ -27,6 +27,9 @@ type host struct {
 	*rig.Host
 	t     testing.TB
 	space *namespace // in which the agent runs; nil is that of the test
+	// For the agent, which needs a space, the directory own is at the path seat; "" for
+	// none. So several agents have each their own directory at one path.
+	own, seat string
 }
 
 // newHost makes a host whose agent has not been started.
@@ -87,6 +90,9 @@ func (h *host) start() {
 // wait for it.
 func (h *host) launch(spec *tracing) error {
 	argv := []string{h.Binary(), "run"}
+	if h.seat != "" {
+		argv = append([]string{"unshare", "--mount", "sh", "-c", `mount --bind "$0" "$1" && shift && exec "$@"`, h.own, h.seat}, argv...)
+	}
 	if spec == nil && h.space != nil {
 		return h.Launch(h.space.command(argv...), syscall.SIGKILL)
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	long     = flag.Bool("long", false, "the big ones: a 20 GiB file and 1,000,000 files instead of 2 GiB and 50,000")
+	long     = flag.Bool("long", false, "the big ones: a 20 GiB file and 1,000,000 files instead of 2 GiB and 50,000; every kind of server group")
 	patience = flag.Duration("patience", 3*time.Minute, "how long anything may take before a test gives up on it; nothing is ever timed, a slow machine only makes the tests slow")
 	seed     = flag.Uint64("seed", 0, "seed of the random tests; 0 takes a new one, which is printed")
 )
@@ -90,4 +90,14 @@ func chance(t *testing.T) *rand.Rand {
 	}
 	t.Logf("random numbers: -run '%s' -seed %d", strings.ReplaceAll(t.Name(), "/", "$/^"), s)
 	return rand.New(rand.NewPCG(s, 0))
+}
+
+// eventually waits until ok, and gives up with what there is to say.
+func eventually(t *testing.T, what string, ok func() bool, say func() string) {
+	t.Helper()
+	for end := time.Now().Add(*patience); !ok(); <-time.After(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("it does not come to this: %s\n%s", what, say())
+		}
+	}
 }

@@ -61,26 +61,8 @@ func TestPartition(t *testing.T) {
 			p.join(0, 1)
 			p.join(1, 0)
 		}},
-		{"only the receiver can call", func(p *parted) {
-			p.lose(net4(0), listens(1))
-			for _, h := range p.hosts {
-				h.Kill()
-				h.start()
-			}
-			p.flows()
-			p.lasts()
-			p.flows()
-		}},
-		{"only the sender can call", func(p *parted) {
-			p.lose(net4(1), listens(0))
-			for _, h := range p.hosts {
-				h.Kill()
-				h.start()
-			}
-			p.flows()
-			p.lasts()
-			p.flows()
-		}},
+		{"only the receiver can call", func(p *parted) { p.deaf(0, 1) }},
+		{"only the sender can call", func(p *parted) { p.deaf(1, 0) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -210,6 +192,19 @@ func (p *parted) lasts() {
 	<-time.After(rand.N(3 * time.Second))
 }
 
+// deaf has one host never reach the port of another, which has to call it.
+func (p *parted) deaf(from, to int) {
+	p.t.Helper()
+	p.lose(net4(from), listens(to))
+	for _, h := range p.hosts {
+		h.Kill()
+		h.start()
+	}
+	p.flows()
+	p.lasts()
+	p.flows()
+}
+
 func (p *parted) marked(name string) bool {
 	_, err := os.Lstat(filepath.Join(p.marks, name))
 	return err == nil
@@ -217,11 +212,7 @@ func (p *parted) marked(name string) bool {
 
 func (p *parted) await(what string, ok func() bool) {
 	p.t.Helper()
-	for end := time.Now().Add(*patience); !ok(); <-time.After(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			p.t.Fatalf("it does not come to this: %s", what)
-		}
-	}
+	eventually(p.t, what, ok, func() string { return "" })
 }
 
 // verdict waits until everything is over and looks at all of it.

@@ -99,7 +99,7 @@ func TestStolenOldKey(t *testing.T) {
 // copyKeys returns keys that are the same now and go their own way.
 func copyKeys(t *testing.T, k *Keys) *Keys {
 	t.Helper()
-	content, err := os.ReadFile(k.path)
+	content, err := os.ReadFile(pathOf(k))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +223,11 @@ func TestVerifyChainRefuses(t *testing.T) {
 	// The impostor's own certificate, with that of the pinned key behind it.
 	glued := append(chainOf(t, impostor), chainOf(t, erp)...)
 	// ledger vouches for a key in erp's name.
-	foreign, err := ledger.ring.Rotated("erp", start, start)
+	ring, err := keyring.Read(pathOf(ledger), "ledger")
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign, err := ring.Rotated("erp", start, start)
 	if err != nil {
 		t.Fatal(err)
 	}

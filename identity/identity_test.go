@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mft.dev/mft"
+	"mft.dev/mft/identity/keyring"
 )
 
 // start is when every test begins.
@@ -21,6 +22,9 @@ func newKeys(t *testing.T, name mft.AgentName) *Keys {
 	}
 	return k
 }
+
+// pathOf is the file that holds the keys.
+func pathOf(k *Keys) string { return k.holder.(*keyring.Keeper).Path() }
 
 func chainOf(t *testing.T, k *Keys) []*x509.Certificate {
 	t.Helper()

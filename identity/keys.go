@@ -1,8 +1,6 @@
 package identity
 
 import (
-	"crypto"
-	"crypto/ed25519"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -41,16 +39,29 @@ type KeyInfo struct {
 // Current reports whether the key has not been replaced.
 func (i KeyInfo) Current() bool { return i.Expires.IsZero() }
 
+// A Holder has the private keys of an agent and uses them: in this process, a
+// *keyring.Keeper, or in one of its own. Its methods are called concurrently.
+type Holder interface {
+	// SignEnvelope signs what an envelope is signed over, SignHandshake what proves
+	// an end of a TLS connection.
+	SignEnvelope(key [16]byte, message []byte) ([]byte, error)
+	SignHandshake(key [16]byte, message []byte) ([]byte, error)
+	// Unseal opens what was sealed to one of the keys.
+	Unseal(id sealing.ID, label string, sealed []byte) ([]byte, error)
+	// Rotate replaces the keys; those before expire at end.
+	Rotate(now, end time.Time) (keyring.Public, error)
+}
+
 // Keys are an agent's own keys: one current signing key, one current sealing
 // key, and those they replaced until their overlap has passed. Keys is safe
 // for concurrent use.
 type Keys struct {
-	name mft.AgentName
-	path string
+	name   mft.AgentName
+	holder Holder
 
-	mu   sync.RWMutex
-	ring keyring.Ring
-	// pins are those of ring.Signing, sealingPins those of ring.Sealing.
+	mu     sync.RWMutex
+	public keyring.Public
+	// pins are those of public.Signing, sealingPins those of public.Sealing.
 	pins, sealingPins []Pin
 }
 
@@ -72,59 +83,48 @@ func LoadOrCreate(dir string, name mft.AgentName, now time.Time) (*Keys, error) 
 	}
 	k, err := Load(dir, name, now)
 	if mft.CodeOf(err) == mft.CodeNotFound {
-		if err = create(filepath.Join(dir, keysFile), name, now); err == nil {
+		if err = keyring.Create(KeysFile(dir), name, now); err == nil {
 			k, err = Load(dir, name, now)
 		}
 	}
 	return k, err
 }
 
-// keysFile holds the keys, in their directory.
-const keysFile = "keys.json"
+// KeysFile is the file in dir that holds the keys.
+func KeysFile(dir string) string { return filepath.Join(dir, "keys.json") }
 
 // Load reads the keys as LoadOrCreate does. When there are none it fails with
 // mft.CodeNotFound, and makes nothing.
 func Load(dir string, name mft.AgentName, now time.Time) (*Keys, error) {
-	k := &Keys{name: name, path: filepath.Join(dir, keysFile)}
-	ring, err := keyring.Read(k.path, name)
+	keeper, err := keyring.Open(KeysFile(dir), name, now)
 	if err != nil {
 		return nil, err
 	}
-	return k, k.use(ring.Without(now))
+	return Held(name, keeper, keeper.Public())
 }
 
-// create makes the first keys of an agent and the file that holds them.
-func create(path string, name mft.AgentName, now time.Time) error {
-	ring, err := keyring.New(name, now)
-	if err != nil {
-		return mft.Fail(mft.CodeInternal, "make keys", string(name), err)
-	}
-	return keyring.Write(path, name, ring)
+// Held returns the keys that holder has, of which public is known.
+func Held(name mft.AgentName, holder Holder, public keyring.Public) (*Keys, error) {
+	k := &Keys{name: name, holder: holder}
+	return k, k.use(public)
 }
 
-// use makes ring the keys of the agent. The caller holds mu, or nobody else
+// use makes public the keys of the agent. The caller holds mu, or nobody else
 // knows k yet.
-func (k *Keys) use(ring keyring.Ring) error {
-	var pins, sealingPins []Pin
-	var public []crypto.PublicKey
-	for _, key := range ring.Signing {
-		public = append(public, key.Private.Public())
-	}
-	for _, key := range ring.Sealing {
-		public = append(public, key.Private.Public())
-	}
-	for i, key := range public {
-		pin, err := PinOf(key)
-		if err != nil {
-			return mft.Fail(mft.CodeInternal, "use keys", string(k.name), err)
+func (k *Keys) use(public keyring.Public) error {
+	signing, seal, err := public.Keys()
+	var pins []Pin
+	for _, key := range append(signing, seal...) {
+		var pin Pin
+		if err == nil {
+			pin, err = PinOf(key)
 		}
-		if i < len(ring.Signing) {
-			pins = append(pins, pin)
-		} else {
-			sealingPins = append(sealingPins, pin)
-		}
+		pins = append(pins, pin)
 	}
-	k.ring, k.pins, k.sealingPins = ring, pins, sealingPins
+	if err != nil {
+		return mft.Fail(mft.CodeInternal, "use keys", string(k.name), err)
+	}
+	k.public, k.pins, k.sealingPins = public, pins[:len(signing)], pins[len(signing):]
 	return nil
 }
 
@@ -141,27 +141,27 @@ func (k *Keys) Pin() Pin {
 // KeyID returns the short form of Pin that stands in envelopes.
 func (k *Keys) KeyID() [16]byte { return k.Pin().KeyID() }
 
-// Sign signs message with the current signing key (Ed25519). Whoever calls
-// sees to it that the message begins with a label of its own kind.
-func (k *Keys) Sign(message []byte) (keyID [16]byte, signature []byte) {
-	k.mu.RLock()
-	defer k.mu.RUnlock()
-	return k.pins[0].KeyID(), ed25519.Sign(k.ring.Signing[0].Private, message)
+// SignAs signs what an envelope is signed over with the signing key called keyID,
+// which may be one that was replaced, until it expires: a connection that was
+// authenticated with a key is carried on with it. The error has code
+// mft.CodeUntrusted, or that of the holder of the keys.
+func (k *Keys) SignAs(keyID [16]byte, message []byte, now time.Time) ([]byte, error) {
+	if !k.has(keyID, now) {
+		return nil, mft.Fail(mft.CodeUntrusted, "sign", fmt.Sprintf("%x", keyID),
+			errors.New("this agent no longer has that key"))
+	}
+	return k.holder.SignEnvelope(keyID, message)
 }
 
-// SignAs signs message with the signing key called keyID, which may be one
-// that was replaced, until it expires: a connection that was authenticated
-// with a key is carried on with it. The error has code mft.CodeUntrusted.
-func (k *Keys) SignAs(keyID [16]byte, message []byte, now time.Time) ([]byte, error) {
+func (k *Keys) has(keyID [16]byte, now time.Time) bool {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
-	for i, key := range k.ring.Signing {
+	for i, key := range k.public.Signing {
 		if k.pins[i].KeyID() == keyID && !expired(key.Expires, now) {
-			return ed25519.Sign(key.Private, message), nil
+			return true
 		}
 	}
-	return nil, mft.Fail(mft.CodeUntrusted, "sign", fmt.Sprintf("%x", keyID),
-		errors.New("this agent no longer has that key"))
+	return false
 }
 
 // Certificate returns the certificate that the agent shows on control
@@ -170,7 +170,10 @@ func (k *Keys) SignAs(keyID [16]byte, message []byte, now time.Time) ([]byte, er
 func (k *Keys) Certificate() *tls.Certificate {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
-	return &tls.Certificate{Certificate: k.ring.Signing[0].Chain, PrivateKey: k.ring.Signing[0].Private}
+	current, id := k.public.Signing[0], k.pins[0].KeyID()
+	return &tls.Certificate{Certificate: current.Chain, PrivateKey: keyring.Signer{
+		Key: current.Key, Handshake: func(m []byte) ([]byte, error) { return k.holder.SignHandshake(id, m) },
+	}}
 }
 
 // Sealing returns the statement that hands the current sealing key to peers,
@@ -178,15 +181,14 @@ func (k *Keys) Certificate() *tls.Certificate {
 func (k *Keys) Sealing() []byte {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
-	return append([]byte(nil), k.ring.Sealing[0].Statement...)
+	return append([]byte(nil), k.public.Sealing[0].Statement...)
 }
 
 // Unseal opens what was sealed to one of the agent's keys, current or replaced.
-// The error has code mft.CodeUntrusted when there is no such key (any more).
+// The error has code mft.CodeUntrusted when there is no such key (any more), or
+// that of the holder of the keys.
 func (k *Keys) Unseal(id sealing.ID, label string, sealed []byte) ([]byte, error) {
-	k.mu.RLock()
-	defer k.mu.RUnlock()
-	return k.ring.Unseal(id, label, sealed)
+	return k.holder.Unseal(id, label, sealed)
 }
 
 // List returns the signing keys, then the sealing keys, each with the current
@@ -195,10 +197,10 @@ func (k *Keys) List() []KeyInfo {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	var out []KeyInfo
-	for i, key := range k.ring.Signing {
+	for i, key := range k.public.Signing {
 		out = append(out, KeyInfo{Pin: k.pins[i], Role: RoleSigning, Created: key.Created, Expires: key.Expires})
 	}
-	for i, key := range k.ring.Sealing {
+	for i, key := range k.public.Sealing {
 		out = append(out, KeyInfo{Pin: k.sealingPins[i], Role: RoleSealing, Created: key.Created, Expires: key.Expires})
 	}
 	return out
@@ -220,11 +222,8 @@ func (k *Keys) Rotate(now time.Time, overlap time.Duration) error {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	next, err := k.ring.Rotated(k.name, now, now.Add(overlap))
+	next, err := k.holder.Rotate(now, now.Add(overlap))
 	if err != nil {
-		return mft.Fail(mft.CodeInternal, "rotate keys", string(k.name), err)
-	}
-	if err := keyring.Write(k.path, k.name, next); err != nil {
 		return err
 	}
 	return k.use(next)

@@ -34,9 +34,9 @@ func TestKeysStayTheSame(t *testing.T) {
 	if second.Name() != "erp" {
 		t.Errorf("Name = %q, want erp", second.Name())
 	}
-	id, signature := second.Sign([]byte("message"))
-	if id != first.KeyID() {
-		t.Errorf("Sign names key %x, want %x", id, first.KeyID())
+	signature, err := second.SignAs(first.KeyID(), []byte("message"), start)
+	if err != nil {
+		t.Errorf("SignAs: %v", err)
 	}
 	public := chainOf(t, first)[0].PublicKey.(ed25519.PublicKey)
 	if !ed25519.Verify(public, []byte("message"), signature) {
@@ -195,7 +195,7 @@ func TestRotate(t *testing.T) {
 	wantCode(t, "SignAs after the overlap", err, mft.CodeUntrusted)
 	wantCode(t, "Rotate by less than nothing", k.Rotate(start, -1), mft.CodeUsage)
 
-	reloaded, err := LoadOrCreate(filepath.Dir(k.path), "erp", end)
+	reloaded, err := LoadOrCreate(filepath.Dir(pathOf(k)), "erp", end)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,7 +217,7 @@ func TestRotateErasesExpired(t *testing.T) {
 	if got, want := len(k.Certificate().Certificate), keyring.MaxChain; got != want {
 		t.Errorf("%d certificates, want %d", got, want)
 	}
-	content, err := os.ReadFile(k.path)
+	content, err := os.ReadFile(pathOf(k))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +233,7 @@ func TestRotateErasesExpired(t *testing.T) {
 func TestRotateThatFailsChangesNothing(t *testing.T) {
 	k := newKeys(t, "erp")
 	before := k.Pin()
-	dir := filepath.Dir(k.path)
+	dir := filepath.Dir(pathOf(k))
 	if err := os.Rename(dir, dir+".away"); err != nil {
 		t.Fatal(err)
 	}
@@ -251,9 +251,8 @@ func TestKeysConcurrently(t *testing.T) {
 	for range 4 {
 		all.Go(func() {
 			for range 20 {
-				id, signature := k.Sign([]byte("m"))
-				if id == [16]byte{} || len(signature) != ed25519.SignatureSize {
-					t.Error("Sign returned nothing")
+				if signature, err := k.SignAs(k.KeyID(), []byte("m"), start); err != nil || len(signature) != ed25519.SignatureSize {
+					t.Errorf("SignAs = %x, %v", signature, err)
 				}
 				k.List()
 				k.Sealing()

@@ -234,7 +234,7 @@ func signed(k *Keys, change func(*protocol.Envelope)) *protocol.Envelope {
 		Sender: k.Name(), Recipient: "ledger", Sequence: 1, Issued: start, Expires: start.Add(time.Minute),
 		Body: []byte("body"), KeyID: k.KeyID(),
 	}
-	_, e.Signature = k.Sign(e.SigningBytes())
+	e.Signature, _ = k.SignAs(e.KeyID, e.SigningBytes(), time.Now())
 	change(e)
 	return e
 }

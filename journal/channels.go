@@ -5,6 +5,8 @@ import (
 	"database/sql"
 
 	"mft.dev/mft"
+	"mft.dev/mft/journal/database"
+	"mft.dev/mft/journal/leaving"
 	"mft.dev/mft/journal/runs"
 )
 
@@ -43,6 +45,14 @@ func (tx *Tx) EndRun(r runs.Run) error { return runs.End(tx.db, r) }
 // Runs returns the runs that f chooses, the newest first.
 func (j *Journal) Runs(ctx context.Context, f runs.Filter) ([]runs.Run, error) {
 	return runs.List(ctx, j.db, f)
+}
+
+// Leaving is for package leaving.
+func (tx *Tx) Leaving() *database.Tx { return tx.db }
+
+// Leaves returns the portions of a channel that are due; see leaving.Due.
+func (j *Journal) Leaves(ctx context.Context, channel string, skip func(mft.TransferID) bool) ([]leaving.Portion, error) {
+	return leaving.Due(ctx, j.db, channel, skip)
 }
 
 // ForgetSent forgets that a channel sent anything from path, and returns what it last

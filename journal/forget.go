@@ -11,8 +11,8 @@ import (
 // Forget drops terminal transfers whose Updated is before a time, oldest
 // first, with everything that is known of them; their receipts and committed
 // keys go with them, not earlier. It spares the newest keep terminal
-// transfers, and those that still have staging directories to remove or
-// commands to run. It also drops events of that age that belong to no
+// transfers, and those that still have staging directories to remove,
+// commands to run or sources to clear. It also drops events of that age that belong to no
 // transfer. The newest event always stays.
 //
 // It returns how many transfers it dropped, ForgetAtMost at most: call it in
@@ -62,6 +62,7 @@ func (tx *Tx) endedBefore(doing string, before time.Time, keep int) (list []oldT
 		AND n NOT IN (SELECT n FROM %s ORDER BY updated DESC, n DESC LIMIT ?)
 		AND NOT EXISTS (SELECT 1 FROM staging WHERE transfer = transfers.n)
 		AND NOT EXISTS (SELECT 1 FROM watched WHERE transfer = transfers.n)
+		AND NOT EXISTS (SELECT 1 FROM leaving WHERE transfer = transfers.n)
 		ORDER BY updated, n LIMIT %d`, ended, ended, ForgetAtMost)
 	err = tx.db.Rows(doing, query, []any{nanos(before), max(keep, 0)}, func(rows *sql.Rows) error {
 		var t oldTransfer

@@ -93,7 +93,7 @@ func TestOpenRefuses(t *testing.T) {
 			f := form.Steps()
 			f.Steps = append(f.Steps, "CREATE TABLE later (x)")
 			makeDatabase(t, path, f)
-		}, mft.CodeJournal, "version 7, written by a newer mft"},
+		}, mft.CodeJournal, "version 8, written by a newer mft"},
 		{"a database of something else", func(t *testing.T, path string) {
 			makeDatabase(t, path, database.Form{ApplicationID: 7, Steps: []string{"CREATE TABLE x (y)"}})
 		}, mft.CodeJournal, "not a journal"},
@@ -197,7 +197,7 @@ func TestOpenVersion1(t *testing.T) {
 func checkVersion1(t *testing.T, j *Journal) {
 	t.Helper()
 	ctx := t.Context()
-	if got, _, err := j.Landing(ctx, id(0)); err != nil || got != (Landing{"/srv/in", "a", "n", true}) {
+	if got, _, err := j.Landing(ctx, id(0)); err != nil || got != (Landing{Root: "/srv/in", Dir: "a", Name: "n", AllowSetID: true}) {
 		t.Errorf("Landing = %+v, %v", got, err)
 	}
 	if got, err := j.Staging(ctx, id(0)); err != nil || !reflect.DeepEqual(got, []string{"a/.mft-1.part"}) {

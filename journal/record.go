@@ -34,6 +34,11 @@ type Landing struct {
 	Name string
 	// AllowSetID keeps setuid, setgid and sticky bits.
 	AllowSetID bool
+	// AllowRootSetID is that of the grant, which is asked at each attempt; the journal does
+	// not keep it.
+	AllowRootSetID bool
+	// Versions is as well.
+	Versions mft.VersionBound
 }
 
 // An Entry is one item of a batch; see package batch.

@@ -146,6 +146,9 @@ func (c *Conversation) deliver(e *protocol.Envelope) {
 	}
 }
 
+// Echo returns when the peer has read all that was sent before on the connection.
+func (c *Conversation) Echo(ctx context.Context) error { return c.conn.wire.Echo(ctx) }
+
 // Close ends the conversation at this end and frees what it holds. It does
 // not tell the peer. It may be called more than once.
 func (c *Conversation) Close() {

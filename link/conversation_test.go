@@ -350,6 +350,35 @@ func TestOpenersShareAConnection(t *testing.T) {
 	until(t, func() bool { return ledger.connected("erp") != nil })
 }
 
+// TestPeerDialsMeanwhile has an agent whose own packets are lost use the connection that
+// the peer makes, at once.
+func TestPeerDialsMeanwhile(t *testing.T) {
+	erp, ledger := newNode(t, "erp"), startNode(t, "ledger")
+	lost, over := make(chan struct{}), make(chan struct{})
+	erp.dial = func(context.Context, string) (net.Conn, error) {
+		close(lost)
+		<-over
+		return nil, errors.New("no answer")
+	}
+	erp.serve(t, listen(t))
+	erp.trusts(t, ledger.asPeer())
+	ledger.trusts(t, erp.asPeer())
+	opened := make(chan error, 1)
+	ctx := within(t)
+	go func() {
+		_, err := erp.Open(ctx, "ledger", transferID(1), "")
+		opened <- err
+	}()
+	next(t, "attempt to dial", lost)
+	if _, err := ledger.Open(ctx, "erp", transferID(2), ""); err != nil {
+		t.Error(err)
+	}
+	if err := <-opened; err != nil { // it waits for its own attempt
+		t.Error(err)
+	}
+	close(over)
+}
+
 // A connection that is over takes no conversation that nobody would end.
 func TestNothingBeginsOverAConnectionThatIsOver(t *testing.T) {
 	erp, ledger := pair(t)

@@ -46,7 +46,7 @@ func (c *Conversation) anticipate(ctx context.Context) {
 		err := c.conn.link.spawn(ctx, func(ctx context.Context) {
 			ctx, stop := c.within(ctx, dialWithin)
 			defer stop()
-			conn, _ := c.conn.link.dial(ctx, c.conn.remote)
+			conn, _ := c.conn.link.network(nil).Dial(ctx, c.conn.remote)
 			early.Set(conn)
 		})
 		if err != nil {
@@ -95,7 +95,7 @@ func (c *Conversation) openStream(ctx context.Context, peerKey [32]byte) (net.Co
 	if c.conn.dialled {
 		// The address the control connection reached, not the peer's name: that
 		// might lead to another host by now.
-		conn, err = c.data.Dial(ctx, c.conn.link.dial, c.conn.remote, name, string(c.Peer()))
+		conn, err = c.data.Dial(ctx, c.conn.link.network(nil).Dial, c.conn.remote, name, string(c.Peer()))
 	} else if err = c.welcomes(name); err == nil {
 		conn, err = c.data.Await(ctx)
 	}
@@ -126,7 +126,7 @@ func (c *Conversation) OpenRaw(ctx context.Context) (*dataconn.Raw, error) {
 	raw, err := &dataconn.Raw{Name: dataconn.ServerName(c.transfer, opening.Nonce)}, error(nil)
 	c.data.Pass()
 	if c.conn.dialled {
-		raw.Conn, err = c.data.Connect(ctx, c.conn.link.dial, c.conn.remote, string(c.Peer()))
+		raw.Conn, err = c.data.Connect(ctx, c.conn.link.network(nil).Dial, c.conn.remote, string(c.Peer()))
 	} else if err = c.welcomes(raw.Name); err == nil {
 		raw, err = c.data.AwaitRaw(ctx)
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"mft.dev/mft/identity"
+	"mft.dev/mft/link/entrance"
 	"mft.dev/mft/link/wire"
 )
 
@@ -18,9 +19,9 @@ func TestLimitsAreDocumented(t *testing.T) {
 		limit  any
 		beyond string
 	}{
-		{"connections that are not useful yet, of everybody", maxPending, "the oldest is closed"},
-		{"the same, of one IPv4 address or IPv6 /64", maxPendingOf, "its oldest is closed"},
-		{"time for handshake, hello, join request, or a data connection's conversation", greetWithin, "closed"},
+		{"connections that are not useful yet, of everybody", entrance.MaxPending, "the oldest is closed"},
+		{"the same, of one IPv4 address or IPv6 /64", entrance.MaxPendingOf, "its oldest is closed"},
+		{"time for handshake, hello, join request, or a data connection's conversation", entrance.GreetWithin, "closed"},
 		{"time to dial, handshake included; to wait for a data connection", dialWithin, "UNREACHABLE, TIMEOUT"},
 		{"control connections with one peer", maxConnections, "the oldest is closed"},
 		{"conversations of one control connection", maxConversations, "refused with BUSY"},

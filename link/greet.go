@@ -16,12 +16,12 @@ import (
 
 // greetPeer is the accepting end of a new control connection: it hears the
 // peer's Hello and answers. dialControl is the other.
-func (l *Link) greetPeer(ctx context.Context, secure *tls.Conn, r *reception) (func(context.Context), error) {
-	said, err := l.exchangeHello(ctx, secure, r.who.name, false)
+func (l *Link) greetPeer(ctx context.Context, s *transport.Secure, own *tls.Certificate, who *caller) (func(context.Context), error) {
+	said, err := l.exchangeHello(ctx, s, who.name, false)
 	if err != nil {
 		return nil, err
 	}
-	c, err := l.newControl(secure, r.own, r.who, said, secure.RemoteAddr().String(), false)
+	c, err := l.newControl(s, own, who, said, false)
 	if err != nil {
 		return nil, err
 	}
@@ -35,29 +35,24 @@ func (l *Link) dialControl(ctx context.Context, p identity.Peer) (*control, erro
 	subject := string(p.Name) + " at " + p.Address
 	ctx, cancel := context.WithTimeout(ctx, dialWithin)
 	defer cancel()
-	conn, err := l.dial(ctx, p.Address)
-	if err != nil {
-		return nil, mft.Fail(mft.CodeUnreachable, op, subject, err)
-	}
 	own := l.c.Keys.Certificate()
-	config, who := l.controlTLS(own, p.Name)
-	secure := tls.Client(conn, config)
-	said, err := func() (protocol.Hello, error) {
-		if err := secure.HandshakeContext(ctx); err != nil {
-			return protocol.Hello{}, err
+	terms, who := l.controlTerms(own, p.Name)
+	s, err := l.network(nil).Connect(ctx, p.Address, terms)
+	var said protocol.Hello
+	if err == nil {
+		if said, err = l.exchangeHello(ctx, s, p.Name, true); err != nil {
+			s.Close() // of no use to anybody
 		}
-		return l.exchangeHello(ctx, secure, p.Name, true)
-	}()
+	}
 	if err != nil {
-		conn.Close() // of no use to anybody
 		if code := transport.Code(err); code == mft.CodeDisconnected || code == mft.CodeTimeout {
 			return nil, mft.Fail(mft.CodeUnreachable, op, subject, err)
 		}
 		return nil, transport.Failure(op, subject, err)
 	}
-	c, err := l.newControl(secure, own, who, said, conn.RemoteAddr().String(), true)
+	c, err := l.newControl(s, own, who, said, true)
 	if err != nil {
-		conn.Close() // of no use to anybody
+		s.Close() // of no use to anybody
 		return nil, mft.Fail(mft.CodeInternal, op, subject, err)
 	}
 	return c, nil
@@ -70,7 +65,7 @@ func (l *Link) exchangeHello(ctx context.Context, conn net.Conn, peer mft.AgentN
 }
 
 func (l *Link) newControl(
-	conn net.Conn, own *tls.Certificate, who *caller, said protocol.Hello, remote string, dialled bool,
+	conn *transport.Secure, own *tls.Certificate, who *caller, said protocol.Hello, dialled bool,
 ) (*control, error) {
 	keyID, err := transport.KeyID(own)
 	if err != nil {
@@ -78,7 +73,7 @@ func (l *Link) newControl(
 	}
 	c := &control{
 		link: l, secure: conn, peer: who.name, pin: who.pin, keyID: keyID,
-		dialled: dialled, remote: remote, software: said.Software, since: l.c.Now(),
+		dialled: dialled, remote: conn.RemoteAddr().String(), software: said.Software, since: l.c.Now(),
 		speaks:        slices.Max(said.Versions),
 		conversations: map[attempt]*Conversation{},
 	}

@@ -50,7 +50,7 @@ func (r *rogue) envelope(change func(*protocol.Envelope)) *protocol.Envelope {
 	if change != nil {
 		change(e)
 	}
-	_, e.Signature = r.keys.Sign(e.SigningBytes())
+	e.Signature, _ = r.keys.SignAs(e.KeyID, e.SigningBytes(), time.Now())
 	return e
 }
 

@@ -2,6 +2,7 @@ package link
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 
 	"mft.dev/mft"
@@ -15,17 +16,17 @@ type caller struct {
 	pin  identity.Pin
 }
 
-// controlTLS returns the configuration for a control connection, and where it
+// controlTerms returns the terms of a control connection, and where it
 // puts who the other end is. With a name in expect, only that peer will do.
-func (l *Link) controlTLS(own *tls.Certificate, expect mft.AgentName) (*tls.Config, *caller) {
+func (l *Link) controlTerms(own *tls.Certificate, expect mft.AgentName) (transport.Terms, *caller) {
 	who := &caller{}
-	return transport.TLS(transport.Control, own, func(s tls.ConnectionState) (err error) {
-		leaf, now := s.PeerCertificates[0], l.c.Now()
+	return transport.Terms{Proto: transport.Control, Own: own, Verify: func(chain []*x509.Certificate) (err error) {
+		leaf, now := chain[0], l.c.Now()
 		if who.pin, err = identity.PinOf(leaf.PublicKey); err != nil {
 			return err
 		}
 		known := l.c.Trust.Trusts(mft.AgentName(leaf.Subject.CommonName), who.pin, now)
-		if who.name, err = l.c.Trust.VerifyChain(s.PeerCertificates, now); err != nil {
+		if who.name, err = l.c.Trust.VerifyChain(chain, now); err != nil {
 			return err
 		}
 		if !known {
@@ -39,5 +40,5 @@ func (l *Link) controlTLS(own *tls.Certificate, expect mft.AgentName) (*tls.Conf
 				fmt.Errorf("agent %q answers at its address", who.name))
 		}
 		return nil
-	}), who
+	}}, who
 }

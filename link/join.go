@@ -4,9 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 
-	"mft.dev/mft"
 	"mft.dev/mft/identity"
 	"mft.dev/mft/link/join"
+	"mft.dev/mft/link/transport"
 )
 
 // host is this agent as one of two that pair.
@@ -21,24 +21,29 @@ func (l *Link) host() join.Host {
 func (l *Link) Join(ctx context.Context, invite identity.Invite, allowed identity.Peer) (identity.Peer, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialWithin)
 	defer cancel()
-	conn, err := l.dial(ctx, invite.Address)
+	h := l.host()
+	terms, err := h.Invited(invite)
 	if err != nil {
-		return identity.Peer{}, mft.Fail(mft.CodeUnreachable, "join", string(invite.Name)+" at "+invite.Address, err)
+		return identity.Peer{}, err
 	}
-	defer conn.Close() // its work is done or has failed
-	return l.host().Redeem(ctx, conn, invite, allowed)
+	s, err := l.network(nil).Connect(ctx, invite.Address, terms)
+	if err != nil {
+		return identity.Peer{}, join.Failure(invite, err)
+	}
+	defer s.Close() // its work is done or has failed
+	return h.Redeem(ctx, s, invite, allowed)
 }
 
 // greetGuest is the inviter's side.
-func (l *Link) greetGuest(ctx context.Context, secure *tls.Conn, r *reception) (func(context.Context), error) {
-	guest, err := l.host().Admit(ctx, secure, r.own)
+func (l *Link) greetGuest(ctx context.Context, s *transport.Secure, own *tls.Certificate) error {
+	guest, err := l.host().Admit(ctx, s, own)
 	if err != nil {
-		l.c.Log.Warn("a guest was refused", "remote", secure.RemoteAddr(), "error", err)
-		return nil, err
+		l.c.Log.Warn("a guest was refused", "remote", s.RemoteAddr(), "error", err)
+		return err
 	}
-	l.c.Log.Info("a guest has become a peer", "remote", secure.RemoteAddr(), "peer", guest.Name)
+	l.c.Log.Info("a guest has become a peer", "remote", s.RemoteAddr(), "peer", guest.Name)
 	if l.c.Joined != nil {
 		l.c.Joined(guest)
 	}
-	return nil, secure.Close()
+	return s.Close()
 }

@@ -172,7 +172,7 @@ func TestInvitationIsVoidAfterWrongTries(t *testing.T) {
 // and returns the inviter's answer as an error.
 func guestSays(t *testing.T, inviter, guest *node, i identity.Invite, change func(*join.Request)) error {
 	t.Helper()
-	conn, err := tls.Dial("tcp", inviter.address, join.TLS(guest.keys.Certificate()))
+	conn, err := tls.Dial("tcp", inviter.address, joinTLS(guest.keys.Certificate()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,7 +252,7 @@ func TestManInTheMiddle(t *testing.T) {
 				return err
 			}
 			defer conn.Close()
-			secure := tls.Server(conn, join.TLS(mallory.keys.Certificate()))
+			secure := tls.Server(conn, joinTLS(mallory.keys.Certificate()))
 			if _, err := secure.Read(make([]byte, 1)); err == nil {
 				t.Error("the guest spoke to a man in the middle")
 			}
@@ -309,7 +309,7 @@ func TestInviterWithoutTheSecret(t *testing.T) {
 						return err
 					}
 					defer conn.Close()
-					secure := tls.Server(conn, join.TLS(ledger.keys.Certificate()))
+					secure := tls.Server(conn, joinTLS(ledger.keys.Certificate()))
 					if _, _, err := protocol.ReadControl(secure); err != nil {
 						return err
 					}

@@ -7,12 +7,8 @@ const (
 	// link it arrives at once; the rest is for a slow network.
 	envelopeLife = 5 * time.Minute
 
-	// greetWithin is the time for a connection to become useful, at the end
-	// that accepts: the TLS handshake, and for a data connection the wait for
-	// its conversation, for a control connection the Hello, for pairing the
-	// request.
-	greetWithin = 10 * time.Second
-	// dialWithin is the same for the end that dials, TCP included.
+	// dialWithin is the time for a connection that this end dials to become useful, TCP
+	// included; entrance.GreetWithin is the same for the end that accepts.
 	dialWithin = 15 * time.Second
 
 	// maxConversations bounds those of one control connection.
@@ -25,11 +21,6 @@ const (
 	// yet, and so what a peer can make this end remember: no exchange has
 	// more than two from one end after the opening.
 	inboxSize = 4
-
-	// maxPending and maxPendingOf bound the connections that are not useful
-	// yet, of everybody and of one network address.
-	maxPending   = 512
-	maxPendingOf = 128
 
 	// firstPause and longestPause bound the pause between attempts to connect.
 	firstPause   = time.Second

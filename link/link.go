@@ -11,7 +11,6 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/identity"
-	"mft.dev/mft/link/gate"
 	"mft.dev/mft/link/rendezvous"
 	"mft.dev/mft/link/transport"
 )
@@ -45,6 +44,8 @@ type Config struct {
 	// Changed is told that Peers returns something else than before, and must
 	// neither wait nor call the link; may be nil.
 	Changed func()
+	// Network makes the connections; nil has this process make them.
+	Network Network
 	// Log is for what no caller learns of otherwise; nil discards it.
 	Log *slog.Logger
 	// Now is the clock for envelopes and trust; nil is time.Now.
@@ -61,8 +62,7 @@ type Link struct {
 	run     chan func(context.Context) // to Serve, which runs it in a goroutine
 	stopped chan struct{}              // closed when Serve ends
 
-	pending *gate.Gate
-	data    *rendezvous.Place[*Conversation]
+	data *rendezvous.Place[*Conversation]
 
 	mu    sync.Mutex
 	peers map[mft.AgentName]*peerLinks
@@ -85,7 +85,6 @@ func New(c Config) *Link {
 		run:     make(chan func(context.Context)),
 		stopped: make(chan struct{}),
 		data:    rendezvous.New[*Conversation](),
-		pending: gate.New(maxPending, maxPendingOf),
 		peers:   map[mft.AgentName]*peerLinks{},
 	}
 }
@@ -103,19 +102,21 @@ func (l *Link) Serve(ctx context.Context, ln net.Listener) error {
 	defer cancel()
 	var all sync.WaitGroup
 	failed := make(chan error, 1)
-	if ln != nil {
-		all.Go(func() { failed <- l.accept(ctx, ln) })
-	}
+	network := l.network(ln)
+	all.Go(func() { failed <- network.Accept(ctx, l) })
 	err := l.start(ctx, &all, failed)
 	cancel() // connections say goodbye and end
 	close(l.stopped)
-	if ln != nil {
-		if e := ln.Close(); e != nil && !errors.Is(e, net.ErrClosed) {
-			l.c.Log.Warn("closing the listener", "error", e)
-		}
-	}
 	all.Wait()
 	return err
+}
+
+// network is what makes connections; ln is for one that this process makes itself.
+func (l *Link) network(ln net.Listener) Network {
+	if l.c.Network != nil {
+		return l.c.Network
+	}
+	return here{l, ln}
 }
 
 // start runs what is handed to l.run until ctx ends or the listener fails.

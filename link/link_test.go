@@ -2,6 +2,8 @@ package link
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net"
@@ -15,6 +17,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/identity"
+	"mft.dev/mft/link/transport"
 	"mft.dev/mft/protocol"
 )
 
@@ -224,4 +227,15 @@ func receiveCode(t *testing.T, c *Conversation, want mft.Code) {
 	t.Helper()
 	_, err := c.Receive(within(t))
 	wantCode(t, "Receive", err, want)
+}
+
+// controlTLS is how an end does the handshake of a control connection by itself.
+func (l *Link) controlTLS(own *tls.Certificate, expect mft.AgentName) (*tls.Config, *caller) {
+	terms, who := l.controlTerms(own, expect)
+	return terms.TLS(), who
+}
+
+// joinTLS is how an end does that of pairing which accepts any key.
+func joinTLS(own *tls.Certificate) *tls.Config {
+	return transport.Terms{Proto: transport.Join, Own: own, Verify: func([]*x509.Certificate) error { return nil }}.TLS()
 }

@@ -20,7 +20,8 @@ type peerLinks struct {
 	failure error     // why there is none
 }
 
-// attemptToDial is shared by all who want the connection.
+// attemptToDial is shared by all who want the connection, and over for them when the peer
+// has dialled meanwhile: where this end's packets are lost its own attempt takes long.
 type attemptToDial struct {
 	over chan struct{} // closed when c and err are set
 	c    *control
@@ -47,6 +48,9 @@ func (l *Link) add(c *control) {
 	}
 	p.up = append(p.up, c)
 	p.failure = nil
+	if p.dialing != nil {
+		p.dialing.settle(p, c, nil)
+	}
 	l.c.Changed()
 	var surplus *control
 	if len(p.up) > maxConnections {
@@ -115,16 +119,20 @@ func (l *Link) connect(ctx context.Context, name mft.AgentName) (*control, error
 			errors.New("it is not connected, and no address is known to dial"))
 	}
 	l.mu.Lock()
-	a := l.of(name).dialing
-	mine := a == nil
-	if mine {
-		a = &attemptToDial{over: make(chan struct{})}
-		l.of(name).dialing = a
+	p := l.of(name)
+	if len(p.up) > 0 { // it came just now
+		defer l.mu.Unlock()
+		return choose(p.up), nil
 	}
+	mine := p.dialing == nil
+	if mine {
+		p.dialing = &attemptToDial{over: make(chan struct{})}
+	}
+	a := p.dialing
 	l.mu.Unlock()
 	if mine {
 		if err := l.spawn(ctx, func(ctx context.Context) { l.attempt(ctx, a, peer) }); err != nil {
-			l.settle(a, name, nil, err)
+			l.failed(a, name, err)
 		}
 	}
 	select {
@@ -137,25 +145,27 @@ func (l *Link) connect(ctx context.Context, name mft.AgentName) (*control, error
 
 // attempt dials once, and carries the connection if that works out.
 func (l *Link) attempt(ctx context.Context, a *attemptToDial, peer identity.Peer) {
-	c, err := l.dialControl(ctx, peer)
-	if err == nil {
+	if c, err := l.dialControl(ctx, peer); err != nil {
+		l.failed(a, peer.Name, err)
+	} else {
 		l.add(c)
-	}
-	l.settle(a, peer.Name, c, err)
-	if err == nil {
 		c.serve(ctx)
 	}
 }
 
-func (l *Link) settle(a *attemptToDial, peer mft.AgentName, c *control, err error) {
-	a.c, a.err = c, err
+// failed tells those who wait, unless they have a connection.
+func (l *Link) failed(a *attemptToDial, peer mft.AgentName, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p := l.of(peer)
-	p.dialing = nil
-	if err != nil && len(p.up) == 0 {
+	if p := l.of(peer); p.dialing == a {
 		p.failure = err
+		a.settle(p, nil, err)
 	}
+}
+
+// settle ends the wait for the attempt, which is that of p. The caller holds Link.mu.
+func (a *attemptToDial) settle(p *peerLinks, c *control, err error) {
+	a.c, a.err, p.dialing = c, err, nil
 	close(a.over)
 }
 

@@ -15,7 +15,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/identity"
-	"mft.dev/mft/link/join"
+	"mft.dev/mft/link/entrance"
 	"mft.dev/mft/link/wire"
 	"mft.dev/mft/protocol"
 )
@@ -182,7 +182,7 @@ func TestStopDoesNotWaitForAPeerThatDoesNotRead(t *testing.T) {
 	})
 }
 
-// A greeting that does not come is not waited for longer than greetWithin.
+// A greeting that does not come is not waited for longer than entrance.GreetWithin.
 func TestSlowGreeting(t *testing.T) {
 	stages := []struct {
 		name string
@@ -213,7 +213,7 @@ func TestSlowGreeting(t *testing.T) {
 			return secure
 		}},
 		{"no join request", func(t *testing.T, r *node, conn net.Conn) net.Conn {
-			secure := tls.Client(conn, join.TLS(r.keys.Certificate()))
+			secure := tls.Client(conn, joinTLS(r.keys.Certificate()))
 			if err := secure.Handshake(); err != nil {
 				t.Fatal(err)
 			}
@@ -237,8 +237,8 @@ func TestSlowGreeting(t *testing.T) {
 				began := time.Now()
 				conn = tt.speak(t, r, conn)
 				_, _ = io.Copy(io.Discard, conn) // until ledger closes it
-				if took := time.Since(began); took < greetWithin || took > greetWithin+6*time.Second {
-					t.Errorf("it was closed after %v, want %v", took, greetWithin)
+				if took := time.Since(began); took < entrance.GreetWithin || took > entrance.GreetWithin+6*time.Second {
+					t.Errorf("it was closed after %v, want %v", took, entrance.GreetWithin)
 				}
 				conn.Close()
 				// That was no hindrance to others.

@@ -23,7 +23,7 @@ func AppendOffer(b []byte, o *mft.Offer) []byte {
 	b = wire.AppendFlag(b, o.Requested)
 	b = wire.AppendOverwrite(b, o.Overwrite)
 	b = wire.AppendCompare(b, o.Compare)
-	b = wire.AppendMirror(b, &o.Mirror)
+	b = wire.AppendMirror(b, &o.Mirror, o.Rules)
 	b = wire.AppendCounted(b, o.Announced)
 	b = append(b, o.DataKey[:]...)
 	return wire.AppendSize(b, int64(o.Streams))
@@ -42,7 +42,7 @@ func ParseOffer(body []byte) (mft.Offer, error) {
 	}
 	o.Overwrite = c.Overwrite()
 	o.Compare = c.Compare()
-	o.Mirror = c.Mirror()
+	o.Mirror, o.Rules = c.Mirror()
 	o.Announced = c.Counted()
 	c.Fixed("data key", o.DataKey[:])
 	o.Streams = int(c.Uint("streams", MaxStreams))

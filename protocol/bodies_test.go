@@ -101,7 +101,7 @@ func TestBodiesRefuse(t *testing.T) {
 		"offer: too many streams":       {parseOffer, offer(func(o *mft.Offer) { o.Streams = MaxStreams + 1 }), mft.CodeProtocol, "streams:"},
 		"offer: streams below zero":     {parseOffer, offer(func(o *mft.Offer) { o.Streams = -1 }), mft.CodeProtocol, "streams:"},
 		"offer: flag of 2":              {parseOffer, append([]byte{1, '/', 2}, make([]byte, 50)...), mft.CodeProtocol, "single:"},
-		"offer: policy of 4":            {parseOffer, append([]byte{1, '/', 0, 0, 4}, make([]byte, 50)...), mft.CodeProtocol, "overwrite:"},
+		"offer: policy of 5":            {parseOffer, append([]byte{1, '/', 0, 0, 5}, make([]byte, 50)...), mft.CodeProtocol, "overwrite:"},
 		"request: empty path":           {parseRequest, []byte{0, 1, 0, 0}, mft.CodeBadPath, "path:"},
 		"request: NUL in path":          {parseRequest, []byte{2, '/', 0, 1, 0, 0}, mft.CodeBadPath, "path:"},
 		"request: policy of 3":          {parseRequest, []byte{1, '/', 1, 0, 3}, mft.CodeProtocol, "compress:"},

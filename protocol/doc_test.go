@@ -60,7 +60,7 @@ func TestPageIsTrue(t *testing.T) {
 func kindTable() string {
 	var b strings.Builder
 	b.WriteString("\n| kind | name | opens a conversation |\n|---|---|---|\n")
-	for k := KindOffer; k <= KindMarked; k++ {
+	for k := KindOffer; k <= KindRehearsed; k++ {
 		opens := "no"
 		if k.Opens() {
 			opens = "yes"
@@ -115,6 +115,7 @@ func limitTable() string {
 		{"file in a pack", MaxSmall},
 		{"content of a file without a check", CheckEvery},
 		{"versions in a hello, count", MaxVersions},
+		{"rules in an offer, count", wire.MaxRules},
 		{"data connections of a transfer, count", MaxStreams},
 		{"items in one items frame, count", MaxItems},
 		{"items announced and not settled, count", Window},

@@ -24,11 +24,13 @@ const (
 	KindAvailable // through an exchange: see package relay
 	KindMarkers   // from VersionMarkers on, as the next: see package marking
 	KindMarked
+	KindRehearse // from VersionRehearsals on, as the next: see package rehearsal
+	KindRehearsed
 )
 
 var kindNames = [...]string{
 	KindOffer: "offer", KindDecision: "decision", KindRequest: "request",
-	KindSeal: "seal", KindReceipt: "receipt", KindCancel: "cancel", KindAbort: "abort", KindAvailable: "available", KindMarkers: "markers", KindMarked: "marked",
+	KindSeal: "seal", KindReceipt: "receipt", KindCancel: "cancel", KindAbort: "abort", KindAvailable: "available", KindMarkers: "markers", KindMarked: "marked", KindRehearse: "rehearse", KindRehearsed: "rehearsed",
 }
 
 // String returns the kind's name in lower case.
@@ -38,7 +40,7 @@ func (k Kind) String() string { return nameOf(kindNames[:], uint8(k)) }
 // a fresh nonce and the next sequence number, and goes through the receiver's
 // replay window. The other kinds answer one that did and carry its nonce.
 func (k Kind) Opens() bool {
-	return k == KindOffer || k == KindRequest || k == KindCancel || k == KindAvailable || k == KindMarkers
+	return k == KindOffer || k == KindRequest || k == KindCancel || k == KindAvailable || k == KindMarkers || k == KindRehearse
 }
 
 // nameOf looks a number up in a table of names that leaves gaps empty.
@@ -75,15 +77,15 @@ type Envelope struct {
 	Signature []byte
 }
 
-// signingLabel keeps a signature over an envelope from fitting anything else
+// SigningLabel keeps a signature over an envelope from fitting anything else
 // that the same key signs.
-const signingLabel = "mft/1 envelope\x00"
+const SigningLabel = "mft/1 envelope\x00"
 
 // SigningBytes returns what the signature is made over: a label and the wire
 // form of everything but the signature.
 func (e *Envelope) SigningBytes() []byte {
-	b := make([]byte, 0, len(signingLabel)+256+len(e.Body))
-	return appendSigned(append(b, signingLabel...), e)
+	b := make([]byte, 0, len(SigningLabel)+256+len(e.Body))
+	return appendSigned(append(b, SigningLabel...), e)
 }
 
 func appendSigned(b []byte, e *Envelope) []byte {
@@ -115,7 +117,7 @@ func ParseEnvelope(b []byte) (*Envelope, error) {
 		c.FailWith(mft.CodeVersion, fmt.Errorf("version: %d, and this end speaks %d", e.Version, Version))
 	}
 	e.Kind = Kind(c.U8("kind"))
-	if e.Kind < KindOffer || e.Kind > KindMarked {
+	if e.Kind < KindOffer || e.Kind > KindRehearsed {
 		c.Fail("kind", "%d is none", uint8(e.Kind))
 	}
 	c.Fixed("transfer", e.Transfer[:])
@@ -156,7 +158,7 @@ func (e *Envelope) CheckTimes(now time.Time) error {
 }
 
 // CheckAnswer checks that e answers opening: a Decision or an Abort answers an
-// Offer or a Request, a Receipt an Offer, a Marked a Markers; a Seal or an Abort follows an Offer
+// Offer or a Request, a Receipt an Offer, a Marked a Markers, a Rehearsed a Rehearse; a Seal or an Abort follows an Offer
 // of the same sender; transfer and nonce are the same, the agents are the same
 // two. The error has CodeProtocol. Signatures are not looked at.
 func (e *Envelope) CheckAnswer(opening *Envelope) error {
@@ -164,10 +166,10 @@ func (e *Envelope) CheckAnswer(opening *Envelope) error {
 		return mft.Fail(mft.CodeProtocol, fmt.Sprintf("match %v to %v", e.Kind, opening.Kind), "", fmt.Errorf(why, args...))
 	}
 	switch {
-	case opening.Kind == KindOffer && !e.Kind.Opens() && e.Kind != KindMarked:
+	case opening.Kind == KindOffer && !e.Kind.Opens() && e.Kind != KindMarked && e.Kind != KindRehearsed:
 	case opening.Kind == KindAvailable && (e.Kind == KindDecision || e.Kind == KindReceipt || e.Kind == KindAbort):
-	case opening.Kind == KindRequest && (e.Kind == KindDecision || e.Kind == KindAbort):
-	case opening.Kind == KindMarkers && (e.Kind == KindMarked || e.Kind == KindDecision || e.Kind == KindAbort):
+	case (opening.Kind == KindRequest || opening.Kind == KindMarkers || opening.Kind == KindRehearse) && (e.Kind == KindDecision || e.Kind == KindAbort):
+	case opening.Kind == KindMarkers && e.Kind == KindMarked, opening.Kind == KindRehearse && e.Kind == KindRehearsed:
 	default:
 		return misfit("the one does not answer the other")
 	}

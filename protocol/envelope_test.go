@@ -107,7 +107,7 @@ func TestParseEnvelopeRefuses(t *testing.T) {
 		"version 0":            {func(e *Envelope) { e.Version = 0 }, mft.CodeVersion, "version"},
 		"a later version":      {func(e *Envelope) { e.Version = 2 }, mft.CodeVersion, "version"},
 		"kind 0":               {func(e *Envelope) { e.Kind = 0 }, mft.CodeProtocol, "kind"},
-		"kind 11":              {func(e *Envelope) { e.Kind = 11 }, mft.CodeProtocol, "kind"},
+		"kind 13":              {func(e *Envelope) { e.Kind = 13 }, mft.CodeProtocol, "kind"},
 		"no transfer":          {func(e *Envelope) { e.Transfer = mft.TransferID{} }, mft.CodeProtocol, "transfer"},
 		"no sender":            {func(e *Envelope) { e.Sender = "" }, mft.CodeProtocol, "sender"},
 		"a sender's capitals":  {func(e *Envelope) { e.Sender = "ERP" }, mft.CodeProtocol, "sender"},
@@ -252,7 +252,7 @@ func TestKinds(t *testing.T) {
 	}{
 		KindOffer: {"offer", true}, KindDecision: {"decision", false}, KindRequest: {"request", true},
 		KindSeal: {"seal", false}, KindReceipt: {"receipt", false}, KindCancel: {"cancel", true}, KindAbort: {"abort", false},
-		0: {"kind 0", false}, KindAvailable: {"available", true}, KindMarkers: {"markers", true}, KindMarked: {"marked", false}, 11: {"kind 11", false},
+		0: {"kind 0", false}, KindAvailable: {"available", true}, KindMarkers: {"markers", true}, KindMarked: {"marked", false}, KindRehearse: {"rehearse", true}, KindRehearsed: {"rehearsed", false}, 13: {"kind 13", false},
 	} {
 		if k.String() != want.name || k.Opens() != want.opens {
 			t.Errorf("Kind(%d): %q opens=%t, want %q opens=%t", uint8(k), k.String(), k.Opens(), want.name, want.opens)

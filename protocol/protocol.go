@@ -26,6 +26,6 @@
 // point, and whether an index was ever announced, is for its callers to say.
 package protocol
 
-// Version is the protocol version of every message. Who speaks VersionMarkers as
-// well knows KindMarkers and KindMarked too.
-const Version, VersionMarkers = 1, 2
+// Version is the protocol version of every message. Who speaks one of the others, which
+// package link finds out, knows all of them up to that; each adds what it is called by.
+const Version, VersionMarkers, VersionRehearsals, VersionCanary = 1, 2, 3, 4

@@ -273,6 +273,9 @@ func drawOffer(t *rapid.T) mft.Offer {
 	if o.Requested {
 		o.Destination = ""
 	}
+	if o.Mirror.On && rapid.Bool().Draw(t, "with rules") {
+		o.Rules = rapid.SliceOfN(rapid.StringMatching(`[+-] /?[a-z*]{1,9}/?`), 1, 20).Draw(t, "rules")
+	}
 	return o
 }
 

@@ -29,7 +29,7 @@ func Admit(o *mft.Offer, grants []mft.Grant) (journal.Landing, error) {
 	if o.Mirror.On && o.Single {
 		return journal.Landing{}, mft.Fail(mft.CodeBadPath, "mirror to", o.Destination, errors.New("a single file cannot be mirrored"))
 	}
-	l := journal.Landing{Root: grant.Root, Dir: rel, AllowSetID: grant.AllowSetID}
+	l := journal.Landing{Root: grant.Root, Dir: rel, AllowSetID: grant.AllowSetID, AllowRootSetID: grant.AllowRootSetID, Versions: grant.Versions}
 	if o.Single && rel != "" && !strings.HasSuffix(o.Destination, "/") {
 		l.Dir, l.Name = path.Split(rel)
 		l.Dir = strings.TrimSuffix(l.Dir, "/")

@@ -51,14 +51,14 @@ func TestMatches(t *testing.T) {
 			check := func(paths string, want bool) {
 				for _, p := range strings.Fields(paths) {
 					if got := Matches(sel, p); got != want {
-						t.Errorf("Matches(%q, %q) = %t, want %t", sel, p, got, want)
+						t.Errorf("Matches(%+v, %q) = %t, want %t", sel, p, got, want)
 					}
 				}
 			}
 			check(test.yes, true)
 			check(test.no, false)
 			if Matches(sel, "") {
-				t.Errorf("Matches(%q, \"\") = true", sel)
+				t.Errorf("Matches(%+v, \"\") = true", sel)
 			}
 		})
 	}
@@ -101,14 +101,14 @@ func TestCheckPatterns(t *testing.T) {
 				err := CheckPatterns(sel)
 				if test.says == "" {
 					if err != nil {
-						t.Errorf("CheckPatterns(%q) = %v", sel, err)
+						t.Errorf("CheckPatterns(%+v) = %v", sel, err)
 					}
 					continue
 				}
 				var coded *mft.Error
 				if !errors.As(err, &coded) || coded.Code != mft.CodeConfig || coded.Subject != test.pattern ||
 					!strings.Contains(err.Error(), test.says) {
-					t.Errorf("CheckPatterns(%q) = %v; want %q of code %s", sel, err, test.says, mft.CodeConfig)
+					t.Errorf("CheckPatterns(%+v) = %v; want %q of code %s", sel, err, test.says, mft.CodeConfig)
 				}
 			}
 		})
@@ -156,9 +156,9 @@ func FuzzMatches(f *testing.F) {
 		got := Matches(sel, path)
 		switch {
 		case got && CheckPatterns(sel) != nil:
-			t.Errorf("Matches(%q, %q) with a bad pattern", sel, path)
+			t.Errorf("Matches(%+v, %q) with a bad pattern", sel, path)
 		case got && !Matches(mft.Selection{Include: sel.Include}, path):
-			t.Errorf("Matches(%q, %q) only with an exclude", sel, path)
+			t.Errorf("Matches(%+v, %q) only with an exclude", sel, path)
 		case got && Matches(mft.Selection{Include: sel.Include, Exclude: []string{include}}, path):
 			t.Errorf("Matches(%q, %q) although it excludes what it includes", include, path)
 		}

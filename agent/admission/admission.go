@@ -1,6 +1,7 @@
 // Package admission decides about offers of peers before anything is touched:
 // whether one may proceed and where its items land, and what is said to one
-// that may not. Its functions are pure; a [Door] counts what is under way.
+// that may not. What decides is pure; a [Door] counts what is under way and
+// [Answer] says what was decided.
 //
 // The package refuses what neither a grant nor this host's own request allows,
 // and a second offer of a transfer for another place than the first.
@@ -10,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"path"
+	"strings"
 	"time"
 
 	"mft.dev/mft"
@@ -78,7 +80,8 @@ func Belongs(o *mft.Offer, row mft.Transfer, known bool) error {
 // A Case is an offer and what this host knows that bears on it.
 type Case struct {
 	// Offer is the offer. Decide sets its Overwrite and Compare when this host
-	// asked for the transfer: then the requester's word counts.
+	// asked for the transfer: then the requester's word counts. A canary overwrites
+	// nothing.
 	Offer *mft.Offer
 	// Row is the transfer if it is known here, a receive from the same peer
 	// that has not ended; else nil.
@@ -98,8 +101,9 @@ func Decide(c Case) (journal.Landing, error) {
 		return journal.Landing{}, mft.Fail(mft.CodeNotAllowed, "offer", subject, errors.New(why))
 	}
 	var landing journal.Landing
-	var err error
+	err := canary(o)
 	switch {
+	case err != nil:
 	case o.Requested != (c.Row != nil && c.Row.Requested):
 		return refuse(o.Transfer.String(), "this host has not asked for it")
 	case o.Requested:
@@ -119,8 +123,21 @@ func Decide(c Case) (journal.Landing, error) {
 		return refuse(o.Destination, "the destination is not that of the first offer of this transfer")
 	}
 	first := *c.First
-	first.AllowSetID = landing.AllowSetID
+	first.AllowSetID, first.AllowRootSetID, first.Versions = landing.AllowSetID, landing.AllowRootSetID, landing.Versions
 	return first, nil
 }
 
 func place(l journal.Landing) string { return path.Join(l.Root, l.Dir, l.Name) }
+
+// canary refuses an offer that is half of a canary: what is removed when it was
+// delivered has a name that nothing else has, and what has that name is removed.
+func canary(o *mft.Offer) error {
+	is := o.Overwrite == mft.OverwriteCanary
+	if is != mft.IsCanary(o.Destination, o.Transfer) || is && (!o.Single || o.Requested || o.Mirror.On || strings.HasSuffix(o.Destination, "/")) {
+		return mft.Fail(mft.CodeBadPath, "offer", o.Destination, errors.New("that name and the policy of a canary belong together, and to a single file"))
+	}
+	if is {
+		o.Overwrite = mft.OverwriteNever
+	}
+	return nil
+}

@@ -34,11 +34,12 @@ type Store struct {
 	path string
 	self mft.AgentName
 	own  []mft.Channel
+	read func(content []byte) ([]mft.Channel, error)
 }
 
 // Of returns the store of the agent that has this file of its own. It reads nothing.
 func Of(c *config.Config) *Store {
-	return &Store{filepath.Join(c.Agent.DataDir, File), c.Agent.Name, c.Channels}
+	return &Store{filepath.Join(c.Agent.DataDir, File), c.Agent.Name, c.Channels, c.ReadChannels}
 }
 
 // Own returns the channels of the agent's own file.
@@ -59,7 +60,7 @@ func (s *Store) kept() ([]mft.Channel, error) {
 	}
 	var list []mft.Channel
 	if err == nil {
-		list, err = config.ReadChannels(content)
+		list, err = s.read(content)
 	}
 	if err != nil {
 		return nil, mft.Fail(mft.CodeConfig, "read the channels that were applied", s.path, err)
@@ -108,7 +109,7 @@ type Field struct {
 // code CodeConfig.
 func (s *Store) Plan(content []byte) ([]Change, error) {
 	const op = "read channels"
-	wanted, err := config.ReadChannels(content)
+	wanted, err := s.read(content)
 	if err != nil {
 		return nil, mft.Fail(mft.CodeConfig, op, "", err)
 	}

@@ -1,6 +1,7 @@
 package applied
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -60,12 +61,33 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// TestCalendars names calendars of the agent's own file, which only has those of channels that
+// begin at its host.
+func TestCalendars(t *testing.T) {
+	c := &config.Config{Agent: config.Agent{Name: "erp", DataDir: t.TempDir()}}
+	c.Calendars = []mft.Calendar{{Name: "uk", Workdays: "mon-fri"}}
+	by := func(channel, calendar string) []byte {
+		return []byte("channels:" + strings.Replace(channel, "manual", "{schedule: '@daily', calendar: "+calendar+", on: next}", 1))
+	}
+	list, err := Of(c).Plan(by(nightly, "uk"))
+	if want := (mft.Days{On: mft.OnNext, Calendar: c.Calendars[0]}); err != nil || !reflect.DeepEqual(list[0].New.Days, want) {
+		t.Errorf("Plan = %v, %v, want %v", list, err, want)
+	}
+	if _, err := Of(c).Plan(by(nightly, "us")); err == nil || !strings.Contains(err.Error(), "the agent's own file has no calendar us") {
+		t.Errorf("a calendar that is not there: %v", err)
+	}
+	if _, err := Of(c).Plan(by(inward, "us")); err != nil {
+		t.Errorf("a calendar of another agent: %v", err)
+	}
+}
+
 func TestPlanRefuses(t *testing.T) {
 	for _, tt := range []struct{ name, file, want string }{
 		{"nothing", "", "the file is empty"},
 		{"a whole configuration", "agent: {name: x}\nchannels: []", "agent: unknown key"},
 		{"a name twice", "channels:" + nightly + nightly, "a channel of this name is on line 2 already"},
 		{"a name of the own file", "channels:" + strings.Replace(nightly, "nightly", "own", 1), "the last word"},
+		{"a command that checks", "channels:" + strings.Replace(nightly, "when: manual", "when: manual, guard: {check: [/x]}", 1), "commands are only run"},
 		{"commands", "channels:" + strings.Replace(nightly, "when: manual", "when: manual, exits: [{after: success, run: [/x]}]", 1), "commands are only run"},
 		{"another user", "channels:" + strings.Replace(nightly, "when: manual", "when: manual, run_as: {user: root}", 1), "who reads the files"},
 		{"no YAML", "channels: [", "line"},

@@ -22,18 +22,20 @@ package arrival
 import (
 	"context"
 	"log/slog"
+	"math/rand/v2"
 	"path/filepath"
 	"sync"
 	"time"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/lookout"
 	"mft.dev/mft/agent/trail"
 	"mft.dev/mft/internal/watch"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/trigger"
 )
 
-// Config is what a watcher needs; every field must be set.
+// Config is what a watcher needs; every field but At must be set.
 type Config struct {
 	Channel mft.Channel
 	// When is the trigger that makes this agent watch, see Trigger; zero for none.
@@ -42,9 +44,11 @@ type Config struct {
 	Trail   *trail.Trail
 	Log     *slog.Logger
 	Now     func() time.Time
-	// Plan returns a new transfer to an agent, complete but for its channel,
-	// sources and destination.
+	// Plan returns a new transfer to an agent or to a server group, complete but for its
+	// channel, sources and destination.
 	Plan func(to mft.AgentName, o mft.Overwrite) (mft.Transfer, error)
+	// At looks at the source; nil is this process.
+	At lookout.Lookout
 	// Placed is told of each transfer that was made and is queued.
 	Placed func(mft.Transfer)
 }
@@ -64,7 +68,10 @@ type Watcher struct {
 	ready   map[string]arrived
 	news    bool
 	crowded bool // the last look left files for the next
-	next    time.Time
+	// line are the files that are for later batches of the run lined.
+	line  []arrived
+	lined string
+	next  time.Time
 
 	wake chan struct{}
 
@@ -114,6 +121,9 @@ const (
 	scanShare = 10
 	// lookLater is how long after a look that did not go well the next is made.
 	lookLater = time.Second
+	// watchAgain is how long after it could not go on a source is watched again, at first;
+	// at last as seldom as it is looked at.
+	watchAgain = time.Second
 	// scanning is the mechanism that always works.
 	scanning = "scanning"
 )
@@ -142,8 +152,15 @@ func New(c Config) *Watcher {
 			markers[filepath.ToSlash(rel)] = true
 		}
 	}
+	chosen, err := trigger.Chosen(c.Channel.Select)
+	if err != nil { // the configuration refuses it: nothing moves
+		c.Channel.Select = mft.Selection{Exclude: []string{"["}}
+	}
+	if c.At == nil {
+		c.At = lookout.Local{Root: root}
+	}
 	return &Watcher{
-		Config: c, root: root, source: trigger.Source{Select: c.Channel.Select, Markers: markers},
+		Config: c, root: root, source: trigger.Source{Select: c.Channel.Select, Markers: markers, Chosen: chosen},
 		memory: newMemory(), stability: trigger.NewStability(c.When.Stable, maxSettling), settling: map[string]*settling{},
 		ready: map[string]arrived{},
 		wake:  make(chan struct{}, 1), hints: map[string]bool{}, said: map[mft.Code]bool{},
@@ -214,7 +231,11 @@ func (w *Watcher) Look(ctx context.Context) time.Time {
 	if hints[""] || !now.Before(w.next) {
 		well = w.look(ctx, map[string]bool{"": true})
 		took := w.Now().Sub(now)
-		w.next = w.Now().Add(max(w.rescan(), took*scanShare))
+		pause := w.rescan()
+		if hints[""] { // so that channels which began together do not scan together
+			pause -= rand.N(pause / 2)
+		}
+		w.next = w.Now().Add(max(pause, took*scanShare))
 		if w.crowded && len(w.settling) > 0 {
 			w.next = w.Now().Add(max(w.When.Stable, took))
 		}
@@ -262,9 +283,11 @@ func (w *Watcher) nextLook(nextScan time.Time) time.Time {
 // and where they tell only of what this host does, scanning has to do. It is for a
 // goroutine of its own.
 func (w *Watcher) Watch(ctx context.Context) {
+	pause := watchAgain
 	for ctx.Err() == nil {
-		err := watch.New(w.root).Run(ctx, func(path string) {
-			if watch.Local(w.root) {
+		begun := w.Now()
+		err := w.At.Watch(ctx, func(path string, reliable bool) {
+			if reliable {
 				w.mu.Lock()
 				w.shown.Watching = watch.Mechanism()
 				w.mu.Unlock()
@@ -274,12 +297,16 @@ func (w *Watcher) Watch(ctx context.Context) {
 		w.mu.Lock()
 		w.shown.Watching = scanning
 		w.mu.Unlock()
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			w.complain(err)
+		}
+		if w.Now().Sub(begun) > w.rescan() { // it had worked
+			pause = watchAgain
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(w.rescan()):
+		case <-time.After(pause):
 		}
+		pause = min(2*pause, w.rescan())
 	}
 }

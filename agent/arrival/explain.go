@@ -2,7 +2,9 @@ package arrival
 
 import (
 	"context"
-	"io/fs"
+	"fmt"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"mft.dev/mft"
@@ -27,48 +29,38 @@ type Explained struct {
 // would decide now about each. Unlike the other methods it may be called by any
 // goroutine.
 func (w *Watcher) Explain(ctx context.Context, p string, see func(Explained) error) error {
-	root, err := confine.Open(w.root)
+	oldest, err := w.oldest(ctx)
 	if err != nil {
 		return err
 	}
-	defer root.Close()
-	one := func(p string, info fs.FileInfo, err error) error {
+	one := func(p string, id confine.Identity, err error) error {
 		if err != nil {
 			return see(Explained{Path: p, Err: err})
 		}
-		choice, last, err := w.choose(ctx, p, info)
+		choice, last, err := w.choose(ctx, p, &id, oldest)
 		if err != nil {
 			return err
 		}
-		return see(Explained{Path: p, Choice: choice, Size: info.Size(), MTime: info.ModTime(), Sent: last})
+		return see(Explained{Path: p, Choice: choice, Size: id.Size, MTime: time.Unix(0, id.MTime), Sent: last})
 	}
-	if p == "" {
-		return walk(ctx, root, "", one)
+	deep := p == ""
+	if !deep {
+		err := w.At.Look(ctx, []string{p}, false, func(p string, id confine.Identity, err error) error {
+			if deep = err == nil && id.IsDir() && w.source.Choose(p, true).Why != trigger.WhyAside; deep {
+				return nil
+			}
+			return one(p, id, err)
+		})
+		if err != nil || !deep {
+			return err
+		}
 	}
-	info, err := root.Lstat(p)
-	if c := w.source.Choose(p, true); err == nil && (!info.IsDir() || c.Why == trigger.WhyAside) || err != nil {
-		return one(p, info, err)
-	}
-	return walk(ctx, root, p, one)
+	return w.At.Look(ctx, []string{p}, true, one)
 }
 
 // Readable returns why the content of a file below the source cannot be read, nil if it
 // can. It may be called by any goroutine.
-func (w *Watcher) Readable(p string) error {
-	root, err := confine.Open(w.root)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	f, _, err := root.OpenFile(p)
-	if err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return mft.Fail(mft.CodeIO, "close", p, err)
-	}
-	return nil
-}
+func (w *Watcher) Readable(ctx context.Context, p string) error { return w.At.Readable(ctx, p) }
 
 // Unstable reports whether a file still has to stay the same before it arrives, and until
 // when at least. It is for the goroutine that calls Look.
@@ -77,4 +69,26 @@ func (w *Watcher) Unstable(p string) (until time.Time, is bool) {
 		return s.again, true
 	}
 	return time.Time{}, false
+}
+
+// Within returns a path, absolute or below the source, as it is below the source; CodeUsage for
+// one elsewhere.
+func (w *Watcher) Within(path string) (string, error) {
+	rel := filepath.Clean(filepath.FromSlash(path))
+	if path == "" {
+		return "", nil
+	}
+	if filepath.IsAbs(rel) {
+		var err error
+		if rel, err = filepath.Rel(w.root, rel); err != nil {
+			rel = ".."
+		}
+	}
+	if rel == ".." || strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
+		return "", mft.Fail(mft.CodeUsage, "explain file", path, fmt.Errorf("it does not lie below the source of channel %s, %s", w.Channel.Name, w.root))
+	}
+	if rel == "." {
+		return "", nil
+	}
+	return filepath.ToSlash(rel), nil
 }

@@ -37,12 +37,13 @@ func (b *bench) explained(p string) (why map[string]trigger.Why, moves []string)
 // nothing less, before and after it has.
 func TestExplainIsWhatSweepDoes(t *testing.T) {
 	b := newBench(t, func(ch *mft.Channel) {
-		ch.Select = mft.Selection{Include: []string{"*.csv"}, Exclude: []string{"draft-*"}}
+		ch.Select = mft.Selection{Include: []string{"*.csv"}, Exclude: []string{"draft-*"}, MaxSize: 20}
 		ch.Markers = []mft.Marker{{Kind: mft.MarkerTrigger, End: mft.EndSource, Path: filepath.Join(ch.From.Path, "go.csv")}}
 	})
 	for _, name := range []string{"a.csv", "sub/b.csv", "sub/draft-c.csv", "d.txt", "go.csv", ".mft-1.part/e.csv"} {
 		b.write(name, name)
 	}
+	b.write("large.csv", "more than twenty bytes long")
 	if runtime.GOOS != "windows" {
 		if err := os.Symlink("a.csv", filepath.Join(b.w.Root(), "link.csv")); err != nil {
 			t.Fatal(err)
@@ -91,5 +92,41 @@ func TestExplain(t *testing.T) {
 		if fmt.Sprint(got) != fmt.Sprint(tt.want) {
 			t.Errorf("Explain(%q) = %v, want %v", tt.path, got, tt.want)
 		}
+	}
+}
+
+// TestExplainLinks: what is said of links is what a mirror does with them.
+func TestExplainLinks(t *testing.T) {
+	for policy, want := range map[mft.Symlinks]trigger.Why{
+		"": trigger.WhyMirror, mft.SymlinksCopy: trigger.WhyMirror, mft.SymlinksSkip: trigger.WhySkipped, mft.SymlinksRefuse: trigger.WhyRefused,
+	} {
+		b := newBench(t, func(ch *mft.Channel) {
+			ch.Mirror = mft.DefaultMirror()
+			ch.Select.Symlinks, ch.Select.Rules = policy, []string{"- *.tmp"}
+		})
+		b.write("a", "a")
+		for name, target := range map[string]string{"near": "a", "far": "/etc/../secret", "x.tmp": "a"} {
+			if err := os.Symlink(target, filepath.Join(b.w.root, name)); err != nil {
+				t.Skip(err)
+			}
+		}
+		got, _ := b.explained("")
+		all := map[string]trigger.Why{"a": trigger.WhyMirror, "near": want, "far": want, "x.tmp": trigger.WhyRule}
+		if fmt.Sprint(got) != fmt.Sprint(all) {
+			t.Errorf("with %q: Explain = %v, want %v", policy, got, all)
+		}
+		if err := b.w.Readable(t.Context(), "near"); err != nil {
+			t.Errorf("with %q: a link that stays inside does not travel: %v", policy, err)
+		}
+		if err := b.w.Readable(t.Context(), "far"); mft.CodeOf(err) != mft.CodeSymlink {
+			t.Errorf("with %q: of a link that leads out it is said %v, want %v", policy, err, mft.CodeSymlink)
+		}
+	}
+	b := newBench(t, func(*mft.Channel) {})
+	if err := os.Symlink("a", filepath.Join(b.w.root, "link")); err != nil {
+		t.Skip(err)
+	}
+	if got, _ := b.explained("link"); got["link"] != trigger.WhyNotRegular {
+		t.Errorf("of a channel that is no mirror Explain = %v, want %v", got, trigger.WhyNotRegular)
 	}
 }

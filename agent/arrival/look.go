@@ -2,8 +2,6 @@ package arrival
 
 import (
 	"context"
-	"io/fs"
-	"path"
 	"slices"
 	"strings"
 
@@ -18,20 +16,16 @@ import (
 // whether all went well.
 func (w *Watcher) look(ctx context.Context, paths map[string]bool) bool {
 	l := &looking{Watcher: w, ctx: ctx}
-	root, err := confine.Open(w.root)
-	if err == nil {
-		defer root.Close()
-		l.root = root
-		order := make([]string, 0, len(paths))
-		for p := range paths {
+	order := make([]string, 0, len(paths))
+	for p := range paths {
+		if !aside(p) {
 			order = append(order, p)
 		}
-		slices.Sort(order)
-		for _, p := range order {
-			if err = l.at(p); err != nil {
-				break
-			}
-		}
+	}
+	slices.Sort(order)
+	var err error
+	if l.oldest, err = w.oldest(ctx); err == nil {
+		err = l.at(order, paths)
 	}
 	if err == nil {
 		err = l.trouble
@@ -57,31 +51,40 @@ func (w *Watcher) look(ctx context.Context, paths map[string]bool) bool {
 type looking struct {
 	*Watcher
 	ctx     context.Context //nolint:containedctx // of one call of look
-	root    *confine.Root
-	sweep   *placing // of what is not sent, stable or not; nil when it is to become stable
-	trouble error    // the first thing that could not be read; the look goes on
-	crowded bool     // there was no room for a file
+	oldest  rank            // of the files that move
+	sweep   *placing        // of what is not sent, stable or not; nil when it is to become stable
+	trouble error           // the first thing that could not be read; the look goes on
+	crowded bool            // there was no room for a file
 }
 
-// at looks at one path: "" is the root.
-func (l *looking) at(p string) error {
-	if p == "" {
-		return l.tree("")
-	}
+// aside reports whether transfers have put a path aside.
+func aside(p string) bool {
 	for name := range strings.SplitSeq(p, "/") {
 		if scan.IsStaging(name) {
-			return nil
+			return true
 		}
 	}
-	info, err := l.root.Lstat(p)
-	if err != nil {
-		l.gone(p, err)
-		return nil
+	return false
+}
+
+// at looks at paths and at all below them. What is a file there by itself is looked up
+// by itself.
+func (l *looking) at(order []string, alone map[string]bool) error {
+	part := &part{looking: l}
+	err := l.At.Look(l.ctx, order, true, func(p string, id confine.Identity, err error) error {
+		switch {
+		case err != nil:
+			l.gone(p, err)
+			return nil
+		case alone[p]:
+			return l.file(p, &id)
+		}
+		return part.add(p, &id)
+	})
+	if err == nil {
+		err = part.end()
 	}
-	if info.IsDir() {
-		return l.tree(p)
-	}
-	return l.file(p, info)
+	return err
 }
 
 // gone forgets a file that cannot be looked at any more.
@@ -92,88 +95,36 @@ func (l *looking) gone(p string, err error) {
 	}
 }
 
-// tree looks at a directory and all below it.
-func (l *looking) tree(top string) error {
-	part := &part{looking: l}
-	err := walk(l.ctx, l.root, top, func(p string, info fs.FileInfo, err error) error {
-		if err != nil {
-			l.gone(p, err)
-			return nil
-		}
-		return part.add(p, info)
-	})
-	if err == nil {
-		err = part.end()
-	}
-	return err
-}
-
-// walk calls see for everything below a directory that is no directory itself, and
-// for what cannot be looked at. It leaves out what transfers put aside.
-func walk(ctx context.Context, root *confine.Root, top string, see func(p string, info fs.FileInfo, err error) error) error {
-	todo := []string{top}
-	for len(todo) > 0 {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		rel := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		dir, err := root.Dir(rel)
-		var stop error
-		if err == nil {
-			err = dir.Names(func(name string) error {
-				if scan.IsStaging(name) {
-					return nil
-				}
-				p := path.Join(rel, name)
-				info, err := dir.Lstat(name)
-				if err == nil && info.IsDir() {
-					todo = append(todo, p)
-					return nil
-				}
-				stop = see(p, info, err)
-				return stop
-			})
-		}
-		if stop == nil && err != nil {
-			stop = see(rel, nil, err)
-		}
-		if stop != nil {
-			return stop
-		}
-	}
-	return nil
-}
-
 // choose decides about a file, and returns what was sent of its path, nil for nothing.
-func (w *Watcher) choose(ctx context.Context, p string, info fs.FileInfo) (trigger.Choice, *journal.Sent, error) {
-	choice := w.source.Choose(p, info.Mode().IsRegular())
+func (w *Watcher) choose(ctx context.Context, p string, id *confine.Identity, oldest rank) (trigger.Choice, *journal.Sent, error) {
+	choice := w.selects(p, id, oldest)
 	if !choice.Moves {
 		return choice, nil, nil
 	}
+	if w.Channel.Mirror.On {
+		return trigger.Choice{Moves: true, Why: trigger.WhyMirror}, nil, nil
+	}
 	last, sent, err := w.Journal.Sent(ctx, w.Channel.Name, p)
 	if err != nil || !sent {
-		return trigger.Since(sighting(info), nil), nil, err
+		return trigger.Since(sighting(id), nil), nil, err
 	}
 	was := lastSight(last)
-	return trigger.Since(sighting(info), &was), &last, nil
+	return trigger.Since(sighting(id), &was), &last, nil
 }
 
 // file looks at one file.
-func (l *looking) file(p string, info fs.FileInfo) error {
-	choice, _, err := l.choose(l.ctx, p, info)
+func (l *looking) file(p string, id *confine.Identity) error {
+	choice, _, err := l.choose(l.ctx, p, id, l.oldest)
 	if err != nil {
 		return err
 	}
-	return l.chosen(p, sighting(info), choice)
+	return l.chosen(p, sighting(id), choice)
 }
 
 // chosen does what was decided about a file.
 func (l *looking) chosen(p string, seen trigger.Sighting, choice trigger.Choice) error {
 	if !choice.Moves {
-		if choice.Why == trigger.WhySent {
-			l.forget(p)
-		}
+		l.forget(p) // it may have settled before it came to be one that does not
 		return nil
 	}
 	now := l.Now()
@@ -217,7 +168,6 @@ func lastSight(s journal.Sent) trigger.Sighting {
 	return trigger.Sighting{Size: s.Size, MTime: s.MTime, CTime: s.CTime, Inode: s.Inode}
 }
 
-func sighting(info fs.FileInfo) trigger.Sighting {
-	id := confine.Stamp(info)
+func sighting(id *confine.Identity) trigger.Sighting {
 	return trigger.Sighting{Size: id.Size, MTime: id.MTime, CTime: id.CTime, Inode: id.Inode}
 }

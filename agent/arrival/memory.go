@@ -2,9 +2,9 @@ package arrival
 
 import (
 	"hash/maphash"
-	"io/fs"
 	"path"
 
+	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/trigger"
 )
 
@@ -72,8 +72,8 @@ type partFile struct {
 }
 
 // add adds a file, if it is one that moves.
-func (t *part) add(p string, info fs.FileInfo) error {
-	if choice := t.source.Choose(p, info.Mode().IsRegular()); !choice.Moves {
+func (t *part) add(p string, id *confine.Identity) error {
+	if choice := t.selects(p, id, t.oldest); !choice.Moves {
 		return nil
 	}
 	dir := path.Dir(p)
@@ -86,7 +86,7 @@ func (t *part) add(p string, info fs.FileInfo) error {
 	if dir != t.dir {
 		t.dir, t.n = dir, 0
 	}
-	t.files = append(t.files, partFile{p, sighting(info)})
+	t.files = append(t.files, partFile{p, sighting(id)})
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/journal"
+	"mft.dev/mft/trigger"
 )
 
 // sent makes files, some in one big directory, and has all of them sent.
@@ -134,3 +135,48 @@ func TestMemoryIsOfWhatWasSentLast(t *testing.T) {
 }
 
 func remembered(b *bench) map[uint64][]uint64 { return maps.Clone(b.w.memory.dirs) }
+
+// TestMemoryOfParts is about one memory, which knows what it was told last, and not of too
+// many directories.
+func TestMemoryOfParts(t *testing.T) {
+	m := newMemory()
+	m.keep("d", 1, 7)
+	m.keep("d", 2, 0)
+	for part, want := range []bool{false, true, false} {
+		if m.knows("d", part, 7) != want {
+			t.Errorf("part %d is known: %v, want %v", part, !want, want)
+		}
+	}
+	m.keep("d", 1, 0)
+	if m.knows("d", 1, 7) || m.knows("d", 1, 0) {
+		t.Error("it knows what it was told that nobody knows")
+	}
+	for i := range 2 * maxMemory {
+		m.keep(fmt.Sprint(i), 0, 7)
+	}
+	if n := len(m.dirs); n > maxMemory || !m.knows(fmt.Sprint(2*maxMemory-1), 0, 7) {
+		t.Errorf("%d directories are remembered, at most %d should be, and the last", n, maxMemory)
+	}
+}
+
+// A part looks other when its files have other names, whatever the file system makes of a
+// change of names, and a directory has as many parts as its files are worth.
+func TestLooks(t *testing.T) {
+	b := newBench(t, nil)
+	b.sent()
+	for dir, want := range map[string]int{".": 1, "d": 1, "big": 4} {
+		if got := len(remembered(b)[b.w.memory.key(dir)]); got != want {
+			t.Errorf("%d parts of %s are remembered, want %d", got, dir, want)
+		}
+	}
+	p := part{looking: &looking{Watcher: b.w}}
+	one, two := trigger.Sighting{Size: 1, Inode: 1}, trigger.Sighting{Size: 1, Inode: 2}
+	was := p.look([]partFile{{"a", one}, {"b", two}})
+	for name, now := range map[string][]partFile{
+		"exchanged": {{"b", one}, {"a", two}}, "others": {{"a", two}, {"b", one}}, "less": {{"a", one}}, "more": {{"a", one}, {"b", two}, {"c", two}},
+	} {
+		if p.look(now) == was {
+			t.Errorf("%s: it looks the same", name)
+		}
+	}
+}

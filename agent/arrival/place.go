@@ -11,6 +11,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/journal"
+	"mft.dev/mft/journal/leaving"
 	"mft.dev/mft/trigger"
 )
 
@@ -19,17 +20,18 @@ import (
 // again for the same run makes no transfer twice. Errors are those of the source; what
 // could be read is sent all the same.
 func (w *Watcher) Sweep(ctx context.Context, run string) (files int, err error) {
-	root, err := confine.Open(w.root)
-	if err != nil {
-		return 0, err
-	}
-	defer root.Close()
-	w.news = false
-	clear(w.ready)
+	news, ready := w.news, w.ready
+	w.news, w.ready = false, map[string]arrived{}
 	to := &placing{Watcher: w, ctx: ctx, run: run}
-	l := &looking{Watcher: w, ctx: ctx, root: root, sweep: to}
-	if err = l.tree(""); err == nil {
+	l := &looking{Watcher: w, ctx: ctx, sweep: to}
+	if l.oldest, err = w.oldest(ctx); err == nil {
+		err = l.at([]string{""}, nil)
+	}
+	if err == nil {
 		err = to.place()
+	}
+	if err != nil && to.placed == 0 {
+		w.news, w.ready = news, ready // they are to be sent still
 	}
 	if err == nil {
 		err = l.trouble
@@ -47,30 +49,41 @@ func (w *Watcher) Gather(ctx context.Context, run string) (files int, err error)
 	if len(w.ready) == 0 {
 		return 0, nil
 	}
-	root, err := confine.Open(w.root)
-	if err != nil {
-		return 0, err
-	}
-	defer root.Close()
 	if w.crowded { // there is room now
 		w.next = w.Now()
 	}
+	oldest, err := w.oldest(ctx)
+	if err != nil {
+		return 0, err
+	}
 	to := &placing{Watcher: w, ctx: ctx, run: run}
-	for _, p := range slices.Sorted(maps.Keys(w.ready)) {
-		f := w.ready[p]
-		info, err := root.Lstat(p)
-		if err != nil || !info.Mode().IsRegular() || sighting(info) != f.seen {
-			delete(w.ready, p)
-			w.hint(p)
-			continue
-		}
-		if err := to.take(f); err != nil {
+	for paths := range slices.Chunk(slices.Sorted(maps.Keys(w.ready)), lookedUp) {
+		err := w.At.Look(ctx, paths, false, func(p string, id confine.Identity, err error) error {
+			f, is := w.ready[p]
+			if !is {
+				return nil
+			}
+			if err != nil || !id.IsRegular() || sighting(&id) != f.seen {
+				delete(w.ready, p)
+				w.hint(p)
+				return nil
+			}
+			if oldest != (rank{}) && rankOf(p, &id).compare(oldest) < 0 {
+				delete(w.ready, p) // a newer one has come
+				return nil
+			}
+			return to.take(f)
+		})
+		if err != nil {
 			return to.placed, err
 		}
 	}
 	err = to.place()
 	return to.placed, err
 }
+
+// lookedUp is how many files are looked at together that are about to be sent.
+const lookedUp = 1000
 
 // Again has the files of a transfer that came to nothing sent by the next run, for which
 // they are no reason by themselves.
@@ -94,6 +107,23 @@ func (w *Watcher) Again(tx *journal.Tx, t mft.Transfer) error {
 	return nil
 }
 
+// Forget has a file below the source count as one of which nothing was sent.
+func (w *Watcher) Forget(tx *journal.Tx, rel string) error {
+	w.memory.forget(rel)
+	w.hint(rel)
+	_, err := tx.ForgetSent(w.Channel.Name, rel)
+	return err
+}
+
+// Kept notes that a file which was sent is the same, although it has another time of change.
+func (w *Watcher) Kept(tx *journal.Tx, f leaving.File, sentBy mft.TransferID) error {
+	rel := string(f.Path)
+	w.memory.forget(rel)
+	return tx.MarkSent(w.Channel.Name, journal.Sent{
+		Path: rel, Size: f.Size, MTime: f.MTime, CTime: f.CTime, Inode: f.Inode, Transfer: sentBy, At: w.Now(),
+	})
+}
+
 // A placing makes the transfers of a run. It holds files until there is a portion
 // of them.
 type placing struct {
@@ -101,14 +131,18 @@ type placing struct {
 	ctx    context.Context //nolint:containedctx // of one call of Sweep or Gather
 	run    string
 	held   []arrived
-	placed int // files of which transfers were made
+	lines  bool // files only stand in line
+	placed int  // files of which transfers were made
 }
 
 // take adds a file to those that are sent.
 func (l *placing) take(f arrived) error {
 	l.held = append(l.held, f)
-	if len(l.held) >= portion {
+	switch {
+	case !l.lines && len(l.held) >= portion:
 		return l.place()
+	case l.lines && len(l.held) >= 2*maxLine:
+		l.held = l.ordered(l.held)
 	}
 	return nil
 }
@@ -123,7 +157,7 @@ func (l *placing) place() error {
 	l.held = nil
 	var rows []mft.Transfer
 	for _, to := range l.Channel.To {
-		t, err := l.Plan(to.Agent, l.Channel.Overwrite)
+		t, err := l.Plan(to.Name(), l.Channel.Overwrite)
 		if err != nil {
 			return err
 		}
@@ -159,6 +193,11 @@ func (l *placing) write(tx *journal.Tx, rows []mft.Transfer, ready []arrived) er
 		if err := tx.Create(t); err != nil {
 			return err
 		}
+		if l.Channel.After.Moves() {
+			if err := leaving.Begin(tx.Leaving(), t.ID, rows[0].ID, t.Channel, len(rows)); err != nil {
+				return err
+			}
+		}
 		for _, f := range ready {
 			e := mft.Event{Time: f.detected, Kind: mft.EventDetected, Transfer: t.ID, Channel: t.Channel, Peer: t.Peer, Detail: f.path}
 			if err := tx.Append(e); err != nil {
@@ -187,6 +226,9 @@ func (l *placing) write(tx *journal.Tx, rows []mft.Transfer, ready []arrived) er
 	}
 	return nil
 }
+
+// Destination returns where transfers to an endpoint of the channel go.
+func (w *Watcher) Destination(to mft.Endpoint) string { return asDirectory(to.Path) }
 
 // asDirectory returns the path of a channel's endpoint in the form that means
 // a directory. What is below the source keeps its place below it.

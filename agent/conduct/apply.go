@@ -1,6 +1,7 @@
 package conduct
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"reflect"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/farend"
+	"mft.dev/mft/agent/group"
 	"mft.dev/mft/trigger/firing"
 )
 
@@ -35,7 +38,7 @@ func (s *Set) Apply(channels []mft.Channel) error {
 			return err
 		}
 		if old != nil {
-			x.orders = old.orders
+			x.orders, x.throttle = old.orders, old.throttle
 		}
 		fresh[ch.Name] = x
 	}
@@ -49,7 +52,7 @@ func (s *Set) Apply(channels []mft.Channel) error {
 		s.next[name] = x // nil when it is gone
 		old.retire(true)
 	}
-	s.far.Know(Far(slices.Concat(channels, s.begun()), s.host.Self))
+	s.far.Know(append(farend.Of(slices.Concat(channels, s.begun()), s.host.Groups, s.host.Self), group.Marks(s.host.Groups, s.host.Self)...))
 	for name, x := range fresh {
 		if s.conducted[name] == nil {
 			s.conducted[name] = x
@@ -103,6 +106,13 @@ func (s *Set) get(channel string) (x *Conductor, waits bool) {
 	defer s.mu.Unlock()
 	_, waits = s.next[channel]
 	return s.conducted[channel], waits
+}
+
+// latest returns the conductor of a channel as it will be when the run under way has ended.
+func (s *Set) latest(x *Conductor) *Conductor {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return cmp.Or(s.next[x.Channel.Name], x)
 }
 
 // all returns the conductors.

@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/conduct/orders"
 	"mft.dev/mft/agent/trail"
 	"mft.dev/mft/journal"
+	"mft.dev/mft/transfer/sender"
 	"mft.dev/mft/trigger/firing"
 )
 
@@ -100,7 +102,7 @@ func (h *house) view(channel string) View {
 	return v
 }
 
-func (h *house) order(channel string, v Verb) {
+func (h *house) order(channel string, v orders.Verb) {
 	h.t.Helper()
 	if _, err := h.set.Order(h.t.Context(), channel, v, "ann"); err != nil {
 		h.t.Fatal(err)
@@ -130,7 +132,7 @@ func TestApply(t *testing.T) {
 	h := newHouse(t, ch)
 	b := &bench{t: t, journal: h.journal, now: time.Now()}
 	write("one")
-	h.order("c", Ask)
+	h.order("c", orders.Ask)
 	h.until("a run is under way", func() bool { return len(h.sent()) == 1 && h.view("c").Status.Phase == firing.Running })
 
 	next := ch
@@ -143,7 +145,7 @@ func TestApply(t *testing.T) {
 		t.Errorf("Channels = %+v, want the one that begins here, as it will be", all)
 	}
 	write("two")
-	h.order("c", Ask) // is carried out by the next run
+	h.order("c", orders.Ask) // is carried out by the next run
 	b.come(h.sent()[0], mft.StateDone)
 	h.until("the new order sends", func() bool { return len(h.sent()) == 2 })
 	if row := h.sent()[1]; row.Destination != "/new/" || len(row.Sources) != 1 || filepath.Base(row.Sources[0]) != "two" {
@@ -161,7 +163,7 @@ func TestApply(t *testing.T) {
 
 	h.apply(ch)
 	write("three")
-	h.order("c", Ask)
+	h.order("c", orders.Ask)
 	h.until("a channel that comes back sends what is new", func() bool { return len(h.sent()) == 3 })
 	if row := h.sent()[2]; row.Destination != "/old/" || len(row.Sources) != 1 || filepath.Base(row.Sources[0]) != "three" {
 		t.Errorf("then %q was sent to %s, want what is new", row.Sources, row.Destination)
@@ -184,5 +186,58 @@ func TestApplyTakenBack(t *testing.T) {
 	}
 	if all := h.set.Channels(); len(all) != 1 || all[0].Name != "c" {
 		t.Errorf("after that: %+v, want what was before", all)
+	}
+}
+
+// TestBandwidthOfARunUnderWay: what is sent from now on goes by the limit that was applied last,
+// and by the same throttle as what is being sent.
+func TestBandwidthOfARunUnderWay(t *testing.T) {
+	ch := mft.Channel{
+		Name: "c", From: mft.Endpoint{Agent: "a", Path: t.TempDir()}, To: []mft.Endpoint{{Agent: "b", Path: "/srv/in"}},
+		When: []mft.Trigger{{Kind: mft.TriggerManual}}, Bandwidth: mft.Bandwidth{Limit: 1 << 20},
+	}
+	if err := os.WriteFile(filepath.Join(ch.From.Path, "file"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	h := newHouse(t, ch)
+	h.order("c", orders.Ask)
+	h.until("a run is under way", func() bool { return h.view("c").Status.Phase == firing.Running })
+	sends := func() sender.Outgoing {
+		return h.set.Sends(mft.Transfer{Channel: "c"}, &trail.Conversation{}, sender.Outgoing{})
+	}
+	first := sends().Throttle
+	for _, limit := range []int64{2 << 20, 0, 3 << 20} {
+		changed := ch
+		changed.Bandwidth.Limit = limit
+		h.apply(changed)
+		out := sends().Throttle
+		if got, _ := first.Plan().At(time.Now()); got != limit || (out == first) != (limit > 0) || limit == 0 && out != nil {
+			t.Errorf("with %d applied what is being sent is held to %d, what follows by %p, want %p", limit, got, out, first)
+		}
+		if v := h.view("c"); v.Limit != limit || v.Channel.Bandwidth.Limit != 1<<20 {
+			t.Errorf("with %d applied it shows %d", limit, v.Limit)
+		}
+	}
+}
+
+// TestEndedTransferWakes: whoever waits for a run does not wait for the next look at the clock.
+func TestEndedTransferWakes(t *testing.T) {
+	ch := mft.Channel{
+		Name: "c", From: mft.Endpoint{Agent: "a", Path: t.TempDir()}, To: []mft.Endpoint{{Agent: "b", Path: "/srv/in"}},
+		When: []mft.Trigger{{Kind: mft.TriggerManual}},
+	}
+	set, err := Open([]mft.Channel{ch}, Host{Self: "a", Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set.Ended("")
+	set.Ended("another")
+	if n := len(set.conducted["c"].poke); n != 0 {
+		t.Errorf("a transfer of no channel woke it %d times", n)
+	}
+	set.Ended("c")
+	set.Ended("c")
+	if n := len(set.conducted["c"].poke); n != 1 {
+		t.Errorf("its own transfers left %d calls to wake, want 1", n)
 	}
 }

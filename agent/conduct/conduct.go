@@ -20,13 +20,21 @@ import (
 	"github.com/google/uuid"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/almanac"
 	"mft.dev/mft/agent/arrival"
+	"mft.dev/mft/agent/conduct/orders"
+	"mft.dev/mft/agent/departure"
+	"mft.dev/mft/agent/failover"
 	"mft.dev/mft/agent/farend"
+	"mft.dev/mft/agent/group"
+	"mft.dev/mft/agent/source"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol/marking"
+	"mft.dev/mft/transfer/throttle"
+	"mft.dev/mft/trigger"
 	"mft.dev/mft/trigger/expectation"
 	"mft.dev/mft/trigger/firing"
-	"mft.dev/mft/trigger/schedule"
+	"mft.dev/mft/trigger/pace"
 )
 
 // Config is what a conductor needs; every field must be set.
@@ -45,11 +53,20 @@ type Config struct {
 	// between a run that failed and its repetition. Patience is how long a run may come to
 	// nothing more before it counts as failing, though it goes on.
 	Look, Retry, Patience time.Duration
-	// Far knows what Far returns of the channel.
+	// Far knows what farend.Markers returns of the channel.
 	Far interface {
 		Look(mark farend.Mark) farend.Sight
 		Do(ctx context.Context, deed marking.Deed, mark farend.Mark) (bool, error)
+		Try(ctx context.Context, mark farend.Mark) error
 	}
+	// Groups are the server groups that channels may name, and Follower follows those that
+	// this one does; nil for none.
+	Groups   *group.Groups
+	Follower *failover.Follower
+	// Almanac has the calendars as they are; nil leaves them as they came.
+	Almanac *almanac.Book
+	// Departure has files leave the source.
+	Departure *departure.Departure
 }
 
 // A Conductor conducts one channel.
@@ -58,6 +75,9 @@ type Conductor struct {
 	rules    firing.Rules
 	far      map[mft.Marker]farend.Mark // those of the rules that are on other hosts
 	expected expectation.Rules
+	pace     *pace.Rules
+	dated    mft.Channel        // the channel with its calendars as they are
+	throttle *throttle.Throttle // of the channel, also when it changes
 
 	// Only the goroutine of Run uses these.
 	state firing.State
@@ -67,13 +87,14 @@ type Conductor struct {
 	come  [2]int64 // what the run under way has come to
 	since time.Time
 	began time.Time // or the agent did, if the run is older
+	busy  time.Time // up to when the last step took, since when the channel was observed
 	// broken says that something of it came to nothing.
 	broken bool
 	// taken is how many orders to run are in the state that is kept, and taking in the
 	// one that is about to be.
 	taken, taking int64
 
-	orders *orders
+	orders *orders.Book
 
 	poke  chan struct{} // go on now
 	calls chan func()   // what somebody asks, for which the goroutine of Run is needed
@@ -84,6 +105,8 @@ type Conductor struct {
 	shown   Status
 	failed  error // why the last run failed, nil if it did not
 	missed  error // what is expected and did not come to pass
+	dates   error // why a calendar may be an old one
+	left    error // why something that was delivered is still at the source
 	hurried bool  // a failed run should be repeated now
 }
 
@@ -95,6 +118,7 @@ type Status struct {
 	Until   time.Time // when it goes on by itself; zero when it does not
 	Problem error
 	State   firing.State // is not to be changed
+	Hopes   expectation.State
 }
 
 // String says it in a few words.
@@ -120,50 +144,22 @@ const longestRetry = time.Hour
 // New returns a conductor, which starts nothing. CodeConfig says what is wrong with
 // the channel.
 func New(c Config) (*Conductor, error) {
-	x := &Conductor{Config: c, seen: map[mft.Marker]error{}, poke: make(chan struct{}, 1), calls: make(chan func()), orders: newOrders(c)}
+	x := &Conductor{Config: c, seen: map[mft.Marker]error{}, poke: make(chan struct{}, 1), calls: make(chan func()), orders: orders.NewBook(c.Journal, c.Channel.Name, c.Now)}
 	x.rules = firing.Rules{Silence: c.Channel.Expect.Silence, RetryMin: c.Retry, RetryMax: max(c.Retry, longestRetry)}
-	x.rules.Markers, x.far = markers(c.Channel)
+	x.rules.SkipMissed, x.rules.SkipOverlap = c.Channel.SkipMissed, c.Channel.SkipOverlap
+	x.rules.Markers, x.far = farend.Markers(c.Channel, c.Groups.All())
+	if _, err := trigger.Chosen(source.PlaceOf(c.Channel, "").Select); err != nil {
+		return nil, err
+	}
+	times, err := almanac.Read(c.Channel)
+	if err != nil {
+		return nil, err
+	}
+	x.throttle = throttle.New(nil, c.Now)
 	e := c.Channel.Expect
-	x.expected = expectation.Rules{Grace: e.Grace, Bytes: e.Size, Items: e.Count}
-	if e.DueBy != "" {
-		due, err := clock(c.Channel.Name, e.DueBy, e.Zone)
-		if err != nil {
-			return nil, err
-		}
-		x.expected.Due = due
-	}
-	for _, t := range c.Channel.When {
-		switch t.Kind {
-		case mft.TriggerSchedule:
-			clock, err := clock(c.Channel.Name, t.Expression, t.Zone)
-			if err != nil {
-				return nil, err
-			}
-			x.rules.Clocks = append(x.rules.Clocks, clock)
-		case mft.TriggerPoll:
-			x.rules.Clocks = append(x.rules.Clocks, poll(t.Every))
-		}
-	}
+	x.expected = expectation.Rules{Grace: e.Grace, Bytes: e.Size, Items: e.Count, Due: times.Due}
+	x.dated, x.rules.Clocks, x.pace = c.Channel, times.Clocks, times.Pace
 	return x, nil
-}
-
-// clock reads a schedule in a zone, that of the host if it has no name.
-func clock(channel, expression, zone string) (*schedule.Schedule, error) {
-	in := time.Local
-	if zone != "" {
-		var err error
-		if in, err = time.LoadLocation(zone); err != nil {
-			return nil, mft.Fail(mft.CodeConfig, "conduct channel", channel, err)
-		}
-	}
-	return schedule.Parse(expression, in, schedule.EveryDay, nil)
-}
-
-// poll is due at each multiple of a time.
-type poll time.Duration
-
-func (p poll) Next(after time.Time) (time.Time, bool) {
-	return after.Truncate(time.Duration(p)).Add(time.Duration(p)), true
 }
 
 // Status tells how the channel stands.
@@ -171,7 +167,7 @@ func (x *Conductor) Status() Status {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	s := x.shown
-	s.Problem = cmp.Or(s.Problem, x.failed, x.missed)
+	s.Problem = cmp.Or(s.Problem, x.failed, x.left, x.missed, x.dates)
 	return s
 }
 
@@ -211,10 +207,16 @@ func (x *Conductor) Run(ctx context.Context) {
 		watching.Go(func() { x.Source.Watch(ctx) })
 	}
 	x.began = x.Now()
+	if x.recall(ctx) == nil { // to be shown while the source is looked at for the first time
+		x.show(x.state, x.hopes, x.state.Next(x.rules, firing.World{Now: x.began}))
+	}
 	for {
 		next := x.Now().Truncate(x.Look).Add(x.Look) // as all channels: the host wakes up once for all of them
 		if x.Arrives {
 			next = sooner(next, x.Source.Look(ctx))
+		}
+		if !x.busy.IsZero() { // else nothing was observed since the agent began
+			x.busy = x.Now()
 		}
 		err := x.recall(ctx)
 		for err == nil && ctx.Err() == nil {
@@ -270,9 +272,40 @@ func (x *Conductor) complain(ctx context.Context, err error) {
 	}
 }
 
+// consult has the channel go by its calendars as they are now. Only here rules, expected and
+// pace change, which others read under mu.
+func (x *Conductor) consult() {
+	fresh, changed, err := x.Almanac.Channel(x.dated)
+	var times almanac.Times
+	if changed {
+		if times, err = almanac.Read(fresh); err != nil {
+			changed = false
+		}
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.dates = err; changed {
+		x.dated, x.rules.Clocks, x.expected.Due, x.pace = fresh, times.Clocks, times.Due, times.Pace
+	}
+}
+
+// times returns what the channel does by the clock now.
+func (x *Conductor) times() almanac.Times {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return almanac.Times{Clocks: x.rules.Clocks, Due: x.expected.Due, Pace: x.pace}
+}
+
 // once observes and does one step.
 func (x *Conductor) once(ctx context.Context) (firing.Step, error) {
-	w := x.look()
+	x.consult()
+	w := x.look(ctx)
+	w.Busy = x.busy
+	defer func() {
+		if !x.state.Looked.Before(w.Now) { // what was observed is kept
+			x.busy = x.Now()
+		}
+	}()
 	if x.Arrives && x.Source.News() && !x.joins() {
 		w.Asked = append(w.Asked, firing.ByArrival)
 	}
@@ -284,11 +317,14 @@ func (x *Conductor) once(ctx context.Context) (firing.Step, error) {
 		s = s.Hasten()
 	}
 	hopes, found := x.hopes, []expectation.Finding(nil)
-	if !s.Disabled { // nothing is expected of one that is
+	if !s.Disabled && w.Apart != firing.WhyPassive { // nothing is expected of one that is
 		hopes, found = hopes.Observe(x.expected, w.Now)
 	}
 	if s.Silent && !x.state.Silent {
 		found = append(found, expectation.Finding{Code: mft.CodeSilent, Detail: silence(s).Error()})
+	}
+	if err := x.clear(ctx, s.Phase == firing.Running); err != nil {
+		return firing.Step{}, err
 	}
 	if s.Phase == firing.Running {
 		ended, err := x.progress(ctx, s)
@@ -320,7 +356,7 @@ func (x *Conductor) show(s firing.State, hopes expectation.State, step firing.St
 	if step.Why != x.shown.Why || since.IsZero() {
 		since = x.Now()
 	}
-	x.shown = Status{Phase: s.Phase, Why: step.Why, Since: since, Until: step.Until, Problem: x.shown.Problem, State: s}
+	x.shown = Status{Phase: s.Phase, Why: step.Why, Since: since, Until: step.Until, Problem: x.shown.Problem, State: s, Hopes: hopes}
 	x.missed = nil
 	switch {
 	case !hopes.Overdue.IsZero():

@@ -10,10 +10,13 @@ import (
 	"time"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/almanac"
 	"mft.dev/mft/agent/arrival"
+	"mft.dev/mft/agent/conduct/orders"
 	"mft.dev/mft/agent/trail"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/trigger/firing"
+	"mft.dev/mft/trigger/schedule"
 )
 
 // A bench is a conductor with a clock that the test sets, and transfers that come to
@@ -269,7 +272,7 @@ func TestFailedRunIsNoNews(t *testing.T) {
 func TestExpectations(t *testing.T) {
 	b := newBench(t, false, mft.Trigger{Kind: mft.TriggerMarker})
 	b.x.rules.Silence = 10 * time.Hour
-	due := poll(6 * time.Hour)
+	due := schedule.Poll(6 * time.Hour)
 	b.x.expected.Due, b.x.expected.Grace, b.x.expected.Items = due, time.Hour, mft.Range{Min: 5}
 	b.now = b.now.Truncate(6 * time.Hour)
 	b.after(0)
@@ -282,7 +285,9 @@ func TestExpectations(t *testing.T) {
 	if code := mft.CodeOf(b.x.Status().Problem); code != mft.CodeMissing {
 		t.Errorf("the status says %v, want that content is missing", b.x.Status().Problem)
 	}
-	b.x.orders.now.Asked++
+	if _, err := b.x.orders.Add(t.Context(), orders.Ask, "ann"); err != nil {
+		t.Fatal(err)
+	}
 	b.write("a")
 	b.after(time.Minute)
 	b.come(b.placed[0], mft.StateDone)
@@ -300,5 +305,86 @@ func TestExpectations(t *testing.T) {
 	want := []mft.Code{mft.CodeLate, mft.CodeMissing, mft.CodeSilent, mft.CodeOK, mft.CodeUnusual, mft.CodeOK}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("told %v, %v, want %v", got, err, want)
+	}
+}
+
+// TestDays holds a channel, and what is expected of it, to a calendar.
+func TestDays(t *testing.T) {
+	ch := mft.Channel{
+		Name: "c", When: []mft.Trigger{{Kind: mft.TriggerSchedule, Expression: "0 6 * * *", Zone: "UTC"}},
+		Days:       mft.Days{On: mft.OnNext, Calendar: mft.Calendar{Name: "uk", Workdays: "mon-fri", Holidays: []string{"12-25"}}},
+		Expect:     mft.Expectation{DueBy: "0 7 * * *", Zone: "UTC"},
+		SkipMissed: true, SkipOverlap: true,
+	}
+	old := newBench(t, false)
+	c := old.x.Config
+	c.Channel = ch
+	x, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	holiday := time.Date(2026, 12, 24, 12, 0, 0, 0, time.UTC) // a Thursday
+	monday := time.Date(2026, 12, 28, 6, 0, 0, 0, time.UTC)
+	if at, ok := x.rules.Clocks[0].Next(holiday); !ok || !at.Equal(monday) {
+		t.Errorf("due %v, want %v", at, monday)
+	}
+	if at, ok := x.expected.Due.Next(holiday); !ok || !at.Equal(monday.Add(time.Hour)) {
+		t.Errorf("expected %v, want an hour after %v", at, monday)
+	}
+	if !x.rules.SkipMissed || !x.rules.SkipOverlap {
+		t.Error("what is to be skipped is not")
+	}
+}
+
+// TestCalendarChanges has a channel go by a file of holidays that changes, and say when that is
+// broken.
+func TestCalendarChanges(t *testing.T) {
+	now, path := time.Date(2026, 12, 24, 12, 0, 0, 0, time.UTC), filepath.Join(t.TempDir(), "holidays")
+	c := newBench(t, false).x.Config
+	c.Almanac = almanac.New(func() time.Time { return now })
+	c.Channel = mft.Channel{
+		Name: "c", When: []mft.Trigger{{Kind: mft.TriggerSchedule, Expression: "0 6 * * *", Zone: "UTC"}}, Expect: mft.Expectation{DueBy: "0 7 * * *", Zone: "UTC"},
+		Days: mft.Days{On: mft.OnWorkday, Calendar: mft.Calendar{Name: "uk", Workdays: "mon-fri", File: path}},
+	}
+	x, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		content string
+		day     int
+		code    mft.Code
+	}{{"# none\n", 25, ""}, {"12-25\n", 28, ""}, {"12-25\n12-28\nnonsense\n", 28, mft.CodeCalendar}, {"12-25\n12-28\n", 29, ""}} {
+		if err := os.WriteFile(path, []byte(step.content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		now = now.Add(time.Minute)
+		x.consult()
+		times := x.times()
+		at, _ := times.Clocks[0].Next(now)
+		due, _ := times.Due.Next(now)
+		if err := x.Status().Problem; at.Day() != step.day || due.Day() != step.day || err == nil && step.code != "" || err != nil && mft.CodeOf(err) != step.code {
+			t.Errorf("with %q it is due %v, expected %v, problem %v, want the %d., %s", step.content, at, due, err, step.day, step.code)
+		}
+	}
+}
+
+// TestBusyIsNotMissed has what was due during a step that took long owed all the same.
+func TestBusyIsNotMissed(t *testing.T) {
+	for name, busy := range map[string]bool{"busy": true, "off": false} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, false, poll1h)
+			b.now = b.now.Truncate(time.Hour)
+			b.x.rules.SkipMissed = true
+			b.after(0)
+			b.now = b.now.Add(time.Hour + 10*time.Minute)
+			if busy {
+				b.x.busy = b.now
+			}
+			b.after(0)
+			if ran := b.x.state.Completed+int64(len(b.x.state.Serves)) > 0; ran != busy {
+				t.Errorf("it ran: %v, want %v", ran, busy)
+			}
+		})
 	}
 }

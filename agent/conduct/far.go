@@ -10,49 +10,9 @@ import (
 	"mft.dev/mft/trigger/marker"
 )
 
-// Each host that a channel leads to is an end of its own, with the same markers: what
-// one says of its trigger and its block counts like those of the others.
-
-// markers returns the markers of all ends of a channel, and which of them are on other
-// hosts.
-func markers(ch mft.Channel) (all []mft.Marker, far map[mft.Marker]farend.Mark) {
-	far = map[mft.Marker]farend.Mark{}
-	for _, m := range ch.Markers {
-		if m.End != mft.EndDestination {
-			all = append(all, m)
-			continue
-		}
-		for _, to := range ch.To {
-			there := mft.Marker{Kind: m.Kind, End: m.End + " " + mft.End(to.Agent), Path: m.Path}
-			if _, twice := far[there]; !twice {
-				far[there] = farend.Mark{Agent: to.Agent, Channel: ch.Name, Kind: m.Kind, Path: m.Path}
-				all = append(all, there)
-			}
-		}
-	}
-	return all, far
-}
-
-// Far returns the markers of the channels that begin at an agent that are on other
-// hosts.
-func Far(channels []mft.Channel, self mft.AgentName) (out []farend.Mark) {
-	for _, ch := range channels {
-		if ch.From.Agent != self {
-			continue
-		}
-		all, far := markers(ch)
-		for _, m := range all {
-			if mark, is := far[m]; is {
-				out = append(out, mark)
-			}
-		}
-	}
-	return out
-}
-
 // look looks at the markers of both ends.
-func (x *Conductor) look() firing.World {
-	w, tree := firing.World{Now: x.Now()}, marker.Tree(x.Source.Root())
+func (x *Conductor) look(ctx context.Context) firing.World {
+	w := firing.World{Now: x.Now(), Apart: x.Follower.Look(ctx)}
 	for _, m := range x.rules.Markers {
 		if mark, is := x.far[m]; is {
 			x.lookThere(&w, m, mark)
@@ -61,10 +21,11 @@ func (x *Conductor) look() firing.World {
 		if m.Kind != mft.MarkerTrigger && m.Kind != mft.MarkerBlock {
 			continue
 		}
-		is, err := tree.Look(m.Path)
-		if err == nil && !is && m.Kind == mft.MarkerTrigger {
-			is, err = tree.Taken(m.Path, x.Channel.Name)
+		o := marker.Order{Deed: marker.Look, Path: m.Path}
+		if m.Kind == mft.MarkerTrigger {
+			o.Taker = x.Channel.Name // a trigger that was taken counts until it is dropped
 		}
+		is, err := x.Source.At.Do(ctx, o)
 		if err != nil {
 			w.Unseen = append(w.Unseen, m.End)
 		}
@@ -78,6 +39,9 @@ func (x *Conductor) lookThere(w *firing.World, m mft.Marker, mark farend.Mark) {
 	sight := x.Far.Look(mark)
 	why := sight.Barred
 	switch {
+	case x.Follower.Passive(mark.Agent): // its markers are put right when it is active again
+		w.Unseen = append(w.Unseen, m.End)
+		sight.There, why = false, nil
 	case sight.Away != nil:
 		w.Unseen = append(w.Unseen, m.End)
 		why = sight.Away
@@ -110,16 +74,12 @@ func (x *Conductor) mark(ctx context.Context, step firing.Step) (result firing.R
 		result.Taken, err = x.Far.Do(ctx, deed, mark)
 		return result, err
 	}
-	path, tree := step.Marker.Path, marker.Tree(x.Source.Root())
-	switch step.Do {
-	case firing.Place:
-		err = tree.Place(path, x.Now(), marker.Attributes{Mode: 0o644, UID: -1, GID: -1})
-	case firing.Remove:
-		err = tree.Remove(path)
-	case firing.Take:
-		result.Taken, err = tree.Take(path, x.Channel.Name)
-	case firing.Drop:
-		err = tree.Drop(path, x.Channel.Name)
+	deed, is := map[firing.Deed]marker.Deed{
+		firing.Place: marker.Place, firing.Remove: marker.Remove, firing.Take: marker.Take, firing.Drop: marker.Drop,
+	}[step.Do]
+	if is { // else it is about none
+		o := marker.Order{Deed: deed, Path: step.Marker.Path, Taker: x.Channel.Name, Now: x.Now().UnixNano()}
+		result.Taken, err = x.Source.At.Do(ctx, o)
 	}
 	return result, err
 }
@@ -127,6 +87,9 @@ func (x *Conductor) mark(ctx context.Context, step firing.Step) (result firing.R
 // trouble returns what is in the way of a marker on another host that has to be
 // looked at or written; nil when there is nothing.
 func (x *Conductor) trouble() error {
+	if err := x.Follower.Trouble(); err != nil {
+		return err
+	}
 	for _, m := range x.rules.Markers {
 		if _, is := x.far[m]; is && x.seen[m] != nil {
 			return x.seen[m]

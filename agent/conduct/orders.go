@@ -3,147 +3,23 @@ package conduct
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
-	"sync"
 	"time"
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/arrival"
-	"mft.dev/mft/journal"
+	"mft.dev/mft/agent/conduct/orders"
 	"mft.dev/mft/trigger/firing"
 	"mft.dev/mft/trigger/marker"
+	"mft.dev/mft/trigger/schedule"
 )
-
-// Orders are what operators have ordered of a channel.
-type Orders struct {
-	// Asked counts the orders to run.
-	Asked int64
-	// Paused and Disabled say since when and by whose order; nil is not.
-	Paused, Disabled *Order `json:",omitempty"`
-}
-
-// An Order is who gave it, and when.
-type Order struct {
-	By string
-	At time.Time
-}
-
-// A Verb is what can be ordered of a channel.
-type Verb string
-
-// The verbs.
-const (
-	Ask     Verb = "run"
-	Pause   Verb = "pause"
-	Resume  Verb = "resume"
-	Enable  Verb = "enable"
-	Disable Verb = "disable"
-)
-
-// told is how the journal tells of an order.
-func (v Verb) told() mft.EventKind {
-	switch v {
-	case Pause:
-		return mft.EventChannelPaused
-	case Resume:
-		return mft.EventChannelResumed
-	case Enable:
-		return mft.EventChannelEnabled
-	case Disable:
-		return mft.EventChannelDisabled
-	}
-	return mft.EventRunOrdered
-}
-
-// after returns the orders when a verb has been added, and whether it changes anything.
-func (o Orders) after(v Verb, by Order) (Orders, bool) {
-	switch {
-	case v == Ask:
-		o.Asked++
-	case v == Pause && o.Paused == nil:
-		o.Paused = &by
-	case v == Resume && o.Paused != nil:
-		o.Paused = nil
-	case v == Disable && o.Disabled == nil:
-		o.Disabled = &by
-	case v == Enable && o.Disabled != nil:
-		o.Disabled = nil
-	default:
-		return o, false
-	}
-	return o, true
-}
-
-// orders is what operators have ordered of a channel, as it is in the journal.
-type orders struct {
-	Config
-
-	mu    sync.Mutex // guards what follows, and is held while an order is written
-	known bool
-	now   Orders
-}
-
-func newOrders(c Config) *orders { return &orders{Config: c} }
-
-// recall reads what is in the journal, unless that is known. The caller holds mu.
-func (o *orders) recall(ctx context.Context) error {
-	if o.known {
-		return nil
-	}
-	b, err := o.Journal.Orders(ctx, o.Channel.Name)
-	if err == nil && len(b) > 0 {
-		err = json.Unmarshal(b, &o.now)
-	}
-	if err != nil {
-		return mft.Fail(mft.CodeJournal, "read orders about channel", o.Channel.Name, err)
-	}
-	o.known = true
-	return nil
-}
-
-// current returns the orders.
-func (o *orders) current(ctx context.Context) (Orders, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	err := o.recall(ctx)
-	return o.now, err
-}
-
-// add writes an order, which is in the journal when it returns, and returns them all.
-func (o *orders) add(ctx context.Context, v Verb, by string) (Orders, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if err := o.recall(ctx); err != nil {
-		return o.now, err
-	}
-	at := o.Now()
-	next, news := o.now.after(v, Order{By: by, At: at})
-	if !news {
-		return o.now, nil
-	}
-	b, err := json.Marshal(next)
-	if err != nil {
-		return o.now, mft.Fail(mft.CodeInternal, "write orders about channel", o.Channel.Name, err)
-	}
-	err = o.Journal.Update(ctx, func(tx *journal.Tx) error {
-		e := mft.Event{Time: at, Kind: v.told(), Channel: o.Channel.Name, Detail: "by " + by}
-		return errors.Join(tx.SetOrders(o.Channel.Name, b), tx.Append(e))
-	})
-	if err != nil {
-		o.known = false // it may have been written all the same
-		return o.now, err
-	}
-	o.now = next
-	return next, nil
-}
 
 // obey puts into the state, and into what is seen, what operators have ordered, and
 // observes the rest. An order to run that is not carried out yet is withdrawn when the
 // channel is disabled.
 func (x *Conductor) obey(ctx context.Context, w firing.World) (firing.State, error) {
-	now, err := x.orders.current(ctx)
+	now, err := x.orders.Current(ctx)
 	if err != nil {
 		return x.state, err
 	}
@@ -160,12 +36,12 @@ func (x *Conductor) obey(ctx context.Context, w firing.World) (firing.State, err
 // Order gives an order about a channel that begins here, and returns all that are in
 // force: it is in the journal then, and outlasts a restart. To order what is so already
 // changes nothing. The error is CodeNotFound for a channel that does not begin here.
-func (s *Set) Order(ctx context.Context, channel string, v Verb, by string) (Orders, error) {
+func (s *Set) Order(ctx context.Context, channel string, v orders.Verb, by string) (orders.Orders, error) {
 	x, _ := s.get(channel)
 	if x == nil {
-		return Orders{}, noSuch("order "+string(v)+" of channel", channel)
+		return orders.Orders{}, noSuch("order "+string(v)+" of channel", channel)
 	}
-	now, err := x.orders.add(ctx, v, by)
+	now, err := x.orders.Add(ctx, v, by)
 	x.wake()
 	return now, err
 }
@@ -181,10 +57,18 @@ type View struct {
 	Changes bool
 	Source  arrival.Status
 	Status  Status
-	Orders  Orders
+	Orders  orders.Orders
 	// Due is when each trigger of the channel is due next, in their order; zero for
 	// those without a time.
 	Due []time.Time
+	// LeftOut is for each trigger what schedule.LeftOut says of today.
+	LeftOut []string
+	// Limit is how fast the channel may send now, in bytes a second, 0 for no limit, and
+	// LimitUntil until when, zero for ever.
+	Limit      int64
+	LimitUntil time.Time
+	// Expected is when content has to have moved next, zero if nobody says.
+	Expected time.Time
 	// Markers are those of both ends; the end of one on another host names that.
 	Markers []Sight
 }
@@ -206,35 +90,74 @@ func (s *Set) View(ctx context.Context, channel string) (View, error) {
 	}
 	v := View{Channel: x.Channel, Changes: waits, Source: x.Source.Status(), Status: x.Status()}
 	var err error
-	if v.Orders, err = x.orders.current(ctx); err != nil {
+	if v.Orders, err = x.orders.Current(ctx); err != nil {
 		return v, err
 	}
-	clocks, now := x.rules.Clocks, x.Now()
+	times, now := x.times(), x.Now()
+	clocks := times.Clocks
 	for _, t := range x.Channel.When {
 		var due time.Time
+		var left string
 		if t.Kind == mft.TriggerSchedule || t.Kind == mft.TriggerPoll {
 			due, _ = clocks[0].Next(now)
+			if s, ok := clocks[0].(*schedule.Schedule); ok {
+				left = s.LeftOut(now)
+			}
 			clocks = clocks[1:]
 		}
-		v.Due = append(v.Due, due)
+		v.Due, v.LeftOut = append(v.Due, due), append(v.LeftOut, left)
+	}
+	v.Limit, v.LimitUntil = s.latest(x).times().Pace.Plan(now).At(now)
+	if times.Due != nil {
+		v.Expected, _ = times.Due.Next(now)
 	}
 	for _, m := range x.rules.Markers {
-		v.Markers = append(v.Markers, x.sight(m))
+		v.Markers = append(v.Markers, x.sight(ctx, m))
 	}
 	return v, nil
 }
 
 // sight looks at a marker of this host, or says what is known of one of another.
-func (x *Conductor) sight(m mft.Marker) Sight {
+func (x *Conductor) sight(ctx context.Context, m mft.Marker) Sight {
 	s := Sight{Marker: m}
 	mark, far := x.far[m]
 	switch {
 	case !far:
-		s.There, s.Err = marker.Tree(x.Source.Root()).Look(m.Path)
+		s.There, s.Err = x.Source.At.Do(ctx, marker.Order{Deed: marker.Look, Path: m.Path})
 		s.Known = s.Err == nil
 	case m.Kind == mft.MarkerTrigger || m.Kind == mft.MarkerBlock:
 		there := x.Far.Look(mark)
 		s.There, s.Known, s.Err = there.There, there.Away == nil && there.Barred == nil, cmp.Or(there.Away, there.Barred)
 	}
 	return s
+}
+
+// Needs are what a channel needs when it runs: its source, which Guard guards, and markers,
+// of each of which Try tries what it is for, changing nothing.
+type Needs struct {
+	Channel mft.Channel
+	Root    string
+	Guard   func(ctx context.Context) error
+	Markers []mft.Marker
+	Try     func(ctx context.Context, m mft.Marker) error
+}
+
+// Needs returns those of a channel that begins here. Errors are those of Order.
+func (s *Set) Needs(channel string) (Needs, error) {
+	x, _ := s.get(channel)
+	if x == nil {
+		return Needs{}, noSuch("test channel", channel)
+	}
+	return Needs{Channel: x.Channel, Root: x.Source.Root(), Guard: x.guard, Markers: x.rules.Markers, Try: x.try}, nil
+}
+
+func (x *Conductor) try(ctx context.Context, m mft.Marker) error {
+	if mark, far := x.far[m]; far {
+		return x.Far.Try(ctx, mark)
+	}
+	if m.Kind == mft.MarkerBlock {
+		return x.sight(ctx, m).Err
+	}
+	_, err := x.Source.At.Do(ctx, marker.Order{Deed: marker.Try, Path: m.Path})
+	return err
 }

@@ -8,40 +8,10 @@ import (
 	"time"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/conduct/orders"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/trigger/firing"
 )
-
-func TestOrdersAfter(t *testing.T) {
-	by, again := Order{By: "ann", At: time.Unix(1, 0)}, Order{By: "bob", At: time.Unix(2, 0)}
-	for _, tt := range []struct {
-		name string
-		is   Orders
-		do   Verb
-		want Orders
-		news bool
-	}{
-		{"run", Orders{Asked: 3}, Ask, Orders{Asked: 4}, true},
-		{"run while it is paused", Orders{Paused: &by}, Ask, Orders{Asked: 1, Paused: &by}, true},
-		{"pause", Orders{Disabled: &by}, Pause, Orders{Paused: &again, Disabled: &by}, true},
-		{"pause once more: who was first stays", Orders{Paused: &by}, Pause, Orders{Paused: &by}, false},
-		{"resume", Orders{Paused: &by, Asked: 1}, Resume, Orders{Asked: 1}, true},
-		{"resume what is not paused", Orders{}, Resume, Orders{}, false},
-		{"disable", Orders{}, Disable, Orders{Disabled: &again}, true},
-		{"disable once more", Orders{Disabled: &by}, Disable, Orders{Disabled: &by}, false},
-		{"enable", Orders{Disabled: &by, Paused: &by}, Enable, Orders{Paused: &by}, true},
-		{"enable what is enabled", Orders{}, Enable, Orders{}, false},
-		{"nothing of the kind", Orders{}, "burn", Orders{}, false},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			got, news := tt.is.after(tt.do, again)
-			same := func(a, b *Order) bool { return a == nil && b == nil || a != nil && b != nil && *a == *b }
-			if news != tt.news || got.Asked != tt.want.Asked || !same(got.Paused, tt.want.Paused) || !same(got.Disabled, tt.want.Disabled) {
-				t.Errorf("after(%s) = %+v, %v; want %+v, %v", tt.do, got, news, tt.want, tt.news)
-			}
-		})
-	}
-}
 
 // paper returns the orders of a channel in the journal at path, and a conductor that
 // hears of them.
@@ -66,8 +36,8 @@ func paper(t *testing.T, path string) (*Conductor, *journal.Journal) {
 func TestOrdersOutlastACrash(t *testing.T) {
 	ctx, path := t.Context(), filepath.Join(t.TempDir(), "journal.db")
 	x, j := paper(t, path)
-	for _, v := range []Verb{Ask, Pause, Ask} {
-		if _, err := x.orders.add(ctx, v, "ann"); err != nil {
+	for _, v := range []orders.Verb{orders.Ask, orders.Pause, orders.Ask} {
+		if _, err := x.orders.Add(ctx, v, "ann"); err != nil {
 			t.Fatalf("%s: %v", v, err)
 		}
 	}
@@ -103,12 +73,12 @@ func TestDisablingWithdraws(t *testing.T) {
 	x, j := paper(t, filepath.Join(t.TempDir(), "journal.db"))
 	defer func() { _ = j.Close() }()
 	for _, tt := range []struct {
-		do   Verb
+		do   orders.Verb
 		want []firing.Cause
 	}{
-		{Ask, []firing.Cause{firing.ByManual}}, {Disable, nil}, {Ask, []firing.Cause{firing.ByManual}}, {Enable, []firing.Cause{firing.ByManual}},
+		{orders.Ask, []firing.Cause{firing.ByManual}}, {orders.Disable, nil}, {orders.Ask, []firing.Cause{firing.ByManual}}, {orders.Enable, []firing.Cause{firing.ByManual}},
 	} {
-		if _, err := x.orders.add(ctx, tt.do, "ann"); err != nil {
+		if _, err := x.orders.Add(ctx, tt.do, "ann"); err != nil {
 			t.Fatal(err)
 		}
 		s, err := x.obey(ctx, firing.World{Now: time.Now()})

@@ -3,12 +3,13 @@ package conduct
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"time"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/conduct/outcome"
+	"mft.dev/mft/agent/failover"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/trigger/expectation"
 	"mft.dev/mft/trigger/firing"
@@ -22,11 +23,14 @@ const joining = 5 * time.Minute
 // A source that cannot be read makes the run fail; what could be read is sent all the
 // same.
 func (x *Conductor) begin(ctx context.Context, s firing.State) error {
-	gather := x.Source.Sweep
-	if x.Arrives && !slices.Contains(s.Serves, firing.ByMarker) && !slices.Contains(s.Serves, firing.ByManual) {
-		gather = x.Source.Gather // nobody has said that files are ready which are not stable
+	if err := x.guard(ctx); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		x.since, x.began, x.broken = x.Now(), x.Now(), false
+		return x.end(ctx, s, firing.Failed, mft.Count{}, mft.ReasonOf(err), x.tellBegun(s, 0))
 	}
-	files, err := gather(ctx, s.Run)
+	files, err := x.gather(ctx, s)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -36,6 +40,21 @@ func (x *Conductor) begin(ctx context.Context, s firing.State) error {
 		return x.save(ctx, s, x.hopes, told)
 	}
 	return x.end(ctx, s, firing.Failed, mft.Count{}, mft.ReasonOf(err), told)
+}
+
+// gather makes transfers of the run: all, or those of the next batch.
+func (x *Conductor) gather(ctx context.Context, s firing.State) (files int, err error) {
+	// Unless somebody has said so, files are not ready which are not stable.
+	stable := x.Arrives && !slices.Contains(s.Serves, firing.ByMarker) && !slices.Contains(s.Serves, firing.ByManual)
+	switch {
+	case x.Channel.Mirror.On:
+		return x.Source.Mirror(ctx, s.Run)
+	case x.Channel.Order.Batch > 0:
+		return x.Source.Batch(ctx, s.Run, stable)
+	case stable:
+		return x.Source.Gather(ctx, s.Run)
+	}
+	return x.Source.Sweep(ctx, s.Run)
 }
 
 // end keeps the state of a channel whose run is over.
@@ -82,21 +101,14 @@ func (x *Conductor) event(kind mft.EventKind, code mft.Code, detail string) func
 // progress ends the run under way when all its transfers have ended. It reports
 // whether the state was saved.
 func (x *Conductor) progress(ctx context.Context, s firing.State) (bool, error) {
+	if missing, err := x.Follower.Follow(ctx, s.Run); err != nil || missing {
+		return false, err
+	}
 	states, moved, err := x.Journal.RunCounts(ctx, s.Run)
 	if err != nil {
 		return false, err
 	}
-	var open, ended, done int64
-	for state, n := range states {
-		switch {
-		case !state.Terminal():
-			open += n
-		case state == mft.StateDone:
-			done += n
-		default:
-			ended += n
-		}
-	}
+	open, ended, done := outcome.Tally(states)
 	x.broken = ended > 0
 	if x.joins() && x.Source.News() {
 		if _, err := x.Source.Gather(ctx, s.Run); err != nil {
@@ -116,19 +128,38 @@ func (x *Conductor) progress(ctx context.Context, s firing.State) (bool, error) 
 		}
 		return true, x.save(ctx, s.Late(), x.hopes)
 	}
+	return x.over(ctx, s, ended, done, moved)
+}
+
+// over ends the run under way, all of whose transfers have ended, unless there is another batch.
+func (x *Conductor) over(ctx context.Context, s firing.State, ended, done int64, moved mft.Count) (bool, error) {
+	if err := x.clear(ctx, true); err != nil {
+		return false, err
+	}
+	failed, err := outcome.Lost(ctx, x.Journal, s.Run, ended)
+	if err != nil {
+		return false, err
+	}
+	followed := ended - int64(len(failed))
+	if ended = int64(len(failed)); ended == 0 && x.Channel.Order.Batch > 0 {
+		if s.Held { // between two batches
+			return false, nil
+		}
+		switch files, err := x.gather(ctx, s); {
+		case err != nil:
+			return true, x.end(ctx, s, firing.Failed, moved, mft.ReasonOf(err))
+		case files > 0:
+			return false, nil
+		}
+	}
 	if ended == 0 {
 		how := firing.Succeeded
 		if moved.Items == 0 {
 			how = firing.NoAction
 		}
-		return true, x.end(ctx, s, how, moved, mft.Reason{})
+		return true, x.end(ctx, s, how, moved, x.Departure.Note(failover.Note(followed)))
 	}
-	failed, err := x.Journal.Transfers(ctx, journal.Filter{Run: s.Run, States: []mft.State{mft.StateFailed, mft.StateRejected, mft.StateCancelled}})
-	if err != nil {
-		return false, err
-	}
-	why := mft.Reason{Code: failed[0].Reason.Code, Detail: fmt.Sprintf("%d of %d transfers came to nothing, the first because: %s", ended, ended+done, failed[0].Reason.Detail)}
-	return true, x.end(ctx, s, firing.Failed, moved, why, func(tx *journal.Tx) error {
+	return true, x.end(ctx, s, firing.Failed, moved, outcome.Why(failed, done), func(tx *journal.Tx) error {
 		for _, t := range failed {
 			if t.State == mft.StateCancelled {
 				continue // somebody does not want it
@@ -141,10 +172,19 @@ func (x *Conductor) progress(ctx context.Context, s firing.State) (bool, error) 
 	})
 }
 
+// clear has what was delivered leave the source.
+func (x *Conductor) clear(ctx context.Context, running bool) error {
+	err := x.Departure.Clear(ctx, running)
+	x.mu.Lock()
+	x.left = x.Departure.Problem()
+	x.mu.Unlock()
+	return err
+}
+
 // joins reports whether files that become stable now belong to the run under way.
 func (x *Conductor) joins() bool {
 	s := x.state
-	if s.Phase != firing.Running || s.Held {
+	if s.Phase != firing.Running || s.Held || x.Channel.Order.Batch > 0 {
 		return false
 	}
 	return x.Now().Sub(x.began) < joining || len(x.Channel.Markers) == 0 && !x.broken

@@ -17,8 +17,9 @@ type channelsFile struct {
 }
 
 // ReadChannels reads a file that has channels and nothing else, in the words of an agent's
-// own file. Commands are not for such a file. The error is a strict.Mistakes value.
-func ReadChannels(content []byte) ([]mft.Channel, error) {
+// own file c, whose calendars they may name. Commands are not for such a file. The error is a
+// strict.Mistakes value.
+func (c *Config) ReadChannels(content []byte) ([]mft.Channel, error) {
 	if len(content) > maxFile {
 		return nil, strict.Mistakes{{What: "the file is larger than 1 MiB"}}
 	}
@@ -40,10 +41,16 @@ func ReadChannels(content []byte) ([]mft.Channel, error) {
 		if len(entry.Exits) > 0 {
 			d.Mistake(entry.Line, entry.Key+".exits", "commands are only run for what stands in the agent's own file")
 		}
+		if entry.Guard != nil && len(entry.Guard.Check) > 0 {
+			d.Mistake(entry.Guard.Line, entry.Guard.Key+".check", "commands are only run for what stands in the agent's own file")
+		}
+		if entry.After != nil {
+			d.Mistake(entry.After.Line, entry.After.Key, "what is removed from this host can only be said in the agent's own file")
+		}
 		if entry.RunAs != nil {
 			d.Mistake(entry.RunAs.Line, entry.RunAs.Key, "who reads the files can only be said in the agent's own file")
 		}
-		out = append(out, entry.channel(d))
+		out = append(out, entry.channel(d, nil, c.Calendars, c.Agent.Name))
 	}
 	return out, d.Err()
 }

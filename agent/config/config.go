@@ -34,9 +34,13 @@ type Config struct {
 	Update *releases.Update
 	// Allow is who may do what on this host.
 	Allow mft.AllowList
+	// Calendars are in the order of their names.
+	Calendars []mft.Calendar
 	// Channels are in the order of the file. Those of other agents are among
 	// them: the same list may be given to every host.
 	Channels []mft.Channel
+	// Groups are in the order of their names.
+	Groups []mft.ServerGroup
 	// Exits are the commands that this host runs, those of channels behind the
 	// others.
 	Exits []mft.Exit
@@ -64,8 +68,10 @@ type Agent struct {
 	SocketGroup string
 	// User is who the agent's process is made when it is started as root; "" for one
 	// process that is whoever started it.
-	User     string
-	LogLevel slog.Level
+	User string
+	// NetworkUser is who the network process is made; "" for User.
+	NetworkUser string
+	LogLevel    slog.Level
 	// MaxTransfers is how many transfers run at once, 1 to 256.
 	MaxTransfers int
 }

@@ -80,13 +80,21 @@ func TestFull(t *testing.T) {
 		Allow: mft.AllowList{
 			FilesFrom: []mft.Grant{
 				{Agent: "ledger", Root: "/srv/in"},
-				{Agent: "branch", Root: "/srv/branch", AllowSetID: true, Markers: []mft.Marker{
+				{Agent: "branch", Root: "/srv/branch", AllowSetID: true, AllowRootSetID: true, Markers: []mft.Marker{
 					{Kind: mft.MarkerBlock, End: mft.EndDestination, Path: "/srv/branch/.busy"},
 					{Kind: mft.MarkerCompletion, End: mft.EndDestination, Path: "/srv/branch/.done"},
 					{Kind: mft.MarkerCompletion, End: mft.EndDestination, Path: "/srv/branch/.nightly"},
-				}},
+				}, Versions: mft.VersionBound{Keep: 5, MaxAge: 720 * time.Hour}},
 			},
 			RequestsFrom: []mft.Grant{{Agent: "ledger", Root: "/srv/out"}},
+		},
+		Groups: []mft.ServerGroup{
+			{Name: "near", Members: []mft.AgentName{"erp", "branch"}, Active: mft.ActiveProbe, Marker: "/srv/ready", After: time.Minute},
+			{Name: "pair", Members: []mft.AgentName{"ledger", "branch"}, Active: mft.ActiveMarker, Marker: "/srv/cluster/active", After: 30 * time.Second},
+		},
+		Calendars: []mft.Calendar{
+			{Name: "gulf", Workdays: "sun-thu"},
+			{Name: "uk", Workdays: "mon-fri", Holidays: []string{"2026-12-25", "01-01"}},
 		},
 		Channels: []mft.Channel{
 			{
@@ -99,13 +107,17 @@ func TestFull(t *testing.T) {
 			{
 				Name: "inward", From: mft.Endpoint{Agent: "branch", Path: "/srv/out"},
 				To:        []mft.Endpoint{{Agent: "erp", Path: "/srv/in"}},
-				When:      []mft.Trigger{{Kind: mft.TriggerManual}},
+				When:      []mft.Trigger{{Kind: mft.TriggerSchedule, Expression: "0 3 * * *"}},
+				Days:      mft.Days{On: mft.OnWorkday, Calendar: mft.Calendar{Name: "theirs", Workdays: "mon-fri"}},
 				Overwrite: mft.OverwriteReplace, Compare: mft.CompareQuick, Compress: mft.CompressAuto,
 			},
 			{
 				Name: "nightly", From: mft.Endpoint{Agent: "erp", Path: "/srv/night"},
-				To:   []mft.Endpoint{{Agent: "ledger", Path: "/srv/in"}},
-				When: []mft.Trigger{{Kind: mft.TriggerSchedule, Expression: "0 2 * * *"}, {Kind: mft.TriggerMarker}},
+				To:         []mft.Endpoint{{Group: "pair", Path: "/srv/in"}},
+				When:       []mft.Trigger{{Kind: mft.TriggerSchedule, Expression: "0 2 * * *", Zone: "Europe/London"}, {Kind: mft.TriggerMarker}},
+				Days:       mft.Days{On: mft.OnNext, Calendar: mft.Calendar{Name: "uk", Workdays: "mon-fri", Holidays: []string{"2026-12-25", "01-01"}}},
+				SkipMissed: true, SkipOverlap: true,
+				Expect: mft.Expectation{DueBy: "30 3 * * *", Zone: "Europe/London", Grace: time.Hour},
 				Markers: []mft.Marker{
 					{Kind: mft.MarkerActivity, End: mft.EndSource, Path: "/srv/night/.sending"},
 					{Kind: mft.MarkerTrigger, End: mft.EndDestination, Path: "/srv/in/.ready"},
@@ -116,9 +128,27 @@ func TestFull(t *testing.T) {
 			},
 			{
 				Name: "by-hand", From: mft.Endpoint{Agent: "erp", Path: "/srv/hand"},
-				To:        []mft.Endpoint{{Agent: "ledger", Path: "/srv/in"}},
-				When:      []mft.Trigger{{Kind: mft.TriggerManual}},
+				To:     []mft.Endpoint{{Agent: "ledger", Path: "/srv/in"}},
+				When:   []mft.Trigger{{Kind: mft.TriggerManual}},
+				Select: mft.Selection{Latest: 3},
+				Order:  mft.Order{By: mft.OrderByTime, Batch: 2},
+				After:  mft.After{Source: mft.SourceArchive, Archive: "/srv/sent"},
+				Bandwidth: mft.Bandwidth{
+					Limit: 20 << 20, Zone: "Europe/London", Calendar: mft.Calendar{Name: "uk", Workdays: "mon-fri", Holidays: []string{"2026-12-25", "01-01"}},
+					Hours: []mft.Hours{{From: 8 * time.Hour, To: 18 * time.Hour, On: mft.OnWorkday, Limit: 2 << 20}, {From: 22 * time.Hour, To: 24 * time.Hour}},
+				},
 				Overwrite: mft.OverwriteNever, Compare: mft.CompareQuick, Compress: mft.CompressNever,
+			},
+			{
+				Name: "copy", From: mft.Endpoint{Agent: "erp", Path: "/srv/all"},
+				To:   []mft.Endpoint{{Agent: "ledger", Path: "/srv/copy"}},
+				When: []mft.Trigger{{Kind: mft.TriggerPoll, Every: time.Hour}},
+				Select: mft.Selection{
+					Rules: []string{"- *.tmp", "- /cache/"}, MinSize: 1 << 10, MaxSize: 1 << 30, MinAge: time.Minute, MaxAge: 48 * time.Hour, Symlinks: mft.SymlinksSkip,
+				},
+				Mirror:    mft.Mirror{On: true, MaxFiles: 100, MaxPercent: 10},
+				Guard:     mft.Guard{MountPoint: true, NotEmpty: true, Check: []string{"/usr/local/bin/good", "/srv/all"}, Timeout: 30 * time.Second},
+				Overwrite: mft.OverwriteReplace, Compare: mft.CompareQuick, Compress: mft.CompressAuto,
 			},
 		},
 		Exits: []mft.Exit{
@@ -268,6 +298,36 @@ func TestAzureMFT(t *testing.T) {
 	}
 }
 
+func TestUnconfinedNote(t *testing.T) {
+	for _, tt := range []struct {
+		name, content string
+		want          bool
+	}{
+		{"none of them", "agent: {name: erp, user: mft}\nexits: [{phase: post, agent: a, run: [/usr/bin/true]}]\n", false},
+		{"one user", "agent: {name: erp}\nexits: [{phase: post, agent: a, run: [/usr/bin/true], unconfined: true}]\n", false},
+		{"both", "agent: {name: erp, user: mft}\nexits: [{phase: post, agent: a, run: [/usr/bin/true], unconfined: true}]\n", true},
+	} {
+		got, err := read([]byte(tt.content), defaults())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if told := strings.Contains(strings.Join(got.Notes, "\n"), "has the walls of the agent all the same"); told != tt.want {
+			t.Errorf("%s: notes %q, want one %t", tt.name, got.Notes, tt.want)
+		}
+	}
+}
+
+// TestTelemetryNote: what is read after it does not take its note away.
+func TestTelemetryNote(t *testing.T) {
+	got, err := read([]byte("agent: {name: erp}\ntelemetry: {otlp: {endpoint: \"http://collector.example:4318\", headers: {api-key: {env: KEY}}}}\n"), defaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Notes) != 1 || !strings.Contains(got.Notes[0], "in the clear") {
+		t.Errorf("notes %q, want one about headers in the clear", got.Notes)
+	}
+}
+
 func TestInsightsKey(t *testing.T) {
 	const key = "00000000-0000-0000-0000-00000000000a"
 	for _, tt := range []struct {
@@ -364,5 +424,28 @@ func TestExchangeRead(t *testing.T) {
 	if !x.Shared || len(x.NATS.Servers) != 2 || x.NATS.Replicas != 3 || !x.NATS.TLS.First ||
 		x.NATS.Credential.Creds.File != "/etc/mft/erp.creds" || x.NATS.Containers.S3.Prefix != "mft/" {
 		t.Errorf("read: %+v, %+v", x, x.NATS)
+	}
+}
+
+// TestLoadAlone: who only asks the agent does not stumble over a file of holidays that is broken.
+func TestLoadAlone(t *testing.T) {
+	dir := t.TempDir()
+	path, days := filepath.Join(dir, "mft.yaml"), filepath.Join(dir, "days")
+	for name, content := range map[string]string{path: "agent: {name: a, data: " + dir + "}\ncalendars: {uk: {file: " + days + "}}\n", days: "nonsense\n"} {
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := Load(path); mft.CodeOf(err) != mft.CodeConfig {
+		t.Errorf("Load: %v", err)
+	}
+	if cfg, err := LoadAlone(path); err != nil || cfg.Agent.DataDir != dir {
+		t.Errorf("LoadAlone: %+v, %v", cfg, err)
+	}
+	if err := os.WriteFile(path, []byte("agent: {nam: a}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := LoadAlone(path); mft.CodeOf(err) != mft.CodeConfig {
+		t.Errorf("LoadAlone of a broken file: %v", err)
 	}
 }

@@ -3,11 +3,15 @@ package config
 import (
 	"mft.dev/mft/agent/config/collector"
 	"mft.dev/mft/agent/config/command"
+	"mft.dev/mft/agent/config/content"
+	"mft.dev/mft/agent/config/end"
 	"mft.dev/mft/agent/config/expect"
 	"mft.dev/mft/agent/config/leaf"
+	"mft.dev/mft/agent/config/markers"
 	"mft.dev/mft/agent/config/releases"
 	"mft.dev/mft/agent/config/storage"
 	"mft.dev/mft/agent/config/strict"
+	"mft.dev/mft/agent/config/when"
 )
 
 // The types of this file are the format: package strict fills and
@@ -15,15 +19,17 @@ import (
 
 // file is a configuration in mft's own words.
 type file struct {
-	Agent     agentSection                 `yaml:"agent" doc:"What this host is and where it keeps its things."`
-	Peers     map[leaf.AgentName]peerEntry `yaml:"peers" doc:"Agents that this file pins, by name. Others are added by mft invite and mft join."`
-	Exchange  *storage.Exchange            `yaml:"exchange" doc:"Storage that agents share who cannot reach each other."`
-	Relay     *storage.Served              `yaml:"relay" doc:"What this host keeps for agents that reach it and that cannot reach each other."`
-	Update    *releases.Update             `yaml:"update" doc:"Where newer versions of mft come from, for mft update."`
-	Allow     allowSection                 `yaml:"allow" doc:"Who may do what on this host. Whoever is not listed may do nothing."`
-	Telemetry *collector.Telemetry         `yaml:"telemetry" doc:"Who is told what happens to transfers."`
-	Channels  []channelEntry               `yaml:"channels" doc:"Standing orders: what moves from where to where, and when."`
-	Exits     []command.Entry              `yaml:"exits" doc:"Commands that this host runs because of transfers that it receives or, where they say so, sends."`
+	Agent     agentSection                       `yaml:"agent" doc:"What this host is and where it keeps its things."`
+	Peers     map[leaf.AgentName]peerEntry       `yaml:"peers" doc:"Agents that this file pins, by name. Others are added by mft invite and mft join."`
+	Exchange  *storage.Exchange                  `yaml:"exchange" doc:"Storage that agents share who cannot reach each other."`
+	Relay     *storage.Served                    `yaml:"relay" doc:"What this host keeps for agents that reach it and that cannot reach each other."`
+	Update    *releases.Update                   `yaml:"update" doc:"Where newer versions of mft come from, for mft update."`
+	Allow     allowSection                       `yaml:"allow" doc:"Who may do what on this host. Whoever is not listed may do nothing."`
+	Telemetry *collector.Telemetry               `yaml:"telemetry" doc:"Who is told what happens to transfers."`
+	Groups    map[leaf.AgentName]end.Group       `yaml:"groups" doc:"Server groups by name: hosts of which one is active at a time."`
+	Calendars map[leaf.ChannelName]when.Calendar `yaml:"calendars" doc:"Calendars by name, which channels that begin here may name: which days are working days."`
+	Channels  []channelEntry                     `yaml:"channels" doc:"Standing orders: what moves from where to where, and when."`
+	Exits     []command.Entry                    `yaml:"exits" doc:"Commands that this host runs because of transfers that it receives or, where they say so, sends."`
 }
 
 type agentSection struct {
@@ -36,6 +42,7 @@ type agentSection struct {
 	Socket       leaf.LocalPath `yaml:"socket" doc:"Socket of the command line. Default: DATA/agent.sock."`
 	SocketGroup  leaf.Word      `yaml:"socket_group" doc:"Group of the host whose members may use the socket too."`
 	User         leaf.Word      `yaml:"user" doc:"User that the agent becomes when it is started as root, by name or number. Files are then moved by processes of their own, see run_as. Default: none; one process does everything, as who started it."`
+	NetworkUser  leaf.Word      `yaml:"network_user" doc:"User of the process that has the connections to peers, by name or number. Needs user. Default: user."`
 	LogLevel     leaf.LogLevel  `yaml:"log_level" doc:"Least level that is logged. Default: info."`
 	MaxTransfers leaf.AtOnce    `yaml:"max_transfers" doc:"How many transfers run at once. Default: 8."`
 }
@@ -50,15 +57,25 @@ type peerEntry struct {
 type allowSection struct {
 	FilesFrom    []filesGrant    `yaml:"files_from" doc:"Who may send files to this host, and into where."`
 	RequestsFrom []requestsGrant `yaml:"requests_from" doc:"Who may ask for files of this host, and from where."`
+	Paired       []pairedEntry   `yaml:"paired" doc:"As whom files are written and read that mft invite, join or peer allow granted, by directory. Default: the user of the agent, in its own process."`
+}
+
+type pairedEntry struct {
+	strict.Place
+	Below leaf.LocalPath `yaml:"below" need:"yes" doc:"Directory below which the directories of such grants lie, or that they are; the longest that fits counts."`
+	RunAs *runAsEntry    `yaml:"run_as" need:"yes" doc:"Who writes and reads the files."`
 }
 
 type filesGrant struct {
-	Agent      leaf.AgentName `yaml:"agent" need:"yes" doc:"Whom the grant is for."`
-	Into       leaf.LocalPath `yaml:"into" need:"yes" doc:"Directory that the agent may write below."`
-	AllowSetID leaf.YesNo     `yaml:"allow_setid" doc:"Keep setuid, setgid and sticky bits. Default: false."`
-	Delete     leaf.YesNo     `yaml:"delete" doc:"Let mirrors of the agent remove files there. Default: false."`
-	Markers    *markersThere  `yaml:"markers" doc:"Markers of this host that the agent may have looked at and written, as the destination markers of its channels."`
-	RunAs      *runAsEntry    `yaml:"run_as" doc:"Who writes the files. Default: the user of the agent."`
+	strict.Place
+	Agent      leaf.AgentName    `yaml:"agent" need:"yes" doc:"Whom the grant is for."`
+	Into       leaf.LocalPath    `yaml:"into" need:"yes" doc:"Directory that the agent may write below."`
+	AllowSetID leaf.YesNo        `yaml:"allow_setid" doc:"Keep setuid, setgid and sticky bits. Default: false."`
+	RootSetID  leaf.YesNo        `yaml:"allow_root_setid" doc:"With allow_setid, keep setuid and setgid also on files that belong to root or its group here: whoever may run them has its rights. Default: false, such files are refused."`
+	Delete     leaf.YesNo        `yaml:"delete" doc:"Let mirrors of the agent remove files there. Default: false."`
+	Markers    *markers.There    `yaml:"markers" doc:"Markers of this host that the agent may have looked at and written, as the destination markers of its channels."`
+	Versions   *content.Versions `yaml:"versions" doc:"How many old versions of a file that the agent replaced stay, under overwrite: version. Default: all."`
+	RunAs      *runAsEntry       `yaml:"run_as" doc:"Who writes the files. Default: the user of the agent."`
 }
 
 type requestsGrant struct {
@@ -78,45 +95,27 @@ type runAsEntry struct {
 type channelEntry struct {
 	strict.Place
 	Name      leaf.ChannelName `yaml:"name" need:"yes" doc:"Name of the channel, unique in the file."`
-	From      endpointEntry    `yaml:"from" need:"yes" doc:"Where the files are."`
-	To        []endpointEntry  `yaml:"to" need:"yes" doc:"Where they go."`
-	When      whenEntry        `yaml:"when" need:"yes" doc:"What makes the channel fire."`
-	Select    selectEntry      `yaml:"select" doc:"Which files move. Default: all."`
+	From      end.Entry        `yaml:"from" need:"yes" doc:"Where the files are."`
+	To        []end.Entry      `yaml:"to" need:"yes" doc:"Where they go."`
+	When      when.Entry       `yaml:"when" need:"yes" doc:"What makes the channel fire."`
+	Select    content.Select   `yaml:"select" doc:"Which files move. Default: all."`
 	Overwrite leaf.Overwrite   `yaml:"overwrite" doc:"What happens to a file of that name at the destination: true or replace, false or never, version. Default: true."`
 	Compare   compare          `yaml:"compare" doc:"How a file is recognised that is there already: quick, by size and time; content; or none, which sends everything. Default: quick."`
 	Exits     []command.Entry  `yaml:"exits" doc:"Commands that the receiving hosts run, and the sending host those that say at: source, because of what the channel sends; each of them those in its own file."`
 	Compress  compress         `yaml:"compress" doc:"When what moves travels compressed: auto, when that is faster; always; or never. Default: auto."`
 
-	Markers *markersEntry `yaml:"markers" doc:"Files by which the channel and the programs around it tell each other what they do."`
+	Markers *markers.Ends `yaml:"markers" doc:"Files by which the channel and the programs around it tell each other what they do."`
 	Expect  *expect.Entry `yaml:"expect" doc:"What people count on of the channel."`
 
+	Mirror   *content.Mirror  `yaml:"mirror" doc:"Each run makes the destination like the source, under select, and removes what is not in the source."`
+	Symlinks content.Symlinks `yaml:"symlinks" doc:"What becomes of symbolic links in a mirror: copy, they travel as links, but for those that lead out of the source; skip, none travels; refuse, each is a failure. What has the name of one that does not travel stays at the destination. Default: copy."`
+	Guard    *content.Guard   `yaml:"guard" doc:"What has to hold of the source when a run begins. Else the run fails, and nothing is sent or removed."`
+
+	Order     *content.Order  `yaml:"order" doc:"Has files sent so many at a time, in an order, the next when every destination has given its receipt for those before."`
+	Bandwidth *when.Bandwidth `yaml:"bandwidth" doc:"How fast the channel may send."`
+	After     *content.After  `yaml:"after" doc:"What becomes of a file when every destination has it. Only in the agent's own file."`
+
 	RunAs *runAsEntry `yaml:"run_as" doc:"Who reads the files, and the markers of the source. Only the host of the source looks at it. Default: the user of the agent."`
-}
-
-type endpointEntry struct {
-	strict.Place
-	Agent leaf.AgentName `yaml:"agent" need:"yes" doc:"Agent on whose host the path is."`
-	Path  leaf.HostPath  `yaml:"path" need:"yes" doc:"Directory, absolute, in the form of that host."`
-}
-
-type whenEntry struct {
-	strict.Place
-	Arrival  *arrivalEntry `yaml:"arrival" doc:"Fire when a file appears or changes and is stable."`
-	Manual   leaf.YesNo    `yaml:"manual" doc:"Fire when an operator says so."`
-	Schedule leaf.Schedule `yaml:"schedule" doc:"Fire by the clock: the fields of a crontab, five or six with seconds in front, with L, W and #; or @daily and the like."`
-	Timezone leaf.Zone     `yaml:"timezone" doc:"Time zone of the schedule, such as Europe/London. Default: that of the host."`
-	Marker   leaf.YesNo    `yaml:"marker" doc:"Fire when the trigger marker of the source appears."`
-	Poll     leaf.PollTime `yaml:"poll" doc:"Fire each time so much time has passed, 1s to 24h."`
-}
-
-type arrivalEntry struct {
-	Stable leaf.StableFor  `yaml:"stable" doc:"How long a file must stay the same before it moves, 10ms to 24h. Default: 2s."`
-	Rescan leaf.RescanTime `yaml:"rescan" doc:"Longest time between two full scans of the source, 1s to 24h. Default: 10m where the system tells of all changes, else 30s."`
-}
-
-type selectEntry struct {
-	Include []leaf.Pattern `yaml:"include" doc:"Globs; a file must match one. Default: every file."`
-	Exclude []leaf.Pattern `yaml:"exclude" doc:"Globs; a file must match none."`
 }
 
 // azureFile is azure-mft's config.yaml: the keys of its README, with those of

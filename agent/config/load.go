@@ -8,16 +8,19 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config/command"
+	"mft.dev/mft/agent/config/end"
 	"mft.dev/mft/agent/config/leaf"
 	"mft.dev/mft/agent/config/storage"
 	"mft.dev/mft/agent/config/strict"
+	"mft.dev/mft/agent/config/when"
 	"mft.dev/mft/internal/confine/filesys"
+	"mft.dev/mft/trigger"
 )
 
 // maxFile is the size in bytes above which a file is refused unread: no
@@ -28,17 +31,26 @@ const maxFile = 1 << 20
 const (
 	defaultListen    = ":7420"
 	defaultTransfers = 8
-	defaultStable    = 2 * time.Second
+
+	maxRules = 32 << 10 // of a mirror: they travel with its offer
 )
 
 // Load reads the file at path. The error is an *mft.Error of code
 // mft.CodeConfig whose cause is a Mistakes value when the content is to blame.
-func Load(path string) (*Config, error) {
+func Load(path string) (*Config, error) { return load(path, when.ReadFile) }
+
+// LoadAlone is Load for who asks the agent: files of holidays, which are the agent's, are
+// not read.
+func LoadAlone(path string) (*Config, error) {
+	return load(path, func(string) ([]string, error) { return nil, nil })
+}
+
+func load(path string, holidays func(path string) ([]string, error)) (*Config, error) {
 	content, err := readFile(path)
 	if err != nil {
 		return nil, mft.Fail(mft.CodeConfig, "read configuration", path, err)
 	}
-	cfg, err := read(content, Default(os.Getenv))
+	cfg, err := readWith(content, Default(os.Getenv), holidays)
 	if err != nil {
 		return nil, mft.Fail(mft.CodeConfig, "read configuration", path, err)
 	}
@@ -65,6 +77,10 @@ func readFile(path string) ([]byte, error) {
 
 // read makes of content what it says, over the defaults.
 func read(content []byte, defaults *Config) (*Config, error) {
+	return readWith(content, defaults, when.ReadFile)
+}
+
+func readWith(content []byte, defaults *Config, holidays func(path string) ([]string, error)) (*Config, error) {
 	root, err := strict.Parse(content)
 	if err != nil {
 		return nil, err
@@ -80,7 +96,7 @@ func read(content []byte, defaults *Config) (*Config, error) {
 	}
 	var f file
 	d.Decode(root, &f)
-	return f.config(d, defaults)
+	return f.config(d, defaults, holidays)
 }
 
 // isAzure says whether a file is azure-mft's: everything in it is under the
@@ -98,7 +114,7 @@ func isAzure(root *yaml.Node) bool {
 }
 
 // config completes what the file says with the defaults.
-func (f *file) config(d *strict.Decoder, defaults *Config) (*Config, error) {
+func (f *file) config(d *strict.Decoder, defaults *Config, holidays func(path string) ([]string, error)) (*Config, error) {
 	cfg := *defaults
 	cfg.Agent, cfg.Exchange, cfg.Relay, cfg.Update, cfg.Telemetry = f.Agent.over(defaults.Agent), f.Exchange, f.Relay, f.Update, f.Telemetry
 	if cfg.Telemetry != nil {
@@ -107,6 +123,7 @@ func (f *file) config(d *strict.Decoder, defaults *Config) (*Config, error) {
 	if why := storage.Misfit(leaf.AgentName(cfg.Agent.Name), leaf.ListenOn(cfg.Agent.Listen), f.Exchange, f.Relay); why != "" {
 		d.Mistake(0, "relay", "%s", why)
 	}
+	f.Agent.check(d)
 	cfg.Peers = make(map[mft.AgentName]Peer)
 	for _, name := range slices.Sorted(maps.Keys(f.Peers)) {
 		e := f.Peers[name]
@@ -115,29 +132,28 @@ func (f *file) config(d *strict.Decoder, defaults *Config) (*Config, error) {
 			d.Mistake(e.Line, e.Key+".path", "relay needs an exchange; see the section exchange")
 		}
 	}
-	for _, g := range f.Allow.FilesFrom {
-		cfg.Allow.FilesFrom = append(cfg.Allow.FilesFrom,
-			mft.Grant{
-				Agent: mft.AgentName(g.Agent), Root: string(g.Into), AllowSetID: bool(g.AllowSetID), AllowDelete: bool(g.Delete),
-				Markers: g.Markers.markers(d), RunAs: g.RunAs.user(d, &cfg),
-			})
-	}
-	for _, g := range f.Allow.RequestsFrom {
-		cfg.Allow.RequestsFrom = append(cfg.Allow.RequestsFrom,
-			mft.Grant{Agent: mft.AgentName(g.Agent), Root: string(g.Root), RunAs: g.RunAs.user(d, &cfg)})
-	}
-	cfg.Exits, cfg.Notes = command.List(d, f.Exits)
+	f.Allow.into(d, &cfg)
+	exits, notes := command.List(d, f.Exits)
+	cfg.Exits, cfg.Notes = exits, append(cfg.Notes, notes...)
+	cfg.Groups = end.Groups(d, f.Groups, func(name leaf.AgentName) bool {
+		_, is := f.Peers[name]
+		return is || name == f.Agent.Name
+	})
+	cfg.Calendars = when.Calendars(d, f.Calendars, holidays)
 	once := onlyOnce(d)
 	for i := range f.Channels {
 		entry := &f.Channels[i]
 		once(entry)
-		c := entry.channel(d)
+		c := entry.channel(d, cfg.Groups, cfg.Calendars, cfg.Agent.Name)
 		if c.From.Agent == cfg.Agent.Name {
 			c.RunAs = entry.RunAs.user(d, &cfg)
 		}
 		cfg.Channels = append(cfg.Channels, c)
-		exits, notes := command.OfChannel(d, entry.Exits, &c, cfg.Agent.Name)
+		exits, notes := command.OfChannel(d, entry.Exits, &c, c.From.Agent == cfg.Agent.Name, end.Leads(&c, cfg.Groups, cfg.Agent.Name))
 		cfg.Exits, cfg.Notes = append(cfg.Exits, exits...), append(cfg.Notes, append(notes, entry.notes(cfg.Agent.Name)...)...)
+	}
+	if cfg.Agent.User != "" && slices.ContainsFunc(cfg.Exits, func(e mft.Exit) bool { return e.Unconfined }) {
+		cfg.Notes = append(cfg.Notes, "exits: with agent.user a command that is unconfined has the walls of the agent all the same: sudo and the like do not work")
 	}
 	if err := d.Err(); err != nil {
 		return nil, err
@@ -161,9 +177,41 @@ func (s agentSection) over(def Agent) Agent {
 	set(&a.Socket, string(s.Socket))
 	set(&a.SocketGroup, string(s.SocketGroup))
 	set(&a.User, string(s.User))
+	set(&a.NetworkUser, string(s.NetworkUser))
 	set(&a.LogLevel, slog.Level(s.LogLevel))
 	set(&a.MaxTransfers, int(s.MaxTransfers))
 	return a
+}
+
+// into writes what the section says to cfg, which has its agent already.
+func (s *allowSection) into(d *strict.Decoder, cfg *Config) {
+	for _, g := range s.FilesFrom {
+		if g.RootSetID && !g.AllowSetID {
+			d.Mistake(g.Line, g.Key+".allow_root_setid", "needs allow_setid beside it")
+		}
+		cfg.Allow.FilesFrom = append(cfg.Allow.FilesFrom,
+			mft.Grant{
+				Agent: mft.AgentName(g.Agent), Root: string(g.Into), AllowSetID: bool(g.AllowSetID), AllowRootSetID: bool(g.RootSetID), AllowDelete: bool(g.Delete),
+				Markers: g.Markers.Markers(d), Versions: g.Versions.Bound(), RunAs: g.RunAs.user(d, cfg),
+			})
+	}
+	for _, g := range s.RequestsFrom {
+		cfg.Allow.RequestsFrom = append(cfg.Allow.RequestsFrom,
+			mft.Grant{Agent: mft.AgentName(g.Agent), Root: string(g.Root), RunAs: g.RunAs.user(d, cfg)})
+	}
+	for _, p := range s.Paired {
+		if same := func(o mft.Paired) bool { return filepath.Clean(o.Below) == filepath.Clean(string(p.Below)) }; slices.ContainsFunc(cfg.Allow.Paired, same) {
+			d.Mistake(p.Line, p.Key+".below", "there is another entry for this directory")
+		}
+		cfg.Allow.Paired = append(cfg.Allow.Paired, mft.Paired{Below: string(p.Below), RunAs: p.RunAs.user(d, cfg)})
+	}
+}
+
+// check finds what makes no sense without something else.
+func (s agentSection) check(d *strict.Decoder) {
+	if s.NetworkUser != "" && s.User == "" {
+		d.Mistake(s.Line, s.Key+".network_user", "needs agent.user: without it there is one process, which has one user")
+	}
 }
 
 // user returns who is meant. Without a process of its own nobody else can be.
@@ -199,11 +247,11 @@ func (e peerEntry) peer(d *strict.Decoder, name leaf.AgentName, own mft.AgentNam
 	return p
 }
 
-func (e *channelEntry) channel(d *strict.Decoder) mft.Channel {
+func (e *channelEntry) channel(d *strict.Decoder, groups []mft.ServerGroup, calendars []mft.Calendar, own mft.AgentName) mft.Channel {
 	c := mft.Channel{
 		Name:      string(e.Name),
-		From:      e.From.endpoint(),
-		Select:    e.Select.selection(),
+		From:      e.From.Source(d, groups, own),
+		Select:    e.Select.Selection(),
 		Overwrite: mft.OverwriteReplace,
 		Compare:   mft.CompareQuick,
 		Compress:  mft.CompressAuto,
@@ -215,32 +263,14 @@ func (e *channelEntry) channel(d *strict.Decoder) mft.Channel {
 		if to.Agent == e.From.Agent && to.Agent != "" {
 			d.Mistake(to.Line, to.Key+".agent", "the files are on this agent already; a channel leads to another one")
 		}
-		c.To = append(c.To, to.endpoint())
+		c.To = append(c.To, to.Destination(d, groups, c.From.Agent))
 	}
-	if a := e.When.Arrival; a != nil {
-		t := mft.Trigger{Kind: mft.TriggerArrival, Stable: defaultStable}
-		set(&t.Stable, time.Duration(a.Stable))
-		set(&t.Rescan, time.Duration(a.Rescan))
-		c.When = append(c.When, t)
-	}
-	if e.When.Manual {
-		c.When = append(c.When, mft.Trigger{Kind: mft.TriggerManual})
-	}
-	if len(e.When.Schedule) > 0 {
-		c.When = append(c.When, mft.Trigger{Kind: mft.TriggerSchedule, Expression: string(e.When.Schedule), Zone: string(e.When.Timezone)})
-	} else if e.When.Timezone != "" && (e.Expect == nil || e.Expect.DueBy == "") {
-		d.Mistake(e.When.Line, e.When.Key+".timezone", "it is that of a schedule or of expect.due_by, and there is neither")
-	}
-	if e.When.Poll > 0 {
-		c.When = append(c.When, mft.Trigger{Kind: mft.TriggerPoll, Every: time.Duration(e.When.Poll)})
-	}
-	if e.When.Marker {
-		c.When = append(c.When, mft.Trigger{Kind: mft.TriggerMarker})
-	}
-	if e.Markers != nil {
-		c.Markers = e.Markers.markers(d)
-	}
+	c.Select.Symlinks = mft.Symlinks(e.Symlinks)
+	c.Markers = e.Markers.Markers(d)
+	c.Mirror, c.Guard, c.Order, c.After = e.Mirror.Mirror(), e.Guard.Guard(), e.Order.Order(), e.After.After()
 	c.Expect = e.Expect.Expectation(string(e.When.Timezone))
+	e.When.Into(d, &c, calendars, c.From.Agent != own)
+	c.Bandwidth = e.Bandwidth.Bandwidth(d, calendars, c.From.Agent != own)
 	e.check(d, c)
 	return c
 }
@@ -255,51 +285,38 @@ func (e *channelEntry) check(d *strict.Decoder, c mft.Channel) {
 	if trigger != bool(e.When.Marker) {
 		wrong(".marker", "marker: true and the path of a trigger in markers.source or markers.destination belong together")
 	}
+	e.checkMirror(d, c)
+	e.After.Fits(d, c)
 	silence := slices.ContainsFunc(c.Markers, func(m mft.Marker) bool { return m.Kind == mft.MarkerSilence })
 	if silence && c.Expect.Silence == 0 {
 		d.Mistake(e.Line, e.Key, "a silence marker needs expect.silence, the time after which it is made")
 	}
 }
 
+// checkMirror finds what does not go with a mirror.
+func (e *channelEntry) checkMirror(d *strict.Decoder, c mft.Channel) {
+	arrives := slices.ContainsFunc(c.When, func(t mft.Trigger) bool { return t.Kind == mft.TriggerArrival })
+	switch {
+	case !c.Mirror.On && e.Symlinks != "":
+		d.Mistake(e.Line, e.Key+".symlinks", "is for a mirror; other channels send regular files only")
+	case !c.Mirror.On:
+	case arrives:
+		d.Mistake(e.When.Line, e.When.Key, "a mirror runs by schedule, poll, marker or manual: that a file is gone is no arrival")
+	case len(c.Select.Include)+len(c.Select.Exclude) > 0:
+		d.Mistake(e.Line, e.Key+".select", "both ends of a mirror go by the same rules: write rules instead of include and exclude")
+	case c.Order.Batch > 0:
+		d.Mistake(e.Order.Line, e.Order.Key, "a mirror is one transfer of the whole source, which has no order")
+	case c.Select.Latest > 0:
+		d.Mistake(e.Line, e.Key+".select.latest", "a mirror is the whole of its source: what is not the latest would be removed at the destination")
+	case len(strings.Join(trigger.MirrorRules(c), " ")) > maxRules:
+		d.Mistake(e.Line, e.Key+".select.rules", "those of a mirror are 32 KiB at most")
+	}
+}
+
 // notes says what an operator may have expected of the channel in vain.
 func (e *channelEntry) notes(own mft.AgentName) []string {
-	if mft.AgentName(e.From.Agent) != own {
+	if e.From.Group == "" && mft.AgentName(e.From.Agent) != own {
 		return []string{fmt.Sprintf("channel %s starts at agent %s; agent %s does not start it", e.Name, e.From.Agent, own)}
 	}
 	return nil
-}
-
-// ReadShort accepts `when: manual`.
-func (e *whenEntry) ReadShort(s string) error {
-	switch s {
-	case "manual":
-		e.Manual = true
-		return nil
-	case "arrival":
-		e.Arrival = &arrivalEntry{}
-		return nil
-	case "marker":
-		e.Marker = true
-		return nil
-	}
-	return fmt.Errorf("want arrival: {…}, schedule: …, poll: …, arrival, marker or manual")
-}
-
-func (*whenEntry) ShortSchema() map[string]any {
-	return map[string]any{"enum": []string{"manual", "arrival", "marker"}}
-}
-
-func (e endpointEntry) endpoint() mft.Endpoint {
-	return mft.Endpoint{Agent: mft.AgentName(e.Agent), Path: string(e.Path)}
-}
-
-func (e selectEntry) selection() mft.Selection {
-	var s mft.Selection
-	for _, p := range e.Include {
-		s.Include = append(s.Include, string(p))
-	}
-	for _, p := range e.Exclude {
-		s.Exclude = append(s.Exclude, string(p))
-	}
-	return s
 }

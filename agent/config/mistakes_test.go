@@ -15,6 +15,7 @@ func TestMistakes(t *testing.T) {
 	}{
 		{"unknown section", "agnet: {}", []string{"line 1: agnet: unknown key, did you mean agent?"}},
 		{"unknown key far from all", "allow: {everything: true}", []string{"line 1: allow.everything: unknown key; known here: files_from, requests_from"}},
+		{"network user without processes", "agent: {network_user: net}", []string{"agent.network_user: needs agent.user"}},
 		{"user without processes", "channels:\n- {" + goodChannel + ",\n   run_as: {user: erp}}", []string{"line 3: channels[0].run_as: needs agent.user"}},
 		{"no schedule", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {schedule: '0 25 * * *', timezone: Mars}}]", []string{
 			`line 1: channels[0].when.schedule: hours: "25" is no value from 0 to 23`,
@@ -22,6 +23,18 @@ func TestMistakes(t *testing.T) {
 		}},
 		{"zone of nothing", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {timezone: UTC, poll: 1m}}]", []string{
 			"line 1: channels[0].when.timezone: it is that of a schedule or of expect.due_by",
+		}},
+		{"days of nothing", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {on: next, overlap: skip, missed: once, manual: true}}]", []string{
+			"channels[0].when.missed: it is about schedule or poll", "channels[0].when.overlap: it is about schedule or poll", "channels[0].when.on: it is that of a schedule or of expect.due_by",
+		}},
+		{"no such calendar", "calendars: {uk: {}}\nchannels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {schedule: '@daily', calendar: us}}]", []string{
+			"line 2: channels[0].when.calendar: the agent's own file has no calendar us",
+		}},
+		{"never on a working day", "calendars: {uk: {workdays: mon-fri}}\nchannels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {schedule: '0 6 * * SAT', calendar: uk}}]", []string{
+			`line 2: channels[0].when.on: "0 6 * * SAT": none of its days is a working day`,
+		}},
+		{"calendars", "calendars: {a: {workdays: mon-friday}, b: {holidays: [2026-02-30]}, c: {file: relative}, d: {file: /none/there}}", []string{
+			`calendars.a.workdays: "friday" is no value from 0 to 7`, "calendars.b.holidays[0]: it is no day like 2026-12-25", "calendars.c.file: want an absolute path", "calendars.d.file: ",
 		}},
 		{"trigger without a path", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: marker}]", []string{
 			"channels[0].when.marker: marker: true and the path of a trigger in markers.source or markers.destination belong together",
@@ -32,12 +45,51 @@ func TestMistakes(t *testing.T) {
 		{"one file for two markers there", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {poll: 1m}, markers: {source: {block: /x}, destination: {block: /x, activity: /x}}}]", []string{
 			"channels[0].markers.destination: activity is the same file as another marker",
 		}},
+		{"groups", "agent: {name: host}\ngroups: {a: {members: [b, b]}, b: {members: [c], active: marker}, p: {members: [host, d]}}\nchannels: [{name: c, from: {group: p, path: /a}, to: [{agent: b, group: a, path: /b}, {path: /b}, {group: x, path: /b}, {group: p, path: /b}], when: {poll: 1m}}]", []string{
+			"groups.a.members: b is there twice", "groups.b.members: a group has two members", "groups.b.marker: missing",
+			"channels[0].from.group: which member of a source is active has to be found by a marker or chosen",
+			"channels[0].to[0].agent: say agent or group", "channels[0].to[1].agent: say agent or group", "channels[0].to[2].group: there is no group x",
+			"channels[0].to[3].group: the agent at which the channel begins is a member",
+		}},
 		{"one file for two markers of a peer", "allow: {files_from: [{agent: b, into: /a, markers: {block: [/a/x, /a/y], failure: /a/y}}]}", []string{
 			"allow.files_from[0].markers: failure is the same file as another marker",
 		}},
 		{"silence without a time", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {poll: 1m}, markers: {source: {silence: /a/x}}}]", []string{
 			"channels[0]: a silence marker needs expect.silence",
 		}},
+		{"rules and globs", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {poll: 1m}, select: {rules: [\"- a\"], exclude: [b]}}]", []string{
+			"channels[0].select: rules take the place of include and exclude",
+		}},
+		{"a rule that is none", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {poll: 1m}, select: {rules: [\"! a\"]}}]", []string{"select.rules[0]: "}},
+		{"sizes that no file has", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {poll: 1m}, select: {min_size: 2KiB, max_size: 1KiB}}]", []string{"channels[0].select: no file has"}},
+		{"a mirror of what arrives", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: arrival, mirror: true}]", []string{"channels[0].when: a mirror runs by schedule, poll, marker or manual"}},
+		{"a mirror with globs", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: manual, mirror: true, select: {exclude: [b]}}]", []string{"channels[0].select: both ends of a mirror go by the same rules"}},
+		{"a mirror that removes what it likes", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: manual, mirror: {max_delete: all}}]", []string{"channels[0].mirror.max_delete: want a number of files"}},
+		{"a mirror of the latest", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: manual, select: {latest: 1}, mirror: true}]", []string{"channels[0].select.latest: a mirror is the whole"}},
+		{"latest none", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: manual, select: {latest: 0}}]", []string{"channels[0].select.latest: want a number from 1"}},
+		{"after something", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: manual, after: {source: move}}]", []string{"channels[0].after.source: want keep, delete or archive"}},
+		{"an archive nowhere", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: manual, after: {source: archive}}]", []string{"channels[0].after.archive: missing"}},
+		{"an archive of nothing", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: manual, after: {source: delete, archive: /c}}]", []string{"channels[0].after.archive: it is that of source: archive"}},
+		{"an archive in the source", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: manual, after: {source: archive, archive: /a/b/sent}}]", []string{"channels[0].after.archive: it lies in the source"}},
+		{"an archive that is the source", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: manual, after: {source: archive, archive: /a/}}]", []string{"channels[0].after.archive: it lies in the source"}},
+		{"a source in the archive", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: manual, after: {source: archive, archive: /}}]", []string{"channels[0].after.archive: it lies in the source, or the source in it"}},
+		{"a bandwidth of next to nothing", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: manual, bandwidth: 100}]", []string{"channels[0].bandwidth: want bytes a second"}},
+		{"a bandwidth of nothing", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: manual, bandwidth: {limit: 0}}]", []string{"channels[0].bandwidth.limit: want bytes a second"}},
+		{"hours at no time", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: manual, bandwidth: {hours: [{from: 8, to: \"24:00\", limit: none}]}}]", []string{"channels[0].bandwidth.hours[0].from: want a time of day in quotes"}},
+		{"hours after the day", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: manual, bandwidth: {hours: [{from: \"24:00\", to: \"08:00\", limit: none}]}}]", []string{"channels[0].bandwidth.hours[0].from: the day ends at 24:00"}},
+		{"hours on the next day", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: manual, bandwidth: {hours: [{from: \"08:00\", to: \"18:00\", on: next, limit: none}]}}]", []string{"channels[0].bandwidth.hours[0].on: want workday or holiday"}},
+		{"hours of no calendar", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: manual, bandwidth: {calendar: none, hours: [{from: \"08:00\", to: \"18:00\", limit: 1MiB}]}}]", []string{"channels[0].bandwidth.calendar: the agent"}},
+		{"a zone of no hours", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: manual, bandwidth: {limit: 1MiB, timezone: UTC}}]", []string{"channels[0].bandwidth: timezone and calendar are those of hours"}},
+		{"paired without processes", "allow: {paired: [{below: /srv, run_as: {user: a}}]}", []string{"allow.paired[0].run_as: needs agent.user"}},
+		{"paired twice", "agent: {user: nobody}\nallow: {paired: [{below: /srv, run_as: {user: a}}, {below: /srv/, run_as: {user: b}}]}", []string{"allow.paired[1].below: there is another entry"}},
+		{"paired by nobody", "agent: {user: nobody}\nallow: {paired: [{below: /srv}]}", []string{"allow.paired[0].run_as: is missing"}},
+		{"a mirror that moves", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: manual, after: {source: delete}, mirror: true}]", []string{"channels[0].after.source: a mirror removes"}},
+		{"an order of sizes", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: manual, order: {by: size}}]", []string{"channels[0].order.by: want name or time"}},
+		{"a batch that is too large", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: manual, order: {by: name, batch: 201}}]", []string{"channels[0].order.batch: want a number from 1 to 200"}},
+		{"a mirror in order", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: manual, order: {by: name}, mirror: true}]", []string{"channels[0].order: a mirror is one transfer"}},
+		{"links of no mirror", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: manual, symlinks: skip}]", []string{"channels[0].symlinks: is for a mirror"}},
+		{"links that lead elsewhere", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: manual, mirror: true, symlinks: follow}]", []string{"channels[0].symlinks: want copy, skip or refuse"}},
+		{"no mirror", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: manual, mirror: false}]", []string{"channels[0].mirror: want true, or max_delete"}},
 		{"grace of nothing", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {poll: 1m}, expect: {grace: 1h}}]", []string{
 			"channels[0].expect: grace is that of due_by",
 		}},

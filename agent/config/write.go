@@ -11,9 +11,11 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config/collector"
 	"mft.dev/mft/agent/config/command"
+	"mft.dev/mft/agent/config/content"
 	"mft.dev/mft/agent/config/expect"
 	"mft.dev/mft/agent/config/releases"
 	"mft.dev/mft/agent/config/storage"
+	"mft.dev/mft/agent/config/when"
 )
 
 // A document is a configuration as a file would have it.
@@ -37,9 +39,11 @@ type document struct {
 		FilesFrom    []documentFiles    `yaml:"files_from,omitempty" json:"files_from,omitempty"`
 		RequestsFrom []documentRequests `yaml:"requests_from,omitempty" json:"requests_from,omitempty"`
 	} `yaml:"allow,omitempty" json:"allow"`
-	Telemetry *collector.Telemetry `yaml:"telemetry,omitempty" json:"telemetry,omitempty"`
-	Channels  []documentChannel    `yaml:"channels,omitempty" json:"channels,omitempty"`
-	Exits     []command.Document   `yaml:"exits,omitempty" json:"exits,omitempty"`
+	Telemetry *collector.Telemetry            `yaml:"telemetry,omitempty" json:"telemetry,omitempty"`
+	Groups    map[mft.AgentName]documentGroup `yaml:"groups,omitempty" json:"groups,omitempty"`
+	Calendars map[string]map[string]any       `yaml:"calendars,omitempty" json:"calendars,omitempty"`
+	Channels  []documentChannel               `yaml:"channels,omitempty" json:"channels,omitempty"`
+	Exits     []command.Document              `yaml:"exits,omitempty" json:"exits,omitempty"`
 }
 
 type documentPeer struct {
@@ -52,9 +56,11 @@ type documentFiles struct {
 	Agent      mft.AgentName `yaml:"agent" json:"agent"`
 	Into       string        `yaml:"into" json:"into"`
 	AllowSetID bool          `yaml:"allow_setid,omitempty" json:"allow_setid,omitempty"`
+	RootSetID  bool          `yaml:"allow_root_setid,omitempty" json:"allow_root_setid,omitempty"`
 	Delete     bool          `yaml:"delete,omitempty" json:"delete,omitempty"`
 	// Markers are paths by kind.
-	Markers map[mft.MarkerKind][]string `yaml:"markers,omitempty,flow" json:"markers,omitempty"`
+	Markers  map[mft.MarkerKind][]string `yaml:"markers,omitempty,flow" json:"markers,omitempty"`
+	Versions map[string]any              `yaml:"versions,omitempty,flow" json:"versions,omitempty"`
 }
 
 type documentRequests struct {
@@ -68,19 +74,30 @@ type documentChannel struct {
 	To   []documentEndpoint `yaml:"to,flow" json:"to"`
 	When map[string]any     `yaml:"when,flow" json:"when"`
 	// Markers are paths by end and kind.
-	Markers map[string]map[string]string `yaml:"markers,omitempty" json:"markers,omitempty"`
-	Expect  map[string]any               `yaml:"expect,omitempty,flow" json:"expect,omitempty"`
-	Select  struct {
-		Include []string `yaml:"include,omitempty,flow" json:"include,omitempty"`
-		Exclude []string `yaml:"exclude,omitempty,flow" json:"exclude,omitempty"`
-	} `yaml:"select,omitempty" json:"select"`
-	Overwrite mft.Overwrite `yaml:"overwrite,omitempty" json:"overwrite,omitempty"`
-	Compare   mft.Compare   `yaml:"compare,omitempty" json:"compare,omitempty"`
-	Compress  mft.Compress  `yaml:"compress,omitempty" json:"compress,omitempty"`
+	Markers   map[string]map[string]string `yaml:"markers,omitempty" json:"markers,omitempty"`
+	Expect    map[string]any               `yaml:"expect,omitempty,flow" json:"expect,omitempty"`
+	Select    map[string]any               `yaml:"select,omitempty" json:"select,omitempty"`
+	Mirror    map[string]any               `yaml:"mirror,omitempty,flow" json:"mirror,omitempty"`
+	Symlinks  mft.Symlinks                 `yaml:"symlinks,omitempty" json:"symlinks,omitempty"`
+	Guard     map[string]any               `yaml:"guard,omitempty,flow" json:"guard,omitempty"`
+	Order     map[string]any               `yaml:"order,omitempty,flow" json:"order,omitempty"`
+	Bandwidth map[string]any               `yaml:"bandwidth,omitempty" json:"bandwidth,omitempty"`
+	After     map[string]any               `yaml:"after,omitempty,flow" json:"after,omitempty"`
+	Overwrite mft.Overwrite                `yaml:"overwrite,omitempty" json:"overwrite,omitempty"`
+	Compare   mft.Compare                  `yaml:"compare,omitempty" json:"compare,omitempty"`
+	Compress  mft.Compress                 `yaml:"compress,omitempty" json:"compress,omitempty"`
+}
+
+type documentGroup struct {
+	Members []mft.AgentName `yaml:"members,flow" json:"members"`
+	Active  mft.Activity    `yaml:"active" json:"active"`
+	Marker  string          `yaml:"marker,omitempty" json:"marker,omitempty"`
+	After   string          `yaml:"after" json:"after"`
 }
 
 type documentEndpoint struct {
-	Agent mft.AgentName `yaml:"agent" json:"agent"`
+	Agent mft.AgentName `yaml:"agent,omitempty" json:"agent,omitempty"`
+	Group mft.AgentName `yaml:"group,omitempty" json:"group,omitempty"`
 	Path  string        `yaml:"path" json:"path"`
 }
 
@@ -105,11 +122,18 @@ func (c *Config) document() document {
 	}
 	d.Exchange, d.Relay, d.Update, d.Telemetry = c.Exchange, c.Relay, c.Update, c.Telemetry
 	for _, g := range c.Allow.FilesFrom {
-		d.Allow.FilesFrom = append(d.Allow.FilesFrom, documentFiles{g.Agent, g.Root, g.AllowSetID, g.AllowDelete, markersOf(g)})
+		d.Allow.FilesFrom = append(d.Allow.FilesFrom, documentFiles{g.Agent, g.Root, g.AllowSetID, g.AllowRootSetID, g.AllowDelete, markersOf(g), content.DocumentOfVersions(g.Versions)})
 	}
 	for _, g := range c.Allow.RequestsFrom {
 		d.Allow.RequestsFrom = append(d.Allow.RequestsFrom, documentRequests{g.Agent, g.Root})
 	}
+	for _, g := range c.Groups {
+		if d.Groups == nil {
+			d.Groups = map[mft.AgentName]documentGroup{}
+		}
+		d.Groups[g.Name] = documentGroup{g.Members, g.Active, g.Marker, g.After.String()}
+	}
+	d.Calendars = when.DocumentOfCalendars(c.Calendars)
 	for _, ch := range c.Channels {
 		d.Channels = append(d.Channels, documentOf(ch))
 	}
@@ -122,31 +146,13 @@ func (c *Config) document() document {
 func documentOf(ch mft.Channel) documentChannel {
 	d := documentChannel{
 		Name: ch.Name, From: documentEndpoint(ch.From), Overwrite: ch.Overwrite, Compare: ch.Compare,
-		Compress: ch.Compress, When: make(map[string]any),
+		Compress: ch.Compress, When: when.DocumentOf(ch),
+	}
+	if ch.From.Group != "" {
+		d.From.Agent = "" // whichever member this host is
 	}
 	for _, to := range ch.To {
 		d.To = append(d.To, documentEndpoint(to))
-	}
-	for _, t := range ch.When {
-		switch t.Kind {
-		case mft.TriggerManual:
-			d.When["manual"] = true
-		case mft.TriggerMarker:
-			d.When["marker"] = true
-		case mft.TriggerPoll:
-			d.When["poll"] = t.Every.String()
-		case mft.TriggerSchedule:
-			d.When["schedule"] = t.Expression
-			if t.Zone != "" {
-				d.When["timezone"] = t.Zone
-			}
-		case mft.TriggerArrival:
-			arrival := map[string]string{"stable": t.Stable.String()}
-			if t.Rescan > 0 {
-				arrival["rescan"] = t.Rescan.String()
-			}
-			d.When["arrival"] = arrival
-		}
 	}
 	d.Expect = expect.DocumentOf(ch.Expect)
 	for _, m := range ch.Markers {
@@ -158,7 +164,10 @@ func documentOf(ch mft.Channel) documentChannel {
 		}
 		d.Markers[string(m.End)][string(m.Kind)] = m.Path
 	}
-	d.Select.Include, d.Select.Exclude = ch.Select.Include, ch.Select.Exclude
+	d.Select, d.Mirror, d.Guard = content.DocumentOf(ch)
+	d.Symlinks = ch.Select.Symlinks
+	d.Bandwidth = when.DocumentOfBandwidth(ch.Bandwidth)
+	d.Order, d.After = content.DocumentOfOrder(ch.Order), content.DocumentOfAfter(ch.After)
 	return d
 }
 

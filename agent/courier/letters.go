@@ -27,7 +27,9 @@ func (c *Courier) Open(ctx context.Context, t mft.Transfer, kind protocol.Kind, 
 	if e.Sequence, err = c.c.NextSequence(ctx, t.Peer); err != nil {
 		return err
 	}
-	c.complete(e)
+	if err := c.complete(e); err != nil {
+		return err
+	}
 	to, err := c.keysOf(ctx, t.Peer)
 	if err != nil {
 		return err
@@ -50,27 +52,22 @@ func (c *Courier) Open(ctx context.Context, t mft.Transfer, kind protocol.Kind, 
 }
 
 // complete gives an envelope what this agent and this moment say, and signs it.
-func (c *Courier) complete(e *protocol.Envelope) {
+func (c *Courier) complete(e *protocol.Envelope) error {
 	now := c.c.Now()
 	e.Version, e.Sender = protocol.Version, c.c.Keys.Name()
 	e.Issued, e.Expires = now.Truncate(time.Millisecond), now.Add(letterLife).Truncate(time.Millisecond)
 	e.KeyID = c.c.Keys.KeyID()
-	for {
-		// The key that signs is named in what is signed, and may be replaced
-		// between the two.
-		id, signature := c.c.Keys.Sign(e.SigningBytes())
-		if id == e.KeyID {
-			e.Signature = signature
-			return
-		}
-		e.KeyID = id
-	}
+	signature, err := c.c.Keys.SignAs([16]byte(e.KeyID), e.SigningBytes(), now)
+	e.Signature = signature
+	return err
 }
 
 // post signs an answer to the agent that signed with the key called opener, and
 // posts it.
 func (c *Courier) post(ctx context.Context, e *protocol.Envelope, opener protocol.KeyID) error {
-	c.complete(e)
+	if err := c.complete(e); err != nil {
+		return err
+	}
 	to, err := c.keysOfOpener(ctx, e.Recipient, opener)
 	if err != nil {
 		return err

@@ -34,6 +34,9 @@ const (
 // when it puts off by 75, with what it wrote as the reason; CodeExit when one fails
 // in another way: then nothing is accepted either, and the sender comes again.
 func (r *Runner) Admit(ctx context.Context, o *mft.Offer, l journal.Landing) error {
+	if mft.IsCanary(o.Destination, o.Transfer) {
+		return nil
+	}
 	return r.decide(ctx, r.turn, rule.Decide(r.rules, rule.Facts{
 		At: mft.EndDestination, Phase: mft.ExitPre, Agent: r.c.Agent, Peer: o.Sender, Transfer: o.Transfer, Channel: o.Channel,
 		Destination: o.Destination, Path: path.Join(l.Root, l.Dir, l.Name), Size: o.Announced.Bytes,

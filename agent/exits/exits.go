@@ -85,6 +85,9 @@ func New(c Config) (*Runner, error) {
 // Watch has what a transfer delivers kept until its commands have run, if any
 // rule may concern it. It is for the transaction that accepts the transfer.
 func (r *Runner) Watch(tx *journal.Tx, t mft.Transfer) error {
+	if mft.IsCanary(t.Destination, t.ID) {
+		return nil
+	}
 	post := func(one *rule.Rule) bool {
 		return one.Phase() == mft.ExitPost && one.For(mft.EndDestination, t.Peer, t.Channel)
 	}

@@ -20,7 +20,7 @@ import (
 // offer, if it was never offered before. Limits and errors are those of Admit; the
 // attempt ends with the error.
 func (r *Runner) Offer(ctx context.Context, t mft.Transfer) error {
-	if t.Attempts > 0 {
+	if t.Attempts > 0 || mft.IsCanary(t.Destination, t.ID) {
 		return nil
 	}
 	f := r.sending(t)
@@ -43,7 +43,7 @@ func (r *Runner) Before(t mft.Transfer, offer func(context.Context) (mft.Offer, 
 // ends the transfer.
 func (r *Runner) Ended(tx *journal.Tx, t mft.Transfer) error {
 	phase, some := follows(t.State)
-	if t.Role != mft.RoleSend || !some {
+	if t.Role != mft.RoleSend || !some || mft.IsCanary(t.Destination, t.ID) {
 		return nil
 	}
 	concerns := func(one *rule.Rule) bool {

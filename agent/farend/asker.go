@@ -42,7 +42,8 @@ const (
 	most = 48 << 10
 )
 
-// A Mark is a marker on the host of a peer, as a channel knows it.
+// A Mark is a marker on the host of a peer, as a channel knows it. Without a path it
+// stands for whether the peer answers.
 type Mark struct {
 	Agent   mft.AgentName
 	Channel string
@@ -90,7 +91,7 @@ func NewAsker(c Config, marks []Mark) *Asker {
 			}
 			a.peers[m.Agent] = p
 		}
-		if m.Kind == mft.MarkerTrigger || m.Kind == mft.MarkerBlock {
+		if m.Path != "" && (m.Kind == mft.MarkerTrigger || m.Kind == mft.MarkerBlock || m.Kind == mft.MarkerActive) {
 			p.looks = append(p.looks, m)
 		}
 	}
@@ -217,9 +218,13 @@ func (a *Asker) ask(ctx context.Context, name mft.AgentName, q *marking.Question
 		return nil, err
 	}
 	defer conv.Close()
-	if conv.Speaks() < protocol.VersionMarkers {
+	need := protocol.VersionMarkers
+	if slices.ContainsFunc(q.List, func(one marking.Question) bool { return one.Deed == marking.Try }) {
+		need = protocol.VersionCanary
+	}
+	if int(conv.Speaks()) < need {
 		return nil, mft.Fail(mft.CodeVersion, "ask for markers of", string(name), fmt.Errorf(
-			"it speaks version %d of the protocol, and markers at its end need version %d: update it", conv.Speaks(), protocol.VersionMarkers))
+			"it speaks version %d of the protocol, and this about markers at its end needs version %d: update it", conv.Speaks(), need))
 	}
 	if err := conv.Send(ctx, protocol.KindMarkers, marking.Append(nil, q)); err != nil {
 		return nil, err
@@ -268,6 +273,8 @@ func (a *Asker) Up(name mft.AgentName) {
 type Sight struct {
 	// There says that the marker is there, or was taken and not dropped.
 	There bool
+	// Unmet says that the peer was not asked yet; then it counts as barred.
+	Unmet bool
 	// Away is why nobody can be asked, and Barred why the one who can does not look, or
 	// could not write.
 	Away, Barred error
@@ -285,7 +292,7 @@ func (a *Asker) Look(m Mark) Sight {
 	said := p.seen[m]
 	switch {
 	case !p.met: // in a moment it is known, or known that nobody answers
-		return Sight{Barred: mft.Fail(mft.CodeUnreachable, "look at marker of "+string(m.Agent), m.Path, errors.New("the agent was not asked yet"))}
+		return Sight{Unmet: true, Barred: mft.Fail(mft.CodeUnreachable, "look at marker of "+string(m.Agent), m.Path, errors.New("the agent was not asked yet"))}
 	case mft.CodeOf(p.away) == mft.CodeVersion:
 		return Sight{Barred: p.away}
 	case p.away != nil:
@@ -296,6 +303,21 @@ func (a *Asker) Look(m Mark) Sight {
 		return Sight{Barred: mft.Fail(said.Reason.Code, "look at marker of "+string(m.Agent), m.Path, errors.New(said.Reason.Detail))}
 	}
 	return Sight{There: said.State == marking.There || said.State == marking.Taken}
+}
+
+// Try has a peer see whether it can write a marker, or look at one that is for looking,
+// and changes nothing.
+func (a *Asker) Try(ctx context.Context, m Mark) error {
+	deed := marking.Try
+	if !marking.Allows(m.Kind, deed) {
+		deed = marking.Look
+	}
+	q := marking.Questions{List: []marking.Question{{Deed: deed, Kind: m.Kind, Channel: m.Channel, Path: m.Path}}}
+	answers, err := a.ask(ctx, m.Agent, &q)
+	if err == nil && answers[0].State == marking.Failed {
+		err = mft.Fail(answers[0].Reason.Code, deed.String()+" marker of "+string(m.Agent), m.Path, errors.New(answers[0].Reason.Detail))
+	}
+	return err
 }
 
 // Do has a peer do something about a marker, and returns whether a trigger was taken. What

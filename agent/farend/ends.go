@@ -87,5 +87,8 @@ func (f *Ends) Do(ctx context.Context, deed marking.Deed, mark Mark) (bool, erro
 	return f.current().Do(ctx, deed, mark)
 }
 
+// Try is that of Asker.
+func (f *Ends) Try(ctx context.Context, mark Mark) error { return f.current().Try(ctx, mark) }
+
 // Up is that of Asker.
 func (f *Ends) Up(peer mft.AgentName) { f.current().Up(peer) }

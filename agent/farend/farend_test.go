@@ -221,7 +221,7 @@ func TestTriggersOfTwoPeers(t *testing.T) {
 	touch(t, trigger.Path)
 	for i, want := range []marking.State{marking.Taken, marking.Absent} {
 		peer := []mft.AgentName{"alpha", "gamma"}[i]
-		if got, err := k.one(peer, grants, q); got != want || err != nil {
+		if got, err := k.one(t.Context(), peer, grants, q); got != want || err != nil {
 			t.Errorf("%s takes it: %d, %v; want %d", peer, got, err, want)
 		}
 	}
@@ -242,7 +242,7 @@ func TestBlocked(t *testing.T) {
 			{journal.Landing{Root: "/srv", Dir: "inner"}, false},
 			{journal.Landing{Root: "/srv"}, false},
 		} {
-			err := Blocked(grants, c.landing)
+			err := (Keeper{}).Blocked(t.Context(), "erp", grants, c.landing)
 			if (err != nil) != (there && c.held) || err != nil && (mft.CodeOf(err) != mft.CodeBlocked || !mft.CodeOf(err).Retryable()) {
 				t.Errorf("Blocked(%+v), the marker there: %v: %v", c.landing, there, err)
 			}
@@ -250,7 +250,7 @@ func TestBlocked(t *testing.T) {
 		touch(t, path)
 	}
 	grants[0].Markers[0].Path = filepath.Join(dir, "none", "busy")
-	if err := Blocked(grants, journal.Landing{Root: "/srv/in"}); mft.CodeOf(err) != mft.CodeBlocked {
+	if err := (Keeper{}).Blocked(t.Context(), "erp", grants, journal.Landing{Root: "/srv/in"}); mft.CodeOf(err) != mft.CodeBlocked {
 		t.Errorf("a marker that cannot be looked at: %v", err)
 	}
 }

@@ -33,6 +33,19 @@ type Keeper struct {
 	// Grants returns what a peer may do here.
 	Grants func(peer mft.AgentName) []mft.Grant
 	Now    func() time.Time
+	// Hand carries out orders about the markers of the grant of a peer with a root, nil for
+	// one that this process carries out. It may be nil itself.
+	Hand func(peer mft.AgentName, root string) marker.Hand
+}
+
+// hand carries out orders about the markers of a grant.
+func (k Keeper) hand(peer mft.AgentName, root string) marker.Hand {
+	if k.Hand != nil {
+		if h := k.Hand(peer, root); h != nil {
+			return h
+		}
+	}
+	return marker.Tree(filepath.FromSlash(root))
 }
 
 // Answer answers the question that opened a conversation. It returns when that is over.
@@ -43,7 +56,7 @@ func (k Keeper) Answer(ctx context.Context, conv Conversation, e *protocol.Envel
 	}
 	end := k.Now().Add(q.Wait)
 	for {
-		answers, news := k.all(e.Sender, q.List)
+		answers, news := k.all(ctx, e.Sender, q.List)
 		left := end.Sub(k.Now())
 		if news || left <= 0 || left > q.Wait {
 			return conv.Send(ctx, protocol.KindMarked, marking.AppendAnswers(nil, answers))
@@ -61,10 +74,10 @@ func (k Keeper) Answer(ctx context.Context, conv Conversation, e *protocol.Envel
 
 // all answers all questions, and reports whether one has another answer than is
 // known.
-func (k Keeper) all(peer mft.AgentName, list []marking.Question) (out []marking.Answer, news bool) {
+func (k Keeper) all(ctx context.Context, peer mft.AgentName, list []marking.Question) (out []marking.Answer, news bool) {
 	grants := k.Grants(peer)
 	for _, q := range list {
-		state, err := k.one(peer, grants, q)
+		state, err := k.one(ctx, peer, grants, q)
 		a := marking.Answer{State: state}
 		if err != nil {
 			a = marking.Answer{State: marking.Failed, Reason: mft.Reason{Code: mft.CodeOf(err), Detail: cause(err)}}
@@ -84,8 +97,8 @@ func cause(err error) string {
 }
 
 // one does what one question asks for, if this host's own file lets it.
-func (k Keeper) one(peer mft.AgentName, grants []mft.Grant, q marking.Question) (marking.State, error) {
-	tree, at, ok := named(grants, q.Kind, q.Path)
+func (k Keeper) one(ctx context.Context, peer mft.AgentName, grants []mft.Grant, q marking.Question) (marking.State, error) {
+	root, at, ok := named(grants, q.Kind, q.Path)
 	if !ok {
 		return 0, mft.Fail(mft.CodeNotAllowed, q.Deed.String()+" marker", q.Path,
 			fmt.Errorf("allow.files_from has no %s marker of %s at this path", q.Kind, peer))
@@ -93,27 +106,28 @@ func (k Keeper) one(peer mft.AgentName, grants []mft.Grant, q marking.Question) 
 	if !marking.Allows(q.Kind, q.Deed) {
 		return 0, mft.Fail(mft.CodeNotAllowed, q.Deed.String()+" marker", q.Path, fmt.Errorf("that is not what a %s marker is for", q.Kind))
 	}
-	taker := string(peer) + "/" + q.Channel // channels of several peers may have one name
+	hand := k.hand(peer, root)
+	o := marker.Order{Path: at, Taker: string(peer) + "/" + q.Channel, Now: k.Now().UnixNano()} // channels of several peers may have one name
 	switch q.Deed {
-	case marking.Place:
-		return marking.Done, tree.Place(at, k.Now(), marker.Attributes{Mode: 0o644, UID: -1, GID: -1})
-	case marking.Remove:
-		return marking.Done, tree.Remove(at)
-	case marking.Drop:
-		return marking.Done, tree.Drop(at, taker)
+	case marking.Place, marking.Remove, marking.Drop, marking.Try:
+		o.Deed = map[marking.Deed]marker.Deed{marking.Place: marker.Place, marking.Remove: marker.Remove, marking.Drop: marker.Drop, marking.Try: marker.Try}[q.Deed]
+		_, err := hand.Do(ctx, o)
+		return marking.Done, err
 	case marking.Take:
-		taken, err := tree.Take(at, taker)
+		o.Deed = marker.Take
+		taken, err := hand.Do(ctx, o)
 		if !taken {
 			return marking.Absent, err
 		}
 		return marking.Taken, err
 	}
-	is, err := tree.Look(at)
+	is, err := hand.Do(ctx, marker.Order{Deed: marker.Look, Path: at})
 	if is || err != nil {
 		return marking.There, err
 	}
 	if q.Kind == mft.MarkerTrigger {
-		if is, err = tree.Taken(at, taker); is || err != nil {
+		o.Deed = marker.Taken
+		if is, err = hand.Do(ctx, o); is || err != nil {
 			return marking.Taken, err
 		}
 	}
@@ -122,21 +136,21 @@ func (k Keeper) one(peer mft.AgentName, grants []mft.Grant, q marking.Question) 
 
 // named returns the path of the marker that a peer names and the root of the grant that
 // has it, in the form of this host, if its own file has one.
-func named(grants []mft.Grant, kind mft.MarkerKind, p string) (marker.Tree, string, bool) {
+func named(grants []mft.Grant, kind mft.MarkerKind, p string) (root, at string, ok bool) {
 	for _, g := range grants {
 		for _, m := range g.Markers {
 			if m.Kind == kind && path.Clean(filepath.ToSlash(m.Path)) == path.Clean(filepath.ToSlash(p)) {
-				return marker.Tree(filepath.FromSlash(g.Root)), filepath.FromSlash(m.Path), true
+				return g.Root, filepath.FromSlash(m.Path), true
 			}
 		}
 	}
 	return "", "", false
 }
 
-// Blocked returns why what would land there has to wait, if it has to: the grant
+// Blocked returns why what a peer would land there has to wait, if it has to: the grant
 // that it lands by has a block marker, which is there or cannot be looked at. The error
 // has code CodeBlocked.
-func Blocked(grants []mft.Grant, l journal.Landing) error {
+func (k Keeper) Blocked(ctx context.Context, peer mft.AgentName, grants []mft.Grant, l journal.Landing) error {
 	place := path.Join(filepath.ToSlash(l.Root), l.Dir)
 	for _, g := range grants {
 		root := path.Clean(filepath.ToSlash(g.Root))
@@ -147,7 +161,7 @@ func Blocked(grants []mft.Grant, l journal.Landing) error {
 			if m.Kind != mft.MarkerBlock {
 				continue
 			}
-			is, err := marker.Tree(filepath.FromSlash(g.Root)).Look(filepath.FromSlash(m.Path))
+			is, err := k.hand(peer, g.Root).Do(ctx, marker.Order{Deed: marker.Look, Path: filepath.FromSlash(m.Path)})
 			if is {
 				err = errors.New("it is there")
 			}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"reflect"
 	"sync"
 	"syscall"
 	"time"
@@ -40,11 +42,18 @@ type desk struct {
 	offers *mft.Offer
 	// root is where the files are whose marks the worker may ask about.
 	root string
+	// found hears of what a worker finds, and hint of what changes.
+	found func(errand.Found) error
+	thing func(errand.Thing) error
+	hint  func(errand.Hint)
+	// watched takes what keeps watch.
+	watched func(*os.File)
 
 	port *errand.Port
 	done chan errand.Done // room for one
 	all  sync.WaitGroup   // answers under way
 
+	finding   sync.Mutex // held while found or thing is called
 	mu        sync.Mutex // guards what follows
 	asked     int
 	receipt   []byte // that was journaled
@@ -119,6 +128,8 @@ func (d *desk) heard(ctx context.Context, s errand.Said) error {
 		}
 		d.meter.Show(m.Totals, m.Moved, m.Unchanged)
 		return nil
+	case errand.KindHint:
+		return d.hinted(&s)
 	case errand.KindDone:
 		var done errand.Done
 		if err := s.Parse(&done); err != nil {
@@ -131,7 +142,7 @@ func (d *desk) heard(ctx context.Context, s errand.Said) error {
 			return errors.New("it has ended twice")
 		}
 	}
-	if s.ID == 0 || s.Kind < errand.KindSend || s.Kind > errand.KindForget {
+	if s.ID == 0 || s.Kind < errand.KindSend || s.Kind > errand.KindFound {
 		return fmt.Errorf("message %d makes no sense", s.Kind)
 	}
 	d.mu.Lock()
@@ -139,6 +150,9 @@ func (d *desk) heard(ctx context.Context, s errand.Said) error {
 	many := d.asked > errand.MaxAsked
 	d.mu.Unlock()
 	if many {
+		if s.File != nil {
+			s.File.Close()
+		}
 		return errors.New("it asks too much at once")
 	}
 	d.all.Go(func() {
@@ -184,6 +198,12 @@ func (d *desk) answer(ctx context.Context, s *errand.Said) (v any, conn syscall.
 	case errand.KindRecall, errand.KindKeep, errand.KindForget:
 		v, err = d.remember(s)
 		return v, nil, err
+	case errand.KindFound:
+		return nil, nil, d.finds(s)
+	case errand.KindThings:
+		return nil, nil, d.rehearses(s)
+	case errand.KindWatched:
+		return nil, nil, d.takes(s)
 	}
 	v, err = d.journal(ctx, s)
 	return v, nil, err
@@ -239,7 +259,7 @@ func (d *desk) mayOffer(body []byte) error {
 	}
 	// What only the worker knows.
 	want.Single, want.Announced, want.DataKey, want.Streams = got.Single, got.Announced, got.DataKey, got.Streams
-	if got != want {
+	if !reflect.DeepEqual(got, want) {
 		return mft.Fail(mft.CodeInternal, "offer", d.transfer.String(), errors.New("it is not what was ordered"))
 	}
 	return nil

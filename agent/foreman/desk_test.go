@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net"
+	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -168,6 +170,80 @@ func TestWorkerSaysWhatItMay(t *testing.T) {
 	})
 }
 
+// TestWorkerFindsWhatItMay: a worker that somebody has taken over names nothing outside of
+// its own source, and tells only who asked of what it finds.
+func TestWorkerFindsWhatItMay(t *testing.T) {
+	for name, tt := range map[string]struct {
+		path string
+		fine bool
+	}{
+		"the root":       {"", true},
+		"a file":         {"a/b", true},
+		"not clean":      {"a//b", false},
+		"above":          {"../b", false},
+		"above in it":    {"a/../../b", false},
+		"absolute":       {"/srv/other", false},
+		"the root again": {".", false},
+		"far too long":   {strings.Repeat("x/", maxPath) + "x", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d, _ := newDesk(t, nil)
+			var found, hints []string
+			d.found = func(f errand.Found) error { found = append(found, f.Path); return nil }
+			d.hint = func(h errand.Hint) { hints = append(hints, h.Path) }
+			err := d.asks(t, errand.KindFound, errand.Page{Found: []errand.Found{{Path: tt.path}}})
+			if (err == nil) != tt.fine || (len(found) == 1) != tt.fine {
+				t.Errorf("found %q: %v", found, err)
+			}
+			err = d.heard(t.Context(), errand.Said{Kind: errand.KindHint, Payload: plain.Append(nil, errand.Hint{Path: tt.path})})
+			if (err == nil) != tt.fine || (len(hints) == 1) != tt.fine {
+				t.Errorf("hints %q: %v", hints, err)
+			}
+		})
+	}
+	t.Run("a page that is too large", func(t *testing.T) {
+		d, _ := newDesk(t, nil)
+		d.found = func(errand.Found) error { t.Error("it is heard"); return nil }
+		if err := d.asks(t, errand.KindFound, errand.Page{Found: make([]errand.Found, errand.PageSize+1)}); err == nil {
+			t.Error("it is taken")
+		}
+	})
+	t.Run("in a mirror", func(t *testing.T) {
+		d, _ := newDesk(t, nil)
+		heard := 0
+		d.thing = func(errand.Thing) error { heard++; return nil }
+		file := mft.Item{Path: "a/b", Type: mft.ItemFile, Mode: 0o644}
+		for _, bad := range []errand.Thing{
+			{Item: mft.Item{Path: "../b", Type: mft.ItemFile}},
+			{Item: mft.Item{Type: mft.ItemDir}},
+			{Item: mft.Item{Path: "b", Type: mft.ItemFile, Size: -1}},
+			{Item: mft.Item{Path: "/b"}, Stays: true},
+		} {
+			if err := d.asks(t, errand.KindThings, errand.Things{Things: []errand.Thing{bad}}); err == nil {
+				t.Errorf("%+v is taken", bad)
+			}
+		}
+		if err := d.asks(t, errand.KindThings, errand.Things{Things: make([]errand.Thing, errand.PageSize+1)}); err == nil || heard > 0 {
+			t.Errorf("%v, %d were heard", err, heard)
+		}
+		if err := d.asks(t, errand.KindThings, errand.Things{Things: []errand.Thing{{Item: file}, {Item: mft.Item{Path: "c"}, Stays: true}}}); err != nil || heard != 2 {
+			t.Errorf("what there is: %v, %d were heard", err, heard)
+		}
+	})
+	t.Run("in an errand that finds nothing", func(t *testing.T) {
+		d, _ := newDesk(t, nil)
+		if err := d.asks(t, errand.KindFound, errand.Page{Found: make([]errand.Found, 1)}); err == nil {
+			t.Error("a page is taken")
+		}
+		if err := d.asks(t, errand.KindThings, errand.Things{Things: make([]errand.Thing, 1)}); err == nil {
+			t.Error("things are taken")
+		}
+		if err := d.heard(t.Context(), errand.Said{Kind: errand.KindHint, Payload: plain.Append(nil, errand.Hint{})}); err == nil {
+			t.Error("a hint is taken")
+		}
+	})
+}
+
 func FuzzDesk(f *testing.F) {
 	f.Add(uint8(errand.KindNote), uint32(0), plain.Append(nil, errand.Note{Kind: mft.EventMoving}))
 	f.Add(uint8(errand.KindApply), uint32(1), plain.Append(nil, ledger.Change{Staging: "d"}))
@@ -176,8 +252,17 @@ func FuzzDesk(f *testing.F) {
 	f.Add(uint8(errand.KindCommitted), uint32(4), plain.Append(nil, errand.Committed{From: -1}))
 	f.Add(uint8(errand.KindDone), uint32(0), plain.Append(nil, errand.Done{Failure: &errand.Failure{Code: mft.CodeIO}}))
 	f.Add(uint8(errand.KindPlain), uint32(5), plain.Append(nil, errand.Plain{Streams: 1}))
+	f.Add(uint8(errand.KindFound), uint32(6), plain.Append(nil, errand.Page{Found: []errand.Found{{Path: "a/b", Size: 1}, {Path: "../c"}}}))
+	f.Add(uint8(errand.KindHint), uint32(0), plain.Append(nil, errand.Hint{Path: "a", Reliable: true}))
 	f.Fuzz(func(t *testing.T, kind uint8, id uint32, payload []byte) {
 		d, s := newDesk(t, nil)
+		astray := func(p string) {
+			if p != "" && !filepath.IsLocal(p) {
+				t.Errorf("the worker names %q", p)
+			}
+		}
+		d.found = func(f errand.Found) error { astray(f.Path); return nil }
+		d.hint = func(h errand.Hint) { astray(h.Path) }
 		_ = d.heard(t.Context(), errand.Said{Kind: errand.Kind(kind), ID: id, Payload: payload}) // any error is right
 		d.all.Wait()
 		for _, kind := range s.said {

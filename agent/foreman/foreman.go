@@ -12,10 +12,12 @@
 package foreman
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/seat"
@@ -46,13 +48,31 @@ type Config struct {
 }
 
 // A Foreman is safe for concurrent use.
-type Foreman struct{ c Config }
+type Foreman struct {
+	c Config
+
+	mu         sync.Mutex // guards what follows
+	attendants map[seat.Request]*attendant
+}
 
 // New returns a foreman. It starts nothing.
-func New(c Config) *Foreman { return &Foreman{c} }
+func New(c Config) *Foreman {
+	return &Foreman{c: c, attendants: map[seat.Request]*attendant{}}
+}
 
-// Receive is receiver.Run.
+// Receive is receiver.Run. What an attempt at a canary leaves behind is removed: none goes
+// on where another ended.
 func (f *Foreman) Receive(ctx context.Context, conv transfer.Conversation, in receiver.Incoming) error {
+	id := in.Offer.Transfer
+	err := f.receive(ctx, conv, in)
+	if err != nil && mft.IsCanary(in.Offer.Destination, id) {
+		// If that fails, the end of the transfer and the next start try again.
+		_ = f.Discard(context.WithoutCancel(ctx), id)
+	}
+	return err
+}
+
+func (f *Foreman) receive(ctx context.Context, conv transfer.Conversation, in receiver.Incoming) error {
 	id := in.Offer.Transfer
 	in.Ledger = ledger.Of(f.c.Journal, id)
 	r, ok := f.files(in.Offer.Sender, in.Landing.Root)
@@ -93,12 +113,13 @@ func (f *Foreman) Send(ctx context.Context, conv transfer.Conversation, c *sourc
 	}
 	out.Meter.Reset()
 	offers := c.Offered()
-	d := &desk{transfer: t.ID, conv: conv, meter: out.Meter, note: out.Note, offers: &offers}
+	d := &desk{transfer: t.ID, conv: conv, meter: out.Meter, note: out.Note, offers: &offers, found: taking(out.Took)}
 	done, err := f.have(ctx, r, d, errand.Order{
 		Task: errand.TaskSend, Transfer: t.ID, Line: d.lineOf(conv, t.Peer),
 		Send: &errand.Send{
 			Channel: t.Channel, Peer: t.Peer, From: c.From, Sources: t.Sources, Destination: t.Destination, Requested: t.Requested,
 			Overwrite: t.Overwrite, Compare: t.Compare, Compress: out.Compress, Mirror: t.Mirror, LastTry: out.LastTry, Root: root,
+			Select: c.Place.Select, Guard: c.Place.Guard, Took: out.Took != nil, Pace: out.Throttle.Plan(),
 		},
 	})
 	if err != nil {
@@ -154,8 +175,24 @@ func quiet(id mft.TransferID) *desk {
 	return &desk{transfer: id, meter: new(transfer.Meter), note: func(mft.EventKind, mft.Code, string) {}}
 }
 
-// Recover is staging.Recover.
+// List lists the directory of a channel as the user who reads it, to see that this
+// can be done. Errors: those of source.List, and mft.CodeWorker.
+func (f *Foreman) List(ctx context.Context, channel, root string) error {
+	if f.c.Workers != nil {
+		if place, ok := f.c.Table.Channel(channel); ok {
+			_, err := f.have(ctx, place, quiet(mft.TransferID{}), errand.Order{Task: errand.TaskFind, Find: &errand.Find{Root: root, List: true}})
+			return err
+		}
+	}
+	return source.List(root)
+}
+
+// Recover is staging.Recover, and staging.Discard for a canary: it may be there under
+// its final name, and nobody waits for the rest of it.
 func (f *Foreman) Recover(ctx context.Context, id mft.TransferID) error {
+	if t, _, err := f.c.Journal.Transfer(ctx, id); err != nil || mft.IsCanary(t.Destination, id) {
+		return cmp.Or(err, f.Discard(ctx, id))
+	}
 	return f.settle(ctx, id, errand.TaskRecover, staging.Recover)
 }
 
@@ -244,19 +281,28 @@ const tries = 3
 
 // have has a worker do an errand.
 func (f *Foreman) have(ctx context.Context, r seat.Request, d *desk, o errand.Order) (errand.Done, error) {
+	conn, err := f.worker(ctx, r)
+	if err != nil {
+		return errand.Done{}, err
+	}
+	return d.run(ctx, conn, o)
+}
+
+// worker returns a connection to a worker that is there.
+func (f *Foreman) worker(ctx context.Context, r seat.Request) (*post.Conn, error) {
 	for n := 1; ; n++ {
 		conn, err := f.c.Workers.Worker(ctx, r)
 		if err != nil {
-			return errand.Done{}, err
+			return nil, err
 		}
 		if err := ready(ctx, conn); err != nil {
 			conn.Close()
 			if errors.Is(err, io.EOF) && n < tries {
 				continue
 			}
-			return errand.Done{}, errand.Ended(err)
+			return nil, errand.Ended(err)
 		}
-		return d.run(ctx, conn, o)
+		return conn, nil
 	}
 }
 

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/seat"
 	"mft.dev/mft/agent/supervisor"
 	"mft.dev/mft/internal/plain"
 	"mft.dev/mft/internal/post"
+	"mft.dev/mft/internal/restrict"
 )
 
 // Supervised has the workers that a supervisor starts. It implements Workers, and is
@@ -21,6 +23,16 @@ type Supervised struct {
 
 	mu   sync.Mutex // one request at a time
 	last uint32
+
+	walls atomic.Pointer[restrict.Report]
+}
+
+// Walls are those around the supervisor; false while it has not told of any.
+func (s *Supervised) Walls() (restrict.Report, bool) {
+	if r := s.walls.Load(); r != nil {
+		return *r, true
+	}
+	return restrict.Report{}, false
 }
 
 // NewSupervised returns the workers of the supervisor at the other end of a
@@ -41,6 +53,14 @@ func (s *Supervised) Run(ctx context.Context) error {
 		if err != nil {
 			return mft.Fail(mft.CodeWorker, "hear the supervisor", "", err)
 		}
+		if m.Kind == supervisor.KindWalls {
+			var r restrict.Report
+			if err := plain.Parse(m.Payload, &r); err != nil {
+				return mft.Fail(mft.CodeInternal, "hear the supervisor", "", err)
+			}
+			s.walls.Store(&r)
+			continue
+		}
 		m.Payload = append([]byte(nil), m.Payload...)
 		select {
 		case s.answers <- m:
@@ -49,14 +69,23 @@ func (s *Supervised) Run(ctx context.Context) error {
 	}
 }
 
-// Worker returns a connection to the worker of a place. The supervisor answers one
-// request after the other, and always.
+// Worker returns a connection to the worker of a place.
 func (s *Supervised) Worker(_ context.Context, r seat.Request) (*post.Conn, error) {
-	const op = "ask the supervisor for a worker"
+	return s.ask(supervisor.KindWorker, plain.Append(nil, r))
+}
+
+// Network returns a connection to the network process, which is started anew.
+func (s *Supervised) Network(context.Context) (*post.Conn, error) {
+	return s.ask(supervisor.KindNetwork, nil)
+}
+
+// ask asks for a process. The supervisor answers one request after the other, and always.
+func (s *Supervised) ask(kind uint8, payload []byte) (*post.Conn, error) {
+	const op = "ask the supervisor for a process"
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last++
-	if err := s.conn.Send(post.Message{Kind: supervisor.KindWorker, ID: s.last, Payload: plain.Append(nil, r)}); err != nil {
+	if err := s.conn.Send(post.Message{Kind: kind, ID: s.last, Payload: payload}); err != nil {
 		return nil, mft.Fail(mft.CodeWorker, op, "", err)
 	}
 	var m post.Message

@@ -23,7 +23,7 @@ func (s *server) status(r *http.Request) (any, error) {
 		Name: st.Name, Version: st.Version, Started: st.Started, Listen: st.Listening, Address: st.Address,
 		Counts: map[mft.State]int{}, Waiting: transfersOf(st.Waiting), Resident: st.Resident,
 		DataDir: s.agent.Config().Agent.DataDir, MaxTransfers: s.agent.Config().Agent.MaxTransfers,
-		Notes: s.agent.Config().Notes, Telemetry: st.Telemetry, Peers: []Peer{}, Channels: []ChannelStatus{},
+		Notes: s.agent.Config().Notes, Telemetry: st.Telemetry, Processes: st.Processes, Peers: []Peer{}, Channels: []ChannelStatus{},
 	}
 	if out.Relay, err = s.held(r.Context()); err != nil {
 		return nil, err

@@ -28,7 +28,7 @@ func Listen(path, group string) (*socket.Listener, error) { return socket.Listen
 func Serve(ctx context.Context, ln *socket.Listener, a *agent.Agent, held func(context.Context) ([]relay.Held, error)) error {
 	s := &server{a, held}
 	return route.Serve(ctx, ln, s.routes(), channel.Routes(channel.Desk{
-		Channels: a.Channels(), View: &a.View, Applied: applied.Of(a.Config()), Knows: a.Knows, Now: time.Now,
+		Channels: a.Channels(), View: &a.View, Applied: applied.Of(a.Config()), Canaries: a.Canaries(), Knows: a.Knows, Now: time.Now,
 	}))
 }
 

@@ -8,6 +8,7 @@ import (
 	"mft.dev/mft/agent/localapi/route"
 	"mft.dev/mft/agent/telemetry"
 	relay "mft.dev/mft/exchange/relay/server"
+	"mft.dev/mft/internal/restrict"
 )
 
 // A Problem is an *mft.Error in JSON.
@@ -184,7 +185,8 @@ type Status struct {
 	Notes        []string          `json:"notes"` // of the configuration
 	// Telemetry is how the collectors do that are told of events.
 	Telemetry []telemetry.Status `json:"telemetry,omitempty"`
-	Relay     []relay.Held       `json:"relay,omitempty"` // what this agent keeps for others
+	Relay     []relay.Held       `json:"relay,omitempty"`     // what this agent keeps for others
+	Processes []restrict.Report  `json:"processes,omitempty"` // the walls around them
 }
 
 // A ChannelStatus tells how a channel of this agent is watched.

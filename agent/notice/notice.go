@@ -6,10 +6,9 @@
 // the agent did not come to tell: that a peer was told is an event of the
 // transfer. [Notices.Run] does the telling.
 //
-// Nothing answers a notice. It counts as told once the connection has outlived
-// it for a moment, or the letter is in the peer's queue; a second copy does no
-// harm. The package refuses to end a
-// transfer itself.
+// Nothing answers a notice. It counts as told once the peer has read it and the connection
+// has outlived that for a moment, or the letter is in the peer's queue; a second copy does
+// no harm. The package refuses to end a transfer itself.
 package notice
 
 import (
@@ -17,6 +16,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mft.dev/mft"
@@ -58,9 +58,15 @@ const tellTimeout = 30 * time.Second
 // it too.
 const atOnce = 64
 
-// outlive is how long a connection has to stay up for a notice on it to count
-// as told.
-const outlive = 2 * time.Second
+// A notice counts as told when the peer has read it within readWithin, which it has not on a
+// connection that is dead without anybody having noticed, and the connection has stayed up
+// for outlive. One that was not read is sent anew after a while: there may be another
+// connection by then, which nobody is told of while the dead one counts.
+const (
+	readWithin = 10 * time.Second
+	outlive    = 2 * time.Second
+	unread     = 15 * time.Second
+)
 
 // New returns notices of which none is due. It starts nothing.
 func New(c Config) *Notices {
@@ -133,11 +139,13 @@ func (n *Notices) Load(ctx context.Context) error {
 
 // Run tells peers until ctx ends.
 func (n *Notices) Run(ctx context.Context) {
+	var again <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-n.wake:
+		case <-again:
 		}
 		n.mu.Lock()
 		due := map[mft.AgentName][]mft.TransferID{}
@@ -148,15 +156,24 @@ func (n *Notices) Run(ctx context.Context) {
 		}
 		n.mu.Unlock()
 		var all sync.WaitGroup
+		var missed atomic.Bool
 		for peer, ids := range due {
-			all.Go(func() { n.tellPeer(ctx, peer, ids) })
+			all.Go(func() {
+				if !n.tellPeer(ctx, peer, ids) {
+					missed.Store(true)
+				}
+			})
 		}
 		all.Wait()
+		if again = nil; missed.Load() {
+			again = time.After(unread)
+		}
 	}
 }
 
-// tellPeer tells one peer what it can; the rest stays due.
-func (n *Notices) tellPeer(ctx context.Context, peer mft.AgentName, ids []mft.TransferID) {
+// tellPeer tells one peer what it can; the rest stays due. It reports whether what it sent
+// was read.
+func (n *Notices) tellPeer(ctx context.Context, peer mft.AgentName, ids []mft.TransferID) bool {
 	ctx, cancel := context.WithTimeout(ctx, tellTimeout)
 	defer cancel()
 	if len(ids) > atOnce {
@@ -175,25 +192,32 @@ func (n *Notices) tellPeer(ctx context.Context, peer mft.AgentName, ids []mft.Tr
 			n.forget(peer, id)
 		case err != nil:
 			n.c.Log.Debug("a peer could not be told", "peer", peer, "transfer", id, "err", err)
-			return
+			return true // the link tells when it can be
 		default:
 			defer conv.Close()
 			told, last = append(told, id), conv
 		}
 	}
 	if last == nil {
-		return
+		return true
 	}
-	wait, stop := context.WithTimeout(ctx, outlive)
+	wait, stop := context.WithTimeout(ctx, readWithin)
+	err := last.Echo(wait)
+	if stop(); err != nil {
+		n.c.Log.Debug("a notice was not read", "peer", peer, "err", err)
+		return false
+	}
+	wait, stop = context.WithTimeout(ctx, outlive)
 	defer stop()
 	if _, err := last.Receive(wait); wait.Err() == nil || ctx.Err() != nil {
 		n.c.Log.Debug("a connection did not outlive a notice", "peer", peer, "err", err)
-		return
+		return false
 	}
 	for _, id := range told {
 		n.mark(ctx, id)
 		n.forget(peer, id)
 	}
+	return true
 }
 
 func (n *Notices) forget(peer mft.AgentName, id mft.TransferID) {

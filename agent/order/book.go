@@ -3,7 +3,9 @@ package order
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"mft.dev/mft"
@@ -185,6 +187,50 @@ func (b *Book) Request(ctx context.Context, r Request) (mft.TransferID, error) {
 		return mft.TransferID{}, err
 	}
 	return entries[0].id(), entries[0].err
+}
+
+// InTurn lets one mirror of a directory at a time through the exchange, with
+// mft.CodeBusy for others. A parcel is the source as it was: one that an earlier mirror
+// left behind and that arrives last would undo the later one.
+func (b *Book) InTurn(ctx context.Context, t mft.Transfer) error {
+	if !t.Mirror.On {
+		return nil
+	}
+	open, err := b.Journal.Transfers(ctx, journal.Filter{Role: mft.RoleSend, Peer: t.Peer, States: []mft.State{
+		mft.StateQueued, mft.StateWaiting, mft.StateRunning, mft.StateVerifying, mft.StatePaused,
+	}})
+	if err != nil {
+		return err
+	}
+	for i := range open {
+		if o := &open[i]; o.Mirror.On && o.Destination == t.Destination && o.ID.String() < t.ID.String() && o.Created.Compare(t.Created) <= 0 {
+			return mft.Fail(mft.CodeBusy, "mirror to", t.Destination, fmt.Errorf("an earlier mirror of it has not ended: %s", o.ID))
+		}
+	}
+	return nil
+}
+
+// A Canary is a small file of this host that goes to a directory on Agent's, and is
+// removed there.
+type Canary struct {
+	Transfer  mft.TransferID // required
+	Agent     mft.AgentName
+	File, Dir string
+	Compress  mft.Compress
+}
+
+// Canary makes the transfer of a canary. Errors: mft.CodeUnknownPeer and those of New.
+func (b *Book) Canary(ctx context.Context, c Canary) error {
+	if err := b.known(c.Agent); err != nil {
+		return err
+	}
+	row, err := New(c.Transfer, mft.RoleSend, c.Agent, mft.OverwriteNever, b.Now())
+	if err != nil {
+		return err
+	}
+	row.Overwrite, row.Compare, row.Compress = mft.OverwriteCanary, mft.CompareNone, c.Compress
+	row.Sources, row.Destination = []string{c.File}, strings.TrimSuffix(c.Dir, "/")+"/"+mft.CanaryName(c.Transfer)
+	return b.write(ctx, []entry{{row: row}}, "a canary")
 }
 
 // Retry makes a new transfer like old and returns its id. Errors: those of

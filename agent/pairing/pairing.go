@@ -39,6 +39,8 @@ type Config struct {
 	// Keep reports whether a connection to a peer is to be kept up; nil for every
 	// peer.
 	Keep func(mft.AgentName) bool
+	// Keys opens the keys in a directory; nil is identity.LoadOrCreate.
+	Keys func(dir string, name mft.AgentName, now time.Time) (*identity.Keys, error)
 	// Listening is where the agent really listens if that is not what the
 	// configuration says; empty otherwise.
 	Listening string
@@ -66,7 +68,11 @@ func Open(c Config) (*Pairing, error) {
 	p := &Pairing{c: c, changed: make(chan struct{}, 1), keepers: map[mft.AgentName]context.CancelFunc{}}
 	conf := c.Config
 	var err error
-	if p.keys, err = identity.LoadOrCreate(KeysDir(conf), conf.Agent.Name, c.Now()); err != nil {
+	keys := c.Keys
+	if keys == nil {
+		keys = identity.LoadOrCreate
+	}
+	if p.keys, err = keys(KeysDir(conf), conf.Agent.Name, c.Now()); err != nil {
 		return nil, err
 	}
 	configured, err := Configured(conf)

@@ -25,15 +25,16 @@ type Table struct {
 	exchange bool
 	paths    map[mft.AgentName]mft.Path
 
-	mu    sync.Mutex // guards apart
+	mu    sync.Mutex // guards what follows
 	apart map[mft.AgentName]time.Time
+	bound map[mft.TransferID]mft.Path
 }
 
 // New returns a table of the paths that are configured; a peer that is not in
 // it, or has none, is on mft.PathAuto. Without an exchange that is
 // mft.PathDirect.
 func New(exchange bool, paths map[mft.AgentName]mft.Path) *Table {
-	return &Table{exchange: exchange, paths: paths, apart: map[mft.AgentName]time.Time{}}
+	return &Table{exchange: exchange, paths: paths, apart: map[mft.AgentName]time.Time{}, bound: map[mft.TransferID]mft.Path{}}
 }
 
 // Path returns what is configured for a peer, complete.
@@ -47,9 +48,33 @@ func (t *Table) Path(peer mft.AgentName) mft.Path {
 	return mft.PathAuto
 }
 
-// Direct reports whether the link is to be tried at the time now.
-func (t *Table) Direct(peer mft.AgentName, now time.Time) bool {
-	switch t.Path(peer) {
+// Bind has a transfer take one way, mft.PathDirect or mft.PathRelay, and no other, until
+// free is called.
+func (t *Table) Bind(id mft.TransferID, p mft.Path) (free func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.bound[id] = p
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		delete(t.bound, id)
+	}
+}
+
+// pathOf returns the way of a transfer to a peer.
+func (t *Table) pathOf(peer mft.AgentName, id mft.TransferID) mft.Path {
+	t.mu.Lock()
+	p, bound := t.bound[id]
+	t.mu.Unlock()
+	if bound {
+		return p
+	}
+	return t.Path(peer)
+}
+
+// Direct reports whether the link to a peer is to be tried for a transfer at the time now.
+func (t *Table) Direct(peer mft.AgentName, id mft.TransferID, now time.Time) bool {
+	switch t.pathOf(peer, id) {
 	case mft.PathDirect:
 		return true
 	case mft.PathRelay:
@@ -61,10 +86,10 @@ func (t *Table) Direct(peer mft.AgentName, now time.Time) bool {
 	return !is || now.Sub(since) >= Wait || now.Before(since)
 }
 
-// Apart says that the link to a peer could not be had, and reports whether the
-// exchange is to be tried.
-func (t *Table) Apart(peer mft.AgentName, now time.Time) bool {
-	if t.Path(peer) != mft.PathAuto {
+// Apart says that the link to a peer could not be had for a transfer, and reports
+// whether the exchange is to be tried.
+func (t *Table) Apart(peer mft.AgentName, id mft.TransferID, now time.Time) bool {
+	if t.pathOf(peer, id) != mft.PathAuto {
 		return false
 	}
 	t.mu.Lock()

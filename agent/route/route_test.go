@@ -27,20 +27,20 @@ func TestTable(t *testing.T) {
 			if got := table.Path("beta"); got != c.want {
 				t.Errorf("Path is %q, want %q", got, c.want)
 			}
-			if got := table.Direct("beta", now); got != c.direct {
+			if got := table.Direct("beta", mft.TransferID{}, now); got != c.direct {
 				t.Errorf("Direct is %v, want %v", got, c.direct)
 			}
-			if got := table.Apart("beta", now); got != c.through {
+			if got := table.Apart("beta", mft.TransferID{}, now); got != c.through {
 				t.Errorf("Apart is %v, want %v", got, c.through)
 			}
-			if got := table.Direct("beta", now.Add(Wait-1)); got != c.redial {
+			if got := table.Direct("beta", mft.TransferID{}, now.Add(Wait-1)); got != c.redial {
 				t.Errorf("Direct soon after is %v, want %v", got, c.redial)
 			}
-			if got := table.Direct("beta", now.Add(Wait)); got != c.direct {
+			if got := table.Direct("beta", mft.TransferID{}, now.Add(Wait)); got != c.direct {
 				t.Errorf("Direct later is %v, want %v", got, c.direct)
 			}
 			table.Up("beta")
-			if got := table.Direct("beta", now); got != c.direct {
+			if got := table.Direct("beta", mft.TransferID{}, now); got != c.direct {
 				t.Errorf("Direct after Up is %v, want %v", got, c.direct)
 			}
 		})

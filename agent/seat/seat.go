@@ -22,7 +22,7 @@ import (
 	"mft.dev/mft/agent/config"
 )
 
-// A Place is one channel or grant, and who works for it.
+// A Place is one channel or grant, or the directory of those of pairing, and who works for it.
 type Place struct {
 	// Name is for people, and unlike that of other places.
 	Name string
@@ -36,7 +36,8 @@ type Table struct {
 	places   []Place
 	files    []mft.Grant // of the first places
 	requests []mft.Grant // of those behind them
-	channels []string    // of the last
+	channels []string    // of those behind them
+	paired   []string    // of the last: directories
 }
 
 // A Request asks for a worker.
@@ -56,7 +57,7 @@ func Of(cfg *config.Config) *Table {
 		t.places = append(t.places, Place{Name: name, Read: cleaned(read), Write: cleaned(write), RunAs: as})
 	}
 	for i, g := range t.files {
-		add(fmt.Sprintf("files from %s into %s (%d)", g.Agent, g.Root, i), nil, []string{g.Root}, g.RunAs)
+		add(fmt.Sprintf("files from %s into %s (%d)", g.Agent, g.Root, i), nil, append([]string{g.Root}, dirs(g.Markers, mft.EndDestination)...), g.RunAs)
 	}
 	for i, g := range t.requests {
 		add(fmt.Sprintf("requests from %s for %s (%d)", g.Agent, g.Root, i), []string{g.Root}, nil, g.RunAs)
@@ -66,15 +67,30 @@ func Of(cfg *config.Config) *Table {
 			continue // it is another host's to conduct
 		}
 		t.channels = append(t.channels, c.Name)
-		var write []string
-		for _, m := range c.Markers {
-			if m.End == mft.EndSource {
-				write = append(write, filepath.Dir(m.Path))
-			}
+		write := dirs(c.Markers, mft.EndSource)
+		if c.After.Moves() {
+			write = append(write, c.From.Path)
+		}
+		if c.After.Archive != "" {
+			write = append(write, c.After.Archive)
 		}
 		add("channel "+c.Name, []string{c.From.Path}, write, c.RunAs)
 	}
+	for _, p := range cfg.Allow.Paired {
+		t.paired = append(t.paired, filepath.Clean(p.Below))
+		add("grants of pairing below "+p.Below, nil, []string{p.Below}, p.RunAs)
+	}
 	return t
+}
+
+// dirs are the directories of the markers of an end.
+func dirs(markers []mft.Marker, end mft.End) (out []string) {
+	for _, m := range markers {
+		if m.End == end {
+			out = append(out, filepath.Dir(m.Path))
+		}
+	}
+	return out
 }
 
 func cleaned(dirs []string) []string {
@@ -91,7 +107,8 @@ func cleaned(dirs []string) []string {
 func (t *Table) Places() []Place { return t.places }
 
 // Files returns the place of the grant by which a peer may send files to below root,
-// and whether the configuration has one.
+// and whether the configuration has one. For a grant of pairing it is that of the directory in
+// which root lies.
 func (t *Table) Files(peer mft.AgentName, root string) (Request, bool) {
 	return t.grant(t.files, 0, peer, root)
 }
@@ -103,11 +120,28 @@ func (t *Table) Requests(peer mft.AgentName, root string) (Request, bool) {
 }
 
 func (t *Table) grant(grants []mft.Grant, first int, peer mft.AgentName, root string) (Request, bool) {
-	i := slices.IndexFunc(grants, func(g mft.Grant) bool { return g.Agent == peer && filepath.Clean(g.Root) == filepath.Clean(root) })
-	if i < 0 {
+	root = filepath.Clean(root)
+	i := slices.IndexFunc(grants, func(g mft.Grant) bool { return g.Agent == peer && filepath.Clean(g.Root) == root })
+	if i >= 0 {
+		return t.request(first + i), true
+	}
+	// It comes from pairing.
+	longest := -1
+	for i, dir := range t.paired {
+		if below(dir, root) && (longest < 0 || len(dir) > len(t.paired[longest])) {
+			longest = i
+		}
+	}
+	if longest < 0 {
 		return Request{}, false
 	}
-	return t.request(first + i), true
+	return t.request(len(t.places) - len(t.paired) + longest), true
+}
+
+// below reports whether a clean path is a directory or lies in it.
+func below(dir, path string) bool {
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && filepath.IsLocal(rel)
 }
 
 // Channel returns the place of a channel.

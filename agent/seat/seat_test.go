@@ -18,7 +18,10 @@ func TestOf(t *testing.T) {
 		{Name: "here", From: mft.Endpoint{Agent: "erp", Path: "/src"}, RunAs: mft.RunAs{User: "c"}, Markers: []mft.Marker{
 			{Kind: mft.MarkerTrigger, End: mft.EndSource, Path: "/marks/go"}, {Kind: mft.MarkerFailure, End: mft.EndDestination, Path: "/theirs/failed"},
 		}},
+		{Name: "empties", From: mft.Endpoint{Agent: "erp", Path: "/full"}, After: mft.After{Source: mft.SourceDelete}},
+		{Name: "archives", From: mft.Endpoint{Agent: "erp", Path: "/full"}, After: mft.After{Source: mft.SourceArchive, Archive: "/sent/"}},
 	}
+	cfg.Allow.Paired = []mft.Paired{{Below: "/srv", RunAs: mft.RunAs{User: "d"}}, {Below: "/srv/partners/", RunAs: mft.RunAs{User: "e"}}}
 	table := Of(cfg)
 	find := func(r Request, ok bool) *Place {
 		t.Helper()
@@ -41,6 +44,12 @@ func TestOf(t *testing.T) {
 		{"one of its own", find(table.Files("b", "/in/b")), "b", nil, []string{"/in/b"}},
 		{"requests", find(table.Requests("a", "/out")), "mft", []string{"/out"}, nil},
 		{"channel", find(table.Channel("here")), "c", []string{"/src"}, []string{"/marks"}},
+		{"what leaves is removed", find(table.Channel("empties")), "mft", []string{"/full"}, []string{"/full"}},
+		{"or moved", find(table.Channel("archives")), "mft", []string{"/full"}, []string{"/full", "/sent"}},
+		{"paired", find(table.Files("z", "/srv")), "d", nil, []string{"/srv"}},
+		{"paired, the longest", find(table.Files("z", "/srv/partners/z")), "e", nil, []string{"/srv/partners"}},
+		{"paired, requests", find(table.Requests("a", "/srv/partnersother")), "d", nil, []string{"/srv"}},
+		{"paired, but in the file", find(table.Files("b", "/in/b/")), "b", nil, []string{"/in/b"}},
 	} {
 		if tt.p.RunAs.User != tt.user || !slices.Equal(tt.p.Read, tt.read) || !slices.Equal(tt.p.Write, tt.write) {
 			t.Errorf("%s: %+v, want %s, read %q, write %q", tt.name, tt.p, tt.user, tt.read, tt.write)
@@ -50,6 +59,8 @@ func TestOf(t *testing.T) {
 		"channel of another host": func() (Request, bool) { return table.Channel("elsewhere") },
 		"no channel":              func() (Request, bool) { return table.Channel("") },
 		"another peer":            func() (Request, bool) { return table.Files("c", "/in") },
+		"paired elsewhere":        func() (Request, bool) { return table.Files("z", "/srvother") },
+		"paired above":            func() (Request, bool) { return table.Requests("z", "/") },
 		"below a root":            func() (Request, bool) { return table.Files("a", "/in/b") },
 	} {
 		if r, is := ok(); is {

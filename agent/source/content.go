@@ -45,6 +45,9 @@ func (c *Content) Offered() mft.Offer {
 		Destination: t.Destination, Requested: t.Requested, Overwrite: t.Overwrite,
 		Compare: t.Compare, Mirror: t.Mirror,
 	}
+	if t.Mirror.On && t.Channel != "" {
+		o.Rules = c.Place.Select.Rules
+	}
 	if t.Requested {
 		o.Destination = ""
 	}

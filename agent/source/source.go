@@ -16,11 +16,14 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"mft.dev/mft"
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/scan"
+	"mft.dev/mft/trigger"
+	"mft.dev/mft/trigger/selection"
 )
 
 // A Place is where the sources of a transfer may lie.
@@ -31,6 +34,10 @@ type Place struct {
 	// Channel is the directory of the transfer's channel, empty when the
 	// configuration has no such channel; used when it belongs to one.
 	Channel string
+	// Select is what a mirror of the channel sends of it, with the rules that the
+	// receiver hears of; Guard what has to hold of it then.
+	Select mft.Selection
+	Guard  mft.Guard
 	// Missing is told of each file that a channel found and that has gone
 	// since, unless there is no other. The text of the error has the path quoted:
 	// by it package exits knows the file.
@@ -186,6 +193,10 @@ func (s *Set) openArrived(t mft.Transfer, p Place) error {
 	if err != nil {
 		return err
 	}
+	if t.Mirror.On {
+		s.roots = append(s.roots, root)
+		return s.openMirror(root, p)
+	}
 	s.roots, s.files = append(s.roots, root), true
 	var missing []error
 	for _, path := range t.Sources {
@@ -209,6 +220,27 @@ func (s *Set) openArrived(t mft.Transfer, p Place) error {
 	for _, err := range missing {
 		p.Missing(err)
 	}
+	return nil
+}
+
+// openMirror opens the whole of what a channel mirrors.
+func (s *Set) openMirror(root *confine.Root, p Place) error {
+	chosen, err := trigger.Chosen(p.Select)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	if err := Sound(p, now); err != nil {
+		return err
+	}
+	src, err := scan.OpenUnder(root, "./")
+	if err != nil {
+		return err
+	}
+	if p.Select.Symlinks != mft.SymlinksCopy && p.Select.Symlinks != "" || chosen.Rules.Len() > 0 || chosen.Limits != (selection.Limits{}) { // else as fast as can be
+		src.Choose = chosen.Choose(now)
+	}
+	s.Sources = append(s.Sources, src)
 	return nil
 }
 
@@ -242,4 +274,14 @@ func Check(paths []string) error {
 	s := &Set{}
 	defer s.Close()
 	return s.openNamed(paths)
+}
+
+// List lists a directory to see that this user can. Errors: those of confine.Open.
+func List(dir string) error {
+	root, err := confine.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return root.List("", func([]byte, *confine.Identity, []byte) error { return nil })
 }

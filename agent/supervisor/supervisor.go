@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config"
 	"mft.dev/mft/agent/seat"
+	"mft.dev/mft/agent/worker"
 	"mft.dev/mft/internal/plain"
 	"mft.dev/mft/internal/post"
 	"mft.dev/mft/internal/restrict"
@@ -33,12 +35,32 @@ type Command struct {
 // Config is what a supervisor needs.
 type Config struct {
 	Config *config.Config
-	// Agent is the process of the agent. Descriptor 4 is the socket that listens for
-	// peers, where the configuration has one.
+	// Agent is the process of the agent.
 	Agent Command
+	// Network is that of the network process. Descriptor 4 is the socket that listens for
+	// peers, where the configuration has one.
+	Network Command
 	// Worker is that of a worker.
 	Worker Command
-	Log    *slog.Logger
+	// Walls, if it is set, confines this process to the capabilities keep. It has the socket
+	// that listens by then.
+	Walls func(keep []int) (restrict.Report, error)
+	Log   *slog.Logger
+	// Now is called by several goroutines.
+	Now func() time.Time
+}
+
+// capabilities are those that a supervisor needs: CAP_KILL, CAP_SETGID, CAP_SETUID and
+// CAP_SETPCAP to make processes other users and to end them; and what a worker that is root
+// keeps, where there may be one.
+func capabilities(table *seat.Table) []int {
+	keep := []int{5, 6, 7, 8}
+	for _, p := range table.Places() {
+		if u, err := seat.UserOf(p.RunAs); err == nil && u.UID == 0 {
+			return append(worker.OwnersCapabilities(), keep...)
+		}
+	}
+	return keep
 }
 
 // endWithin is how long a process has to end when it is told to.
@@ -55,28 +77,36 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
+	exposed, err := seat.UserOf(mft.RunAs{User: cmp.Or(c.Config.Agent.NetworkUser, c.Config.Agent.User)})
+	if err != nil {
+		return err
+	}
 	ln, err := listen(ctx, c.Config.Agent.Listen)
 	if err != nil {
 		return err
+	}
+	if ln != nil {
+		defer ln.Close()
 	}
 	conn, there, err := post.Pair()
 	if err != nil {
 		return mft.Fail(mft.CodeInternal, "start the agent", "", err)
 	}
 	defer conn.Close()
+	if err := c.confine(conn, capabilities(table)); err != nil {
+		there.Close()
+		return err
+	}
 	agent := c.Agent.command(restrict.Policy{User: userOf(own)})
 	agent.ExtraFiles = []*os.File{there}
-	if ln != nil {
-		agent.ExtraFiles = append(agent.ExtraFiles, ln)
-	}
 	err = agent.Start()
-	for _, f := range agent.ExtraFiles {
-		f.Close() // they are the agent's now
-	}
+	there.Close() // it is the agent's now
 	if err != nil {
 		return mft.Fail(mft.CodeInternal, "start the agent", agent.Path, err)
 	}
-	d := &desk{c: c, table: table, workers: make(map[int]*process)}
+	d := &desk{
+		c: c, table: table, listener: ln, exposed: exposed, workers: make(map[int]*process), pauses: make(map[int]*pause), patience: patience,
+	}
 	var serving sync.WaitGroup
 	serving.Go(func() { d.serve(conn) })
 	err = wait(ctx, agent)
@@ -84,6 +114,22 @@ func Run(ctx context.Context, c Config) error {
 	serving.Wait()
 	d.end()
 	return err
+}
+
+// confine raises the walls around this process, and has the agent told of them.
+func (c *Config) confine(agent *post.Conn, keep []int) error {
+	if c.Walls == nil {
+		return nil
+	}
+	report, err := c.Walls(keep)
+	if err != nil {
+		return err
+	}
+	c.Log.Info("the supervisor is confined", "walls", report.String())
+	if err := agent.Send(post.Message{Kind: KindWalls, Payload: plain.Append(nil, report)}); err != nil {
+		return mft.Fail(mft.CodeInternal, "start the agent", "", err)
+	}
+	return nil
 }
 
 // check finds what could only be found when a transfer is to move: that a user is not
@@ -165,8 +211,10 @@ func stop(cmd *exec.Cmd, ended <-chan error) error {
 // The messages of the agent, and the answers.
 const (
 	KindWorker  = 1 // seat.Request: a connection to a worker
+	KindNetwork = 5 // nothing: a connection to the network process, another one if there is one
 	KindHere    = 2 // with the connection
 	KindRefused = 3 // Refusal
+	KindWalls   = 4 // restrict.Report, of the supervisor: unasked, before all answers
 )
 
 // A Refusal says why there is no worker.
@@ -180,6 +228,13 @@ type desk struct {
 	c       Config
 	table   *seat.Table
 	workers map[int]*process // by the number of their place
+	pauses  map[int]*pause   // those whose last worker did not live
+	// patience is the time for which one worker may hold up all others.
+	patience time.Duration
+
+	listener *os.File  // nil for an agent that only dials
+	exposed  seat.User // of the network process
+	network  *process  // nil until it was asked for
 }
 
 // serve answers one request after the other until the agent is gone, or says what
@@ -193,17 +248,14 @@ func (d *desk) serve(conn *post.Conn) {
 			}
 			return
 		}
-		var r seat.Request
-		if m.File != nil {
-			m.File.Close()
-		}
-		if m.Kind != KindWorker || m.File != nil || len(m.Payload) > maxRequest || plain.Parse(m.Payload, &r) != nil {
+		start := d.asked(m)
+		if start == nil {
 			d.c.Log.Error("the agent is heard no further", "err", "it said what makes no sense")
 			conn.Close()
 			return
 		}
 		answer := post.Message{Kind: KindHere, ID: m.ID}
-		f, err := d.worker(r)
+		f, err := start()
 		if err != nil {
 			reason := mft.ReasonOf(err)
 			answer.Kind, answer.Payload = KindRefused, plain.Append(nil, Refusal{reason.Code, reason.Detail})
@@ -218,6 +270,22 @@ func (d *desk) serve(conn *post.Conn) {
 			return
 		}
 	}
+}
+
+// asked returns what starts what a message asks for, nil when it makes no sense.
+func (d *desk) asked(m post.Message) func() (*os.File, error) {
+	if m.File != nil {
+		m.File.Close()
+		return nil
+	}
+	var r seat.Request
+	switch {
+	case m.Kind == KindNetwork && len(m.Payload) == 0:
+		return d.startNetwork
+	case m.Kind == KindWorker && len(m.Payload) <= maxRequest && plain.Parse(m.Payload, &r) == nil:
+		return func() (*os.File, error) { return d.worker(r) }
+	}
+	return nil
 }
 
 // maxRequest is longer than any request.

@@ -1,11 +1,17 @@
 package supervisor
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config"
@@ -27,7 +33,7 @@ func places(t *testing.T) *config.Config {
 
 // served returns the agent's end of a supervisor that would start a program that is
 // not there, and what ends the test when it has.
-func served(t *testing.T, cfg *config.Config) *post.Conn {
+func served(t *testing.T, cfg *config.Config, program string, args ...string) *post.Conn {
 	t.Helper()
 	here, there, err := post.Pair()
 	if err != nil {
@@ -38,8 +44,8 @@ func served(t *testing.T, cfg *config.Config) *post.Conn {
 		t.Fatal(err)
 	}
 	d := &desk{
-		c:     Config{Config: cfg, Worker: Command{Path: filepath.Join(t.TempDir(), "none")}, Log: slog.New(slog.DiscardHandler)},
-		table: seat.Of(cfg), workers: make(map[int]*process),
+		c:     Config{Config: cfg, Worker: Command{Path: program, Args: args}, Network: Command{Path: program, Args: args}, Log: slog.New(slog.DiscardHandler), Now: time.Now},
+		table: seat.Of(cfg), workers: make(map[int]*process), pauses: make(map[int]*pause), patience: 200 * time.Millisecond,
 	}
 	over := make(chan struct{})
 	go func() {
@@ -64,6 +70,9 @@ func asked(t *testing.T, conn *post.Conn, r seat.Request) (kind uint8, said Refu
 	m, err := conn.Receive()
 	if err != nil {
 		t.Fatal(err)
+	}
+	if m.File != nil {
+		m.File.Close()
 	}
 	if m.Kind == KindRefused {
 		if err := plain.Parse(m.Payload, &said); err != nil {
@@ -100,13 +109,13 @@ func TestHostileAgent(t *testing.T) {
 		{"one that is there", good, mft.CodeWorker}, // its program is not
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if kind, said := asked(t, served(t, cfg), tt.r); kind != KindRefused || said.Code != tt.want {
+			if kind, said := asked(t, served(t, cfg, filepath.Join(t.TempDir(), "none")), tt.r); kind != KindRefused || said.Code != tt.want {
 				t.Errorf("answer %d %+v, want a refusal with %s", kind, said, tt.want)
 			}
 		})
 	}
 	t.Run("flood", func(t *testing.T) {
-		conn := served(t, cfg)
+		conn := served(t, cfg, filepath.Join(t.TempDir(), "none"))
 		for range 2000 {
 			if kind, _ := asked(t, conn, seat.Request{Index: 9}); kind != KindRefused {
 				t.Fatalf("answer %d, want a refusal", kind)
@@ -124,16 +133,17 @@ func TestHostileForm(t *testing.T) {
 	defer null.Close()
 	request := plain.Append(nil, seat.Request{Index: 9})
 	for name, m := range map[string]post.Message{
-		"another kind":  {Kind: 9, Payload: request},
-		"an answer":     {Kind: KindHere, Payload: request},
-		"too short":     {Kind: KindWorker, Payload: request[:3]},
-		"too long":      {Kind: KindWorker, Payload: append(request, 0)},
-		"far too long":  {Kind: KindWorker, Payload: make([]byte, 1<<20)},
-		"with a file":   {Kind: KindWorker, Payload: request, File: null},
-		"nothing in it": {Kind: KindWorker},
+		"another kind":                  {Kind: 9, Payload: request},
+		"a wish of the network process": {Kind: KindNetwork, Payload: request},
+		"an answer":                     {Kind: KindHere, Payload: request},
+		"too short":                     {Kind: KindWorker, Payload: request[:3]},
+		"too long":                      {Kind: KindWorker, Payload: append(request, 0)},
+		"far too long":                  {Kind: KindWorker, Payload: make([]byte, 1<<20)},
+		"with a file":                   {Kind: KindWorker, Payload: request, File: null},
+		"nothing in it":                 {Kind: KindWorker},
 	} {
 		t.Run(name, func(t *testing.T) {
-			conn := served(t, places(t))
+			conn := served(t, places(t), filepath.Join(t.TempDir(), "none"))
 			if err := conn.Send(m); err != nil {
 				t.Fatal(err)
 			}
@@ -163,4 +173,164 @@ func FuzzRequest(f *testing.F) {
 			t.Errorf("%+v finds %+v", r, p)
 		}
 	})
+}
+
+// TestPauses: a worker that does not live is not started again and again.
+func TestPauses(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	d := &desk{c: Config{Now: func() time.Time { return now }}, pauses: map[int]*pause{}}
+	found := time.Duration(0)                         // how long after it has died
+	dies := func(after time.Duration) time.Duration { // returns how long the next has to wait
+		t.Helper()
+		if err := d.mayStart(1); err != nil {
+			t.Fatal(err)
+		}
+		begun := now
+		now = now.Add(after)
+		died := now
+		now = now.Add(found)
+		d.lived(1, begun, died, errors.New("killed"))
+		for waited := time.Duration(0); ; waited += 50 * time.Millisecond {
+			if d.mayStart(1) == nil {
+				return waited
+			}
+			now = now.Add(50 * time.Millisecond)
+		}
+	}
+	want := []time.Duration{0, firstPause, 2 * firstPause, 4 * firstPause}
+	for n, w := range want {
+		if got := dies(time.Millisecond); got != w {
+			t.Errorf("after %d deaths a pause of %v, want %v", n+1, got, w)
+		}
+	}
+	for range 10 {
+		dies(0)
+	}
+	if got := dies(0); got != lastPause {
+		t.Errorf("at last a pause of %v, want %v", got, lastPause)
+	}
+	if err := d.mayStart(2); err != nil {
+		t.Errorf("another place: %v", err)
+	}
+	found = lastPause
+	if got := dies(0); got != 0 {
+		t.Errorf("a pause of %v, want none: it is over when the death is found", got)
+	}
+	found = time.Hour
+	dies(livesFor - 1)
+	found = 0
+	if got := dies(0); got != lastPause {
+		t.Errorf("a pause of %v, want %v: that of which the death was found late has not lived", got, lastPause)
+	}
+	if dies(livesFor) != 0 || dies(0) != 0 {
+		t.Error("one that has lived counts as one that did not")
+	}
+}
+
+// TestProgramIsGone: what cannot be started is tried less and less often, and the agent is
+// told why it waits.
+func TestProgramIsGone(t *testing.T) {
+	cfg := places(t)
+	conn := served(t, cfg, filepath.Join(t.TempDir(), "none"))
+	r, _ := seat.Of(cfg).Channel("c")
+	var last Refusal
+	for n := 0; n < 1000 && !strings.Contains(last.Detail, "the next is started after"); n++ {
+		kind, said := asked(t, conn, r)
+		if kind != KindRefused || said.Code != mft.CodeWorker {
+			t.Fatalf("answer %d %+v", kind, said)
+		}
+		last = said
+	}
+	if !strings.Contains(last.Detail, "fork/exec") || !strings.Contains(last.Detail, "the next is started after") {
+		t.Errorf("it says %q", last.Detail)
+	}
+}
+
+// TestDiesAtOnce: a program that ends as soon as it is started is started a few times only,
+// and it is told how it ended.
+func TestDiesAtOnce(t *testing.T) {
+	program, err := exec.LookPath("false")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := places(t)
+	conn := served(t, cfg, program)
+	r, _ := seat.Of(cfg).Channel("c")
+	for range 1_000_000 {
+		kind, said := asked(t, conn, r)
+		if kind == KindHere {
+			continue // it has not died yet
+		}
+		if said.Code != mft.CodeWorker {
+			t.Fatalf("answer %d %+v", kind, said)
+		}
+		if strings.Contains(said.Detail, "did not live (exit status 1;") {
+			return
+		}
+	}
+	t.Error("there is no refusal that says why")
+}
+
+// TestHangs: a worker that hears nothing more and does not end is killed soon, since all
+// others wait meanwhile, and counts as one that did not live.
+func TestHangs(t *testing.T) {
+	program, err := exec.LookPath("sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ name, script string }{
+		{"it closes its socket", "exec 3<&-; exec sleep 600"},
+		{"it does not read", "exec sleep 600"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			cfg := places(t)
+			conn := served(t, cfg, program, "-c", tt.script)
+			r, _ := seat.Of(cfg).Channel("c")
+			for range 1_000_000 {
+				if _, said := asked(t, conn, r); strings.Contains(said.Detail, "did not live (signal: killed;") {
+					return
+				}
+			}
+			t.Error("there is no refusal that says why")
+		})
+	}
+}
+
+func TestCapabilities(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		as   []mft.RunAs
+		want []int
+	}{
+		{"no worker", nil, []int{5, 6, 7, 8}},
+		{"no worker is root", []mft.RunAs{{User: "61002"}, {User: "0"}}, []int{5, 6, 7, 8}},
+		{"one is root", []mft.RunAs{{User: "61002"}, {User: "0", AllowRoot: true}}, []int{0, 1, 2, 3, 4, 5, 6, 7, 8}},
+	} {
+		cfg := &config.Config{}
+		for n, as := range tt.as {
+			cfg.Allow.FilesFrom = append(cfg.Allow.FilesFrom, mft.Grant{Agent: "a", Root: fmt.Sprint("/in/", n), RunAs: as})
+		}
+		if got := capabilities(seat.Of(cfg)); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
+// TestNetworkIsGone: a network process that cannot be started is tried less and less often.
+func TestNetworkIsGone(t *testing.T) {
+	conn := served(t, places(t), filepath.Join(t.TempDir(), "none"))
+	var last Refusal
+	for n := 0; n < 1000 && !strings.Contains(last.Detail, "the next is started after"); n++ {
+		if err := conn.Send(post.Message{Kind: KindNetwork, ID: 1}); err != nil {
+			t.Fatal(err)
+		}
+		m, err := conn.Receive()
+		if err != nil || m.Kind != KindRefused || plain.Parse(m.Payload, &last) != nil || last.Code != mft.CodeWorker {
+			t.Fatalf("answer %d %+v, %v", m.Kind, last, err)
+		}
+	}
+	if !strings.Contains(last.Detail, "the next is started after") {
+		t.Errorf("it says %q", last.Detail)
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -166,7 +167,7 @@ func (t *Tracer) complete(ctx context.Context, h *Hop) error {
 	}
 	h.Steps = []Step{}
 	for _, e := range events {
-		if (e.Kind == mft.EventDetected || e.Kind == mft.EventStable) && !t.about(h, e.Detail) {
+		if rel, one := fileOf(&e); one && !t.about(h, rel) {
 			continue
 		}
 		if e.Kind != mft.EventExitBegun && e.Kind != mft.EventExitEnded {
@@ -186,6 +187,22 @@ func (t *Tracer) complete(ctx context.Context, h *Hop) error {
 		}
 	}
 	return t.receipt(ctx, h)
+}
+
+// fileOf returns the path below the source of the file that an event is about, if it is about
+// one.
+func fileOf(e *mft.Event) (rel string, one bool) {
+	switch e.Kind {
+	case mft.EventDetected, mft.EventStable:
+		return e.Detail, true
+	case mft.EventSourceRemoved, mft.EventSourceArchived, mft.EventSourceLeft:
+		quoted, err := strconv.QuotedPrefix(e.Detail)
+		if err == nil {
+			rel, err = strconv.Unquote(quoted)
+		}
+		return rel, err == nil
+	}
+	return "", false
 }
 
 // about reports whether a path below the source of the hop's channel is its file.

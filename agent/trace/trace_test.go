@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -159,5 +160,39 @@ func TestReceived(t *testing.T) {
 	}
 	if r = find(t, tr, "b.csv"); len(r.Hops) != 1 || string(r.Hops[0].File) != filepath.Join(dir, "b.csv") {
 		t.Errorf("Find by a name = %+v, want where it landed", r)
+	}
+}
+
+// TestStepsOfOneFile: what is told of other files of the transfer is left out.
+func TestStepsOfOneFile(t *testing.T) {
+	tr, j := open(t)
+	row := mft.Transfer{
+		ID: mft.TransferID{1}, Role: mft.RoleSend, Peer: "ledger", State: mft.StateQueued, Channel: "nightly",
+		Sources: []string{"/srv/out/a.csv", "/srv/out/b.csv"}, Destination: "/srv/in/",
+	}
+	tr.Channels = []mft.Channel{{Name: "nightly", From: mft.Endpoint{Path: "/srv/out"}}}
+	write(t, j, func(tx *journal.Tx) error {
+		err := tx.Create(row)
+		for _, e := range []mft.Event{
+			{Kind: mft.EventDetected, Detail: "a.csv"},
+			{Kind: mft.EventDetected, Detail: "b.csv"},
+			{Kind: mft.EventDone},
+			{Kind: mft.EventSourceRemoved, Detail: `"a.csv"`},
+			{Kind: mft.EventSourceRemoved, Detail: `"b.csv": it was gone already`},
+			{Kind: mft.EventSourceLeft, Code: mft.CodeSourceLeft, Detail: "2 files could not leave"},
+		} {
+			if e.Transfer = row.ID; err == nil {
+				err = tx.Append(e)
+			}
+		}
+		return err
+	})
+	var got []string
+	for _, s := range find(t, tr, "/srv/out/b.csv").Hops[0].Steps {
+		got = append(got, string(s.Kind)+" "+string(s.Detail))
+	}
+	want := []string{"detected b.csv", "done ", `source-removed "b.csv": it was gone already`, "source-left 2 files could not leave"}
+	if !slices.Equal(got, want) {
+		t.Errorf("the steps are %q, want %q", got, want)
 	}
 }

@@ -60,6 +60,9 @@ type Conversation struct {
 	// Known says that the offer was made and told before; what the peer says to
 	// it may be news.
 	Known bool
+	// Read, if it is set, keeps what the attempt has read, before the peer can have all of
+	// it.
+	Read func(tx *journal.Tx) error
 }
 
 // Send sends, with the offer on record before it leaves.
@@ -67,6 +70,11 @@ func (c *Conversation) Send(ctx context.Context, kind protocol.Kind, body []byte
 	t := c.Trail
 	if kind == protocol.KindOffer {
 		if err := t.Write(ctx, c.ID, c.offered); err != nil {
+			return err
+		}
+	}
+	if kind == protocol.KindSeal && c.Read != nil {
+		if err := t.Write(ctx, c.ID, c.Read); err != nil {
 			return err
 		}
 	}

@@ -34,6 +34,8 @@ type conversation struct {
 	line errand.Line
 	side *dataconn.Side
 	all  *sync.WaitGroup // what it has begun
+	// sealing, if it is set, is called before the end of what is sent is said.
+	sealing func(ctx context.Context) error
 }
 
 func newConversation(port *errand.Port, line errand.Line, all *sync.WaitGroup) (*conversation, error) {
@@ -47,6 +49,11 @@ func newConversation(port *errand.Port, line errand.Line, all *sync.WaitGroup) (
 }
 
 func (c *conversation) Send(ctx context.Context, kind protocol.Kind, body []byte) error {
+	if kind == protocol.KindSeal && c.sealing != nil {
+		if err := c.sealing(ctx); err != nil {
+			return err
+		}
+	}
 	_, err := c.port.Ask(ctx, errand.KindSend, errand.Message{Kind: kind, Body: body}, nil)
 	return err
 }

@@ -1,5 +1,6 @@
 // Package worker is the process that reads and writes the files of one channel, or of
-// one grant of the allow list, as the user whose files they are. It holds no key and
+// one grant of the allow list, as the user whose files they are; it also looks at the
+// source of the channel and does what is to be done to markers. It holds no key and
 // no journal, and knows nothing but what the errands that it is given say.
 //
 //	mft worker        (started by the supervisor, with a socket)

@@ -16,6 +16,7 @@ import (
 	"mft.dev/mft/transfer/receiver"
 	"mft.dev/mft/transfer/sender"
 	"mft.dev/mft/transfer/staging"
+	"mft.dev/mft/transfer/throttle"
 )
 
 // meterEvery is how often the agent hears how far an errand is.
@@ -24,16 +25,20 @@ const meterEvery = 200 * time.Millisecond
 // An errand that this process does.
 type doing struct {
 	seat  *Seat
+	pace  *throttle.Throttle // of all that this process sends
 	port  *errand.Port
 	order chan errand.Order
-	stop  context.CancelCauseFunc
-	all   sync.WaitGroup
+	quiet time.Duration // see quietFor
+	// attends says that orders about markers are carried out; only heard uses it.
+	attends bool
+	stop    context.CancelCauseFunc
+	all     sync.WaitGroup
 }
 
 // do does one errand, from its order to its end.
-func (s *Seat) do(ctx context.Context, port *errand.Port) {
+func (s *Seat) do(ctx context.Context, port *errand.Port, pace *throttle.Throttle) {
 	ctx, stop := context.WithCancelCause(ctx)
-	d := &doing{seat: s, port: port, order: make(chan errand.Order, 1), stop: stop}
+	d := &doing{seat: s, pace: pace, quiet: quietFor, port: port, order: make(chan errand.Order, 1), stop: stop}
 	defer d.all.Wait()
 	defer port.Close()
 	defer stop(nil)
@@ -65,10 +70,13 @@ func (d *doing) heard(s errand.Said) error {
 		}
 		select {
 		case d.order <- o:
+			d.attends = o.Task == errand.TaskAttend
 			return nil
 		default:
 			return errors.New("there is an order already")
 		}
+	case errand.KindMark:
+		return d.mark(s)
 	case errand.KindCancel:
 		var f errand.Failure
 		if err := s.Parse(&f); err != nil {
@@ -88,6 +96,10 @@ func (d *doing) run(ctx context.Context, o *errand.Order) (errand.Done, error) {
 		return d.send(ctx, o)
 	case o.Task == errand.TaskFind && o.Find != nil:
 		return errand.Done{}, d.find(o.Find)
+	case o.Task == errand.TaskScene && o.Scene != nil:
+		return d.scene(ctx, o.Scene)
+	case o.Task == errand.TaskClear && o.Clear != nil && o.Source != nil:
+		return d.clear(ctx, o.Source.Root, *o.Clear)
 	case o.Task == errand.TaskRecover, o.Task == errand.TaskDiscard:
 		if err := d.seat.mayWrite(o.Landing.Root); err != nil {
 			return errand.Done{}, err
@@ -97,13 +109,16 @@ func (d *doing) run(ctx context.Context, o *errand.Order) (errand.Done, error) {
 		}
 		return errand.Done{}, staging.Discard(ctx, d.within(o.Landing), o.Transfer)
 	}
-	return errand.Done{}, mft.Fail(mft.CodeInternal, "do an errand", "", errors.New("the order makes no sense"))
+	return errand.Done{}, d.attend(ctx, o)
 }
 
 // find sees whether what a peer asks for is there.
 func (d *doing) find(f *errand.Find) error {
 	if err := d.seat.mayRead(f.Root); err != nil {
 		return err
+	}
+	if f.List {
+		return source.List(f.Root)
 	}
 	_, err := source.Grant(&f.Request, []mft.Grant{{Agent: f.Request.Requester, Root: f.Root}})
 	return err
@@ -188,7 +203,7 @@ func (d *doing) send(ctx context.Context, o *errand.Order) (errand.Done, error) 
 		},
 		From: s.From,
 		Place: source.Place{
-			Grants: []mft.Grant{{Agent: s.Peer, Root: s.Root}}, Channel: s.Root,
+			Grants: []mft.Grant{{Agent: s.Peer, Root: s.Root}}, Channel: s.Root, Select: s.Select, Guard: s.Guard,
 			Missing: func(err error) { d.note(mft.EventItem, mft.CodeNotFound, err.Error()) },
 		},
 	}
@@ -199,9 +214,16 @@ func (d *doing) send(ctx context.Context, o *errand.Order) (errand.Done, error) 
 	}
 	meter := new(transfer.Meter)
 	defer d.measured(meter)()
-	receipt, signed, err := sender.Run(ctx, conv, sender.Outgoing{
-		Offer: offer, Sources: c.Sources(), Meter: meter, Note: d.note, LastTry: s.LastTry, Compress: s.Compress,
-	})
+	out := sender.Outgoing{Offer: offer, Sources: c.Sources(), Meter: meter, Note: d.note, LastTry: s.LastTry, Compress: s.Compress}
+	if len(s.Pace) > 0 {
+		d.pace.Follow(s.Pace)
+		out.Throttle = d.pace
+	}
+	if s.Took {
+		read := &reading{port: d.port}
+		out.Took, conv.sealing = read.took, read.tell
+	}
+	receipt, signed, err := sender.Run(ctx, conv, out)
 	if err != nil {
 		return errand.Done{}, err
 	}

@@ -15,6 +15,7 @@ import (
 	"mft.dev/mft/internal/post"
 	"mft.dev/mft/internal/restrict"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/transfer/throttle"
 )
 
 // A Seat is what a worker is for: the first thing that it is told, by the supervisor.
@@ -35,8 +36,8 @@ const (
 	KindErrand = 2 // with the connection of an errand
 )
 
-// idleAfter is how long a worker stays that has nothing to do.
-const idleAfter = time.Minute
+// IdleAfter is how long a worker stays that has nothing to do.
+const IdleAfter = 15 * time.Second
 
 // Main is the life of the process: it hears the supervisor on a socket, raises its
 // walls, and does errands until the supervisor closes that or nothing was to do for
@@ -75,14 +76,14 @@ func (s *Seat) Policy() restrict.Policy {
 		p.AllFiles = p.AllFiles || dir == "/"
 	}
 	if s.UID == 0 {
-		p.Keep = ownersCapabilities()
+		p.Keep = OwnersCapabilities()
 	}
 	return p
 }
 
-// ownersCapabilities are those with which root gives files away and reads those of
+// OwnersCapabilities are those with which root gives files away and reads those of
 // others: CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID.
-func ownersCapabilities() []int { return []int{0, 1, 2, 3, 4} }
+func OwnersCapabilities() []int { return []int{0, 1, 2, 3, 4} }
 
 // serve does errands as they come.
 func (s *Seat) serve(ctx context.Context, conn *post.Conn) error {
@@ -90,6 +91,7 @@ func (s *Seat) serve(ctx context.Context, conn *post.Conn) error {
 	var errands sync.WaitGroup
 	defer errands.Wait()
 	defer cancel()
+	pace := throttle.New(nil, time.Now) // this process is that of one channel, or sends at no pace
 	idle := &idling{leave: func() { conn.Close() }}
 	idle.ended(0)
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
@@ -108,7 +110,7 @@ func (s *Seat) serve(ctx context.Context, conn *post.Conn) error {
 		idle.begun()
 		errands.Go(func() {
 			defer idle.ended(1)
-			s.do(ctx, errand.New(there))
+			s.do(ctx, errand.New(there), pace)
 		})
 	}
 }
@@ -137,10 +139,10 @@ func (i *idling) ended(n int) {
 		return
 	}
 	if i.timer == nil {
-		i.timer = time.AfterFunc(idleAfter, i.rest)
+		i.timer = time.AfterFunc(IdleAfter, i.rest)
 		return
 	}
-	i.timer.Reset(idleAfter)
+	i.timer.Reset(IdleAfter)
 }
 
 func (i *idling) rest() {

@@ -110,7 +110,33 @@ func (r *Report) Verdicts() []Verdict {
 			}
 		}
 	}
+	for _, i := range []*Idle{r.Idle, r.Marked} {
+		if i != nil {
+			out = append(out, i.verdicts()...)
+		}
+	}
 	return out
+}
+
+// verdicts hold an agent with nothing to do against the bar: a hundredth of a core, with
+// its looking at all files now and then, and 128 MiB.
+func (i *Idle) verdicts() []Verdict {
+	const core, memory = 10, 128
+	cpu := Verdict{Workload: "k", What: "CPU while it waits for " + i.Waits, Want: "≤ 10 ms/s", Got: "–"}
+	mem := Verdict{Workload: "k", What: "memory while it waits for " + i.Waits, Want: "≤ 128 MiB", Got: "–"}
+	if i.Why == "" {
+		cpu.Measured, cpu.Got, cpu.Holds = true, fmt.Sprintf("%.1f ms/s", i.whole()), i.whole() <= core
+		mem.Measured, mem.Got, mem.Holds = true, fmt.Sprintf("%.0f MiB", mebi(i.Resident)), mebi(i.Resident) <= memory
+	}
+	return []Verdict{cpu, mem}
+}
+
+// whole is the CPU with the scans, in milliseconds per second.
+func (i *Idle) whole() float64 {
+	if i.Scans == 0 {
+		return i.CPU
+	}
+	return i.CPU + 1000*i.Scan/i.Scans
 }
 
 func (r *Report) has(workload, contender string) bool {

@@ -78,6 +78,10 @@ type Idle struct {
 	Start float64 `json:"start_cpu_s"`
 	// CPU is in milliseconds per second.
 	CPU float64 `json:"cpu_ms_per_s"`
+	// Scan is what looking at all files once more takes, in seconds of CPU, and Scans
+	// how many seconds lie between two such looks; zero where channels do not watch.
+	Scan  float64 `json:"scan_cpu_s,omitempty"`
+	Scans float64 `json:"scans_every_s,omitempty"`
 	// Resident is in bytes.
 	Resident int64 `json:"resident_bytes"`
 	// Why says why there are no numbers.

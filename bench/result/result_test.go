@@ -34,7 +34,7 @@ func sample() *Report {
 			{Workload: "a", Contender: "tls", Medium: RAM, Limit: true, Samples: []Sample{{Wall: 8, Wire: -1}}},
 			ran("c", "mft", 1), ran("c", "rsync+ssh", 2), ran("c", "rsyncd", 3000),
 		},
-		Idle: &Idle{Channels: 100, Files: 10, Waits: "a marker", Seconds: 20, CPU: 1.5, Resident: 26 << 20},
+		Idle: &Idle{Channels: 100, Files: 10, Waits: "a marker", Seconds: 20, CPU: 1.5, Scan: 6, Scans: 600, Resident: 26 << 20},
 	}
 }
 
@@ -105,6 +105,8 @@ func TestVerdicts(t *testing.T) {
 		{"a CPU time against rsync+ssh", "0.50×", true, true},
 		{"c speed against rsync+ssh", "2.00×", true, false},
 		{"c speed against rsyncd", "3000.00×", true, true},
+		{"k CPU while it waits for a marker", "11.5 ms/s", true, false},
+		{"k memory while it waits for a marker", "26 MiB", true, true},
 	} {
 		v, ok := got[tc.key]
 		if !ok {

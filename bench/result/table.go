@@ -105,8 +105,12 @@ func (i *Idle) String() string {
 	if i.Why != "" {
 		return fmt.Sprintf("(k) an agent with %d channels: %s", i.Channels, i.Why)
 	}
-	return fmt.Sprintf("(k) an agent with %d channels of %d files each that wait for %s, idle for %.0f s: %.2f ms of CPU per second, %.0f MiB resident (%.1f s of CPU to start)",
+	line := fmt.Sprintf("(k) an agent with %d channels of %d files each that wait for %s, idle for %.0f s: %.2f ms of CPU per second, %.0f MiB resident (%.1f s of CPU to start)",
 		i.Channels, i.Files, i.Waits, i.Seconds, i.CPU, mebi(i.Resident), i.Start)
+	if i.Scans > 0 {
+		line += fmt.Sprintf("; to look at all files again takes %.2f s, each %.0f s: %.2f ms per second with that", i.Scan, i.Scans, i.whole())
+	}
+	return line
 }
 
 // A group is the rows of a workload on one medium.

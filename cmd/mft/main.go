@@ -26,6 +26,7 @@ import (
 	"mft.dev/mft/agent/exits/process"
 	"mft.dev/mft/cmd/mft/exit"
 	"mft.dev/mft/cmd/mft/follow"
+	keys "mft.dev/mft/identity/holder/process"
 )
 
 func main() {
@@ -34,6 +35,9 @@ func main() {
 
 func start() exit.Status {
 	if status, asked := process.Become(os.Args); asked {
+		return exit.Status(status)
+	}
+	if status, asked := keys.Become(os.Args, os.Stderr); asked {
 		return exit.Status(status)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -68,7 +68,7 @@ on which they are typed, through a local socket.`,
 	flags.BoolVar(&s.json, "json", false, "print data as JSON")
 	root.AddCommand(
 		newRun(s), newQuickstart(s),
-		newCopy(s), newReq(s), newTransfer(s), channel.Command(s.channels()), newTrace(s), channel.Explain(s.channels()),
+		newCopy(s), newReq(s), newTransfer(s), channel.Command(s.channels()), newTrace(s), channel.Explain(s.channels()), channel.Test(s.channels()), channel.Groups(s.channels()),
 		newInvite(s), newJoin(s), newPeer(s), newKey(s),
 		exchange.Command(exchange.Shell{Config: s.config, Env: s.env, Out: s.out, Print: s.print}),
 		upgrade.Command(upgrade.Shell{
@@ -76,7 +76,7 @@ on which they are typed, through a local socket.`,
 		}),
 		unit.Command(unit.Shell{Config: s.config, Client: s.client, Absolute: s.absolute, Out: s.out, Print: s.print}),
 		publish.Command(publish.Shell{Out: s.out, Absolute: s.absolute, Print: s.print}),
-		crew.Command(s.errs), newStatus(s), newDoctor(s), sandbox.Command(sandbox.Shell{In: s.in, Out: s.out, Print: s.print}), settings.Command(s.settings()), newVersion(s),
+		crew.Command(s.errs), crew.NetworkCommand(s.errs), newStatus(s), newDoctor(s), sandbox.Command(sandbox.Shell{In: s.in, Out: s.out, Print: s.print}), settings.Command(s.settings()), newVersion(s),
 		newExitTopic(),
 	)
 	return root

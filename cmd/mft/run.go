@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"log/slog"
-	"net"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -16,6 +15,7 @@ import (
 	"mft.dev/mft/cmd/mft/daemon/trial"
 	"mft.dev/mft/cmd/mft/edition"
 	"mft.dev/mft/cmd/mft/unit"
+	"mft.dev/mft/link/network"
 )
 
 func newRun(s *shell) *cobra.Command {
@@ -42,15 +42,15 @@ azure-mft called this command init.`,
 					return err
 				}
 			}
-			o := daemon.Options{Version: edition.This().Version, Log: s.logger(cfg, logJSON), Env: s.env}
+			o := daemon.Options{Version: edition.This().Version, Log: s.logger(cfg, logJSON), Env: s.env, Walls: true}
 			switch {
 			case supervised:
-				return crew.Supervised(c.Context(), cfg, func(ctx context.Context, w foreman.Workers, ln net.Listener) error {
-					o.Workers, o.Listener = w, ln
+				return crew.Supervised(c.Context(), func(ctx context.Context, w *foreman.Supervised) error {
+					o.Workers, o.Network = w, network.NewClient(w.Network, o.Log)
 					return daemon.Run(ctx, cfg, o)
 				})
 			case crew.Wanted(cfg) && !onTrial:
-				return crew.Supervise(c.Context(), cfg, os.Args[1:], s.errs, o.Log)
+				return crew.Supervise(c.Context(), cfg, logJSON, s.errs, o.Log)
 			}
 			if why := crew.Missing(cfg); why != "" {
 				o.Log.Warn(why)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +17,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/agent/localapi"
 	"mft.dev/mft/agent/localapi/channel"
+	"mft.dev/mft/internal/rig"
 )
 
 func TestMain(m *testing.M) {
@@ -65,12 +65,8 @@ func makeHosts(env *testscript.Env) error {
 				return err
 			}
 		}
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		address, err := rig.FreeAddr()
 		if err != nil {
-			return err
-		}
-		address := l.Addr().String()
-		if err := l.Close(); err != nil {
 			return err
 		}
 		text := fmt.Sprintf("agent: {name: %s, listen: %q, data: %q}\n", name, address, filepath.Join(dir, "data"))

@@ -38,7 +38,9 @@ type shell struct {
 }
 
 // config loads the configuration of this host's agent, or its defaults.
-func (s *shell) config() (*config.Config, error) {
+func (s *shell) config() (*config.Config, error) { return s.load(config.Load) }
+
+func (s *shell) load(from func(path string) (*config.Config, error)) (*config.Config, error) {
 	path, err := config.Find(s.configFile, s.env)
 	if err != nil {
 		return nil, err
@@ -46,7 +48,7 @@ func (s *shell) config() (*config.Config, error) {
 	if path == "" {
 		return config.Default(s.env), nil
 	}
-	return config.Load(path)
+	return from(path)
 }
 
 // settings is what the commands of the configuration need.
@@ -84,7 +86,7 @@ func (s *shell) socketPath() (string, error) {
 	if s.socket != "" {
 		return s.absolute(s.socket)
 	}
-	cfg, err := s.config()
+	cfg, err := s.load(config.LoadAlone)
 	switch {
 	case errors.Is(err, fs.ErrPermission) && s.configFile == "" && s.env("MFT_CONFIG") == "":
 		// The host's file is not for this user to read; the socket may be.

@@ -26,8 +26,8 @@ with others is found by its path, as long as it lies there as it was
 delivered: by the time at which it got its name, which the answer says.
 
 No other agent is asked. A receipt proves what the agent that signed it has
-delivered; what happened to the file after that is known there: type mft trace
-on that host.`,
+delivered; what happened to the file before or after is known there: each
+transfer is shown with the command to type on that host.`,
 		Example: `  mft trace /srv/out/report.csv
   mft trace report.csv
   mft trace 0192f0c1-2d5b-7c3a-8e4f-0123456789ab`,

@@ -2,6 +2,7 @@ package letter
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ecdh"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -27,7 +28,7 @@ func keysOf(t testing.TB, name mft.AgentName) (*identity.Keys, sealing.Key) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := sealing.Parse(keys.Sealing(), name, keys.Certificate().PrivateKey.(ed25519.PrivateKey).Public().(ed25519.PublicKey))
+	key, err := sealing.Parse(keys.Sealing(), name, keys.Certificate().PrivateKey.(crypto.Signer).Public().(ed25519.PublicKey))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,9 +23,10 @@ const (
 	RenameNoReplace
 )
 
-// Rename gives oldname in d the name newname in to, which must belong to the
-// same root. When the two are on different file systems the error is
-// ErrCrossDevice in the sense of errors.Is, and nothing happened.
+// Rename gives oldname in d the name newname in to. When the two are on
+// different file systems the error is ErrCrossDevice in the sense of errors.Is,
+// and nothing happened; so it is on systems other than Linux when they belong to
+// different roots.
 //
 // RenameNoReplace is one system call where the file system has it. Elsewhere
 // it is a hard link followed by the removal of the old name: a crash between
@@ -33,9 +34,8 @@ const (
 // a file system without hard links it looks first and then renames; what
 // somebody else puts there in that instant is replaced.
 func (d *Dir) Rename(oldname string, to *Dir, newname string, mode RenameMode) error {
-	if d.root != to.root {
-		return mft.Fail(mft.CodeInternal, "rename", d.pathOf(oldname),
-			fmt.Errorf("%q belongs to another root", to.pathOf(newname)))
+	if d.root != to.root && !beneath.AcrossTrees {
+		return fail("rename", d.pathOf(oldname), fmt.Errorf("to %q: %w", to.pathOf(newname), ErrCrossDevice))
 	}
 	if err := beneath.CheckName(newname); err != nil {
 		return fail("rename to", to.pathOf(newname), err)

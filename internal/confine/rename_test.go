@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -133,7 +134,24 @@ func TestRenameThatWasInterrupted(t *testing.T) {
 
 func TestRenameToAnotherRoot(t *testing.T) {
 	y, z := newYard(t, Open), newYard(t, Open)
-	wantCode(t, "Rename", y.top(t).Rename("a", z.top(t), "b", RenameNoReplace), mft.CodeInternal)
+	put := func(content string) {
+		if err := os.WriteFile(y.at("new"), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("1")
+	err := y.top(t).Rename("new", z.top(t), "other", RenameNoReplace)
+	if runtime.GOOS != "linux" {
+		if !errors.Is(err, ErrCrossDevice) {
+			t.Fatalf("Rename: %v, want ErrCrossDevice", err)
+		}
+		return
+	}
+	if got, read := os.ReadFile(z.at("other")); err != nil || read != nil || string(got) != "1" {
+		t.Fatalf("Rename: %v; other is %q, %v, want 1", err, got, read)
+	}
+	put("2")
+	wantCode(t, "Rename", y.top(t).Rename("new", z.top(t), "other", RenameNoReplace), mft.CodeExists)
 }
 
 // Whatever is renamed where: no content is lost or made, and without replacing

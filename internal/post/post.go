@@ -46,6 +46,7 @@ type Conn struct {
 	sending sync.Mutex
 	out     []byte
 
+	most   uint32 // that a payload may have
 	buffer []byte // where messages are put together
 	files  []int  // that came and belong to no message yet
 }
@@ -56,7 +57,10 @@ const headerSize = 10
 var errForm = errors.New("what came over the socket is no message")
 
 // New takes over a connection.
-func New(socket *net.UnixConn) *Conn { return &Conn{socket: socket} }
+func New(socket *net.UnixConn) *Conn { return &Conn{socket: socket, most: MaxPayload} }
+
+// Bound lowers the most that a message which comes may say. It is called before Receive.
+func (c *Conn) Bound(most uint32) { c.most = min(most, MaxPayload) }
 
 // Socket returns the connection below.
 func (c *Conn) Socket() *net.UnixConn { return c.socket }
@@ -113,7 +117,7 @@ func (c *Conn) Receive() (Message, error) {
 	}
 	m := Message{Kind: head[4], ID: binary.LittleEndian.Uint32(head[6:])}
 	size, brings := binary.LittleEndian.Uint32(head), head[5]
-	if size > MaxPayload || brings > 1 {
+	if size > c.most || brings > 1 {
 		return Message{}, errForm
 	}
 	if m.Payload, err = c.next(int(size)); err != nil {

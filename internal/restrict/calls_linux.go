@@ -5,14 +5,14 @@ package restrict
 import "golang.org/x/sys/unix"
 
 // filterOf returns the filter of a policy, for the process pid. Our own processes
-// have a list of what there is; programs that others wrote, and the supervisor
-// which starts them, one of what there is not.
+// have a list of what there is; programs that others wrote, and the processes
+// which start them, one of what there is not.
 func filterOf(p Policy, pid int) filter {
 	// Programs look whether there is clone3, whose arguments no filter can see, and
 	// use clone where there is none.
 	absent := map[uintptr]uint32{unix.SYS_CLONE3: answerAbsent}
 	switch p.Role {
-	case RoleExit, RoleSupervisor:
+	case RoleExit, RoleSupervisor, RoleAgent:
 		return filter{rules: denied(p), hit: answerRefuse, miss: answerAllow, special: absent}
 	}
 	rules := append(always(pid), socketRules(p)...)
@@ -21,6 +21,9 @@ func filterOf(p Policy, pid int) filter {
 		rules = append(rules, plain(writeCalls)...)
 		// Sharing content between files, and asking where it has holes.
 		rules = append(rules, option(unix.SYS_IOCTL, 1, unix.FICLONE, unix.FICLONERANGE, fiemap))
+	}
+	if p.Role == RoleWorker {
+		rules = append(rules, plain(attributeCalls)...)
 	}
 	if p.Programs {
 		rules = append(rules, plain(programCalls)...)
@@ -105,10 +108,14 @@ var readCalls = []uintptr{
 var writeCalls = []uintptr{
 	unix.SYS_MKDIRAT, unix.SYS_UNLINKAT, unix.SYS_RENAMEAT, unix.SYS_RENAMEAT2, unix.SYS_LINKAT, unix.SYS_SYMLINKAT,
 	unix.SYS_FTRUNCATE, unix.SYS_FALLOCATE, unix.SYS_FSYNC, unix.SYS_FDATASYNC, unix.SYS_SYNC_FILE_RANGE, unix.SYS_SYNCFS,
-	unix.SYS_COPY_FILE_RANGE, unix.SYS_FLOCK, unix.SYS_FCHMOD, unix.SYS_FCHMODAT, unix.SYS_FCHMODAT2,
-	unix.SYS_FCHOWN, unix.SYS_FCHOWNAT, unix.SYS_UTIMENSAT, unix.SYS_UMASK, unix.SYS_FCHDIR,
+	unix.SYS_COPY_FILE_RANGE, unix.SYS_FLOCK, unix.SYS_FCHMOD,
+	unix.SYS_FCHOWN, unix.SYS_UMASK, unix.SYS_FCHDIR,
 	unix.SYS_FSETXATTR, unix.SYS_FREMOVEXATTR,
 }
+
+// attributeCalls change what Landlock does not watch over, also of what is
+// outside.
+var attributeCalls = []uintptr{unix.SYS_FCHMODAT, unix.SYS_FCHMODAT2, unix.SYS_FCHOWNAT, unix.SYS_UTIMENSAT}
 
 var programCalls = []uintptr{
 	unix.SYS_EXECVE, unix.SYS_PIDFD_OPEN, unix.SYS_PIDFD_SEND_SIGNAL, unix.SYS_SETSID, unix.SYS_SETPGID, unix.SYS_CHDIR,

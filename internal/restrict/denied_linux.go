@@ -23,12 +23,12 @@ var deniedCalls = []uintptr{
 	unix.SYS_CLOCK_ADJTIME, unix.SYS_ADJTIMEX, unix.SYS_ACCT, unix.SYS_QUOTACTL, unix.SYS_QUOTACTL_FD, unix.SYS_VHANGUP,
 }
 
-// denied is what a program of somebody else, or the supervisor, may not do.
+// denied is what a program of somebody else, or who starts one, may not do.
 func denied(p Policy) (out []rule) {
 	numbers := append(append([]uintptr(nil), deniedCalls...), olderDenied...)
 	for _, n := range numbers {
-		// The supervisor gives a command a umask of its own by unshare(CLONE_FS).
-		if n == unix.SYS_UNSHARE && p.Role == RoleSupervisor {
+		// Who starts a command gives it a umask of its own by unshare(CLONE_FS).
+		if n == unix.SYS_UNSHARE && p.Role.starts() {
 			continue
 		}
 		out = append(out, rule{number: n})
@@ -37,7 +37,7 @@ func denied(p Policy) (out []rule) {
 		unix.CLONE_NEWNS, unix.CLONE_NEWUSER, unix.CLONE_NEWPID, unix.CLONE_NEWNET, unix.CLONE_NEWIPC, unix.CLONE_NEWUTS, unix.CLONE_NEWCGROUP,
 	} {
 		out = withCheck(out, unix.SYS_CLONE, check{0, flag, flag})
-		if p.Role == RoleSupervisor {
+		if p.Role.starts() {
 			out = withCheck(out, unix.SYS_UNSHARE, check{0, flag, flag})
 		}
 	}

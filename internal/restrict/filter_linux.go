@@ -66,6 +66,8 @@ func calls(p Policy, r *Report) error {
 	switch err := load(program); {
 	case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EINVAL):
 		r.missing(WallCalls, "this kernel has no seccomp filters: %v", err)
+	case errors.Is(err, unix.EPERM):
+		r.missing(WallCalls, "%s", otherFilter)
 	case err != nil:
 		return fmt.Errorf("raising the filter of system calls: %w", err)
 	case f.hit == answerAllow:

@@ -1,9 +1,9 @@
 package restrict
 
 import (
-	"errors"
 	"fmt"
 	"os"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,16 +20,23 @@ func foresee(p Policy) Report {
 	r.up(WallPrivileges, "no program that it starts gains any")
 	r.up(WallCapabilities, "it keeps at most %d", len(p.Keep))
 	reportLandlock(p, &r, level())
-	switch _, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0); {
+	answer := uint32(unix.SECCOMP_RET_ERRNO)
+	switch _, _, err := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_GET_ACTION_AVAIL, 0, uintptr(unsafe.Pointer(&answer))); {
 	case !filters:
 		r.missing(WallCalls, "%s", noFilters)
-	case errors.Is(err, unix.EINVAL):
-		r.missing(WallCalls, "this kernel has no seccomp filters")
+	case err == unix.EPERM:
+		r.missing(WallCalls, "%s", otherFilter)
+	case err != 0:
+		r.missing(WallCalls, "this kernel has no seccomp filters: %v", err)
 	default:
 		r.up(WallCalls, "a filter of system calls")
 	}
 	return r
 }
+
+// otherFilter is why there is none where seccomp(2) may not be called. Without privileges
+// nothing else refuses that under no_new_privs.
+const otherFilter = "another filter, perhaps of the service manager, does not let there be one"
 
 // noFilters is why there is no wall of calls on other processors.
 const noFilters = "mft has no filter of system calls for this processor"

@@ -76,7 +76,7 @@ func limited(p Policy) bool { return !p.AllFiles || len(p.Hidden) > 0 }
 
 // scoped reports whether signals and abstract sockets stay within. A supervisor
 // ends others.
-func scoped(p Policy) bool { return p.Role != RoleSupervisor }
+func scoped(p Policy) bool { return !p.Role.starts() }
 
 // reportLandlock tells of what stands when a Landlock of this level did as it
 // was told.
@@ -125,7 +125,7 @@ func handled(have int) landlock.AccessFSSet {
 
 // ports are the acts on TCP ports that the policy withholds.
 func ports(p Policy) (set landlock.AccessNetSet) {
-	if p.Role == RoleSupervisor || (p.Role == RoleExit && p.AnyPort) {
+	if p.Role.starts() || (p.Role == RoleExit && p.AnyPort) {
 		return 0
 	}
 	set = ll.AccessNetBindTCP

@@ -49,6 +49,7 @@ type Role string
 // The roles.
 const (
 	RoleSupervisor Role = "supervisor" // has privileges, starts the others
+	RoleAgent      Role = "agent"      // decides, keeps the journal, talks to peers, starts commands
 	RoleNetwork    Role = "network"    // talks to peers; no files, no keys
 	RoleKeys       Role = "keys"       // signs; nothing but the descriptors it was started with
 	RoleWorker     Role = "worker"     // reads and writes below the roots of a channel
@@ -56,7 +57,9 @@ const (
 )
 
 // Roles lists all roles.
-func Roles() []Role { return []Role{RoleSupervisor, RoleNetwork, RoleKeys, RoleWorker, RoleExit} }
+func Roles() []Role {
+	return []Role{RoleSupervisor, RoleAgent, RoleNetwork, RoleKeys, RoleWorker, RoleExit}
+}
 
 // A User is who a process is to be. A nil *User is whoever it is.
 type User struct {
@@ -65,7 +68,7 @@ type User struct {
 }
 
 // A Policy says what a process may still do. Make one by [Network], [Keys],
-// [Worker], [Exit] or [Supervisor], and narrow it.
+// [Worker], [Exit], [Agent] or [Supervisor], and narrow it.
 type Policy struct {
 	Role Role
 	User *User

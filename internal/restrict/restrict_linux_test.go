@@ -32,6 +32,13 @@ func confined(policy, deed string) int {
 		fmt.Println(err)
 		return 2
 	}
+	name, path, _ := strings.Cut(deed, " ")
+	if f := before[name]; f != nil {
+		if err := f(); err != nil {
+			fmt.Println(err)
+			return 2
+		}
+	}
 	threads := several() // that were there before
 	defer threads()
 	r, err := Apply(p)
@@ -41,13 +48,15 @@ func confined(policy, deed string) int {
 		fmt.Println(err)
 		return 1
 	}
-	name, path, _ := strings.Cut(deed, " ")
 	if err := deeds[name](path); err != nil {
 		fmt.Println(err)
 		return 3
 	}
 	return 0
 }
+
+// before is what is done before the policy is applied, by the name of the deed.
+var before = map[string]func() error{}
 
 // several keeps a few threads busy until what it returns is called.
 func several() (end func()) {
@@ -94,6 +103,12 @@ var deeds = map[string]func(path string) error{
 		return root.Rename("dir/temp", filepath.Base(path))
 	},
 	"start": func(path string) error { return exec.Command(path).Run() },
+	"work": func(string) error { // under the filter of another
+		if r := foresee(Worker(nil, nil)); r.Up(WallCalls) {
+			return fmt.Errorf("the wall of calls is foreseen, which cannot be raised: %v", r)
+		}
+		return nil
+	},
 	"wait": func(string) error { // until the test has looked at it
 		_, err := os.Stdin.Read(make([]byte, 1))
 		return err

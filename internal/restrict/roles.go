@@ -45,5 +45,16 @@ func Supervisor(keep ...int) Policy {
 	}
 }
 
+// Agent is the policy of the process that decides. It has every file of its user, since the
+// commands that it starts have, and no capability.
+func Agent() Policy {
+	return Policy{
+		Role: RoleAgent, AllFiles: true, Sockets: SocketsUnix | SocketsInternet, AnyPort: true, Programs: true, Require: base(),
+	}
+}
+
+// starts reports whether processes of a role start others, which are confined on their own.
+func (r Role) starts() bool { return r == RoleSupervisor || r == RoleAgent }
+
 // base are the walls that every Linux that mft runs on has.
 func base() []Wall { return []Wall{WallUser, WallMemory, WallPrivileges, WallCapabilities} }

@@ -12,6 +12,7 @@
 //	defer alpha.Kill()
 //	out, err := alpha.Mft(ctx, "status")
 //
-// The package refuses to look inside an agent. It works on Linux only, and an
-// agent dies with the process that started it. No part of mft itself imports it.
+// The package refuses to look inside an agent. All but [FreeAddr] works on
+// Linux only, and an agent dies with the process that started it. No part of
+// mft itself imports it.
 package rig

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -46,6 +45,8 @@ type Host struct {
 	// Becomes is the user that the agent is configured to become; "" for none. It
 	// counts from the next Configure.
 	Becomes string
+	// Exposed is the user that its network process becomes, if it is not that one.
+	Exposed string
 
 	binary string
 
@@ -79,6 +80,9 @@ func (h *Host) Configure(sections string) error {
 	if h.Becomes != "" {
 		becomes = fmt.Sprintf(", user: %q", h.Becomes)
 	}
+	if h.Exposed != "" {
+		becomes += fmt.Sprintf(", network_user: %q", h.Exposed)
+	}
 	text := fmt.Sprintf("agent: {name: %s, listen: %q, address: %q, data: %q%s}\n%s", h.Name, h.Addr, public, h.Data(), becomes, sections)
 	return os.WriteFile(h.Config(), []byte(text), 0o644)
 }
@@ -100,21 +104,6 @@ func (h *Host) Socket() string { return filepath.Join(h.Data(), "agent.sock") }
 
 // Log is where the agent's output goes.
 func (h *Host) Log() string { return filepath.Join(h.Dir, "agent.log") }
-
-// FreeAddr returns a loopback address, HOST:PORT, that nobody listens on and
-// that stays free while an agent is down: it is random in 127.0.0.0/8, and its
-// port is not one that the kernel gives to outgoing connections.
-func FreeAddr() (string, error) {
-	var last error
-	for range 100 {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:7420", 1+rand.IntN(250), rand.IntN(250), 1+rand.IntN(250)))
-		if err == nil {
-			return l.Addr().String(), l.Close()
-		}
-		last = err
-	}
-	return "", fmt.Errorf("no free loopback address: %w", last)
-}
 
 // Env is the environment of the agent and of the commands.
 func (h *Host) Env() []string {

@@ -16,8 +16,10 @@ package watch
 import (
 	"context"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"mft.dev/mft"
 )
@@ -43,7 +45,15 @@ func Mechanism() string { return mechanism }
 // moved in, or of a directory that appeared and whose whole content may be
 // new; with "" when anything may have changed. Look must not block.
 func (w *Watcher) Run(ctx context.Context, look func(path string)) error {
-	return w.run(ctx, look)
+	_, err := w.run(ctx, 0, look)
+	return err
+}
+
+// RunUntilQuiet is Run until nothing has happened for a while, too. Then it returns what
+// keeps watch: see Await. Nothing that happens from then on is lost, whatever becomes of this
+// process. It returns nil where the system has no such thing.
+func (w *Watcher) RunUntilQuiet(ctx context.Context, quiet time.Duration, look func(path string)) (*os.File, error) {
+	return w.run(ctx, quiet, look)
 }
 
 // directories calls f with every directory at and below rel, parents first,

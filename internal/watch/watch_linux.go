@@ -30,41 +30,147 @@ type inotify struct {
 	dirs map[int32]string // watch descriptor → path below root
 }
 
-func (w *Watcher) run(ctx context.Context, look func(string)) error {
-	fd, err := unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC)
+func (w *Watcher) run(ctx context.Context, quiet time.Duration, look func(string)) (rests *os.File, err error) {
+	fd, err := instance()
 	if err != nil {
-		if errors.Is(err, unix.EMFILE) {
-			err = fmt.Errorf("the limit fs.inotify.max_user_instances is reached: %w", err)
-		}
-		return fail(mft.CodeOther, w.root, err)
+		return nil, fail(mft.CodeOther, w.root, err)
 	}
 	in := &inotify{Watcher: w, file: os.NewFile(uintptr(fd), "inotify"), fd: fd, dirs: map[int32]string{}}
-	defer in.file.Close()
-	stop := context.AfterFunc(ctx, func() { _ = in.file.SetReadDeadline(time.Unix(1, 0)) })
-	defer stop()
+	defer func() {
+		if rests == nil {
+			in.file.Close()
+		}
+	}()
 	if err := in.add(""); err != nil {
-		return err
+		return nil, err
 	}
 	if len(in.dirs) == 0 {
-		return fail(mft.CodeNotFound, w.root, nil)
+		return nil, fail(mft.CodeNotFound, w.root, nil)
 	}
 	look("")
 	buf := make([]byte, 64<<10)
 	for {
-		n, err := in.file.Read(buf)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
-			return fail(mft.CodeIO, w.root, err)
+		n, err := in.read(ctx, buf, quiet)
+		switch {
+		case ctx.Err() != nil:
+			return nil, nil
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return in.file, nil
+		case err != nil:
+			return nil, fail(mft.CodeIO, w.root, err)
 		}
 		if err := in.handle(buf[:n], look); err != nil {
-			return err
+			return nil, err
 		}
 		if len(in.dirs) == 0 {
-			return fail(mft.CodeNotFound, w.root, nil)
+			return nil, fail(mft.CodeNotFound, w.root, nil)
 		}
 	}
+}
+
+// read reads events, until ctx ends or there were none for a while; 0 is for ever.
+func (in *inotify) read(ctx context.Context, buf []byte, quiet time.Duration) (int, error) {
+	end := time.Time{}
+	if quiet > 0 {
+		end = time.Now().Add(quiet)
+	}
+	if err := in.file.SetReadDeadline(end); err != nil {
+		return 0, err
+	}
+	defer context.AfterFunc(ctx, func() { _ = in.file.SetReadDeadline(time.Unix(1, 0)) })()
+	return in.file.Read(buf)
+}
+
+// instance makes an inotify instance.
+func instance() (int, error) {
+	fd, err := unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC)
+	if errors.Is(err, unix.EMFILE) {
+		err = fmt.Errorf("the limit fs.inotify.max_user_instances is reached: %w", err)
+	}
+	return fd, err
+}
+
+// markMask is what is asked of a directory in which a file may appear or go.
+const markMask = unix.IN_CREATE | unix.IN_MOVED_TO | unix.IN_MOVED_FROM | unix.IN_DELETE | unix.IN_DELETE_SELF | unix.IN_MOVE_SELF |
+	unix.IN_ATTRIB | unix.IN_ONLYDIR
+
+// Directories watches some directories, and nothing below them: see Await. What happens to
+// a directory above one of them it does not notice.
+func Directories(dirs []string) (*os.File, error) {
+	fd, err := instance()
+	if err != nil {
+		return nil, fail(mft.CodeOther, "", err)
+	}
+	f := os.NewFile(uintptr(fd), "inotify")
+	for _, dir := range dirs {
+		if _, err := unix.InotifyAddWatch(fd, dir, markMask); err != nil {
+			f.Close()
+			return nil, fail(mft.CodeOther, dir, err)
+		}
+	}
+	return f, nil
+}
+
+// Check says why a file that another process has sent is not one that keeps watch.
+func Check(f *os.File) error {
+	err := f.SetReadDeadline(time.Time{}) // it waits for nobody
+	if err == nil {
+		err = control(f, func(fd uintptr) error {
+			at, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd))
+			if err == nil && at != "anon_inode:inotify" {
+				err = errors.New("it is something else")
+			}
+			return err
+		})
+	}
+	if err != nil {
+		return fail(mft.CodeInternal, "", fmt.Errorf("what another process sent keeps no watch: %w", err))
+	}
+	return nil
+}
+
+func control(f *os.File, do func(fd uintptr) error) error {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	cerr := raw.Control(func(fd uintptr) { err = do(fd) })
+	return errors.Join(err, cerr)
+}
+
+// Happened reports whether something has happened that f keeps watch for. It takes nothing of
+// it away: once it is so, it stays so.
+func Happened(f *os.File) bool {
+	is := true // also what cannot be asked
+	_ = control(f, func(fd uintptr) error {
+		is = ready(fd)
+		return nil
+	})
+	return is
+}
+
+// ready reports whether there are events. It reads none: somebody else who has the file may
+// have made that wait.
+func ready(fd uintptr) bool {
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+		if !errors.Is(err, unix.EINTR) { // of the runtime's own signals
+			return err != nil || n > 0
+		}
+	}
+}
+
+// Await waits until Happened, or ctx ends.
+func Await(ctx context.Context, f *os.File) error {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return fail(mft.CodeIO, "", err)
+	}
+	defer context.AfterFunc(ctx, func() { _ = f.SetReadDeadline(time.Unix(1, 0)) })()
+	if err := raw.Read(ready); err != nil && ctx.Err() == nil {
+		return fail(mft.CodeIO, "", err)
+	}
+	return nil
 }
 
 // add watches the directory rel and everything below it.

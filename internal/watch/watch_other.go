@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/fsnotify/fsnotify"
 
@@ -15,7 +16,23 @@ import (
 
 const mechanism = "fsnotify"
 
-func (w *Watcher) run(ctx context.Context, look func(string)) error {
+func (w *Watcher) run(ctx context.Context, _ time.Duration, look func(string)) (*os.File, error) {
+	return nil, w.notice(ctx, look)
+}
+
+// Directories is for Linux.
+func Directories([]string) (*os.File, error) { return nil, errors.ErrUnsupported }
+
+// Check is for Linux.
+func Check(*os.File) error { return errors.ErrUnsupported }
+
+// Happened is for Linux.
+func Happened(*os.File) bool { return true }
+
+// Await is for Linux.
+func Await(context.Context, *os.File) error { return errors.ErrUnsupported }
+
+func (w *Watcher) notice(ctx context.Context, look func(string)) error {
 	fsw, err := fsnotify.NewWatcher()
 	if err != nil {
 		return fail(mft.CodeOther, w.root, err)

@@ -60,8 +60,8 @@ const (
 var errNames = errors.New("the names of a batch are damaged")
 
 // overwrites returns the policies in the order of their bytes in a list.
-func overwrites() [4]mft.Overwrite {
-	return [...]mft.Overwrite{"", mft.OverwriteReplace, mft.OverwriteNever, mft.OverwriteVersion}
+func overwrites() [5]mft.Overwrite {
+	return [...]mft.Overwrite{"", mft.OverwriteReplace, mft.OverwriteNever, mft.OverwriteVersion, mft.OverwriteBounded}
 }
 
 // A Codec encodes and decodes batches. Decode may be called concurrently.

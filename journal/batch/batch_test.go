@@ -62,7 +62,7 @@ func TestBatchRoundTrip(t *testing.T) {
 			Temp: path.Draw(rt, "temp"), Final: path.Draw(rt, "final"),
 			Size: rapid.Int64Min(0).Draw(rt, "size"), Type: mft.ItemType(rapid.Byte().Draw(rt, "type")),
 			Overwrite: rapid.SampledFrom(slices.Clone([]mft.Overwrite{
-				"", mft.OverwriteReplace, mft.OverwriteNever, mft.OverwriteVersion,
+				"", mft.OverwriteReplace, mft.OverwriteNever, mft.OverwriteVersion, mft.OverwriteBounded,
 			})).Draw(rt, "overwrite"),
 		}
 	})

@@ -46,7 +46,12 @@ var schema5 string
 //go:embed schema6.sql
 var schema6 string
 
+// schema7 adds what leaves the source of a channel.
+//
+//go:embed schema7.sql
+var schema7 string
+
 // Steps returns the steps that lead to the schema of this version.
 func Steps() database.Form {
-	return database.Form{ApplicationID: applicationID, Steps: []string{schema1, schema2, schema3, schema4, schema5, schema6}}
+	return database.Form{ApplicationID: applicationID, Steps: []string{schema1, schema2, schema3, schema4, schema5, schema6, schema7}}
 }

@@ -52,7 +52,9 @@ func Exchange(ctx context.Context, conn net.Conn, own protocol.Hello, peer mft.A
 }
 
 // Versions are those of the protocol that this end speaks.
-func Versions() []uint8 { return []uint8{protocol.Version, protocol.VersionMarkers} }
+func Versions() []uint8 {
+	return []uint8{protocol.Version, protocol.VersionMarkers, protocol.VersionRehearsals, protocol.VersionCanary}
+}
 
 func write(conn net.Conn, own *protocol.Hello) error {
 	return protocol.WriteControl(conn, protocol.ControlHello, protocol.AppendHello(nil, own))

@@ -37,24 +37,23 @@ type Host struct {
 	Now     func() time.Time
 }
 
-// TLS is the inviter's configuration. Whose key it is that the guest shows
-// follows from the proof.
-func TLS(own *tls.Certificate) *tls.Config {
-	return transport.TLS(transport.Join, own, func(tls.ConnectionState) error { return nil })
-}
-
-// invitedTLS is the guest's configuration.
-func invitedTLS(own *tls.Certificate, invite identity.Invite) *tls.Config {
-	return transport.TLS(transport.Join, own, func(s tls.ConnectionState) error {
-		leaf := s.PeerCertificates[0]
-		pin, err := identity.PinOf(leaf.PublicKey)
-		if err != nil || pin != invite.Pin || leaf.Subject.CommonName != string(invite.Name) {
+// Invited returns the terms on which a guest connects to the inviter, who accepts every key:
+// whose it is follows from the proof. The error has code mft.CodeInvite.
+func (h Host) Invited(invite identity.Invite) (transport.Terms, error) {
+	if invite.Name == h.Name {
+		return transport.Terms{}, mft.Fail(mft.CodeInvite, "join", subjectOf(invite), errors.New("this agent has the inviter's name"))
+	}
+	return transport.Terms{Proto: transport.Join, Own: h.Keys.Certificate(), Verify: func(chain []*x509.Certificate) error {
+		pin, err := identity.PinOf(chain[0].PublicKey)
+		if err != nil || pin != invite.Pin || chain[0].Subject.CommonName != string(invite.Name) {
 			return mft.Fail(mft.CodeUntrusted, "join", string(invite.Name),
 				errors.New("another agent answers than the one that made the invitation"))
 		}
 		return nil
-	})
+	}}, nil
 }
+
+func subjectOf(invite identity.Invite) string { return string(invite.Name) + " at " + invite.Address }
 
 // signingKey returns the key of a certificate, nil when it is of another kind
 // than agents have.
@@ -63,14 +62,7 @@ func signingKey(c *x509.Certificate) ed25519.PublicKey {
 	return key
 }
 
-// exporter returns the keying material that ties proofs to the connection.
-func exporter(s tls.ConnectionState) (out [32]byte, err error) {
-	material, err := s.ExportKeyingMaterial(identity.ExporterLabel, nil, len(out))
-	copy(out[:], material)
-	return out, err
-}
-
-// Redeem redeems an invitation over conn, a connection to the inviter: it proves
+// Redeem redeems an invitation over conn, a connection to the inviter on the terms of Invited: it proves
 // knowledge of the secret and adds the inviter to the trusted peers, at once with the
 // directories of allowed, of which nothing else counts: the inviter may use them
 // before this returns. It leaves it to the caller to close conn. Errors: mft.CodeUntrusted when another key
@@ -78,19 +70,11 @@ func exporter(s tls.ConnectionState) (out [32]byte, err error) {
 // mft.CodeInvite when the inviter refuses, mft.CodeTimeout or
 // mft.CodeDisconnected when it does not answer, and the code of the file
 // system.
-func (h Host) Redeem(ctx context.Context, conn net.Conn, invite identity.Invite, allowed identity.Peer) (identity.Peer, error) {
-	subject := string(invite.Name) + " at " + invite.Address
-	if invite.Name == h.Name {
-		return identity.Peer{}, mft.Fail(mft.CodeInvite, "join", subject, errors.New("this agent has the inviter's name"))
-	}
-	secure := tls.Client(conn, invitedTLS(h.Keys.Certificate(), invite))
-	if err := secure.HandshakeContext(ctx); err != nil {
-		return identity.Peer{}, failure(subject, err)
-	}
+func (h Host) Redeem(ctx context.Context, conn *transport.Secure, invite identity.Invite, allowed identity.Peer) (identity.Peer, error) {
 	defer transport.Interruptible(ctx, conn)()
-	peer, err := h.ask(secure, invite)
+	peer, err := h.ask(conn, invite)
 	if err != nil {
-		return identity.Peer{}, failure(subject, err)
+		return identity.Peer{}, Failure(invite, err)
 	}
 	peer.FilesInto, peer.RequestsRoot, peer.AllowDelete = allowed.FilesInto, allowed.RequestsRoot, allowed.AllowDelete
 	if err := h.Trust.Add(peer); err != nil {
@@ -100,25 +84,21 @@ func (h Host) Redeem(ctx context.Context, conn net.Conn, invite identity.Invite,
 	return known, nil
 }
 
-// failure gives an error of Redeem its code. An inviter that has no invitation
-// left does not even speak the protocol.
-func failure(subject string, err error) error {
+// Failure gives an error of connecting, or of Redeem, its code. An inviter that has no
+// invitation left does not even speak the protocol.
+func Failure(invite identity.Invite, err error) error {
 	if transport.Alerted(err) {
-		return mft.Fail(mft.CodeInvite, "join", subject, errors.New("the inviter has no invitation waiting"))
+		return mft.Fail(mft.CodeInvite, "join", subjectOf(invite), errors.New("the inviter has no invitation waiting"))
 	}
-	return transport.Failure("join", subject, err)
+	return transport.Failure("join", subjectOf(invite), err)
 }
 
 // ask is the guest's side of the exchange; answer is the inviter's.
-func (h Host) ask(secure *tls.Conn, invite identity.Invite) (identity.Peer, error) {
-	state := secure.ConnectionState()
+func (h Host) ask(secure *transport.Secure, invite identity.Invite) (identity.Peer, error) {
 	pairing := identity.Pairing{
-		Inviter: identity.Party{Name: invite.Name, Pin: invite.Pin, Address: invite.Address},
-		Guest:   identity.Party{Name: h.Name, Pin: h.Keys.Pin(), Address: h.Address, Sealing: h.Keys.Sealing()},
-	}
-	var err error
-	if pairing.Exporter, err = exporter(state); err != nil {
-		return identity.Peer{}, err
+		Inviter:  identity.Party{Name: invite.Name, Pin: invite.Pin, Address: invite.Address},
+		Guest:    identity.Party{Name: h.Name, Pin: h.Keys.Pin(), Address: h.Address, Sealing: h.Keys.Sealing()},
+		Exporter: secure.Exporter,
 	}
 	request := Request{
 		ID: invite.Secret.ID(), Name: h.Name, Address: h.Address,
@@ -138,14 +118,14 @@ func (h Host) ask(secure *tls.Conn, invite identity.Invite) (identity.Peer, erro
 	if !invite.Secret.InviterProof(pairing).Equal(answer.Proof) {
 		return identity.Peer{}, mft.Fail(mft.CodeUntrusted, "join", string(invite.Name), errors.New("the inviter does not know the secret"))
 	}
-	if _, err := sealing.Parse(answer.Sealing, invite.Name, signingKey(state.PeerCertificates[0])); err != nil {
+	if _, err := sealing.Parse(answer.Sealing, invite.Name, signingKey(secure.Peer[0])); err != nil {
 		return identity.Peer{}, err
 	}
 	now := h.Now().UTC()
 	return identity.Peer{
 		Name: invite.Name, Address: invite.Address, Sealing: answer.Sealing, Added: now,
 		Pins: []identity.PinnedKey{{
-			Pin: invite.Pin, Since: now, Source: identity.SourceInvite, Key: signingKey(state.PeerCertificates[0]),
+			Pin: invite.Pin, Since: now, Source: identity.SourceInvite, Key: signingKey(secure.Peer[0]),
 		}},
 	}, nil
 }
@@ -161,11 +141,11 @@ func readAnswer(conn net.Conn) (Answer, error) {
 	return ParseAnswer(payload)
 }
 
-// Admit is the inviter's side over a connection that was made with TLS(own). It
+// Admit is the inviter's side over a connection on which own was shown. It
 // adds a guest whose proof is right to the trusted peers and returns it as
 // that, or says why not; the guest is told the same. The caller closes the
 // connection.
-func (h Host) Admit(ctx context.Context, secure *tls.Conn, own *tls.Certificate) (identity.Peer, error) {
+func (h Host) Admit(ctx context.Context, secure *transport.Secure, own *tls.Certificate) (identity.Peer, error) {
 	defer transport.Interruptible(ctx, secure)()
 	kind, payload, err := protocol.ReadControl(secure)
 	if err != nil {
@@ -194,12 +174,11 @@ func (h Host) Admit(ctx context.Context, secure *tls.Conn, own *tls.Certificate)
 }
 
 // answer checks the request of a guest and makes it a peer.
-func (h Host) answer(secure *tls.Conn, request Request, certificate *tls.Certificate) (Answer, identity.Peer, error) {
+func (h Host) answer(secure *transport.Secure, request Request, certificate *tls.Certificate) (Answer, identity.Peer, error) {
 	fail := func(code mft.Code, why string) (Answer, identity.Peer, error) {
 		return Answer{}, identity.Peer{}, mft.Fail(code, "join as", string(request.Name), errors.New(why))
 	}
-	state := secure.ConnectionState()
-	leaf := state.PeerCertificates[0]
+	leaf := secure.Peer[0]
 	pin, err := identity.PinOf(leaf.PublicKey)
 	if err != nil || leaf.Subject.CommonName != string(request.Name) {
 		return fail(mft.CodeProtocol, "the certificate is for another name")
@@ -212,14 +191,12 @@ func (h Host) answer(secure *tls.Conn, request Request, certificate *tls.Certifi
 		return fail(mft.CodeInternal, "this agent's certificate cannot be read")
 	}
 	pairing := identity.Pairing{
-		Inviter: identity.Party{Name: h.Name, Sealing: h.Keys.Sealing()},
-		Guest:   identity.Party{Name: request.Name, Pin: pin, Address: request.Address, Sealing: request.Sealing},
+		Inviter:  identity.Party{Name: h.Name, Sealing: h.Keys.Sealing()},
+		Guest:    identity.Party{Name: request.Name, Pin: pin, Address: request.Address, Sealing: request.Sealing},
+		Exporter: secure.Exporter,
 	}
 	if pairing.Inviter.Pin, err = identity.PinOf(own.PublicKey); err != nil {
 		return fail(mft.CodeInternal, "this agent's key cannot be read")
-	}
-	if pairing.Exporter, err = exporter(state); err != nil {
-		return fail(mft.CodeInternal, "the connection has no keying material")
 	}
 	proof, peer, err := h.Invites.Redeem(request.ID, request.Proof, pairing, h.Now())
 	if err != nil {

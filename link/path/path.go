@@ -6,7 +6,10 @@
 // near one.
 package path
 
-import "time"
+import (
+	"net"
+	"time"
+)
 
 // farAway is the round trip from which a path is taken for a long one.
 const farAway = 5 * time.Millisecond
@@ -52,4 +55,21 @@ func (p Path) Streams(others int) int {
 		streams = overLoss
 	}
 	return max(1, streams/(1+others))
+}
+
+// A measured connection is one that another process has the socket of.
+type measured interface{ RoundTrip() time.Duration }
+
+// apart finds a connection whose path was measured elsewhere.
+func apart(conn net.Conn) (measured, bool) {
+	for {
+		if m, ok := conn.(measured); ok {
+			return m, true
+		}
+		over, ok := conn.(interface{ NetConn() net.Conn })
+		if !ok {
+			return nil, false
+		}
+		conn = over.NetConn()
+	}
 }

@@ -12,6 +12,9 @@ import (
 // Measure asks the kernel about the path of a connection.
 func Measure(conn net.Conn) Path {
 	var p Path
+	if there, ok := apart(conn); ok {
+		p.RoundTrip = there.RoundTrip()
+	}
 	control(conn, func(fd int) {
 		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"net"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -45,5 +46,24 @@ func TestSuitLeavesNearPathsAlone(t *testing.T) {
 	Suit(conn)
 	if after := congestion(); after != before {
 		t.Errorf("the congestion control of a near path went from %q to %q, want it left alone", before, after)
+	}
+}
+
+// away is a connection that another process has measured.
+type away struct{ net.Conn }
+
+func (away) RoundTrip() time.Duration { return 80 * time.Millisecond }
+
+// over is one over it.
+type over struct{ net.Conn }
+
+func (o over) NetConn() net.Conn { return o.Conn }
+
+func TestMeasuredElsewhere(t *testing.T) {
+	one, other := net.Pipe()
+	defer one.Close()
+	defer other.Close()
+	if p := Measure(over{away{one}}); !p.Far() || p.RoundTrip != 80*time.Millisecond {
+		t.Errorf("Measure = %+v", p)
 	}
 }

@@ -11,6 +11,7 @@ package wire
 import (
 	"bufio"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -50,6 +51,9 @@ type Conn struct {
 	mu    sync.Mutex
 	cause error             // why it is over
 	bye   *protocol.Failure // what the peer is told then
+	// echoes are the pings that somebody waits for the pong of, by number.
+	echoes map[uint64]chan struct{}
+	pings  uint64
 }
 
 // A frame is on its way out. The outcome of writing it goes to written, which
@@ -137,6 +141,49 @@ func (c *Conn) Post(kind protocol.ControlKind, payload []byte) {
 	}
 }
 
+// Echo returns when the peer has read all that was sent before. A connection over which
+// nothing gets through any more takes what is sent for as long as DeadAfter.
+func (c *Conn) Echo(ctx context.Context) error {
+	c.mu.Lock()
+	c.pings++
+	number, heard := c.pings, make(chan struct{})
+	if c.echoes == nil {
+		c.echoes = map[uint64]chan struct{}{}
+	}
+	c.echoes[number] = heard
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		delete(c.echoes, number)
+		c.mu.Unlock()
+	}()
+	if err := c.Send(ctx, protocol.ControlPing, binary.BigEndian.AppendUint64(nil, number)); err != nil {
+		return err
+	}
+	select {
+	case <-heard:
+		return nil
+	case <-c.done:
+		return c.Cause()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// heard is about a pong.
+func (c *Conn) heard(payload []byte) {
+	if len(payload) != 8 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	number := binary.BigEndian.Uint64(payload)
+	if heard := c.echoes[number]; heard != nil {
+		close(heard)
+		delete(c.echoes, number)
+	}
+}
+
 // write writes frames until the connection is over, then the last one.
 func (c *Conn) write() {
 	defer c.conn.Close() // what there was to say has been said
@@ -203,7 +250,8 @@ func (c *Conn) read(receive func([]byte) error) error {
 			err = receive(payload)
 		case protocol.ControlPing:
 			c.Post(protocol.ControlPong, payload)
-		case protocol.ControlPong: // that it came is enough
+		case protocol.ControlPong: // that it came is enough for most
+			c.heard(payload)
 		case protocol.ControlBye:
 			err = readBye(payload)
 		default:

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"mft.dev/mft"
 	"mft.dev/mft/protocol"
@@ -135,6 +136,47 @@ func TestSendObeysItsContext(t *testing.T) {
 		cancel()
 		if err := <-sent; !errors.Is(err, context.Canceled) {
 			t.Errorf("Send: %v, want that of the context", err)
+		}
+		far.Close()
+		wait()
+	})
+}
+
+// TestEcho waits for the pong to its own ping, and not on a connection that is dead.
+func TestEcho(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, far, wait := serve(t, nil)
+		echoed := make(chan error, 1)
+		go func() { echoed <- c.Echo(t.Context()) }()
+		kind, payload := frameOf(t, far)
+		if kind != protocol.ControlPing {
+			t.Fatalf("it sends %v, want a ping", kind)
+		}
+		for _, other := range [][]byte{nil, []byte("12345678"), []byte("x")} {
+			if err := protocol.WriteControl(far, protocol.ControlPong, other); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if synctest.Wait(); len(echoed) > 0 {
+			t.Error("the pong to another ping is taken for that to its own")
+		}
+		for range 2 { // a second one does no harm
+			if err := protocol.WriteControl(far, protocol.ControlPong, payload); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := <-echoed; err != nil {
+			t.Errorf("Echo: %v", err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		go func() { echoed <- c.Echo(ctx) }()
+		frameOf(t, far)
+		if err := <-echoed; !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Echo without an answer: %v, want that of the context", err)
+		}
+		if len(c.echoes) != 0 {
+			t.Errorf("%d pings are remembered that nobody waits for", len(c.echoes))
 		}
 		far.Close()
 		wait()

@@ -37,11 +37,14 @@ const (
 	Remove
 	Take
 	Drop
+	// Try is to make and remove another file beside the marker, to see that this can be
+	// done. It is for who speaks protocol.VersionCanary.
+	Try
 )
 
 // String returns the deed's name in lower case.
 func (d Deed) String() string {
-	if names := [...]string{"look", "place", "remove", "take", "drop"}; int(d) < len(names) {
+	if names := [...]string{"look", "place", "remove", "take", "drop", "try"}; int(d) < len(names) {
 		return names[d]
 	}
 	return fmt.Sprintf("deed %d", uint8(d))
@@ -61,20 +64,20 @@ const (
 
 // kinds are the numbers of the kinds of markers.
 var kinds = [...]mft.MarkerKind{
-	1: mft.MarkerTrigger, mft.MarkerBlock, mft.MarkerActivity, mft.MarkerCompletion, mft.MarkerFailure, mft.MarkerSilence,
+	1: mft.MarkerTrigger, mft.MarkerBlock, mft.MarkerActivity, mft.MarkerCompletion, mft.MarkerFailure, mft.MarkerSilence, mft.MarkerActive,
 }
 
 // Allows reports whether a deed is one that a marker of this kind is for.
 func Allows(k mft.MarkerKind, d Deed) bool {
 	switch k {
-	case mft.MarkerTrigger:
-		return d == Look || d == Take || d == Drop
-	case mft.MarkerBlock:
+	case mft.MarkerBlock, mft.MarkerActive:
 		return d == Look
+	case mft.MarkerTrigger:
+		return d == Look || d == Take || d == Drop || d == Try
 	case mft.MarkerCompletion:
-		return d == Place
+		return d == Place || d == Try
 	case mft.MarkerActivity, mft.MarkerFailure, mft.MarkerSilence:
-		return d == Place || d == Remove
+		return d == Place || d == Remove || d == Try
 	}
 	return false
 }
@@ -143,7 +146,7 @@ func Parse(body []byte) (Questions, error) {
 
 func readQuestion(c *wire.Reader) Question {
 	q := Question{Deed: Deed(c.U8("deed"))}
-	if q.Deed > Drop {
+	if q.Deed > Try {
 		c.Fail("deed", "%d is none", uint8(q.Deed))
 	}
 	kind := c.U8("marker")

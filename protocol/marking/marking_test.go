@@ -17,7 +17,7 @@ func drawQuestions(t *rapid.T) Questions {
 	q := Questions{Wait: time.Duration(rapid.IntRange(0, int(MaxWait.Milliseconds())).Draw(t, "wait")) * time.Millisecond}
 	for range rapid.IntRange(0, 5).Draw(t, "questions") {
 		one := Question{
-			Deed: Deed(rapid.IntRange(0, int(Drop)).Draw(t, "deed")), Kind: rapid.SampledFrom(kinds[1:]).Draw(t, "kind"),
+			Deed: Deed(rapid.IntRange(0, int(Try)).Draw(t, "deed")), Kind: rapid.SampledFrom(kinds[1:]).Draw(t, "kind"),
 			Channel: rapid.StringMatching(`[a-z]{1,9}`).Draw(t, "channel"), Path: rapid.StringMatching(`/[^\x00]{0,9}`).Draw(t, "path"),
 		}
 		if q.Wait > 0 {
@@ -121,11 +121,11 @@ func TestRefused(t *testing.T) {
 // TestAllows has every deed that is not listed refused.
 func TestAllows(t *testing.T) {
 	want := map[mft.MarkerKind][]Deed{
-		mft.MarkerTrigger: {Look, Take, Drop}, mft.MarkerBlock: {Look}, mft.MarkerActivity: {Place, Remove},
-		mft.MarkerCompletion: {Place}, mft.MarkerFailure: {Place, Remove}, mft.MarkerSilence: {Place, Remove}, "flag": nil,
+		mft.MarkerTrigger: {Look, Take, Drop, Try}, mft.MarkerBlock: {Look}, mft.MarkerActivity: {Place, Remove, Try},
+		mft.MarkerCompletion: {Place, Try}, mft.MarkerFailure: {Place, Remove, Try}, mft.MarkerSilence: {Place, Remove, Try}, mft.MarkerActive: {Look}, "flag": nil,
 	}
 	for kind, deeds := range want {
-		for d := Look; d <= Drop+1; d++ {
+		for d := Look; d <= Try+1; d++ {
 			is := bytes.IndexByte(bytesOf(deeds), byte(d)) >= 0
 			if got := Allows(kind, d); got != is {
 				t.Errorf("Allows(%s, %v) = %v", kind, d, got)

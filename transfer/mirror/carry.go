@@ -17,8 +17,9 @@ import (
 // out the same plan again gives the same number. What is no longer what was
 // seen stays, as does what cannot be removed; of the latter told hears.
 //
-// The directories that held it keep their times.
-func Carry(ctx context.Context, root *confine.Root, plan []journal.Removal, told func(error)) (int64, error) {
+// The directories that held it keep their times. Of leave see New; its paths are those of the
+// plan here.
+func Carry(ctx context.Context, root *confine.Root, leave Leave, plan []journal.Removal, told func(error)) (int64, error) {
 	var removed int64
 	var open *parent
 	for i := range plan {
@@ -40,7 +41,7 @@ func Carry(ctx context.Context, root *confine.Root, plan []journal.Removal, told
 				continue
 			}
 		}
-		gone, err := open.remove(ctx, r)
+		gone, err := open.remove(ctx, leave, r)
 		if err != nil {
 			told(err)
 		}
@@ -89,7 +90,7 @@ func (p *parent) close() error {
 }
 
 // remove removes what was seen under a name, and reports whether that is gone.
-func (p *parent) remove(ctx context.Context, r *journal.Removal) (gone bool, err error) {
+func (p *parent) remove(ctx context.Context, leave Leave, r *journal.Removal) (gone bool, err error) {
 	name := path.Base(r.Path)
 	id, err := p.dir.Identity(name)
 	if mft.CodeOf(err) == mft.CodeNotFound {
@@ -99,7 +100,7 @@ func (p *parent) remove(ctx context.Context, r *journal.Removal) (gone bool, err
 		return false, err
 	}
 	if r.Dir {
-		return empty(ctx, p.dir, name, p.was.Dev)
+		return emptying{ctx, leave, p.was.Dev}.remove(p.dir, r.Path)
 	}
 	if id.Size != r.Size || id.MTime != r.MTime {
 		return false, nil
@@ -108,21 +109,28 @@ func (p *parent) remove(ctx context.Context, r *journal.Removal) (gone bool, err
 	return err == nil, err
 }
 
-// empty removes a directory and what is in it, as far as that is of the same
-// file system and no staging.
-func empty(ctx context.Context, in *confine.Dir, name string, device uint64) (gone bool, err error) {
-	dir, err := in.Dir(name)
+// An emptying removes directories with what is in them, as far as that is of the same
+// file system, no staging, and not to be left.
+type emptying struct {
+	ctx    context.Context //nolint:containedctx // of one call of Carry
+	leave  Leave
+	device uint64
+}
+
+// remove removes the directory at a path, which lies in in.
+func (x emptying) remove(in *confine.Dir, at string) (gone bool, err error) {
+	dir, err := in.Dir(path.Base(at))
 	if err != nil {
 		return false, err
 	}
 	fi, err := dir.Stat()
-	if err != nil || confine.Stamp(fi).Dev != device {
+	if err != nil || confine.Stamp(fi).Dev != x.device {
 		return false, err
 	}
 	kept := false
 	err = dir.Names(func(name string) error {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
+		if x.ctx.Err() != nil {
+			return context.Cause(x.ctx)
 		}
 		id, err := dir.Identity(name)
 		switch {
@@ -130,11 +138,11 @@ func empty(ctx context.Context, in *confine.Dir, name string, device uint64) (go
 			return nil
 		case err != nil:
 			return err
-		case scan.IsStaging(name), id.Dev != device:
+		case scan.IsStaging(name), id.Dev != x.device, x.leave.stays(path.Join(at, name), id.IsDir()):
 			kept = true
 			return nil
 		case id.IsDir():
-			gone, err := empty(ctx, dir, name, device)
+			gone, err := x.remove(dir, path.Join(at, name))
 			kept = kept || !gone
 			return err
 		}
@@ -143,19 +151,20 @@ func empty(ctx context.Context, in *confine.Dir, name string, device uint64) (go
 	if err != nil || kept {
 		return false, err
 	}
-	err = in.Remove(name)
+	err = in.Remove(path.Base(at))
 	return err == nil, err
 }
 
 // Recover ends what an earlier attempt had planned and begun to remove, and
-// returns how much this and earlier attempts removed. It is idempotent.
-func Recover(ctx context.Context, book transfer.Ledger, root *confine.Root, told func(error)) (int64, error) {
+// returns how much this and earlier attempts removed. It is idempotent. It leaves what the
+// mirror leaves.
+func (m *Mirror) Recover(ctx context.Context, book transfer.Ledger, told func(error)) (int64, error) {
 	state, err := book.Read(ctx)
 	plan, before := state.Removals, state.Removed
 	if err != nil || len(plan) == 0 {
 		return before, err
 	}
-	removed, err := Carry(ctx, root, plan, told)
+	removed, err := Carry(ctx, m.root, m.leave, plan, told)
 	if err != nil {
 		return before, err
 	}

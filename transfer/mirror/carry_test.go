@@ -94,7 +94,7 @@ func TestKindCounts(t *testing.T) {
 	d := newDestination(t, "file")
 	d.must(os.Mkdir(d.at("dir"), 0o755))
 	dir, file := d.identity("dir"), d.identity("file")
-	removed, err := Carry(t.Context(), d.root, []journal.Removal{
+	removed, err := Carry(t.Context(), d.root, nil, []journal.Removal{
 		{Path: "dir", Inode: dir.Inode, Size: dir.Size, MTime: dir.MTime, Entries: 1},
 		{Path: "file", Dir: true, Inode: file.Inode, Entries: 1},
 	}, func(err error) { t.Errorf("what is of another kind was touched: %v", err) })
@@ -117,7 +117,7 @@ func TestParentHasGone(t *testing.T) {
 	}
 	d.must(os.RemoveAll(d.at("sub")))
 	for range 2 { // the second time as after a crash
-		removed, err := Carry(t.Context(), d.root, plan, func(err error) { t.Error(err) })
+		removed, err := Carry(t.Context(), d.root, nil, plan, func(err error) { t.Error(err) })
 		if err != nil || removed != 4 || len(d.has()) != 0 {
 			t.Errorf("Carry = %d, %v, and %q is left, want 4 and nothing", removed, err, d.has())
 		}

@@ -57,7 +57,7 @@ func (m *Mirror) Finish(ctx context.Context, t Terms, seal *mft.Seal) Rest {
 	err = t.Ledger.Apply(ctx, ledger.Change{Planned: plan.Removals})
 	if err == nil {
 		err = t.Step("remove", func() (err error) {
-			out.now, err = Carry(ctx, m.root, plan.Removals, t.Failed)
+			out.now, err = Carry(ctx, m.root, m.leave, plan.Removals, t.Failed)
 			return err
 		})
 	}

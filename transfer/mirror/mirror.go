@@ -20,7 +20,6 @@ import (
 	"hash/maphash"
 	"path"
 	"slices"
-	"strings"
 
 	"mft.dev/mft"
 	"mft.dev/mft/internal/confine"
@@ -29,6 +28,7 @@ import (
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/look"
 	"mft.dev/mft/transfer/scan"
+	"mft.dev/mft/transfer/staging/versions"
 )
 
 // A Mirror knows what is at the destination and not in the source. It is not
@@ -37,6 +37,7 @@ type Mirror struct {
 	root     *confine.Root
 	dir      string // where the items go
 	versions bool   // what was set aside under a version's name stays
+	leave    Leave
 
 	seed  maphash.Seed
 	first uint64   // index of names[0]
@@ -53,9 +54,9 @@ type Mirror struct {
 }
 
 // New returns a mirror of the directory dir below root. versions says that
-// replaced files were kept as NAME.~N~.
-func New(root *confine.Root, dir string, versions bool) *Mirror {
-	return &Mirror{root: root, dir: dir, versions: versions, seed: maphash.MakeSeed(), touched: make(map[string]confine.Identity), held: newHolding()}
+// replaced files were kept as NAME.~N~, leave what is not for the mirror to remove.
+func New(root *confine.Root, dir string, versions bool, leave Leave) *Mirror {
+	return &Mirror{root: root, dir: dir, versions: versions, leave: leave.below(dir), seed: maphash.MakeSeed(), touched: make(map[string]confine.Identity), held: newHolding()}
 }
 
 // Announced notes the item with the next index. Eight bytes are kept of it
@@ -127,7 +128,7 @@ func (m *Mirror) extra(ctx context.Context, l *listing.Listed, names []uint64, r
 		}
 		m.total++
 		_, known := slices.BinarySearch(names, m.hash(text))
-		if known || !l.Whole || id.Dev != device || slices.Contains(l.Kept, text) || m.versions && isVersion(text) {
+		if known || !l.Whole || id.Dev != device || slices.Contains(l.Kept, text) || m.versions && versions.Is(text) || m.leave.stays(path.Join(rel, text), id.IsDir()) {
 			return nil
 		}
 		r := journal.Removal{Path: path.Join(rel, text), Dir: id.IsDir(), Inode: id.Inode, Entries: 1}
@@ -148,13 +149,6 @@ func unlessAbsent(err error) error {
 	return err
 }
 
-// isVersion reports whether name is NAME.~N~.
-func isVersion(name string) bool {
-	number, ok := strings.CutSuffix(name, "~")
-	i := strings.LastIndex(number, ".~")
-	return ok && i > 0 && len(number) > i+2 && strings.Trim(number[i+2:], "0123456789") == ""
-}
-
 // A Plan is what would be removed.
 type Plan struct {
 	Removals []journal.Removal
@@ -173,6 +167,12 @@ func (m *Mirror) Plan(ctx context.Context) (Plan, error) {
 			p.Files++
 			p.Entries++
 			p.Removals = append(p.Removals, r)
+			continue
+		}
+		if m.leave != nil {
+			if err := m.expand(ctx, &p, r); err != nil {
+				return Plan{}, err
+			}
 			continue
 		}
 		files, entries, err := m.count(ctx, r.Path)

@@ -22,6 +22,7 @@ type destination struct {
 	journal *journal.Journal
 	// between is called when it is planned what to remove, and nothing is removed.
 	between func()
+	leave   Leave
 }
 
 var theTransfer = mft.TransferID{1}
@@ -30,13 +31,7 @@ func newDestination(t *testing.T, files ...string) *destination {
 	t.Helper()
 	d := &destination{t: t, dir: filepath.Join(t.TempDir(), "in")}
 	for _, name := range files {
-		p := filepath.Join(d.dir, name)
-		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(p, []byte(name), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		d.write(name)
 	}
 	var err error
 	if d.root, err = confine.Open(d.dir); err != nil {
@@ -59,10 +54,22 @@ func newDestination(t *testing.T, files ...string) *destination {
 	return d
 }
 
+// write makes a file.
+func (d *destination) write(name string) {
+	d.t.Helper()
+	p := filepath.Join(d.dir, name)
+	if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+		d.t.Fatal(err)
+	}
+	if err := os.WriteFile(p, []byte(name), 0o644); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
 // finish mirrors a source that has nothing but keep, listed as l says.
 func (d *destination) finish(l listing.Listed, seal mft.Seal) Rest {
 	d.t.Helper()
-	m := New(d.root, "", false)
+	m := New(d.root, "", false, d.leave)
 	m.Announced(0, "keep")
 	l.Count = 1
 	if err := m.Listed(d.t.Context(), &l, 1, nil); err != nil {

@@ -122,7 +122,7 @@ func TestFileSystemCounts(t *testing.T) {
 	mount(t, filepath.Join(two, "file"), filepath.Join(one, "file"))
 	plan := []journal.Removal{{Path: "file", Inode: ids[0].Inode, Size: ids[0].Size, MTime: ids[0].MTime, Entries: 1}}
 	told := func(err error) { t.Errorf("another file system was touched: %v", err) }
-	if removed, err := Carry(t.Context(), root, plan, told); err != nil || removed != 0 {
+	if removed, err := Carry(t.Context(), root, nil, plan, told); err != nil || removed != 0 {
 		t.Errorf("Carry = %d, %v, want that nothing is removed", removed, err)
 	}
 }
@@ -134,7 +134,7 @@ func TestEmptyMountPoint(t *testing.T) {
 	mount(t, "", d.at("mnt"))
 	top, err := d.root.Dir("")
 	d.must(err)
-	if gone, err := empty(t.Context(), top, "mnt", d.identity("dir").Dev); gone || err != nil {
-		t.Errorf("empty = %t, %v, want that it is left alone", gone, err)
+	if gone, err := (emptying{t.Context(), nil, d.identity("dir").Dev}).remove(top, "mnt"); gone || err != nil {
+		t.Errorf("remove = %t, %v, want that it is left alone", gone, err)
 	}
 }

@@ -65,6 +65,9 @@ func (m *Mirror) HoldListing(n uint64, l *listing.Listing, a listing.Answer, bui
 		m.held.open[l.Path] = true
 	}
 	above := m.held.byPath[path.Dir(l.Path)]
+	if m.leave != nil { // what has to stay in a directory would move with it
+		return false
+	}
 	if a != listing.New || building || m.held.walked || above == nil && l.Entries == 0 {
 		return false
 	}
@@ -249,7 +252,7 @@ func (m *Mirror) move(ctx context.Context, t Terms, items []HeldItem) error {
 		}
 		e := &entries[next]
 		next++
-		err := t.Step("move", func() error { return publish.Entry(m.root, e) })
+		err := t.Step("move", func() error { return publish.Entry(m.root, nil, e) })
 		switch it.Moved = err == nil && m.is(it); {
 		case it.Moved:
 			good = append(good, *e)

@@ -1,6 +1,7 @@
 package receiver
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -45,11 +46,12 @@ func (r *receiver) pressed() bool {
 	return n > 0 && 2*n >= r.open && r.items.Room() < transfer.Window/2
 }
 
-// take returns the batch when it is ripe, or in any case.
+// take returns the batch when it is ripe, or in any case. A canary appears only for the
+// moment between the seal and the receipt.
 func (r *receiver) take(anyway bool) staging.Batch {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !anyway && !r.batch.Ripe() && !r.pressed() {
+	if !anyway && (r.area.Canary() || !r.batch.Ripe() && !r.pressed()) {
 		return staging.Batch{}
 	}
 	b := r.batch
@@ -110,7 +112,7 @@ func (r *receiver) deliver(ctx context.Context, b *staging.Batch, last staging.E
 // even a network that breaks after every few files gets somewhere. After an
 // order to stop, or when the peer is not to be trusted, nothing more appears.
 func (r *receiver) commitRest(cause error) {
-	if code := mft.CodeOf(cause); !code.Retryable() || code == mft.CodeCorrupt || code == mft.CodeElsewhere {
+	if code := mft.CodeOf(cause); !code.Retryable() || code == mft.CodeCorrupt || code == mft.CodeElsewhere || r.area.Canary() {
 		return
 	}
 	b := r.take(true)
@@ -143,7 +145,7 @@ func (r *receiver) commitLast(ctx context.Context, seal mft.Seal) (receipt mft.R
 		rest := r.removeRest(ctx, &seal)
 		receipt = r.receipt(&seal, good)
 		rest.Apply(&receipt)
-		return ledger.Change{Removed: rest.Done(), Receipt: &receipt}, rest.Err
+		return ledger.Change{Removed: rest.Done(), Receipt: &receipt}, cmp.Or(rest.Err, r.area.Withdraw(receipt.Received.Items > 0))
 	})
 	if err != nil {
 		return mft.Receipt{}, err

@@ -11,6 +11,7 @@ import (
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/mirror"
 	"mft.dev/mft/transfer/staging"
+	"mft.dev/mft/trigger/selection"
 )
 
 // openMirror ends the removals that an earlier attempt began.
@@ -19,9 +20,12 @@ func (r *receiver) openMirror(ctx context.Context) error {
 		return nil
 	}
 	root := r.area.Root()
-	r.mirror = mirror.New(root, r.area.Dir(), r.in.Offer.Overwrite == mft.OverwriteVersion)
-	var err error
-	r.removed, err = mirror.Recover(ctx, r.in.Ledger, root, r.notRemoved)
+	leave, err := selection.Leaves(r.in.Offer.Rules)
+	if err != nil {
+		return transfer.Nonsense("the rules of the offer cannot be used: %v", err)
+	}
+	r.mirror = mirror.New(root, r.area.Dir(), r.in.Offer.Overwrite == mft.OverwriteVersion, leave)
+	r.removed, err = r.mirror.Recover(ctx, r.in.Ledger, r.notRemoved)
 	return err
 }
 

@@ -23,6 +23,7 @@ import (
 	"mft.dev/mft/transfer/scan"
 	"mft.dev/mft/transfer/sender"
 	"mft.dev/mft/transfer/staging"
+	"mft.dev/mft/trigger/selection"
 )
 
 // conversation is a control connection made of channels, with data
@@ -139,6 +140,7 @@ type fixture struct {
 	forge    func(*protocol.Envelope) // what comes to the sender
 	undialed string                   // the end whose data connection cannot be dialled
 	sources  []string                 // as an operator types them; default the contents of src
+	choose   selection.Choose
 	lastTry  bool
 	memory   remember.Memory
 	over     chan struct{} // closed when the receiver's end of an attempt is over
@@ -239,6 +241,7 @@ func (f *fixture) attempt(ctx context.Context) result {
 			f.t.Fatal(err)
 		}
 		defer s.Close()
+		s.Choose = f.choose
 		sources = append(sources, s)
 	}
 	f.offer.Transfer = f.id

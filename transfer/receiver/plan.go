@@ -11,6 +11,7 @@ import (
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/staging"
 	"mft.dev/mft/transfer/staging/publish"
+	"mft.dev/mft/transfer/staging/versions"
 )
 
 // plan decides for a run of announced items which content is wanted, and
@@ -97,6 +98,9 @@ func (r *receiver) judge(ctx context.Context, index uint64, slot *item) (protoco
 // consider decides on an item that this transfer has not delivered before. What
 // has no content is made, and returned to be staged.
 func (r *receiver) consider(ctx context.Context, index uint64, slot *item) (protocol.Want, *staging.Item, error) {
+	if err := r.area.MayOwn(&slot.item); err != nil {
+		return protocol.Want{}, nil, err
+	}
 	if w, done, err := r.recognise(ctx, index, slot); done || err != nil {
 		return w, nil, err
 	}
@@ -142,7 +146,7 @@ func (r *receiver) consider(ctx context.Context, index uint64, slot *item) (prot
 func (r *receiver) entryOf(slot *item, temp string) *journal.Entry {
 	return &journal.Entry{
 		Key: protocol.KeyOf(&slot.item), Temp: temp, Final: slot.final, Digest: slot.digest,
-		Size: slot.item.Size, Type: slot.item.Type, Overwrite: r.in.Offer.Overwrite,
+		Size: slot.item.Size, Type: slot.item.Type, Overwrite: versions.Policy(r.in.Offer.Overwrite, r.in.Landing.Versions),
 	}
 }
 

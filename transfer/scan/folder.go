@@ -8,6 +8,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/transfer/look"
+	"mft.dev/mft/trigger/selection"
 )
 
 // A Folder is one directory of a source that is read by itself, see
@@ -75,13 +76,20 @@ func (s *Source) In(ctx context.Context, f Folder, seen *look.Look, had Had, vis
 		}
 	}
 	if had != nil {
-		seen = without(seen, f, had)
+		seen = s.without(seen, f, had)
 	}
 	err = seen.All(func(name []byte, id *confine.Identity, target []byte) error {
 		if name[0] == '.' && IsStaging(string(name)) {
 			return nil
 		}
-		return told(s.entry(f.at.child(string(name)), *id, string(target)))
+		at := f.at.child(string(name))
+		switch c := s.choice(at, id); c {
+		case selection.Out:
+			return nil
+		case selection.Kept, selection.Refused:
+			return told(left(at, c))
+		}
+		return told(s.entry(at, *id, string(target)))
 	})
 	if err != nil {
 		return false, err
@@ -94,12 +102,14 @@ func (s *Source) In(ctx context.Context, f Folder, seen *look.Look, had Had, vis
 }
 
 // without returns a look that lacks what had says yes to.
-func without(seen *look.Look, f Folder, had Had) *look.Look {
+func (s *Source) without(seen *look.Look, f Folder, had Had) *look.Look {
 	room, depth := maxPath-after(f.Path()), depthOf(f.at.sub())
 	var left []int
 	for i := range seen.Len() {
 		name, id, target := seen.At(i)
-		if IsStaging(string(name)) || !fits(kindOf(id), name, target, room, depth) || !had(name, id, target) {
+		if s.Choose != nil && s.choice(f.at.child(string(name)), id) != selection.Taken {
+			left = append(left, i) // for In to pass over
+		} else if IsStaging(string(name)) || !fits(kindOf(id), name, target, room, depth) || !had(name, id, target) {
 			left = append(left, i)
 		}
 	}
@@ -117,7 +127,7 @@ func (s *Source) oneByOne(dir *confine.Dir, at place, visit func(Entry, error) e
 			return nil
 		}
 		e, err := s.describe(dir, name, at.child(name))
-		if mft.CodeOf(err) == mft.CodeNotFound {
+		if mft.CodeOf(err) == mft.CodeNotFound || errors.Is(err, selection.ErrOut) {
 			return nil
 		}
 		return visit(e, err)
@@ -132,12 +142,27 @@ func (s *Source) oneByOne(dir *confine.Dir, at place, visit func(Entry, error) e
 	return confine.Stamp(before) == confine.Stamp(after), nil
 }
 
+// left is the entry of what is Kept or Refused.
+func left(at place, c selection.Choice) (Entry, error) {
+	e := Entry{Item: mft.Item{Path: at.path()}, Rel: at.rel()}
+	if c == selection.Refused {
+		return e, mft.Fail(mft.CodeLinkRefused, "scan", at.path(), nil)
+	}
+	return e, selection.ErrKept
+}
+
 // describe describes one thing in dir.
 func (s *Source) describe(dir *confine.Dir, name string, at place) (Entry, error) {
 	bad := Entry{Item: mft.Item{Path: at.path()}, Rel: at.rel()}
 	id, err := dir.Identity(name)
 	if err != nil {
 		return bad, err
+	}
+	switch c := s.choice(at, &id); c {
+	case selection.Out:
+		return bad, selection.ErrOut
+	case selection.Kept, selection.Refused:
+		return left(at, c)
 	}
 	target := ""
 	if id.IsSymlink() {

@@ -3,7 +3,20 @@ package scan
 import (
 	"os"
 	"strings"
+
+	"mft.dev/mft"
+	"mft.dev/mft/internal/confine"
 )
+
+// Travels returns why the symbolic link rel does not travel when the root is sent, nil if
+// it does. Its code is mft.CodeSymlink, or one of confine.Root.Readlink.
+func Travels(root *confine.Root, rel string) error {
+	target, err := root.Readlink(rel)
+	if err == nil {
+		err = travels(place{full: rel}, mft.ItemSymlink, target)
+	}
+	return err
+}
 
 // maxTarget is the longest target of a symbolic link that Linux stores.
 const maxTarget = 4095

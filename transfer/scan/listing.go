@@ -12,6 +12,7 @@ import (
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/internal/siphash"
 	"mft.dev/mft/transfer/look"
+	"mft.dev/mft/trigger/selection"
 )
 
 // A Listing is what is directly in one directory, told in few words, so that
@@ -92,12 +93,12 @@ const keyLabel = "mft listing 2\x00"
 // It fails as [confine.Root.List] does, and with CodeCancelled when ctx is
 // done.
 func (l *Lister) List(ctx context.Context, root *confine.Root, rel, path string, depth int) (Listing, error) {
-	return l.list(ctx, path, depth, nil, func(v confine.Visit) error { return root.List(rel, v) })
+	return l.list(ctx, path, depth, nil, nil, func(v confine.Visit) error { return root.List(rel, v) })
 }
 
 // list is List for a directory that through lists. What it sees is added to
-// seen, unless that is nil.
-func (l *Lister) list(ctx context.Context, path string, depth int, seen *look.Look, through func(confine.Visit) error) (Listing, error) {
+// seen, unless that is nil; choose says what counts, all if it is nil.
+func (l *Lister) list(ctx context.Context, path string, depth int, choose func(name []byte, id *confine.Identity) selection.Choice, seen *look.Look, through func(confine.Visit) error) (Listing, error) {
 	var out Listing
 	var low, high uint64
 	l.names, l.ends, l.prints = l.names[:0], l.ends[:0], l.prints[:0]
@@ -109,11 +110,18 @@ func (l *Lister) list(ctx context.Context, path string, depth int, seen *look.Lo
 		if name[0] == '.' && IsStaging(string(name)) {
 			return nil
 		}
+		choice := selection.Taken
+		if choose != nil {
+			choice = choose(name, id)
+		}
+		if choice == selection.Out {
+			return nil
+		}
 		if seen != nil && seen.Whole() {
 			_ = seen.Add(name, id, target) // Whole tells
 		}
 		kind := kindOf(id)
-		if !fits(kind, name, target, room, depth) {
+		if choice != selection.Taken || !fits(kind, name, target, room, depth) {
 			out.Unfit++
 			return nil
 		}
@@ -285,7 +293,17 @@ func (s *Source) ListInto(ctx context.Context, l *Lister, path string, seen *loo
 		}
 		through = func(v confine.Visit) error { return seen.Through(dir, v) }
 	}
-	return l.list(ctx, path, depth, seen, through)
+	return l.list(ctx, path, depth, s.chooseIn(sub), seen, through)
+}
+
+// chooseIn returns what chooses among what is directly in the directory sub.
+func (s *Source) chooseIn(sub string) func(name []byte, id *confine.Identity) selection.Choice {
+	if s.Choose == nil {
+		return nil
+	}
+	return func(name []byte, id *confine.Identity) selection.Choice {
+		return s.Choose(joinPath(sub, string(name)), id)
+	}
 }
 
 // depthOf is how many directories deep lies what is in sub, which is below the top

@@ -47,6 +47,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/internal/confine"
+	"mft.dev/mft/trigger/selection"
 )
 
 // A Source is one argument of a transfer, opened: a file, a directory, the
@@ -67,6 +68,9 @@ type Source struct {
 	// Single is set when the source is one file, so that it may be given
 	// another name at the destination; see mft.Offer.
 	Single bool
+	// Choose says what of a tree belongs to the source; nil takes everything. It is
+	// asked from the top down, and for nothing below a directory that it does not take.
+	Choose selection.Choose
 
 	owned   bool     // Close closes Root
 	base    string   // the directory below Root where the walk begins
@@ -252,6 +256,14 @@ func (s *Source) only(rel string, id confine.Identity) error {
 // under returns the absolute path of rel.
 func under(root *confine.Root, rel string) string {
 	return strings.TrimSuffix(root.Path(), "/") + "/" + rel
+}
+
+// choice returns what becomes of what is at a place.
+func (s *Source) choice(at place, id *confine.Identity) selection.Choice {
+	if s.Choose == nil {
+		return selection.Taken
+	}
+	return s.Choose(at.sub(), id)
 }
 
 // OpenItem opens the file of an entry for reading and returns what it is now,

@@ -3,11 +3,11 @@ package scan
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 
 	"mft.dev/mft"
 	"mft.dev/mft/internal/confine"
+	"mft.dev/mft/trigger/selection"
 )
 
 // maxPath is the longest path of an item, in bytes, that a manifest carries.
@@ -122,6 +122,13 @@ func (w *walk) list(dir *confine.Dir, at place, only *pattern) error {
 		if err != nil {
 			return w.failed(child, err)
 		}
+		switch c := w.source.choice(child, &id); c {
+		case selection.Kept, selection.Refused:
+			_, err := left(child, c)
+			return w.failed(child, err)
+		case selection.Out:
+			return nil
+		}
 		return w.visit(dir, name, child, id, below)
 	})
 }
@@ -131,8 +138,6 @@ func (w *walk) list(dir *confine.Dir, at place, only *pattern) error {
 func (w *walk) visit(dir *confine.Dir, name string, at place, id confine.Identity, only *pattern) error {
 	switch {
 	case len(at.path()) > maxPath:
-		return w.failed(at, mft.Fail(mft.CodeNameTooLong, "scan", at.path(),
-			fmt.Errorf("the path is longer than %d bytes", maxPath)))
 	case id.IsDir():
 		next, err := dir.Dir(name)
 		if mft.CodeOf(err) == mft.CodeNotFound {
@@ -149,22 +154,20 @@ func (w *walk) visit(dir *confine.Dir, name string, at place, id confine.Identit
 		return w.failed(at, err)
 	case only != nil:
 		return nil
-	case id.IsRegular():
-		return w.emit(at, id, mft.ItemFile, "")
-	case id.IsSymlink():
-		target, err := dir.Readlink(name)
-		if mft.CodeOf(err) == mft.CodeNotFound {
+	}
+	kind, target := kindOf(&id), ""
+	if kind == mft.ItemSymlink {
+		var err error
+		if target, err = dir.Readlink(name); mft.CodeOf(err) == mft.CodeNotFound {
 			return nil
-		}
-		if err == nil && !SafeLink(at.sub(), target) {
-			err = mft.Fail(mft.CodeSymlink, "scan", at.path(), fmt.Errorf("the link leads out of the tree, to %q", target))
-		}
-		if err != nil {
+		} else if err != nil {
 			return w.failed(at, err)
 		}
-		return w.emit(at, id, mft.ItemSymlink, target)
 	}
-	return w.failed(at, mft.Fail(mft.CodeNotRegular, "scan", at.path(), errors.New("it is a socket, device or named pipe")))
+	if err := travels(at, kind, target); err != nil {
+		return w.failed(at, err)
+	}
+	return w.emit(at, id, kind, target)
 }
 
 // emit yields an item.

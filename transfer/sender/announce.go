@@ -2,6 +2,7 @@ package sender
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/scan"
 	"mft.dev/mft/transfer/sender/walk"
+	"mft.dev/mft/trigger/selection"
 )
 
 // announceEvery bounds how long a found item waits for others to share its
@@ -164,7 +166,9 @@ func (s *sender) announceAll(ctx context.Context, a *announcer, source *scan.Sou
 			if ctx.Err() != nil {
 				return transfer.Cause(ctx, ctx.Err())
 			}
-			s.unannounced(entry.Item.Path, err)
+			if !errors.Is(err, selection.ErrKept) {
+				s.unannounced(entry.Item.Path, err)
+			}
 			continue
 		}
 		if err := a.add(item{entry: entry, source: source}); err != nil {

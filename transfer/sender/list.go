@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"mft.dev/mft"
+	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/internal/ring"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/protocol/listing"
@@ -46,8 +47,9 @@ type list struct {
 
 	manifest *protocol.Manifest
 	hashedTo uint64
-	total    mft.Count // delivered or already there, as far as known
-	failed   int64     // could not be read; what the peer refuses is its own to count
+	total    mft.Count                             // delivered or already there, as far as known
+	failed   int64                                 // could not be read; what the peer refuses is its own to count
+	took     func(rel string, id confine.Identity) // of Outgoing
 }
 
 func newList() *list {
@@ -211,6 +213,9 @@ func (l *list) advance() {
 		}
 		l.manifest.Add(&it.entry.Item, it.outcome, it.digest)
 		it.hashed = true
+		if l.took != nil && it.entry.Item.Type == mft.ItemFile && (it.outcome == protocol.Delivered || it.outcome == protocol.Unchanged) {
+			l.took(it.entry.Rel, it.entry.Identity)
+		}
 		l.hashedTo++
 	}
 	l.items.PopWhile(func(it *item) bool { return it.hashed && it.settled })

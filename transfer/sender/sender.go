@@ -17,12 +17,14 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"mft.dev/mft"
+	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/compress"
 	"mft.dev/mft/transfer/scan"
 	"mft.dev/mft/transfer/sender/patch"
 	"mft.dev/mft/transfer/sender/walk"
+	"mft.dev/mft/transfer/throttle"
 )
 
 // Outgoing is what Run sends.
@@ -39,8 +41,14 @@ type Outgoing struct {
 	// Watch, if it is set, returns who sees the content of a big file that is about
 	// to be sent, all of it and also what the receiver has; nil is nobody.
 	Watch func(*mft.Item) Watcher
-	Meter *transfer.Meter // required
-	Note  transfer.Note   // required
+	// Took, if it is set, is told of each file of which the peer has a version, or will
+	// have when it gives its receipt: where it is below its source, and which it is. It is told
+	// of all of them before the seal is sent, by one goroutine at a time, and must not block.
+	Took func(rel string, id confine.Identity)
+	// Throttle, if it is set, is how fast content may be sent, after compression.
+	Throttle *throttle.Throttle
+	Meter    *transfer.Meter // required
+	Note     transfer.Note   // required
 }
 
 // A Watcher sees the content of one file go by, from its beginning to its end.
@@ -98,7 +106,7 @@ func attempt(ctx context.Context, conv transfer.Conversation, out Outgoing) (r m
 	if !decision.Zstd {
 		out.Compress = mft.CompressNever
 	}
-	s := newSender(out, conn)
+	s := newSender(ctx, out, conn)
 	s.basis = decision.Basis
 	if r, signed, err = s.run(ctx, conv); err != nil {
 		return r, nil, err
@@ -166,13 +174,14 @@ type sender struct {
 	receipt chan struct{} // closed when the receipt has come
 }
 
-func newSender(out Outgoing, conn net.Conn) *sender {
-	small := transfer.NewGatherer(transfer.Writer{Conn: conn})
+func newSender(ctx context.Context, out Outgoing, conn net.Conn) *sender {
+	small := transfer.NewGatherer(out.Throttle.Writer(ctx, transfer.Writer{Conn: conn}))
 	s := &sender{
 		out: out, conn: conn, small: small, frames: compress.NewWriter(small, out.Compress, time.Now),
 		list: newList(), book: patch.NewBook(),
 		sealed: make(chan struct{}), receipt: make(chan struct{}),
 	}
+	s.list.took = out.Took
 	s.asks = walk.NewAsks(s.list.compared)
 	return s
 }

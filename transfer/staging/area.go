@@ -46,8 +46,8 @@ type Area struct {
 	land   *confine.Root // the directory dir, held open so that its file system can be flushed
 	dir    string        // where items go
 	name   string        // final name of the only item, or empty
-	setid  bool
-	listed bool // the journal wants each name: nothing is built aside
+	listed bool          // the journal wants each name: nothing is built aside
+	bound  mft.VersionBound
 	step   Stepper
 
 	device  uint64                  // of dir
@@ -90,9 +90,9 @@ func Open(ctx context.Context, o Options) (*Area, error) {
 	}
 	a := &Area{
 		id: o.Transfer, ledger: o.Ledger, root: root, listed: state.Listed,
-		dir: o.Landing.Dir, name: o.Landing.Name, setid: o.Landing.AllowSetID,
+		dir: o.Landing.Dir, name: o.Landing.Name, bound: o.Landing.Versions,
 		abroad: make(map[uint64]*confine.Dir), targets: make(map[string]*target),
-		asides: aside.New(), owners: owner.New(), parts: make(map[protocol.Key]journal.Partial, len(state.Partials)),
+		asides: aside.New(), owners: owner.New(o.Landing), parts: make(map[protocol.Key]journal.Partial, len(state.Partials)),
 	}
 	need := o.Announced.Bytes
 	for _, part := range state.Partials {
@@ -135,6 +135,9 @@ func (a *Area) resolve(single bool) error {
 		fi, err := a.root.Lstat(named)
 		if err != nil && !notThere(err) {
 			return err
+		}
+		if err == nil && fi.IsDir() && a.Canary() {
+			return mft.Fail(mft.CodeExists, "receive", named, nil)
 		}
 		if !single || (err == nil && fi.IsDir()) {
 			a.dir, a.name = named, ""
@@ -308,14 +311,6 @@ func (a *Area) clear() error {
 		}
 	}
 	return a.root.RemoveAll(a.home.Rel())
-}
-
-// dirOf is path.Dir with "" for the landing's root itself.
-func dirOf(p string) string {
-	if d := path.Dir(p); d != "." {
-		return d
-	}
-	return ""
 }
 
 func notThere(err error) bool {

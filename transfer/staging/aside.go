@@ -51,7 +51,7 @@ func (a *Area) inside(d *aside.Dir, final string) (*target, string, error) {
 		return a.recent.target, final[slash+1:], nil
 	}
 	place := d.Place(final)
-	t, err := a.target(dirOf(place))
+	t, err := a.target(publish.DirOf(place))
 	if err == nil && slash >= len(d.Final) {
 		a.recent = recent{final[:slash], t}
 	}
@@ -116,7 +116,7 @@ func (a *Area) Reuse(final string) (*File, error) {
 		return nil, mft.Fail(mft.CodeInternal, "reuse", final, errors.New("nothing was kept of it"))
 	}
 	to := d.Place(final)
-	t, err := a.target(dirOf(to))
+	t, err := a.target(publish.DirOf(to))
 	if err != nil {
 		return nil, err
 	}

@@ -2,10 +2,15 @@ package staging
 
 import (
 	"context"
+	"path"
+	"time"
 
+	"mft.dev/mft"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/journal/ledger"
 	"mft.dev/mft/transfer/staging/publish"
+	"mft.dev/mft/transfer/staging/versions"
+	"mft.dev/mft/transfer/staging/withdraw"
 )
 
 // A Stepper runs a step of the commit, by its name. Tests put one in that
@@ -42,6 +47,8 @@ type Ending func(good []Item, bad []Refusal) (ledger.Change, error)
 //	rename    each item takes its final name
 //	names     the directories that hold the final names are on stable storage
 //	commit    the journal says COMMITTED, and what the ending adds
+//	bound     old versions that are too many are removed; what fails there, or
+//	          is lost to a crash, is left to the next version of the same file
 //
 // With an ending, what was built aside is part of the batch, the directories
 // get their attributes before names, and the staging is cleared before
@@ -80,15 +87,16 @@ func (a *Area) Commit(ctx context.Context, b *Batch, ending Ending) (good []Item
 		return nil, nil, err
 	}
 	entries := append(entriesOf(b.items), asides...)
+	shelf := publish.Shelf(a.root, entries)
 	n, err := a.prepare(ctx, entries)
 	if err != nil {
 		return nil, nil, err
 	}
-	if good, bad, err = a.publish(b); err != nil {
+	if good, bad, err = a.publish(b, shelf); err != nil {
 		return nil, nil, err
 	}
 	for i := range asides {
-		if err := a.Step("rename", func() error { return publish.Entry(a.root, &asides[i]) }); err != nil {
+		if err := a.Step("rename", func() error { return publish.Entry(a.root, nil, &asides[i]) }); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -116,6 +124,7 @@ func (a *Area) Commit(ctx context.Context, b *Batch, ending Ending) (good []Item
 	for i := range bad {
 		a.remove(bad[i].Entry.Temp)
 	}
+	_ = a.Step("bound", func() error { return shelf.Clear(a.bound, time.Now()) })
 	return good, bad, nil
 }
 
@@ -144,12 +153,12 @@ func (a *Area) prepare(ctx context.Context, entries []journal.Entry) (n int64, e
 }
 
 // publish renames every item of a batch to its final name.
-func (a *Area) publish(b *Batch) (good []Item, bad []Refusal, err error) {
+func (a *Area) publish(b *Batch, shelf *versions.Shelf) (good []Item, bad []Refusal, err error) {
 	good = b.items
 	for i := range b.items {
 		it := &b.items[i]
 		if temp := it.temp(); temp != "" {
-			err := a.Step("rename", func() error { return publish.Entry(a.root, it.Entry) })
+			err := a.Step("rename", func() error { return publish.Entry(a.root, shelf, it.Entry) })
 			if err != nil && (!ItemLevel(err) || !publish.StillThere(a.root, temp)) {
 				return nil, nil, err
 			}
@@ -209,4 +218,15 @@ func entriesOf(items []Item) []journal.Entry {
 		}
 	}
 	return entries
+}
+
+// Canary reports whether the transfer is one, which is removed at once.
+func (a *Area) Canary() bool { return a.name == mft.CanaryName(a.id) }
+
+// Withdraw removes a canary that was delivered. It is for the ending of the last batch.
+func (a *Area) Withdraw(delivered bool) error {
+	if !delivered || !a.Canary() {
+		return nil
+	}
+	return a.Step("withdraw", func() error { return withdraw.File(a.root, path.Join(a.dir, a.name)) })
 }

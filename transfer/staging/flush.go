@@ -11,7 +11,7 @@ import (
 
 // atHome reports whether a temporary name is on the file system that flushing
 // the landing covers.
-func (a *Area) atHome(temp string) bool { return dirOf(temp) == a.home.Rel() }
+func (a *Area) atHome(temp string) bool { return publish.DirOf(temp) == a.home.Rel() }
 
 // release closes a staged file that flushing the landing will cover.
 func (a *Area) release(it *Item) {
@@ -44,7 +44,7 @@ func (a *Area) flushFiles(b *Batch, chosen func(*Item) bool) error {
 		if !chosen(it) {
 			continue
 		}
-		dirs[dirOf(it.Entry.Temp)] = true
+		dirs[publish.DirOf(it.Entry.Temp)] = true
 		if it.Entry.Type != mft.ItemFile {
 			continue
 		}

@@ -29,7 +29,7 @@ type madeDir struct {
 func ItemLevel(err error) bool {
 	switch mft.CodeOf(err) {
 	case mft.CodeBadPath, mft.CodePermission, mft.CodeNameTooLong, mft.CodeTooLarge, mft.CodeExists, mft.CodeNotFound,
-		mft.CodeNotRegular, mft.CodeWrongType, mft.CodeSymlink:
+		mft.CodeNotRegular, mft.CodeWrongType, mft.CodeSymlink, mft.CodeRootSetID:
 		return true
 	}
 	return false
@@ -45,6 +45,9 @@ func (a *Area) Final(index uint64, it *mft.Item) (string, error) {
 	}
 	return path.Join(a.dir, a.name), nil
 }
+
+// MayOwn refuses a file that would have the rights of root here without a grant for that.
+func (a *Area) MayOwn(it *mft.Item) error { return a.owners.Check(it) }
 
 // MayTake refuses a final name that is taken when the policy is never to
 // overwrite.
@@ -70,8 +73,8 @@ func (a *Area) MakeDir(final string, it *mft.Item) (made bool, err error) {
 		return false, a.makeInside(d.Place(final), final, it)
 	}
 	name := path.Base(final)
-	dir, err := a.root.Dir(dirOf(final))
-	if err == nil && a.mayAside(dirOf(final)) {
+	dir, err := a.root.Dir(publish.DirOf(final))
+	if err == nil && a.mayAside(publish.DirOf(final)) {
 		if _, err := dir.Identity(name); notThere(err) {
 			a.remember(final, it)
 			return false, a.beginAside(final, it)
@@ -81,10 +84,10 @@ func (a *Area) MakeDir(final string, it *mft.Item) (made bool, err error) {
 		err = dir.Mkdir(name, 0o700)
 	}
 	if notThere(err) {
-		if _, err = a.root.MkdirAll(dirOf(final), 0o755); err != nil {
+		if _, err = a.root.MkdirAll(publish.DirOf(final), 0o755); err != nil {
 			return false, err
 		}
-		if dir, err = a.root.Dir(dirOf(final)); err != nil {
+		if dir, err = a.root.Dir(publish.DirOf(final)); err != nil {
 			return false, err
 		}
 		err = dir.Mkdir(name, 0o700)
@@ -110,7 +113,7 @@ func (a *Area) MakeDir(final string, it *mft.Item) (made bool, err error) {
 
 // makeInside makes the directory final at its place in what is built aside.
 func (a *Area) makeInside(place, final string, it *mft.Item) error {
-	dir, err := a.root.Dir(dirOf(place))
+	dir, err := a.root.Dir(publish.DirOf(place))
 	if err == nil {
 		err = dir.Mkdir(path.Base(place), 0o700)
 	}
@@ -132,7 +135,7 @@ func (a *Area) Had(final string, it *mft.Item) {
 
 func (a *Area) remember(final string, it *mft.Item) madeDir {
 	uid, gid := a.owners.Of(it)
-	m := madeDir{path: final, mode: a.mode(it), mtime: it.MTime, uid: uid, gid: gid}
+	m := madeDir{path: final, mode: a.owners.Mode(it), mtime: it.MTime, uid: uid, gid: gid}
 	a.made = append(a.made, m)
 	return m
 }
@@ -190,16 +193,9 @@ func (a *Area) setDir(m madeDir, withTime bool) error {
 	return d.SetAttributes(attributes)
 }
 
-func (a *Area) mode(it *mft.Item) uint32 {
-	if a.setid {
-		return it.Mode & 0o7777
-	}
-	return it.Mode & 0o777
-}
-
 // attributes of a file or link that goes into t.
 func (a *Area) attributes(it *mft.Item, t *target) confine.Attributes {
-	out := confine.Attributes{Mode: a.mode(it), MTime: it.MTime}
+	out := confine.Attributes{Mode: a.owners.Mode(it), MTime: it.MTime}
 	out.UID, out.GID = a.owners.Of(it)
 	if out.GID < 0 {
 		out.GID = t.gid
@@ -217,7 +213,7 @@ type File struct {
 
 // File makes the temporary file of an item, empty.
 func (a *Area) File(ctx context.Context, final string, key protocol.Key) (*File, error) {
-	s, t, err := a.stagingFor(ctx, dirOf(final))
+	s, t, err := a.stagingFor(ctx, publish.DirOf(final))
 	if err != nil {
 		return nil, err
 	}
@@ -238,7 +234,7 @@ func (a *Area) create(s *confine.Dir, name string, t *target) (*File, error) {
 }
 
 func (a *Area) reopen(temp string) (*os.File, error) {
-	d, err := a.root.Dir(dirOf(temp))
+	d, err := a.root.Dir(publish.DirOf(temp))
 	if err != nil {
 		return nil, err
 	}
@@ -257,7 +253,7 @@ func (a *Area) SavePartial(ctx context.Context, f *File, key protocol.Key, n int
 	if err := confine.Flush(f.File); err != nil {
 		return err
 	}
-	if err := publish.SyncDirs(a.root, map[string]bool{dirOf(f.Temp): true}); err != nil {
+	if err := publish.SyncDirs(a.root, map[string]bool{publish.DirOf(f.Temp): true}); err != nil {
 		return err
 	}
 	part := journal.Partial{Key: key, Temp: f.Temp, Offset: n}
@@ -279,7 +275,7 @@ func (a *Area) Drop(ctx context.Context, temp string, key protocol.Key, saved bo
 
 // remove removes a temporary file. What stays is cleared with its directory.
 func (a *Area) remove(temp string) {
-	if d, err := a.root.Dir(dirOf(temp)); err == nil {
+	if d, err := a.root.Dir(publish.DirOf(temp)); err == nil {
 		_ = d.Remove(path.Base(temp))
 	}
 }
@@ -316,7 +312,7 @@ func (a *Area) slot(ctx context.Context, final string, it *mft.Item) (*confine.D
 		}
 		return t.dir, name, t, nil
 	}
-	s, t, err := a.stagingFor(ctx, dirOf(final))
+	s, t, err := a.stagingFor(ctx, publish.DirOf(final))
 	key := protocol.KeyOf(it)
 	return s, hex.EncodeToString(key[:]), t, err
 }

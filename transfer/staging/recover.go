@@ -12,6 +12,7 @@ import (
 	"mft.dev/mft/journal/ledger"
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/staging/publish"
+	"mft.dev/mft/transfer/staging/withdraw"
 )
 
 // Recover finishes what a crash interrupted between PREPARED and COMMITTED: an
@@ -52,10 +53,11 @@ func settleEarlier(ctx context.Context, book transfer.Ledger, id mft.TransferID)
 
 func recoverBatch(ctx context.Context, book transfer.Ledger, root *confine.Root, b journal.Batch) error {
 	var good []journal.Entry
+	shelf := publish.Shelf(root, b.Entries)
 	for i := range b.Entries {
 		e := &b.Entries[i]
 		if e.Temp != "" && publish.StillThere(root, e.Temp) {
-			err := publish.Entry(root, e)
+			err := publish.Entry(root, shelf, e)
 			if ItemLevel(err) || mft.CodeOf(err) == mft.CodeRaced {
 				continue // it is asked for again, and refused for this reason
 			}
@@ -71,8 +73,8 @@ func recoverBatch(ctx context.Context, book transfer.Ledger, root *confine.Root,
 	return book.Apply(ctx, ledger.Change{Settled: publish.Settled(b.N, good, len(good) < len(b.Entries))})
 }
 
-// Discard removes the staging directories of a receive that has ended without
-// needing them, after finishing what had been prepared. It is idempotent.
+// Discard removes the staging directories of a receive that has ended without needing
+// them, after finishing what had been prepared, and a canary. It is idempotent.
 func Discard(ctx context.Context, book transfer.Ledger, id mft.TransferID) error {
 	state, err := settleEarlier(ctx, book, id)
 	if err != nil || !state.Landed {
@@ -93,9 +95,12 @@ func Discard(ctx context.Context, book transfer.Ledger, id mft.TransferID) error
 		return err
 	}
 	defer root.Close()
+	if err := withdraw.Recovered(ctx, book, root, landing, id); err != nil {
+		return err
+	}
 	slices.Sort(dirs)
 	for _, dir := range slices.Compact(dirs) {
-		if err := root.RemoveAll(dir); err != nil && !notThere(err) && mft.CodeOf(err) != mft.CodeWrongType {
+		if err := root.RemoveAll(dir); err != nil && !notThere(err) && mft.CodeOf(err) != mft.CodeWrongType && mft.CodeOf(err) != mft.CodeSymlink {
 			return err
 		}
 	}

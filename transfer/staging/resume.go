@@ -7,6 +7,7 @@ import (
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/staging/publish"
 )
 
 // Partial returns what the journal knows of an item that an earlier attempt
@@ -48,7 +49,7 @@ func (a *Area) ResumePoint(ctx context.Context, final string, it *mft.Item) (n i
 
 // Resume opens the temporary file of a partial item to go on with it.
 func (a *Area) Resume(ctx context.Context, final string, part journal.Partial) (*File, error) {
-	_, t, err := a.stagingFor(ctx, dirOf(final))
+	_, t, err := a.stagingFor(ctx, publish.DirOf(final))
 	if err != nil {
 		return nil, err
 	}

@@ -79,6 +79,7 @@ func TestDue(t *testing.T) {
 		{"what was today's is not tomorrow's", []happening{look(1, "04:00"), run(2, "02:00"), look(2, "03:00"), look(3, "03:00")}, []mft.Code{mft.CodeLate}},
 		{"a week that nobody looked: the last only", []happening{look(1, "04:00"), look(8, "03:30")}, []mft.Code{mft.CodeLate}},
 		{"a week, and something came before it", []happening{look(1, "04:00"), run(1, "05:00"), look(8, "03:30")}, []mft.Code{mft.CodeLate}},
+		{"a week that nobody looked is judged once", []happening{look(1, "04:00"), look(8, "03:30"), look(8, "03:40")}, []mft.Code{mft.CodeLate}},
 		{"still missing the day after", []happening{look(1, "04:00"), look(2, "04:00"), look(3, "04:00")}, []mft.Code{mft.CodeLate, mft.CodeMissing, mft.CodeLate, mft.CodeMissing}},
 		{"a clock that is put back", []happening{look(1, "04:00"), look(2, "03:00"), look(2, "02:00"), look(2, "03:00")}, []mft.Code{mft.CodeLate}},
 		{"a clock that was years ahead", []happening{look(28, "04:00"), look(1, "04:00"), look(2, "03:00")}, []mft.Code{mft.CodeLate}},
@@ -88,6 +89,14 @@ func TestDue(t *testing.T) {
 				t.Errorf("found %v, want %v", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestNothingIsDueAnyMore takes the due time out of the rules.
+func TestNothingIsDueAnyMore(t *testing.T) {
+	s, _ := State{Judged: at(1, "04:00"), Overdue: at(1, "03:00")}.Ended(Rules{}, mft.Count{Items: 1}, at(2, "02:00"))
+	if s != (State{}) {
+		t.Errorf("%+v is left", s)
 	}
 }
 

@@ -43,6 +43,8 @@ const (
 	WhyPaused   Why = "the channel is paused"
 	WhyBlocked  Why = "a block marker is there"
 	WhyUnseen   Why = "the markers of the source cannot be looked at"
+	WhyApart    Why = "no member of the server group is active, or several are"
+	WhyPassive  Why = "another member of the server group is active"
 	WhyBarred   Why = "a marker at the other end cannot be looked at"
 	WhyRetry    Why = "the last run failed; it is repeated"
 	WhyRunning  Why = "a run is under way"
@@ -121,12 +123,17 @@ func spot(m mft.Marker) Spot { return Spot(string(m.End) + "/" + string(m.Kind))
 // A World is what is seen at a moment.
 type World struct {
 	Now time.Time
+	// Busy is up to when somebody worked on the channel since it was last observed, zero
+	// for nobody: what was due until then was not missed, only late.
+	Busy time.Time
 	// Triggers and Blocks are the ends at which such a marker is there, or what was
 	// taken of a trigger; Unseen those where nobody can look.
 	Triggers, Blocks, Unseen []mft.End
 	// Barred are markers that the other end does not let be looked at or written, or
 	// that could not be written for now.
 	Barred []mft.Marker
+	// Apart is why nothing can move that is no marker: WhyApart or WhyPassive.
+	Apart Why
 	// Asked are other reasons to run that have come up.
 	Asked []Cause
 }
@@ -135,12 +142,15 @@ type World struct {
 // been saved.
 func (s State) Observe(r Rules, w World) State {
 	s = s.trueTimes(r, w.Now)
+	if s.Disabled || w.Apart == WhyPassive { // is not silent, and has the whole time when it is enabled
+		s.Data, s.Silent = w.Now, false
+	}
 	for _, clock := range r.Clocks {
 		due, ok := clock.Next(s.Looked)
 		if !ok || due.After(w.Now) {
 			continue
 		}
-		if last := lastDue(clock, due, w.Now); !r.SkipMissed || w.Now.Sub(last) <= late {
+		if !r.SkipMissed || !due.After(w.Busy) || w.Now.Sub(lastDue(clock, due, w.Now)) <= late {
 			s = s.owe(r, BySchedule)
 		}
 	}
@@ -168,9 +178,6 @@ func (s State) trueTimes(r Rules, now time.Time) State {
 	}
 	if s.Retry.Sub(now) > r.RetryMax {
 		s.Retry = now.Add(r.RetryMax)
-	}
-	if s.Disabled { // is not silent, and has the whole time when it is enabled
-		s.Data, s.Silent = now, false
 	}
 	return s
 }

@@ -61,7 +61,7 @@ func newStage(t tester) *stage {
 func (s *stage) look() {
 	s.world.Triggers, s.world.Blocks = nil, nil
 	for _, m := range s.rules.Markers {
-		if s.files[m.Path]+s.files[m.Path+taken] == 0 || slices.Contains(s.world.Unseen, m.End) {
+		if s.files[m.Path]+s.files[m.Path+taken] == 0 || s.world.closed(m) {
 			continue
 		}
 		switch m.Kind {
@@ -402,8 +402,11 @@ func TestLate(t *testing.T) {
 	s.has("while nothing runs")
 	s.files["/source/trigger"] = 1
 	s.runs(true, "with a trigger")
-	s.state = s.state.Late()
+	s.state = s.state.Late().Late()
 	s.runs(true, "when it is late")
+	if s.state.Failures != 1 {
+		t.Errorf("a run that is late counts as %d that failed", s.state.Failures)
+	}
 	s.has("when it is late", "/source/activity", "/source/failure")
 	s.end(Succeeded, true)
 	s.has("when it succeeded after all", "/source/completion")
@@ -472,6 +475,22 @@ func TestMissedAndOverlapping(t *testing.T) {
 	}
 }
 
+// TestLateIsNotMissed has a channel busy while it is due.
+func TestLateIsNotMissed(t *testing.T) {
+	for name, busy := range map[string]bool{"busy": true, "off": false} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			s.rules.Clocks, s.rules.SkipMissed = []Clock{every(time.Hour)}, true
+			s.runs(false, "before it is due")
+			s.pass(time.Hour + 10*time.Minute)
+			if busy {
+				s.world.Busy = s.world.Now
+			}
+			s.runs(busy, "when it was due")
+		})
+	}
+}
+
 func TestPausedAndDisabled(t *testing.T) {
 	s := newStage(t)
 	s.rules.Clocks = []Clock{every(time.Hour)}
@@ -479,8 +498,11 @@ func TestPausedAndDisabled(t *testing.T) {
 	s.runs(true, "with a trigger")
 	s.state.Paused = true
 	s.runs(false, "paused")
+	s.state = s.state.Ended(s.rules, Succeeded, true, s.world.Now) // its last transfers had ended
 	s.state.Paused = false
-	s.end(Succeeded, true)
+	if s.settle(); s.state.Held || slices.Contains(s.steps, "release") {
+		t.Errorf("a run that was over was released: %v", s.steps)
+	}
 	s.state.Disabled = true
 	s.files["/source/trigger"] = 1
 	s.pass(2 * time.Hour)
@@ -508,7 +530,7 @@ func TestClockIsWrong(t *testing.T) {
 	s.runs(false, "due twice by a clock that was put back")
 	const years = 10 * 365 * 24 * time.Hour
 	s.pass(years)
-	s.end(Failed, true)
+	s.end(Succeeded, true)
 	s.pass(-years)
 	s.settle()
 	s.pass(time.Hour)
@@ -552,4 +574,59 @@ func TestBarred(t *testing.T) {
 	s.world.Barred = nil
 	s.end(Succeeded, true)
 	s.has("when nothing is barred any more", "/source/completion", "/destination/completion")
+}
+
+// TestGroup has a channel at a server group, of which this host becomes the active member.
+func TestGroup(t *testing.T) {
+	s := newStage(t)
+	s.rules.Clocks, s.rules.Silence = []Clock{every(time.Hour)}, 2*time.Hour
+	s.files["/source/trigger"], s.world.Apart = 1, WhyPassive
+	s.runs(false, "as a passive member")
+	s.pass(5 * time.Hour)
+	s.runs(false, "as a passive member, when it is due")
+	s.has("as a passive member", "/source/trigger")
+	if s.last.Why != WhyPassive {
+		t.Errorf("it waits because %s", s.last.Why)
+	}
+	s.world.Apart = ""
+	s.runs(true, "as the active member")
+	s.world.Apart = WhyApart
+	s.runs(false, "when there is none")
+	s.world.Apart = ""
+	s.end(Succeeded, true)
+	s.runs(false, "afterwards") // all that was due is one run
+}
+
+// TestHinderedAtTheBeginning has something come to be in the way of a run between its first
+// step and the one in which content begins to move, as when the agent was down then.
+func TestHinderedAtTheBeginning(t *testing.T) {
+	for name, tt := range map[string]struct {
+		comes, goes func(s *stage)
+		why         Why
+	}{
+		"blocked": {func(s *stage) { s.files["/source/block"] = 1 }, func(s *stage) { delete(s.files, "/source/block") }, WhyBlocked},
+		"passive": {func(s *stage) { s.world.Apart = WhyPassive }, func(s *stage) { s.world.Apart = "" }, WhyPassive},
+		"paused":  {func(s *stage) { s.state.Paused = true }, func(s *stage) { s.state.Paused = false }, WhyPaused},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, late := range []bool{false, true} { // after the trigger was taken
+				s := newStage(t)
+				s.only(mft.MarkerTrigger, mft.MarkerBlock, mft.MarkerActivity)
+				s.files["/source/trigger"] = 1
+				for s.state.Phase != Starting || late && len(s.state.Owed) == 0 {
+					s.once()
+				}
+				tt.comes(s)
+				if step := s.settle(); s.state.Phase != Starting || step.Why != tt.why || (s.files["/source/trigger"] > 0) == late {
+					t.Errorf("taken %v: phase %q, %s, want %s: %v", late, s.state.Phase, step.Why, tt.why, s.steps)
+				}
+				tt.goes(s)
+				s.end(Succeeded, true)
+				s.has("afterwards")
+				if s.state.Completed != 1 {
+					t.Errorf("%d runs, want 1", s.state.Completed)
+				}
+			}
+		})
+	}
 }

@@ -104,6 +104,8 @@ func (s State) hindrance(r Rules, w World) Why {
 	switch {
 	case s.Paused:
 		return WhyPaused
+	case w.Apart != "":
+		return w.Apart
 	case len(w.Blocks) > 0:
 		return WhyBlocked
 	case r.blind(w, mft.MarkerBlock):
@@ -152,8 +154,13 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// start returns the next step of a run that begins.
+// start returns the next step of a run that begins. What has come to be in the way since, while
+// the agent was not there perhaps, keeps it from taking a trigger or moving content;
+// activity stays, since a trigger may be taken already.
 func (s State) start(r Rules, w World) Step {
+	if why := s.hindrance(r, w); why != "" && len(s.Owed)+len(w.Triggers) > 0 {
+		return Step{Do: Wait, Why: why, Until: s.nextLook(r)}
+	}
 	for _, m := range r.Markers {
 		if m.Kind == mft.MarkerTrigger && !w.closed(m) && !slices.Contains(s.Tried, m.End) {
 			return Step{Do: Take, Marker: m} // what was taken before is dropped by now

@@ -155,6 +155,22 @@ func create(dir *confine.Dir, name string, a Attributes) error {
 	return errors.Join(err, dir.Sync())
 }
 
+// Try makes and removes a file beside a marker, to see that this can be done. Nobody
+// takes that file for one that moves, or for a marker.
+func (t Tree) Try(path string) error {
+	return t.within("try to write beside marker", path, func(dir *confine.Dir, name string) error {
+		probe := aside("try", name)
+		if err := ignoreMissing(dir.Remove(probe)); err != nil { // of a crash
+			return err
+		}
+		f, err := dir.Create(probe)
+		if err != nil {
+			return err
+		}
+		return errors.Join(f.Close(), dir.Remove(probe))
+	})
+}
+
 // Remove removes a marker. That there is none is no error.
 func (t Tree) Remove(path string) error {
 	return t.remove("remove marker", path, func(name string) string { return name })

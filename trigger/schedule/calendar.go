@@ -114,6 +114,11 @@ func (c *Calendar) Working(d Date) bool {
 	return !c.weekend[day]
 }
 
+// holiday reports whether a day is off that is a working day of the week.
+func (c *Calendar) holiday(d Date) bool {
+	return c != nil && !c.weekend[d.weekday()] && !c.Working(d)
+}
+
 // dateOf returns the day of a time on the wall.
 func dateOf(wall int64) Date {
 	year, month, day := time.Unix(wall, 0).UTC().Date()

@@ -26,6 +26,7 @@
 //
 // A [Calendar] says which days are working days, without one those from Monday to
 // Friday are. [Days] limits a schedule to them, or moves what is due on another day.
+// Whatever comes to lie on one day is due on it once.
 //
 // # When clocks change
 //

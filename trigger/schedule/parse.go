@@ -24,6 +24,9 @@ func Parse(expression string, zone *time.Location, days Days, calendar *Calendar
 		}
 	}
 	s.days, s.calendar = days, calendar
+	if err == nil && !s.meetsWorkingDays() {
+		err = errors.New("none of its days is a working day")
+	}
 	if err != nil {
 		return nil, mft.Fail(mft.CodeConfig, "read schedule", expression, err)
 	}

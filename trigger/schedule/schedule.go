@@ -34,6 +34,9 @@ func (s *Schedule) Next(after time.Time) (time.Time, bool) {
 		here := time.Unix(at, 0).In(s.zone)
 		_, offset := here.Zone()
 		begin, end := here.ZoneBounds()
+		if !end.IsZero() && end.Unix() <= at { // on the last day of leap years from 2040 on it is too early
+			end = here.Add(24 * time.Hour)
+		}
 		from := at + int64(offset)
 		if !s.anyHour && !begin.IsZero() {
 			_, before := begin.Add(-time.Second).Zone()
@@ -92,6 +95,43 @@ func (s *Schedule) nextOfDay(from int) (int, bool) {
 		}
 	}
 	return 0, false
+}
+
+// meetsWorkingDays reports whether a schedule for working days is due on any, but for
+// holidays: a calendar without holidays to come, or with many, makes no mistake of it.
+func (s *Schedule) meetsWorkingDays() bool {
+	if s.days != WorkingDays {
+		return true
+	}
+	week := *s
+	if s.calendar != nil {
+		week.calendar = &Calendar{weekend: s.calendar.weekend}
+	}
+	_, ok := week.nextWall(0)
+	return ok
+}
+
+// What a day is because of which a schedule is not due on it.
+const (
+	Holiday    = "a holiday"
+	DayOff     = "not a working day"
+	WorkingDay = "a working day"
+)
+
+// LeftOut returns what the day of a moment, in the zone of the schedule, is because of which
+// the schedule is not due on it although its expression says so; nothing if that is not why.
+func (s *Schedule) LeftOut(at time.Time) string {
+	year, month, day := at.In(s.zone).Date()
+	d := Date{year, month, day}
+	switch {
+	case !s.months.has(int(d.Month)) || !s.day.fits(d, s.calendar) || s.due(d):
+		return ""
+	case s.calendar.Working(d):
+		return WorkingDay
+	case s.calendar.holiday(d):
+		return Holiday
+	}
+	return DayOff
 }
 
 // due reports whether the schedule is due on a day.

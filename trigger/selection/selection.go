@@ -14,6 +14,8 @@ import (
 type Selection struct {
 	Rules  Rules
 	Limits Limits
+	// Symlinks is for Choose only.
+	Symlinks mft.Symlinks
 }
 
 // Limits are of size, in bytes, and age, which is the time since a file was last

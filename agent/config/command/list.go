@@ -2,7 +2,6 @@ package command
 
 import (
 	"fmt"
-	"slices"
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config/strict"
@@ -26,10 +25,13 @@ func List(d *strict.Decoder, entries []Entry) (list []mft.Exit, notes []string) 
 	return list, notes
 }
 
-// OfChannel returns those exits of a channel that are for the agent own: those at
-// the source if the channel begins there, those at the destination if it receives
+// OfChannel returns those exits of a channel that are for this host: those at
+// the source if it sends, those at the destination if it receives
 // what the channel sends.
-func OfChannel(d *strict.Decoder, entries []Entry, c *mft.Channel, own mft.AgentName) (list []mft.Exit, notes []string) {
+func OfChannel(d *strict.Decoder, entries []Entry, c *mft.Channel, sends, receives bool) (list []mft.Exit, notes []string) {
+	if c.From.Group != "" && len(entries) > 0 {
+		d.Mistake(entries[0].Line, entries[0].Key, "the channel begins at a server group; put its commands under exits, for each member with agent and channel")
+	}
 	for i := range entries {
 		e := &entries[i]
 		if e.Agent != "" || e.Channel != "" {
@@ -40,8 +42,6 @@ func OfChannel(d *strict.Decoder, entries []Entry, c *mft.Channel, own mft.Agent
 			e.Agent = Source(c.From.Agent)
 		}
 	}
-	sends := c.From.Agent == own
-	receives := slices.ContainsFunc(c.To, func(to mft.Endpoint) bool { return to.Agent == own })
 	for i := range entries {
 		one, more := List(d, entries[i:i+1]) // what is wrong is wrong on every host
 		if entries[i].At == "" && receives || entries[i].At != "" && sends {

@@ -63,6 +63,10 @@ func (o *Order) policy() restrict.Policy {
 // within begins the command behind walls. The error is what kept it from
 // becoming the command; nothing runs then.
 func within(cmd *exec.Cmd, o *Order) error {
+	// A program that does not call Become would start itself again and again.
+	if len(os.Args) == 2 && os.Args[1] == becoming {
+		return errors.New("this program cannot become a command: its main function does not call Become")
+	}
 	t := told{Policy: o.policy(), Program: cmd.Path}
 	for _, a := range cmd.Args {
 		t.Args = append(t.Args, []byte(a))

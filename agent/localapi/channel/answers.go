@@ -11,7 +11,9 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/applied"
+	"mft.dev/mft/agent/canary"
 	"mft.dev/mft/agent/conduct"
+	"mft.dev/mft/agent/conduct/orders"
 	"mft.dev/mft/agent/localapi/route"
 	"mft.dev/mft/agent/view"
 	"mft.dev/mft/journal"
@@ -33,6 +35,7 @@ type Desk struct {
 	Channels *conduct.Set
 	View     *view.View
 	Applied  *applied.Store
+	Canaries *canary.Tester
 	Knows    func(peer mft.AgentName) bool
 	Now      func() time.Time
 }
@@ -46,13 +49,17 @@ type desk struct {
 func Routes(with Desk) route.Routes {
 	d := &desk{Desk: with}
 	return route.Routes{
+		"GET /v1/groups":                     route.Answer(d.groups),
+		"POST /v1/groups/{name}/use":         route.Answer(d.use),
 		"POST /v1/channels/plan":             route.Answer(d.plan),
 		"POST /v1/channels/apply":            route.Answer(d.apply),
 		"GET /v1/channels/{name}":            route.Answer(d.show),
 		"GET /v1/channels/{name}/explain":    route.Answer(d.explain),
+		"GET /v1/channels/{name}/rehearsal":  route.Answer(d.rehearse),
 		"GET /v1/channels/{name}/runs":       route.Answer(d.runs),
 		"GET /v1/channels/{name}/orders/{n}": route.Stream(d.follow),
 		"POST /v1/channels/{name}/run":       route.Answer(d.ask),
+		"POST /v1/channels/{name}/test":      route.Stream(d.test),
 		"POST /v1/channels/{name}/{verb}":    route.Answer(d.order),
 	}
 }
@@ -101,7 +108,40 @@ func (d *desk) shown(ctx context.Context, v conduct.View) (Channel, error) {
 			out.Last = &r
 		}
 	}
-	return out, nil
+	return out, d.complete(ctx, v, &out)
+}
+
+// runsLooked is among how many of the newest runs one is looked for that moved something.
+const runsLooked = 100
+
+// complete adds what is expected of a channel, and the groups that it names.
+func (d *desk) complete(ctx context.Context, v conduct.View, out *Channel) error {
+	var last *Run
+	if v.Channel.Expect.Size != (mft.Range{}) || v.Channel.Expect.Count != (mft.Range{}) {
+		list, err := d.View.Journal.Runs(ctx, runs.Filter{Channel: out.Name, Limit: runsLooked})
+		if err != nil {
+			return err
+		}
+		for _, run := range list {
+			if !run.Ended.IsZero() && run.Moved.Items > 0 && run.Code.OK() {
+				one := runOf(run)
+				last = &one
+				break
+			}
+		}
+	}
+	out.Expects = expectsOf(v, last)
+	standing, err := d.Channels.Groups().List(ctx)
+	for _, s := range standing {
+		named := v.Channel.From.Group == s.Group.Name
+		for _, to := range v.Channel.To {
+			named = named || to.Group == s.Group.Name
+		}
+		if named {
+			out.Groups = append(out.Groups, groupOf(s))
+		}
+	}
+	return err
 }
 
 // counted returns a run, one that is under way with what it has moved by now.
@@ -136,15 +176,15 @@ func (d *desk) runs(r *http.Request) (any, error) {
 }
 
 func (d *desk) ask(r *http.Request) (any, error) {
-	orders, err := d.Channels.Order(r.Context(), r.PathValue("name"), conduct.Ask, route.Caller(r))
-	return Asked{Order: orders.Asked}, err
+	now, err := d.Channels.Order(r.Context(), r.PathValue("name"), orders.Ask, route.Caller(r))
+	return Asked{Order: now.Asked}, err
 }
 
 // order gives an order of which only the channel has to know, and shows that.
 func (d *desk) order(r *http.Request) (any, error) {
-	verb := conduct.Verb(r.PathValue("verb"))
+	verb := orders.Verb(r.PathValue("verb"))
 	switch verb {
-	case conduct.Pause, conduct.Resume, conduct.Enable, conduct.Disable:
+	case orders.Pause, orders.Resume, orders.Enable, orders.Disable:
 	default:
 		return nil, mft.Fail(mft.CodeUsage, "give an order about a channel", string(verb), errors.New("it is run, pause, resume, enable or disable"))
 	}

@@ -5,7 +5,7 @@ import (
 	"net/url"
 	"strconv"
 
-	"mft.dev/mft/agent/conduct"
+	"mft.dev/mft/agent/conduct/orders"
 	"mft.dev/mft/agent/localapi/route"
 )
 
@@ -20,15 +20,15 @@ func (c Client) Show(ctx context.Context, channel string) (Channel, error) {
 	return route.Get[Channel](ctx, c.Client, path(channel, ""))
 }
 
-// Order gives an order, any but conduct.Ask, and returns the channel as it is then.
+// Order gives an order, any but orders.Ask, and returns the channel as it is then.
 // Errors are those of conduct.Set.Order.
-func (c Client) Order(ctx context.Context, channel string, v conduct.Verb) (Channel, error) {
+func (c Client) Order(ctx context.Context, channel string, v orders.Verb) (Channel, error) {
 	return route.Post[Channel](ctx, c.Client, path(channel, "/"+string(v)), nil)
 }
 
 // Run orders a run. The order is in the journal when it returns.
 func (c Client) Run(ctx context.Context, channel string) (Asked, error) {
-	return route.Post[Asked](ctx, c.Client, path(channel, "/"+string(conduct.Ask)), nil)
+	return route.Post[Asked](ctx, c.Client, path(channel, "/"+string(orders.Ask)), nil)
 }
 
 // Follow calls f with what becomes of an order to run, about each second, until the run is

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"mft.dev/mft"
-	"mft.dev/mft/agent/conduct"
+	"mft.dev/mft/agent/conduct/explanation"
 	"mft.dev/mft/agent/localapi/opaque"
 	"mft.dev/mft/agent/localapi/route"
 	"mft.dev/mft/trigger"
@@ -109,12 +109,13 @@ func (d *desk) explain(r *http.Request) (any, error) {
 // reasons are in the order in which they are told; that of what cannot be looked at is
 // empty.
 var reasons = [...]trigger.Why{
-	trigger.WhyNew, trigger.WhyChanged, "", trigger.WhyBadPattern, trigger.WhyNotRegular, trigger.WhyAside, trigger.WhyMarker, trigger.WhyNotIncluded,
-	trigger.WhyExcluded, trigger.WhySent,
+	trigger.WhyNew, trigger.WhyChanged, "", trigger.WhyBadPattern, trigger.WhyNotRegular, trigger.WhyRefused, trigger.WhySkipped, trigger.WhyLeadsOut, trigger.WhyAside, trigger.WhyMarker, trigger.WhyNotIncluded,
+	trigger.WhyExcluded, trigger.WhyRule, trigger.WhyTooSmall, trigger.WhyTooLarge, trigger.WhyTooYoung, trigger.WhyTooOld, trigger.WhyNotLatest,
+	trigger.WhyMirror, trigger.WhySent,
 }
 
 // file adds to a file what became of the transfer that sent it last.
-func (d *desk) file(ctx context.Context, f conduct.Explained) (File, error) {
+func (d *desk) file(ctx context.Context, f explanation.File) (File, error) {
 	out := File{Path: opaque.String(f.Path), Bytes: f.Size, Modified: f.MTime, Pattern: f.Choice.Pattern, Until: f.Until, Problem: route.ProblemOf(f.Unreadable)}
 	if f.Err != nil {
 		out.Problem = route.ProblemOf(f.Err)

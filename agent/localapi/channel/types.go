@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"mft.dev/mft"
-	"mft.dev/mft/agent/conduct"
+	"mft.dev/mft/agent/conduct/orders"
 	"mft.dev/mft/agent/localapi/opaque"
 	"mft.dev/mft/agent/localapi/route"
 	"mft.dev/mft/journal/runs"
@@ -20,16 +20,31 @@ import (
 
 // A Channel is one of those that begin at this host, as it stands this moment.
 type Channel struct {
-	Name      string        `json:"name"`
-	From      Endpoint      `json:"from"`
-	To        []Endpoint    `json:"to"`
-	Triggers  []Trigger     `json:"triggers"`
-	Include   []string      `json:"include,omitempty"`
-	Exclude   []string      `json:"exclude,omitempty"`
-	Overwrite mft.Overwrite `json:"overwrite"`
-	Compare   mft.Compare   `json:"compare"`
-	Compress  mft.Compress  `json:"compress"`
-	Markers   []Marker      `json:"markers"`
+	Name     string     `json:"name"`
+	From     Endpoint   `json:"from"`
+	To       []Endpoint `json:"to"`
+	Triggers []Trigger  `json:"triggers"`
+	Include  []string   `json:"include,omitempty"`
+	Exclude  []string   `json:"exclude,omitempty"`
+	Rules    []string   `json:"rules,omitempty"`
+	Latest   int        `json:"latest,omitempty"`
+	// Order is what files are ordered by, if Batch of them are sent at a time.
+	Order  mft.OrderBy `json:"order,omitempty"`
+	Batch  int         `json:"batch,omitempty"`
+	Mirror bool        `json:"mirror,omitempty"`
+	// Limited says that the channel has a bandwidth, at least at times. Limit is that of
+	// now in bytes a second, 0 for none, until LimitUntil, zero for ever.
+	Limited    bool      `json:"limited,omitempty"`
+	Limit      int64     `json:"limit,omitempty"`
+	LimitUntil time.Time `json:"limit_until,omitzero"`
+	// After is what becomes of a file at the source when every destination has it,
+	// "delete" or "archive", and Archive where to; empty is that it stays.
+	After     mft.SourceAfter `json:"after,omitempty"`
+	Archive   string          `json:"archive,omitempty"`
+	Overwrite mft.Overwrite   `json:"overwrite"`
+	Compare   mft.Compare     `json:"compare"`
+	Compress  mft.Compress    `json:"compress"`
+	Markers   []Marker        `json:"markers"`
 
 	// Phase is "idle", "starting", "running" or "ending".
 	Phase string `json:"phase"`
@@ -54,6 +69,11 @@ type Channel struct {
 	Data    time.Time `json:"data,omitzero"`
 	Silent  bool      `json:"silent,omitempty"`
 
+	// Expects are all that people count on, and Groups the server groups that the
+	// channel leads to or begins at.
+	Expects []Expected `json:"expects,omitempty"`
+	Groups  []Group    `json:"groups,omitempty"`
+
 	Settling int            `json:"settling,omitempty"` // files seen that are not stable yet
 	LastScan time.Time      `json:"last_scan,omitzero"`
 	Underway []Moving       `json:"transfers"` // those that have not ended, at most 100
@@ -76,6 +96,7 @@ func (d *Duration) UnmarshalText(b []byte) error {
 // An Endpoint is a directory on an agent's host.
 type Endpoint struct {
 	Agent mft.AgentName `json:"agent"`
+	Group mft.AgentName `json:"group,omitempty"`
 	Path  string        `json:"path"`
 }
 
@@ -84,6 +105,9 @@ type Trigger struct {
 	Kind mft.TriggerKind `json:"kind"`
 	Text string          `json:"text,omitempty"` // the schedule, the time between two polls, how long a file is stable
 	Due  time.Time       `json:"due,omitzero"`
+	// Today is why a schedule does not fire today that would on another day: "a holiday of
+	// uk", "not a working day" or "a working day".
+	Today string `json:"today,omitempty"`
 }
 
 // A Marker is one of a channel, and whether it is there now; nil when nobody knows.
@@ -143,7 +167,7 @@ func runOf(r runs.Run) Run {
 	}
 }
 
-func orderOf(o *conduct.Order) *Order {
+func orderOf(o *orders.Order) *Order {
 	if o == nil {
 		return nil
 	}

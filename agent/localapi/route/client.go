@@ -141,7 +141,16 @@ type last struct {
 
 // Listen calls f with every line of a stream.
 func Listen[T any](ctx context.Context, c *Client, path string, f func(T) error) error {
-	resp, err := c.do(ctx, http.MethodGet, path, nil)
+	return listen(ctx, c, http.MethodGet, path, f)
+}
+
+// Order gives an order, and calls f with every line of what is told of it.
+func Order[T any](ctx context.Context, c *Client, path string, f func(T) error) error {
+	return listen(ctx, c, http.MethodPost, path, f)
+}
+
+func listen[T any](ctx context.Context, c *Client, method, path string, f func(T) error) error {
+	resp, err := c.do(ctx, method, path, nil)
 	if err != nil {
 		return err
 	}

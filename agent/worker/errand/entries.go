@@ -19,7 +19,7 @@ const fixedPart = 16 + 32 + 1 + 1
 
 // policies are the overwrite policies by their byte.
 func policies() []mft.Overwrite {
-	return []mft.Overwrite{"", mft.OverwriteReplace, mft.OverwriteNever, mft.OverwriteVersion}
+	return []mft.Overwrite{"", mft.OverwriteReplace, mft.OverwriteNever, mft.OverwriteVersion, mft.OverwriteBounded}
 }
 
 // PrepareOf returns the message for a batch.

@@ -7,6 +7,9 @@
 //	           ◀── send, receive, raw, read, prepare, apply … ──   each is answered
 //	  reply, failed ─────▶
 //	           ◀── note, meter ──    not answered
+//	           ◀── hint ──           of TaskWatch
+//	  mark     ──────────▶           of TaskAttend; each is answered
+//	           ◀── reply, failed
 //	  cancel   ──────────▶           (stop; it still may ask)
 //	           ◀── done ──
 //
@@ -17,11 +20,14 @@ package errand
 
 import (
 	"mft.dev/mft"
+	"mft.dev/mft/agent/departure/clearing"
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/journal/ledger"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer/delta"
+	"mft.dev/mft/trigger/marker"
+	"mft.dev/mft/trigger/pace"
 )
 
 // A Kind says what a message is.
@@ -34,11 +40,13 @@ const (
 	KindCancel      // Failure: why
 	KindReply       // what was asked for
 	KindFailed      // Failure
+	KindMark        // Mark, answered with Marked; while TaskAttend lasts
 
 	// Of the worker, not answered.
 	KindReady
 	KindNote
 	KindMeter
+	KindHint // Hint
 	KindDone
 
 	// Of the worker, answered.
@@ -54,6 +62,9 @@ const (
 	KindRecall    // Recall, answered with Marks
 	KindKeep      // Keep
 	KindForget    // Forget
+	KindThings    // Things
+	KindWatched   // with what keeps watch now, see package watch: of TaskWatch, which ends then, and TaskAttend
+	KindFound     // Page: what TaskLook finds, and what TaskSend has read before it says so
 )
 
 // A Task is what a worker is to do.
@@ -66,6 +77,14 @@ const (
 	TaskRecover
 	TaskDiscard
 	TaskFind
+	TaskLook   // tell of what lies at the source of a channel
+	TaskWatch  // tell of what changes there, until it is cancelled
+	TaskSound  // see whether it is what its guard demands
+	TaskRead   // see whether a file of it can be read
+	TaskAttend // carry out orders about markers, until it is cancelled
+	TaskClear  // have files leave the source
+	TaskScene  // answer the question of a rehearsal
+	TaskWhole  // tell of all that a mirror would send
 )
 
 // An Order says what is to be done for one transfer. Of Receive and Send that of the
@@ -79,12 +98,90 @@ type Order struct {
 	// Landing is where TaskRecover and TaskDiscard look.
 	Landing journal.Landing
 	Find    *Find
+	// Dirs are the directories of markers that are of interest, of TaskAttend.
+	Dirs   []string
+	Source *Source         // of the tasks from TaskLook on, but for TaskAttend
+	Clear  *clearing.Order // of TaskClear
+	Scene  *Scene          // of TaskScene
 }
 
 // Find is what a peer asks for, below the directory that it may ask for.
 type Find struct {
 	Request mft.Request
 	Root    string
+	List    bool // only see that Root can be listed; nothing is asked for
+}
+
+// A Source is that of a channel.
+type Source struct {
+	Root string
+	// Paths are those that TaskLook looks at, see lookout.Lookout, and TaskRead the first of.
+	Paths []string
+	Deep  bool
+	// Select and Guard are those of source.Place, for TaskSound, and Now is in nanoseconds
+	// since 1970.
+	Select mft.Selection
+	Guard  mft.Guard
+	Now    int64
+	// Channel and Mirror are those of scene.Whole.
+	Channel string
+	Mirror  mft.Mirror
+}
+
+// A Scene is what scene.At looks at, with the question in its wire form.
+type Scene struct {
+	Root, Top string
+	Question  []byte
+}
+
+// A Mark is an order about a marker in the tree below Root, or elsewhere.
+type Mark struct {
+	Root  string
+	Order marker.Order
+}
+
+// Marked is what marker.Hand reports.
+type Marked struct{ Is bool }
+
+// A Hint is a path that is worth a look, see lookout.Lookout.
+type Hint struct {
+	Path     string
+	Reliable bool
+}
+
+// A Page is some of what was found; what is not known of an identity is zero.
+type Page struct{ Found []Found }
+
+// Found is what is at one path, or why nobody knows.
+type Found struct {
+	Path               string
+	Size, MTime, CTime int64
+	Inode              uint64
+	Mode               uint32
+	Failure            *Failure
+}
+
+// Things is some of what a mirror would send.
+type Things struct{ Things []Thing }
+
+// A Thing is a scene.Thing.
+type Thing struct {
+	Item    mft.Item
+	Stays   bool
+	Failure *Failure
+}
+
+// PageSize is how much a Page has at most, and Things.
+const PageSize = 1000
+
+// Identity is what is known of what was found.
+func (f *Found) Identity() confine.Identity {
+	return confine.Identity{Size: f.Size, MTime: f.MTime, CTime: f.CTime, Inode: f.Inode, Mode: f.Mode}
+}
+
+// FoundOf is what is told of something.
+func FoundOf(p string, id confine.Identity, err error) Found {
+	return Found{Path: p, Size: id.Size, MTime: id.MTime, CTime: id.CTime, Inode: id.Inode, Mode: id.Mode, Failure: FailureOf(err)}
 }
 
 // A Line is how the conversation's data connections come to be.
@@ -120,9 +217,16 @@ type Send struct {
 	Compress    mft.Compress
 	Mirror      mft.Mirror
 	LastTry     bool
+	// Pace is how fast the channel may send, empty for no limit.
+	Pace pace.Plan
+	// Took says that the agent wants to know what is read.
+	Took bool
 	// Root is the directory of the channel, or that of the grant by which the peer
 	// asked for the sources.
 	Root string
+	// Select and Guard are those of source.Place.
+	Select mft.Selection
+	Guard  mft.Guard
 }
 
 // Note is transfer.Note.
@@ -193,4 +297,14 @@ type Done struct {
 	Failure  *Failure
 	Receipt  *mft.Receipt
 	Envelope []byte
+	Ends     []End  // of TaskClear, also beside a failure
+	Answers  []byte // of TaskScene, in their wire form
+}
+
+// An End is a clearing.End.
+type End struct {
+	Fate    uint8
+	Where   string
+	Failure *Failure
+	CTime   int64
 }

@@ -66,6 +66,16 @@ func (p *Port) send(kind Kind, id uint32, v any, conn syscall.Conn) error {
 // came with it. It fails when ctx ends first; what was asked for may be done all
 // the same.
 func (p *Port) Ask(ctx context.Context, kind Kind, in, out any) (*os.File, error) {
+	return p.ask(ctx, kind, in, nil, out)
+}
+
+// Give asks the other end to take a file, which stays the caller's as well.
+func (p *Port) Give(ctx context.Context, kind Kind, file *os.File) error {
+	_, err := p.ask(ctx, kind, nil, file, nil)
+	return err
+}
+
+func (p *Port) ask(ctx context.Context, kind Kind, in any, file syscall.Conn, out any) (*os.File, error) {
 	p.mu.Lock()
 	if p.over != nil {
 		p.mu.Unlock()
@@ -75,7 +85,7 @@ func (p *Port) Ask(ctx context.Context, kind Kind, in, out any) (*os.File, error
 	id, ch := p.last, make(chan answer, 1)
 	p.asked[id] = ch
 	p.mu.Unlock()
-	if err := p.send(kind, id, in, nil); err != nil {
+	if err := p.send(kind, id, in, file); err != nil {
 		p.forget(id)
 		return nil, err
 	}
@@ -115,6 +125,8 @@ type Said struct {
 	Kind    Kind
 	ID      uint32
 	Payload []byte
+	// File is what came with KindWatched, for the hearer to close; nil with all others.
+	File *os.File
 }
 
 // Parse reads what was said.
@@ -150,11 +162,13 @@ func (p *Port) hear(heard func(Said) error) error {
 		case KindReply, KindFailed:
 			p.answered(kind, m.ID, payload, m.File)
 		default:
-			if m.File != nil {
-				m.File.Close()
-				return errors.New("a file came that nobody asked for")
+			if (m.File != nil) != (kind == KindWatched) {
+				if m.File != nil {
+					m.File.Close()
+				}
+				return errors.New("a file came that nobody asked for, or did not come")
 			}
-			if err := heard(Said{kind, m.ID, payload}); err != nil {
+			if err := heard(Said{kind, m.ID, payload, m.File}); err != nil {
 				return err
 			}
 		}

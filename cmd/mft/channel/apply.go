@@ -60,9 +60,9 @@ file has, without exits and run_as, and is the whole list: a channel that was
 applied before and is not in it is removed, if --remove allows that.
 
 The agent takes the channels on at once and keeps them over a restart. A run
-that is under way goes on as it began; the change counts from the next. What a
-channel has sent is remembered by its name and path, so a change does not send
-it again.`,
+that is under way goes on as it began, but for its bandwidth; the change counts
+from the next. What a channel has sent is remembered by its name and path, so a
+change does not send it again.`,
 		Example: `  mft channel plan -f channels.yaml
   mft channel apply -f channels.yaml`,
 		Args: argument.Takes(0, 0, ""),

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mft.dev/mft/agent/conduct"
+	"mft.dev/mft/agent/conduct/orders"
 	"mft.dev/mft/agent/localapi"
 	"mft.dev/mft/agent/localapi/channel"
 	"mft.dev/mft/cmd/mft/argument"
@@ -36,17 +36,17 @@ type Shell struct {
 func Command(s Shell) *cobra.Command {
 	return argument.Group("channel", "Look at the channels that begin at this host, and give orders about them", "",
 		s.list(), s.show(), s.history(), s.run(), s.plan(), s.apply(),
-		s.order(conduct.Pause, "Let a channel move nothing until it is resumed",
+		s.order(orders.Pause, "Let a channel move nothing until it is resumed",
 			`Let a channel move nothing until it is resumed, restarts of the agent
 included. A run that is under way is held: what it has delivered stays, and it
 goes on where it was. What is due meanwhile makes one run afterwards.`),
-		s.order(conduct.Resume, "Let a paused channel go on", `Let a paused channel go on. A run that was held goes on at once.`),
-		s.order(conduct.Disable, "Let a channel begin no more runs until it is enabled",
+		s.order(orders.Resume, "Let a paused channel go on", `Let a paused channel go on. A run that was held goes on at once.`),
+		s.order(orders.Disable, "Let a channel begin no more runs until it is enabled",
 			`Let a channel begin no more runs until it is enabled, restarts of the agent
 included. A run that is under way goes on to its end; to stop that too, pause
 the channel. What is due meanwhile is not made up for, but a trigger marker
 stays and counts. A disabled channel still runs when mft channel run says so.`),
-		s.order(conduct.Enable, "Let a disabled channel run again", ""),
+		s.order(orders.Enable, "Let a disabled channel run again", ""),
 	)
 }
 
@@ -85,7 +85,8 @@ func (s Shell) show() *cobra.Command {
 		Use:   "show NAME",
 		Short: "Show how a channel stands: what it waits for, its markers, its last run",
 		Long: `Show how a channel stands: what makes it fire and when that is due next, what
-it waits for and since when, its markers and whether each is there, its last
+it waits for and since when, what is expected of it and whether that is met, the
+members of its server groups, its markers and whether each is there, its last
 run, and the transfers that have not ended.`,
 		Args:              argument.Takes(1, 1, takesName),
 		ValidArgsFunction: s.Names,
@@ -127,7 +128,7 @@ by file, is in mft transfer list --channel NAME.`,
 }
 
 // order makes the command that gives an order.
-func (s Shell) order(v conduct.Verb, short, long string) *cobra.Command {
+func (s Shell) order(v orders.Verb, short, long string) *cobra.Command {
 	return &cobra.Command{
 		Use: string(v) + " NAME", Short: short, Long: long,
 		Args:              argument.Takes(1, 1, takesName),

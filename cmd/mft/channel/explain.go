@@ -60,6 +60,9 @@ func explained(w io.Writer, e channel.Explanation, one bool, now time.Time) {
 	}
 	fmt.Fprintf(w, "channel %s is %s and waits: %s\n", e.Channel.Name, e.Channel.Phase, waits)
 	for _, t := range e.Channel.Triggers {
+		if t.Today != "" {
+			fmt.Fprintf(w, "%s %s does not fire today: today is %s\n", t.Kind, t.Text, t.Today)
+		}
 		if !t.Due.IsZero() {
 			fmt.Fprintf(w, "the next run is due by %s %s, %s\n", t.Kind, t.Text, at(t.Due, now))
 		}
@@ -71,6 +74,15 @@ func explained(w io.Writer, e channel.Explanation, one bool, now time.Time) {
 	}
 	if !one {
 		fmt.Fprintf(w, "a run would send %s, %s\n", progress.Items(e.Files), progress.Bytes(e.Bytes))
+	}
+	if e.Channel.Limited || e.Channel.Limit > 0 {
+		fmt.Fprintf(w, "it may send: %s\n", bandwidth(e.Channel, now))
+	}
+	if after := afterwards(e.Channel); after != "" {
+		fmt.Fprintln(w, after)
+	}
+	if e.Channel.Problem != nil {
+		fmt.Fprintf(w, "problem: %s\n", sentence(e.Channel.Problem))
 	}
 	for _, r := range e.Reasons {
 		fmt.Fprintf(w, "\n%s, because %s: %s, %s\n", moves(r), r.Why, progress.Items(r.Files), progress.Bytes(r.Bytes))

@@ -18,7 +18,8 @@ import (
 )
 
 func (s Shell) run() *cobra.Command {
-	var detach bool
+	var detach, dry bool
+	most := 10
 	c := &cobra.Command{
 		Use:   "run NAME",
 		Short: "Let a channel run now, and follow the run to its end",
@@ -29,10 +30,22 @@ in the way: if a run is under way, when that is over; if a block marker is
 there, when it is gone. The command says for what the channel waits. Orders
 that are given before a run begins make one run together.
 
-If the run fails it is repeated, as every run is, and the command ends.`,
+If the run fails it is repeated, as every run is, and the command ends.
+
+With --dry-run nothing runs: the command says what a run would send, and what
+a mirror would remove, as the destinations are now. The agents there have to
+be reached directly, and are asked only for what the run may do.`,
+		Example: `  mft channel run finance-nightly
+  mft channel run finance-nightly --dry-run --most 100`,
 		Args:              argument.Takes(1, 1, takesName),
 		ValidArgsFunction: s.Names,
 		RunE: func(c *cobra.Command, args []string) error {
+			if most < 0 || most > 1000 {
+				return exit.Misused("--most %d is not a number from 0 to 1000", most)
+			}
+			if dry {
+				return s.rehearse(c.Context(), args[0], most)
+			}
 			client, err := s.Client()
 			if err != nil {
 				return err
@@ -42,6 +55,9 @@ If the run fails it is repeated, as every run is, and the command ends.`,
 		},
 	}
 	c.Flags().BoolVar(&detach, "detach", false, "end when the run has begun, or has to wait")
+	c.Flags().BoolVarP(&dry, "dry-run", "n", false, "only say what a run would do")
+	c.Flags().IntVar(&most, "most", most, "with --dry-run, name at most `N` of each kind")
+	c.MarkFlagsMutuallyExclusive("detach", "dry-run")
 	return c
 }
 

@@ -1,13 +1,14 @@
 package channel
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
 	"time"
 
 	"mft.dev/mft"
-	"mft.dev/mft/agent/conduct"
+	"mft.dev/mft/agent/conduct/orders"
 	"mft.dev/mft/agent/localapi/channel"
 	"mft.dev/mft/agent/localapi/route"
 	"mft.dev/mft/cmd/mft/progress"
@@ -27,7 +28,9 @@ func at(t, now time.Time) string {
 	return fmt.Sprintf("%s (%s ago)", t.Local().Format(stamp), show.Ago(now.Sub(t)))
 }
 
-func place(e channel.Endpoint) string { return string(e.Agent) + " " + progress.Plain(e.Path) }
+func place(e channel.Endpoint) string {
+	return cmp.Or(string(e.Group), string(e.Agent)) + " " + progress.Plain(e.Path)
+}
 
 func sentence(p *route.Problem) string { return progress.Sentence(p.Code, p.Detail) }
 
@@ -42,8 +45,14 @@ func page(w io.Writer, c channel.Channel, now time.Time) {
 		}
 		for _, t := range c.Triggers {
 			text := strings.TrimSpace(string(t.Kind) + " " + t.Text)
-			if !t.Due.IsZero() {
+			switch {
+			case !t.Due.IsZero():
 				text += ", next " + at(t.Due, now)
+			case t.Kind == mft.TriggerSchedule:
+				text += ", never again"
+			}
+			if t.Today != "" {
+				text += "; today is " + t.Today
 			}
 			line("fires by", "%s", text)
 		}
@@ -53,11 +62,55 @@ func page(w io.Writer, c channel.Channel, now time.Time) {
 		for _, p := range c.Exclude {
 			line("exclude", "%q", p)
 		}
+		if len(c.Rules) > 0 {
+			line("select", "rules %q", c.Rules)
+		}
+		if c.Latest > 0 {
+			line("select", "the latest %s of those", progress.Items(int64(c.Latest)))
+		}
+		if c.Batch > 0 {
+			line("order", "by %s, %s at a time", c.Order, progress.Items(int64(c.Batch)))
+		}
+		if after := afterwards(c); after != "" {
+			line("afterwards", "%s", after)
+		}
+		if c.Mirror {
+			line("mirror", "each run removes at the destination what is not in the source")
+		}
+		if c.Limited || c.Limit > 0 {
+			line("bandwidth", "%s", bandwidth(c, now))
+		}
 		line("existing files", "%s, compared by %s", c.Overwrite, c.Compare)
+		for _, g := range c.Groups {
+			line("group", "%s", members(g))
+		}
 		standing(line, c, now)
 	})
 	markers(w, c.Markers)
 	moving(w, c.Underway)
+}
+
+// bandwidth says how fast a channel may send.
+func bandwidth(c channel.Channel, now time.Time) string {
+	text := "no limit"
+	if c.Limit > 0 {
+		text = progress.Bytes(c.Limit) + "/s"
+	}
+	if !c.LimitUntil.IsZero() {
+		text += ", until " + at(c.LimitUntil, now)
+	}
+	return text
+}
+
+// afterwards says what becomes of a file at the source.
+func afterwards(c channel.Channel) string {
+	switch c.After {
+	case mft.SourceDelete:
+		return "a file is removed from the source when every destination has it"
+	case mft.SourceArchive:
+		return "a file is moved to " + progress.Plain(c.Archive) + " when every destination has it"
+	}
+	return ""
 }
 
 // standing writes what a channel waits for, and what it has done.
@@ -105,12 +158,8 @@ func standing(line func(name, format string, args ...any), c channel.Channel, no
 		}
 		line("failures", "%s", text)
 	}
-	if c.Silence > 0 {
-		state := "met"
-		if c.Silent {
-			state = "NOT met"
-		}
-		line("expects", "content at least every %s: %s; the last moved %s", time.Duration(c.Silence), state, at(c.Data, now))
+	for _, e := range c.Expects {
+		line("expects", "%s", expected(e, now))
 	}
 }
 
@@ -180,25 +229,25 @@ func history(w io.Writer, list []channel.Run, now time.Time) {
 }
 
 // ordered says what an order has done.
-func ordered(w io.Writer, v conduct.Verb, c channel.Channel) {
+func ordered(w io.Writer, v orders.Verb, c channel.Channel) {
 	underway := ""
 	if c.Run != nil {
 		underway = c.Run.ID
 	}
 	switch {
-	case v == conduct.Pause && underway != "":
+	case v == orders.Pause && underway != "":
 		fmt.Fprintf(w, "%s is paused; run %s, which is under way, is held\n", c.Name, underway)
-	case v == conduct.Pause:
+	case v == orders.Pause:
 		fmt.Fprintf(w, "%s is paused; no run is under way\n", c.Name)
-	case v == conduct.Resume && c.Disabled != nil:
+	case v == orders.Resume && c.Disabled != nil:
 		fmt.Fprintf(w, "%s is not paused any more, but disabled\n", c.Name)
-	case v == conduct.Resume && underway != "":
+	case v == orders.Resume && underway != "":
 		fmt.Fprintf(w, "%s is resumed; run %s goes on\n", c.Name, underway)
-	case v == conduct.Resume:
+	case v == orders.Resume:
 		fmt.Fprintf(w, "%s is resumed\n", c.Name)
-	case v == conduct.Disable && underway != "":
+	case v == orders.Disable && underway != "":
 		fmt.Fprintf(w, "%s is disabled; run %s, which is under way, goes on to its end\n", c.Name, underway)
-	case v == conduct.Disable:
+	case v == orders.Disable:
 		fmt.Fprintf(w, "%s is disabled\n", c.Name)
 	case c.Paused != nil:
 		fmt.Fprintf(w, "%s is enabled, but paused\n", c.Name)

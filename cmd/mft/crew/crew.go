@@ -16,12 +16,13 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"net"
 	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -33,6 +34,8 @@ import (
 	"mft.dev/mft/agent/supervisor"
 	"mft.dev/mft/agent/worker"
 	"mft.dev/mft/internal/post"
+	"mft.dev/mft/internal/restrict"
+	"mft.dev/mft/link/network"
 )
 
 // Flag says to mft run that a supervisor has started it.
@@ -56,21 +59,33 @@ func Missing(cfg *config.Config) string {
 	return fmt.Sprintf("agent.user and run_as have no effect: only root can make processes other users; this one does everything, as user %d", os.Geteuid())
 }
 
-// Supervise runs the agent of cfg as its user, by this program with these arguments
-// and Flag, until ctx or the agent ends.
-func Supervise(ctx context.Context, cfg *config.Config, args []string, errs io.Writer, log *slog.Logger) error {
+// Supervise runs the agent of cfg as its user, by this program and with Flag, until ctx or
+// the agent ends. The agent reads the same file, whatever directory it is in.
+func Supervise(ctx context.Context, cfg *config.Config, logJSON bool, errs io.Writer, log *slog.Logger) error {
 	program, err := os.Executable()
 	if err != nil {
 		return mft.Fail(mft.CodeIO, "find the program that runs", "", err)
+	}
+	file, err := filepath.Abs(cfg.Path)
+	if err != nil {
+		return mft.Fail(mft.CodeIO, "find the configuration", cfg.Path, err)
+	}
+	args := []string{"run", "--config", file, "--socket", cfg.Agent.Socket, "--" + Flag}
+	if logJSON {
+		args = append(args, "--log-json")
 	}
 	if err := own(cfg); err != nil {
 		return err
 	}
 	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "WATCHDOG_PID=") })
 	return supervisor.Run(ctx, supervisor.Config{
-		Config: cfg, Log: log,
-		Agent:  supervisor.Command{Path: program, Args: append(slices.Clone(args), "--"+Flag), Env: env, Errs: errs},
-		Worker: supervisor.Command{Path: program, Args: []string{"worker"}, Errs: errs},
+		Config: cfg, Log: log, Now: time.Now,
+		Walls: func(keep []int) (restrict.Report, error) {
+			return restrict.Apply(restrict.Supervisor(keep...))
+		},
+		Agent:   supervisor.Command{Path: program, Args: args, Env: env, Errs: errs},
+		Worker:  supervisor.Command{Path: program, Args: []string{"worker"}, Errs: errs},
+		Network: supervisor.Command{Path: program, Args: networkArgs(cfg), Errs: errs},
 	})
 }
 
@@ -102,41 +117,22 @@ func own(cfg *config.Config) error {
 	return nil
 }
 
-// Supervised runs the agent with what it gets of its supervisor: its workers, and the
-// socket that listens for peers, nil without one. It ends when the supervisor does.
-func Supervised(ctx context.Context, cfg *config.Config, agent func(context.Context, foreman.Workers, net.Listener) error) error {
-	workers, ln, err := inherited(cfg)
+// Supervised runs the agent with what it gets of its supervisor: its workers and the network
+// process. It ends when the supervisor does.
+func Supervised(ctx context.Context, agent func(context.Context, *foreman.Supervised) error) error {
+	conn, err := post.Open(os.NewFile(3, "supervisor"))
 	if err != nil {
-		return err
+		return mft.Fail(mft.CodeInternal, "start the agent", "", err)
 	}
+	workers := foreman.NewSupervised(conn)
 	g, ctx := errgroup.WithContext(ctx)
 	ctx, end := context.WithCancel(ctx)
 	g.Go(func() error { return workers.Run(ctx) })
 	g.Go(func() error {
 		defer end()
-		return agent(ctx, workers, ln)
+		return agent(ctx, workers)
 	})
 	return g.Wait()
-}
-
-func inherited(cfg *config.Config) (*foreman.Supervised, net.Listener, error) {
-	fail := func(err error) (*foreman.Supervised, net.Listener, error) {
-		return nil, nil, mft.Fail(mft.CodeInternal, "start the agent", "", err)
-	}
-	conn, err := post.Open(os.NewFile(3, "supervisor"))
-	if err != nil {
-		return fail(err)
-	}
-	if cfg.Agent.Listen == "" {
-		return foreman.NewSupervised(conn), nil, nil
-	}
-	f := os.NewFile(4, "listener")
-	defer f.Close()
-	ln, err := net.FileListener(f)
-	if err != nil {
-		return fail(errors.Join(err, conn.Close()))
-	}
-	return foreman.NewSupervised(conn), ln, nil
 }
 
 // Command is mft worker, which people have no use for.
@@ -148,6 +144,33 @@ func Command(errs io.Writer) *cobra.Command {
 			debug.SetGCPercent(40) // as the agent's
 			debug.SetMemoryLimit(160 << 20)
 			return worker.Main(c.Context(), os.NewFile(3, "supervisor"), slog.New(slog.NewTextHandler(errs, nil)))
+		},
+	}
+}
+
+// listens is the word by which the network process knows that it has a socket that listens.
+const listens = "listens"
+
+func networkArgs(cfg *config.Config) []string {
+	if cfg.Agent.Listen == "" {
+		return []string{"network"}
+	}
+	return []string{"network", listens}
+}
+
+// NetworkCommand is mft network, which people have no use for.
+func NetworkCommand(errs io.Writer) *cobra.Command {
+	return &cobra.Command{
+		Use: "network", Hidden: true, Args: cobra.MaximumNArgs(1),
+		Short: "Make the connections of an agent, for the supervisor that started it",
+		RunE: func(c *cobra.Command, args []string) error {
+			debug.SetGCPercent(40) // as the agent's
+			debug.SetMemoryLimit(160 << 20)
+			var listener *os.File
+			if len(args) == 1 && args[0] == listens {
+				listener = os.NewFile(4, "listener")
+			}
+			return network.Main(c.Context(), os.NewFile(3, "agent"), listener, slog.New(slog.NewTextHandler(errs, nil)))
 		},
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
@@ -23,6 +22,7 @@ import (
 	"mft.dev/mft/cmd/mft/daemon/trial"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/journal/spare"
+	"mft.dev/mft/link/network"
 	"mft.dev/mft/release/place"
 )
 
@@ -31,14 +31,17 @@ type Options struct {
 	// Version is that of the program.
 	Version string
 	Log     *slog.Logger
+	// Walls has the agent start this program once more, confined, for its keys and
+	// its exits: only a program whose main function calls Become of both may say so.
+	Walls bool
 	// Env looks up variables of the environment.
 	Env func(string) string
 	// Program is the process that may be replaced; its zero value is one that
 	// refuses updates.
 	Program Program
-	// Workers and Listener are what a supervisor gives the agent, nil without one.
-	Workers  foreman.Workers
-	Listener net.Listener
+	// Workers and Network are what a supervisor gives the agent, nil without one.
+	Workers foreman.Workers
+	Network *network.Client
 	// Trial is set when this process is to show that it comes up: it begins
 	// nothing, and ends when its trial does.
 	Trial *trial.Subject

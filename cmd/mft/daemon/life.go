@@ -20,6 +20,7 @@ import (
 	"mft.dev/mft/agent/localapi/route"
 	"mft.dev/mft/agent/telemetry"
 	"mft.dev/mft/cmd/mft/depot"
+	"mft.dev/mft/link"
 )
 
 // A life is one agent from its start to its end. It implements
@@ -45,7 +46,12 @@ func (o Options) live(ctx context.Context, cfg *config.Config, last failed) (nex
 		return nil, err
 	}
 	defer store.Close()
-	a, err := o.agent(cfg, store)
+	own := &processes{o: o, cfg: cfg}
+	if err := own.confine(); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, own.close()) }()
+	a, err := o.agent(cfg, store, own)
 	if err != nil {
 		return nil, err
 	}
@@ -78,9 +84,14 @@ func (o Options) live(ctx context.Context, cfg *config.Config, last failed) (nex
 }
 
 // agent makes the agent.
-func (o Options) agent(cfg *config.Config, x *depot.Depot) (*agent.Agent, error) {
+func (o Options) agent(cfg *config.Config, x *depot.Depot, own *processes) (*agent.Agent, error) {
+	var peers link.Network // nil where this process makes its connections
+	if o.Network != nil {
+		peers = o.Network
+	}
 	return agent.New(agent.Options{
-		Config: cfg, Log: o.Log, Version: o.Version, Exchange: x.Exchange, Workers: o.Workers, Listener: o.Listener, Walls: true,
+		Config: cfg, Log: o.Log, Version: o.Version, Exchange: x.Exchange, Workers: o.Workers, Network: peers, Walls: o.Walls,
+		Keys: own.open, Processes: own.walls,
 		Telemetry: telemetry.New(telemetry.Config{
 			Section: cfg.Telemetry, Agent: cfg.Agent.Name, Version: o.Version, Dir: cfg.Agent.DataDir, Log: o.Log, Env: o.Env,
 		}),

@@ -3,7 +3,6 @@ package depot
 import (
 	"context"
 	"log/slog"
-	"net"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,18 +14,17 @@ import (
 	"mft.dev/mft/agent/config/leaf"
 	"mft.dev/mft/agent/config/storage"
 	"mft.dev/mft/identity"
+	"mft.dev/mft/internal/rig"
 )
 
 // relayed makes the configurations of a relay and of an agent that uses it, who pin
 // each other, and the keys of the relay.
 func relayed(t *testing.T) (hub, erp *config.Config, keys *identity.Keys) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := rig.FreeAddr()
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := ln.Addr().String()
-	ln.Close()
 	pins := map[mft.AgentName]string{}
 	of := func(name mft.AgentName) *config.Config {
 		dir := t.TempDir()

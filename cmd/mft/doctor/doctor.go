@@ -100,6 +100,7 @@ func Examine(ctx context.Context, p Patient) []Finding {
 	list = append(list, checkPeers(status.Peers)...)
 	list = append(list, checkChannels(status.Channels)...)
 	list = append(list, checkTelemetry(status.Telemetry)...)
+	list = append(list, checkWalls(status.Processes)...)
 	return append(list, checkWaiting(status.Waiting)...)
 }
 

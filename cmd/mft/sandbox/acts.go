@@ -16,7 +16,8 @@ type act struct {
 	try func(place) error
 }
 
-// actsOf returns what a role is tried with: at least 60, but for the supervisor.
+// actsOf returns what a role is tried with: at least 60, but for those
+// that have the files of their user.
 func actsOf(role restrict.Role) []act {
 	var list []act
 	for _, group := range acts() {

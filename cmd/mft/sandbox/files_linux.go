@@ -13,8 +13,9 @@ import (
 // Roles that may do what others may not.
 var (
 	supervisor = []restrict.Role{restrict.RoleSupervisor}
-	starters   = []restrict.Role{restrict.RoleSupervisor, restrict.RoleExit}
-	dialers    = []restrict.Role{restrict.RoleSupervisor, restrict.RoleNetwork}
+	free       = []restrict.Role{restrict.RoleSupervisor, restrict.RoleAgent} // without walls of files and ports
+	starters   = []restrict.Role{restrict.RoleSupervisor, restrict.RoleAgent, restrict.RoleExit}
+	dialers    = []restrict.Role{restrict.RoleSupervisor, restrict.RoleAgent, restrict.RoleNetwork}
 )
 
 func acts() [][]act {
@@ -33,38 +34,38 @@ func open(path string, flags int) error {
 func fileActs() []act {
 	outside := func(here place, name string) string { return filepath.Join(here.Outside, name) }
 	return []act{
-		{"read the keys of the agent", supervisor, func(here place) error { return open(here.Keys, unix.O_RDONLY) }},
+		{"read the keys of the agent", free, func(here place) error { return open(here.Keys, unix.O_RDONLY) }},
 		{"read /etc/shadow", supervisor, func(place) error { return open("/etc/shadow", unix.O_RDONLY) }},
-		{"read a file outside", supervisor, func(here place) error { return open(outside(here, "readable"), unix.O_RDONLY) }},
-		{"write a file outside", supervisor, func(here place) error { return open(outside(here, "readable"), unix.O_WRONLY) }},
-		{"read through a link that leads outside", supervisor, func(here place) error {
+		{"read a file outside", free, func(here place) error { return open(outside(here, "readable"), unix.O_RDONLY) }},
+		{"write a file outside", free, func(here place) error { return open(outside(here, "readable"), unix.O_WRONLY) }},
+		{"read through a link that leads outside", free, func(here place) error {
 			return open(filepath.Join(here.Inside, "link"), unix.O_RDONLY)
 		}},
-		{"read outside by ..", supervisor, func(here place) error {
+		{"read outside by ..", free, func(here place) error {
 			return open(here.Inside+"/../outside/readable", unix.O_RDONLY)
 		}},
-		{"read outside through /proc/self/root", supervisor, func(here place) error {
+		{"read outside through /proc/self/root", free, func(here place) error {
 			return open("/proc/self/root"+outside(here, "readable"), unix.O_RDONLY)
 		}},
-		{"make a file outside", supervisor, func(here place) error { return open(outside(here, "new"), unix.O_WRONLY|unix.O_CREAT) }},
-		{"make a file without a name outside", supervisor, func(here place) error { return open(here.Outside, unix.O_WRONLY|unix.O_TMPFILE) }},
-		{"make a directory outside", supervisor, func(here place) error {
+		{"make a file outside", free, func(here place) error { return open(outside(here, "new"), unix.O_WRONLY|unix.O_CREAT) }},
+		{"make a file without a name outside", free, func(here place) error { return open(here.Outside, unix.O_WRONLY|unix.O_TMPFILE) }},
+		{"make a directory outside", free, func(here place) error {
 			return unix.Mkdirat(unix.AT_FDCWD, outside(here, "directory"), 0o700)
 		}},
-		{"make a link outside", supervisor, func(here place) error {
+		{"make a link outside", free, func(here place) error {
 			return unix.Symlinkat("readable", unix.AT_FDCWD, outside(here, "symlink"))
 		}},
-		{"link a file from outside", supervisor, func(here place) error {
+		{"link a file from outside", free, func(here place) error {
 			return unix.Linkat(unix.AT_FDCWD, outside(here, "readable"), unix.AT_FDCWD, filepath.Join(here.Inside, "linked"), 0)
 		}},
-		{"move a file from outside", supervisor, func(here place) error {
+		{"move a file from outside", free, func(here place) error {
 			return unix.Renameat(unix.AT_FDCWD, outside(here, "second"), unix.AT_FDCWD, filepath.Join(here.Inside, "moved"))
 		}},
-		{"remove a file outside", supervisor, func(here place) error {
+		{"remove a file outside", free, func(here place) error {
 			return unix.Unlinkat(unix.AT_FDCWD, outside(here, "victim"), 0)
 		}},
-		{"truncate a file outside", supervisor, func(here place) error { return unix.Truncate(outside(here, "third"), 0) }},
-		{"make a device", supervisor, func(here place) error {
+		{"truncate a file outside", free, func(here place) error { return unix.Truncate(outside(here, "third"), 0) }},
+		{"make a device", free, func(here place) error {
 			// That of /dev/null, in the probe's own directory.
 			return unix.Mknodat(unix.AT_FDCWD, filepath.Join(here.Inside, "device"), unix.S_IFCHR|0o600, int(unix.Mkdev(1, 3)))
 		}},
@@ -72,10 +73,10 @@ func fileActs() []act {
 			_, err := unix.OpenByHandleAt(unix.AT_FDCWD, unix.NewFileHandle(1, []byte("12345678")), unix.O_RDONLY)
 			return err
 		}},
-		{"read the memory of another process", supervisor, func(here place) error {
+		{"read the memory of another process", free, func(here place) error {
 			return open(fmt.Sprintf("/proc/%d/mem", here.Parent), unix.O_RDONLY)
 		}},
-		{"read the variables of another process", supervisor, func(here place) error {
+		{"read the variables of another process", free, func(here place) error {
 			return open(fmt.Sprintf("/proc/%d/environ", here.Parent), unix.O_RDONLY)
 		}},
 		{"list the root directory", starters, func(place) error { return open("/", unix.O_RDONLY|unix.O_DIRECTORY) }},
@@ -86,8 +87,8 @@ func fileActs() []act {
 
 func networkActs() []act {
 	return []act{
-		{"bind a TCP port", supervisor, func(place) error { return bind(unix.SOCK_STREAM, 0) }},
-		{"bind a UDP port", supervisor, func(place) error { return bind(unix.SOCK_DGRAM, 0) }},
+		{"bind a TCP port", free, func(place) error { return bind(unix.SOCK_STREAM, 0) }},
+		{"bind a UDP port", free, func(place) error { return bind(unix.SOCK_DGRAM, 0) }},
 		{"make a socket of MPTCP", nil, func(place) error { return socket(unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_MPTCP) }},
 		{"make a socket of MPTCP over IPv6", nil, func(place) error { return socket(unix.AF_INET6, unix.SOCK_STREAM, unix.IPPROTO_MPTCP) }},
 		{"make a socket of SCTP", nil, func(place) error { return socket(unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_SCTP) }},
@@ -99,7 +100,7 @@ func networkActs() []act {
 		{"connect to a TCP port", dialers, func(here place) error {
 			return connect(unix.AF_INET, &unix.SockaddrInet4{Port: here.Port, Addr: [4]byte{127, 0, 0, 1}})
 		}},
-		{"connect to an abstract socket", supervisor, func(here place) error {
+		{"connect to an abstract socket", free, func(here place) error {
 			return connect(unix.AF_UNIX, &unix.SockaddrUnix{Name: here.Abstract})
 		}},
 		{"connect to a socket of a path", starters, func(here place) error {

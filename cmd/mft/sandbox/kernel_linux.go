@@ -59,11 +59,11 @@ func processActs() []act {
 		{"compare with another process", nil, onParent(unix.SYS_KCMP, func(p uintptr) [6]uintptr {
 			return [6]uintptr{p, p, none}
 		})},
-		{"signal whoever started it", supervisor, func(here place) error { return unix.Kill(here.Parent, 0) }},
-		{"signal a thread of another process", supervisor, onParent(unix.SYS_TGKILL, func(p uintptr) [6]uintptr {
+		{"signal whoever started it", free, func(here place) error { return unix.Kill(here.Parent, 0) }},
+		{"signal a thread of another process", free, onParent(unix.SYS_TGKILL, func(p uintptr) [6]uintptr {
 			return [6]uintptr{p, p, 0}
 		})},
-		{"signal the first process", supervisor, func(place) error { return unix.Kill(1, 0) }},
+		{"signal the first process", free, func(place) error { return unix.Kill(1, 0) }},
 	}
 }
 

@@ -77,8 +77,8 @@ have it try what it must not be able to do: read keys, write elsewhere, start
 programs, trace or signal others, bind and connect, mount, load into the kernel.
 Whatever is tried would be harmless if it succeeded.
 
-The roles are network, keys, worker, exit and supervisor. As root the process
-gets a user without rights; else it keeps the one that it has.`,
+The roles are agent, network, keys, worker, exit and supervisor. As root the
+process gets a user without rights; else it keeps the one that it has.`,
 		Example: `  mft sandbox-probe worker
   mft sandbox-probe worker --control`,
 		Args:      argument.Takes(1, 1, "ROLE"),
@@ -201,6 +201,8 @@ func policyOf(role restrict.Role, here place) (p restrict.Policy) {
 		p = restrict.Network(restrict.Resolver())
 	case restrict.RoleKeys:
 		p = restrict.Keys(here.Inside)
+	case restrict.RoleAgent:
+		p = restrict.Agent()
 	case restrict.RoleWorker:
 		p = restrict.Worker(nil, []string{here.Inside})
 	case restrict.RoleExit:

@@ -11,6 +11,7 @@ import (
 	"mft.dev/mft/agent/telemetry"
 	"mft.dev/mft/cmd/mft/progress"
 	relay "mft.dev/mft/exchange/relay/server"
+	"mft.dev/mft/internal/restrict"
 )
 
 // Status writes a page about an agent as it is at now.
@@ -33,12 +34,43 @@ func Status(w io.Writer, a localapi.Status, now time.Time) {
 	section(w, "peers", a.Peers, statusPeer)
 	section(w, "channels", a.Channels, func(w io.Writer, c localapi.ChannelStatus) { statusChannel(w, c, now) })
 	section(w, "telemetry", a.Telemetry, func(w io.Writer, t telemetry.Status) { statusTelemetry(w, t, now) })
+	section(w, "processes", a.Processes, statusWalls)
 	section(w, "kept for others, as their relay", a.Relay, func(w io.Writer, h relay.Held) { statusHeld(w, h, now) })
 	for i, note := range a.Notes {
 		if i == 0 {
 			fmt.Fprintln(w)
 		}
 		fmt.Fprintf(w, "note: %s\n", progress.OneLine(note))
+	}
+}
+
+// statusWalls writes a row about the walls around a process.
+func statusWalls(w io.Writer, r restrict.Report) {
+	var up, missing []string
+	for _, f := range r.Walls {
+		switch {
+		case f.Up:
+			up = append(up, string(f.Wall))
+		case !f.Open:
+			missing = append(missing, fmt.Sprintf("%s (%s)", f.Wall, f.Why))
+		}
+	}
+	state := "runs"
+	switch {
+	case r.Role == restrict.RoleExit:
+		state = "each command"
+	case r.Role == restrict.RoleWorker:
+		state = "each channel"
+	case r.PID == 0:
+		state = "does not run"
+	}
+	who := fmt.Sprintf("uid %d", r.UID)
+	if r.PID == 0 {
+		who = "its own user"
+	}
+	fmt.Fprintf(w, "%s\t%s\t%s\twalls: %s", r.Role, state, who, OrDash(strings.Join(up, " ")))
+	if len(missing) > 0 {
+		fmt.Fprintf(w, "; missing: %s", progress.OneLine(strings.Join(missing, ", ")))
 	}
 }
 

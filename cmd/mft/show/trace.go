@@ -3,6 +3,7 @@ package show
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/trace"
@@ -49,6 +50,7 @@ func hop(w io.Writer, h trace.Hop) {
 		}
 		line("known by", "%s", progress.OneLine(h.Proof))
 		line("receipt", "%s", receipt(h))
+		line("ask", "%s on the host of %s", elsewhere(h), h.Peer)
 		for _, x := range h.Exits {
 			line("command", "%s: %s, %s", x.Phase, progress.OneLine(x.Command), exited(x))
 		}
@@ -62,6 +64,14 @@ func hop(w io.Writer, h trace.Hop) {
 			fmt.Fprintf(w, "  %s\t%s\t%s\n", s.Time.Local().Format(fineStamp), s.Kind, text)
 		}
 	})
+}
+
+// elsewhere is the command that tells at the other end what is known there.
+func elsewhere(h trace.Hop) string {
+	if h.There != "" && progress.Plain(string(h.There)) == string(h.There) && !strings.ContainsAny(string(h.There), " '\"$`\\*?[#&|;<>()~") {
+		return "mft trace " + string(h.There)
+	}
+	return "mft trace " + h.Transfer.String()
 }
 
 // receipt says what was signed for, and by whom.

@@ -93,7 +93,7 @@ written anew by the next install.`,
 	}
 	f := c.Flags()
 	f.BoolVar(&show, "print", false, "show the unit and write nothing")
-	f.StringVar(&w.User, "user", "", "`USER` that runs the agent (default: mft, which is made; on Windows NT SERVICE\\NAME)")
+	f.StringVar(&w.User, "user", "", "`USER` that runs the agent (default: mft, which is made; root with agent.user; on Windows NT SERVICE\\NAME)")
 	f.StringVar(&w.Group, "group", "", "its `GROUP` (default: that of the same name)")
 	f.StringArrayVar(&w.Write, "write", nil, "let the agent write to this `DIR` too; may be repeated")
 	rootFlag(c, &root)
@@ -154,6 +154,8 @@ func (s Shell) complete(ctx context.Context, w *Wanted) (*config.Config, error) 
 	switch {
 	case w.User == "" && onWindows():
 		w.User = `NT SERVICE\` + w.Name
+	case w.User == "" && cfg.Agent.User != "":
+		w.User = "root" // who makes the others their users
 	case w.User == "":
 		w.User = "mft"
 	}

@@ -45,7 +45,7 @@ func (s Systemd) Install(ctx context.Context, w Wanted, cfg *config.Config) (wri
 		return nil, err
 	}
 	files := []struct{ path, text string }{{s.unitPath(w.Name), text}}
-	if w.User != "root" {
+	if w.User != "root" || w.several(cfg) {
 		files = append(files, struct{ path, text string }{s.usersPath(w.Name), w.Sysusers(cfg)})
 	}
 	for _, f := range files {
@@ -63,7 +63,7 @@ func (s Systemd) Install(ctx context.Context, w Wanted, cfg *config.Config) (wri
 		return written, nil
 	}
 	steps := [][]string{{"systemctl", "daemon-reload"}, {"systemctl", "enable", w.Name + ".service"}, {"systemctl", "restart", w.Name + ".service"}}
-	if w.User != "root" {
+	if w.User != "root" || w.several(cfg) {
 		steps = append([][]string{{"systemd-sysusers", s.usersPath(w.Name)}}, steps...)
 	}
 	return written, s.tell(ctx, steps)

@@ -50,7 +50,11 @@ func (w Wanted) Unit(cfg *config.Config) (string, error) {
 	line(mark)
 	line("[Unit]\nDescription=mft agent %s\nWants=network-online.target\nAfter=network-online.target", cfg.Agent.Name)
 	line("# It is always started again: what waits in the journal has been promised.\nStartLimitIntervalSec=0\n")
-	line("[Service]\nType=notify\nNotifyAccess=main\nExecStart=%s", run)
+	access := "main"
+	if w.several(cfg) {
+		access = "all" // it is not the supervisor that knows when the agent is ready
+	}
+	line("[Service]\nType=notify\nNotifyAccess=%s\nExecStart=%s", access, run)
 	line("Restart=on-failure\nRestartSec=5s\nTimeoutStartSec=10min\nTimeoutStopSec=90s\nWatchdogSec=2min\n")
 	line("User=%s\nGroup=%s", w.User, w.Group)
 	if cfg.Agent.SocketGroup != "" {
@@ -62,9 +66,15 @@ func (w Wanted) Unit(cfg *config.Config) (string, error) {
 	return b.String(), nil
 }
 
+// several reports whether a supervisor runs as root, and the agent as a user of its own.
+func (w Wanted) several(cfg *config.Config) bool { return w.User == "root" && cfg.Agent.User != "" }
+
 // writes lists the directories that an agent writes to, each once.
 func (w Wanted) writes(cfg *config.Config) []string {
 	out := []string{cfg.Agent.DataDir, cfg.Agent.KeysDir, filepath.Dir(cfg.Agent.Socket)}
+	if w.several(cfg) {
+		out = append(out, filepath.Dir(cfg.Agent.DataDir))
+	}
 	for _, g := range cfg.Allow.FilesFrom {
 		out = append(out, g.Root)
 		for _, m := range g.Markers {
@@ -94,7 +104,9 @@ func (w Wanted) writes(cfg *config.Config) []string {
 
 // state says where the agent writes.
 func (w Wanted) state(b *strings.Builder, cfg *config.Config, write []string) {
-	if rest, ok := strings.CutPrefix(cfg.Agent.DataDir, stateRoot); ok && rest != "" && !strings.ContainsAny(rest, ` "\%$`) {
+	// The supervisor makes the data directory of an agent that is another user: systemd would
+	// take it back for root at each start.
+	if rest, ok := strings.CutPrefix(cfg.Agent.DataDir, stateRoot); ok && !w.several(cfg) && rest != "" && !strings.ContainsAny(rest, ` "\%$`) {
 		fmt.Fprintf(b, "StateDirectory=%s\nStateDirectoryMode=0700\n", rest)
 	}
 	b.WriteString("\n# Everything else is read-only. A directory that is made later counts from the\n# next start.\nProtectSystem=strict\n")
@@ -132,11 +144,18 @@ func sources(cfg *config.Config) []string {
 // takes.
 const ownerCapabilities = "CAP_CHOWN CAP_FOWNER CAP_FSETID CAP_DAC_OVERRIDE"
 
+// supervisorCapabilities are what making processes other users, ending them, and taking
+// capabilities from them takes besides; workers that are root keep the second.
+const supervisorCapabilities = "CAP_SETUID CAP_SETGID CAP_SETPCAP CAP_KILL CAP_DAC_READ_SEARCH"
+
 // bounds says what the agent may do.
 func (w Wanted) bounds(b *strings.Builder, cfg *config.Config) {
 	var capabilities []string
 	if w.User == "root" {
 		capabilities = append(capabilities, ownerCapabilities)
+	}
+	if w.several(cfg) {
+		capabilities = append(capabilities, supervisorCapabilities)
 	}
 	if lowPort(cfg.Agent.Listen) {
 		capabilities = append(capabilities, "CAP_NET_BIND_SERVICE")
@@ -165,7 +184,7 @@ RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
 RestrictNamespaces=yes
 RestrictRealtime=yes
 SystemCallArchitectures=native
-SystemCallFilter=@system-service
+SystemCallFilter=@system-service seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self
 SystemCallErrorNumber=EPERM
 `)
 }
@@ -191,5 +210,9 @@ func quoted(s string, argument bool) string {
 
 // Sysusers returns what makes the user of the agent, for sysusers.d(5).
 func (w Wanted) Sysusers(cfg *config.Config) string {
-	return fmt.Sprintf("%s\nu %s - \"mft agent\" %s\n", mark, w.User, cfg.Agent.DataDir)
+	user := w.User
+	if w.several(cfg) {
+		user = cfg.Agent.User
+	}
+	return fmt.Sprintf("%s\nu %s - \"mft agent\" %s\n", mark, user, cfg.Agent.DataDir)
 }

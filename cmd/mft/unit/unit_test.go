@@ -39,7 +39,8 @@ func cases() map[string]func(*config.Config, *Wanted) {
 			w.Write = []string{"/srv/in", "/srv/more"}
 			w.Binary = "/opt/m f t/$mft%"
 		},
-		"root": func(_ *config.Config, w *Wanted) { w.User, w.Group = "root", "root" },
+		"several": func(c *config.Config, w *Wanted) { w.User, w.Group, c.Agent.User = "root", "root", "mft" },
+		"root":    func(_ *config.Config, w *Wanted) { w.User, w.Group = "root", "root" },
 	}
 }
 

@@ -13,6 +13,9 @@ import (
 	"mft.dev/mft/internal/confine/filesys"
 )
 
+// AcrossTrees says that what is in one tree can be renamed to a name in another.
+const AcrossTrees = true
+
 // A Handle is an open directory. Every name is taken relative to its
 // descriptor, and no call here follows a link.
 type Handle struct {

@@ -111,6 +111,9 @@ func (t *Tree) OpenFile(rel, path string) (*os.File, fs.FileInfo, error) {
 	return Handle{tree: t, rel: dir}.openRegular(name, os.O_RDONLY)
 }
 
+// AcrossTrees says that what is in one tree can be renamed to a name in another.
+const AcrossTrees = false
+
 // A Handle is a directory below a root.
 type Handle struct {
 	tree *Tree

@@ -10,7 +10,7 @@ import (
 // destination.
 
 // overwrites are the policies by their number on the wire; 0 is none.
-var overwrites = [...]mft.Overwrite{"", mft.OverwriteReplace, mft.OverwriteNever, mft.OverwriteVersion}
+var overwrites = [...]mft.Overwrite{"", mft.OverwriteReplace, mft.OverwriteNever, mft.OverwriteVersion, mft.OverwriteCanary}
 
 // AppendOverwrite appends what Overwrite reads.
 func AppendOverwrite(b []byte, o mft.Overwrite) []byte {
@@ -81,25 +81,66 @@ func (r *Reader) Compress() mft.Compress {
 // MaxPercent is the largest share that a mirror may name.
 const MaxPercent = 100
 
+// How a mirror begins.
+const (
+	noMirror = iota
+	plainMirror
+	ruledMirror // whose rules follow
+)
+
+// MaxRules is the most rules of a mirror.
+const MaxRules = 1000
+
 // AppendMirror appends what Mirror reads: a limit that is none as 0, others as
-// 1 more.
-func AppendMirror(b []byte, m *mft.Mirror) []byte {
-	b = AppendFlag(b, m.On)
-	if !m.On {
-		return b
+// 1 more. A mirror without rules is written as those have it who know of none.
+func AppendMirror(b []byte, m *mft.Mirror, rules []string) []byte {
+	switch {
+	case !m.On:
+		return append(b, noMirror)
+	case len(rules) == 0:
+		b = append(b, plainMirror)
+	default:
+		b = append(b, ruledMirror)
 	}
 	b = AppendUint(b, uint64(max(m.MaxFiles, -1)+1))
-	return AppendUint(b, uint64(min(max(m.MaxPercent, -1), MaxPercent)+1))
+	b = AppendUint(b, uint64(min(max(m.MaxPercent, -1), MaxPercent)+1))
+	if len(rules) == 0 {
+		return b
+	}
+	b = AppendUint(b, uint64(len(rules)))
+	for _, rule := range rules {
+		b = AppendBytes(b, rule)
+	}
+	return b
 }
 
-// Mirror reads the order to remove, and its limits.
-func (r *Reader) Mirror() (m mft.Mirror) {
-	if m.On = r.Flag("mirror"); !m.On {
-		return m
+// Mirror reads the order to remove, its limits and rules. What the rules mean is not
+// looked at.
+func (r *Reader) Mirror() (m mft.Mirror, rules []string) {
+	kind := r.U8("mirror")
+	if kind > ruledMirror {
+		r.Fail("mirror", "%d is none", kind)
+	}
+	if m.On = kind != noMirror && r.Err() == nil; !m.On {
+		return m, nil
 	}
 	m.MaxFiles = int64(r.Uint("most files", math.MaxInt64)) - 1
 	m.MaxPercent = int(r.Uint("most percent", MaxPercent+1)) - 1
-	return m
+	if kind != ruledMirror {
+		return m, nil
+	}
+	n := r.Count("rules", MaxRules, 1)
+	if n == 0 {
+		r.Fail("rules", "0 are too few")
+	}
+	for i := range n {
+		r.Entry(i)
+		if rule := r.Path("rule"); r.Err() == nil {
+			rules = append(rules, rule)
+		}
+	}
+	r.entry = 0
+	return m, rules
 }
 
 // AppendBasis appends what Basis reads.

@@ -22,6 +22,7 @@ package walk
 
 import (
 	"context"
+	"errors"
 	"path"
 	"slices"
 	"time"
@@ -32,6 +33,7 @@ import (
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/look"
 	"mft.dev/mft/transfer/scan"
+	"mft.dev/mft/trigger/selection"
 )
 
 // An Announcer is told what there is.
@@ -272,7 +274,9 @@ func (w *walker) announce(ctx context.Context, f scan.Folder, k *ask) (int64, er
 	settled, err := w.Source.In(ctx, f, seen, w.match.begin(w.lister, k), func(e scan.Entry, err error) error {
 		name := path.Base(e.Item.Path)
 		if err != nil {
-			w.a.Skip(e.Item.Path, err)
+			if !errors.Is(err, selection.ErrKept) {
+				w.a.Skip(e.Item.Path, err)
+			}
 			if l.Whole = l.Whole && len(l.Kept) < protocol.MaxKept; l.Whole {
 				l.Kept = append(l.Kept, name)
 			}
@@ -321,7 +325,7 @@ func (w *walker) tellMatched(k *ask) error {
 func (w *walker) tellUnfit(ctx context.Context, f scan.Folder) error {
 	w.looks.spare.Reset()
 	_, err := w.Source.In(ctx, f, &w.looks.spare, nil, func(e scan.Entry, err error) error {
-		if err != nil {
+		if err != nil && !errors.Is(err, selection.ErrKept) {
 			w.a.Skip(e.Item.Path, err)
 		}
 		return nil

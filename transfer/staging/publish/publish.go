@@ -8,13 +8,13 @@ package publish
 
 import (
 	"encoding/binary"
-	"fmt"
 	"path"
 
 	"mft.dev/mft"
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/journal/ledger"
+	"mft.dev/mft/transfer/staging/versions"
 )
 
 // Entry gives one item its final name by its policy, or finds that it had it
@@ -24,7 +24,9 @@ import (
 // With the digest of MoveMark nothing was staged: the temporary name is that
 // of a file or directory of the destination, which is renamed if it still is
 // the one that was seen, and replaces nothing.
-func Entry(root *confine.Root, e *journal.Entry) error {
+//
+// shelf takes what is replaced under mft.OverwriteBounded; see Shelf.
+func Entry(root *confine.Root, shelf *versions.Shelf, e *journal.Entry) error {
 	if inode, ok := Moved(e.Digest); ok {
 		return move(root, e, inode)
 	}
@@ -36,7 +38,11 @@ func Entry(root *confine.Root, e *journal.Entry) error {
 	case mft.OverwriteNever:
 		mode = confine.RenameNoReplace
 	case mft.OverwriteVersion:
-		if err := setAside(root, e.Final); err != nil {
+		if err := versions.Unbounded(root, e.Final); err != nil {
+			return err
+		}
+	case mft.OverwriteBounded:
+		if err := shelf.SetAside(e.Final); err != nil {
 			return err
 		}
 	}
@@ -77,21 +83,15 @@ func move(root *confine.Root, e *journal.Entry, inode uint64) error {
 	return root.Rename(e.Temp, e.Final, confine.RenameNoReplace)
 }
 
-// maxVersions bounds the search for a free version name.
-const maxVersions = 100_000
-
-// setAside renames what is at final to the first free NAME.~N~.
-func setAside(root *confine.Root, final string) error {
-	for n := 1; n <= maxVersions; n++ {
-		err := root.Rename(final, fmt.Sprintf("%s.~%d~", final, n), confine.RenameNoReplace)
-		switch {
-		case err == nil, mft.CodeOf(err) == mft.CodeNotFound:
-			return nil
-		case mft.CodeOf(err) != mft.CodeExists:
-			return err
+// Shelf returns the shelf for the entries of a batch.
+func Shelf(root *confine.Root, entries []journal.Entry) *versions.Shelf {
+	var finals []string
+	for i := range entries {
+		if entries[i].Overwrite == mft.OverwriteBounded {
+			finals = append(finals, entries[i].Final)
 		}
 	}
-	return mft.Fail(mft.CodeExists, "keep the version of", final, fmt.Errorf("%d versions are there", maxVersions))
+	return versions.NewShelf(root, finals...)
 }
 
 // Settled is what the journal is told of batch n, of which only the good entries
@@ -131,7 +131,7 @@ func StillThere(root *confine.Root, temp string) bool {
 func FinalDirs(entries []journal.Entry) map[string]bool {
 	dirs := make(map[string]bool)
 	for i := range entries {
-		dirs[dirOf(entries[i].Final)] = true
+		dirs[DirOf(entries[i].Final)] = true
 	}
 	return dirs
 }
@@ -151,8 +151,8 @@ func SyncDirs(root *confine.Root, dirs map[string]bool) error {
 	return nil
 }
 
-// dirOf is path.Dir with "" for the landing's root itself.
-func dirOf(p string) string {
+// DirOf is path.Dir with "" for the landing's root itself.
+func DirOf(p string) string {
 	if d := path.Dir(p); d != "." {
 		return d
 	}

@@ -1,0 +1,36 @@
+// Package guard has a command of the operator's say whether the source of a channel is
+// what it should be. What a look tells is that of package source.
+//
+// Nothing is sent or removed because of a source that a guard has not let pass. The
+// package starts no shell, and changes nothing.
+package guard
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"mft.dev/mft"
+	"mft.dev/mft/agent/exits/process"
+)
+
+// maxSaid is how much of what a command says is told.
+const maxSaid = 300
+
+// Ask runs the command of a guard, if it has one, as the agent's own user. The error is
+// mft.CodeGuard unless it ends with status 0 in time.
+func Ask(ctx context.Context, g mft.Guard) error {
+	if len(g.Check) == 0 {
+		return nil
+	}
+	out, err := process.Run(ctx, process.Order{Args: g.Check, Dir: string(filepath.Separator), Umask: 0o077, Timeout: g.Timeout})
+	if err == nil && !out.OK() {
+		said := strings.TrimSpace(string(out.Output[:min(len(out.Output), maxSaid)]))
+		err = fmt.Errorf("%v; it said %q", out, said)
+	}
+	if err != nil {
+		return mft.Fail(mft.CodeGuard, "check the source with", g.Check[0], err)
+	}
+	return nil
+}
