@@ -54,6 +54,7 @@ var house = map[string]houseRule{
 	"internal/durable":         {layerPlumbing, []string{".", "internal/confine/filesys"}},
 	"internal/resident":        {layerPlumbing, nil},
 	"internal/plain":           {layerPlumbing, nil},
+	"internal/names":           {layerPlumbing, nil},
 	"internal/post":            {layerPlumbing, []string{"golang.org/x/sys"}},
 	"internal/rig":             {layerPlumbing, nil},
 	"internal/restrict": {layerPlumbing, []string{
@@ -108,7 +109,7 @@ var house = map[string]houseRule{
 	"transfer/marks": {layerMechanism, []string{".", "internal/blake3", "internal/confine", "transfer/delta"}},
 	"transfer/look":  {layerMechanism, []string{"internal/confine"}},
 	"transfer/scan": {layerMechanism, []string{
-		".", "internal/blake3", "internal/confine", "internal/siphash", "transfer/look", "trigger/selection", "github.com/bmatcuk/doublestar",
+		".", "internal/blake3", "internal/confine", "internal/names", "internal/siphash", "transfer/look", "trigger/selection", "github.com/bmatcuk/doublestar",
 	}},
 	"transfer/delta": {layerMechanism, []string{".", "github.com/zeebo/blake3", "golang.org/x/sys"}},
 	"transfer/sender": {layerMechanism, []string{

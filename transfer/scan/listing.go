@@ -10,6 +10,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/internal/blake3"
 	"mft.dev/mft/internal/confine"
+	"mft.dev/mft/internal/names"
 	"mft.dev/mft/internal/siphash"
 	"mft.dev/mft/transfer/look"
 	"mft.dev/mft/trigger/selection"
@@ -51,7 +52,7 @@ type Lister struct {
 	// may be inherited.
 	Dirs bool
 
-	known  owners
+	known  names.Names
 	owned  encodedOwner
 	keyed  siphash.Key // made from the salt of
 	salted [16]byte
@@ -231,7 +232,7 @@ func (l *Lister) encode(b []byte, kind mft.ItemType, name []byte, id *confine.Id
 	if owned {
 		// Most often it is the same as before.
 		if o := &l.owned; len(o.encoding) == 0 || o.uid != id.UID || o.gid != id.GID {
-			user, group := l.known.names(id.UID, id.GID)
+			user, group := l.known.Of(id.UID, id.GID)
 			o.uid, o.gid = id.UID, id.GID
 			o.encoding = appendOwner(appendOwner(o.encoding[:0], user, id.UID), group, id.GID)
 		}

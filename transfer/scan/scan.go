@@ -47,6 +47,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/internal/confine"
+	"mft.dev/mft/internal/names"
 	"mft.dev/mft/trigger/selection"
 )
 
@@ -77,7 +78,7 @@ type Source struct {
 	file    string   // the only file, a name in base
 	name    string   // what the only file is called
 	pattern *pattern // nil without one
-	owners  owners
+	owners  names.Names
 
 	// reading is the directory of the last file that ReadItem read.
 	reading atomic.Pointer[confine.Dir]

@@ -199,6 +199,6 @@ func (s *Source) item(at place, id confine.Identity, kind mft.ItemType, target s
 	if kind == mft.ItemFile {
 		it.Size = id.Size
 	}
-	it.Owner, it.Group = s.owners.names(id.UID, id.GID)
+	it.Owner, it.Group = s.owners.Of(id.UID, id.GID)
 	return it
 }

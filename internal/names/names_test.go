@@ -1,4 +1,4 @@
-package scan
+package names
 
 import (
 	"errors"
@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestOwnersAreLookedUpOnce(t *testing.T) {
+func TestLookedUpOnce(t *testing.T) {
 	known := map[uint32]string{}
 	calls := 0
 	lookup := func(id string) (string, error) {
@@ -28,15 +28,15 @@ func TestOwnersAreLookedUpOnce(t *testing.T) {
 	if calls != 3 {
 		t.Errorf("three numbers were looked up %d times", calls)
 	}
-	for id := range uint32(3 * maxOwners) {
+	for id := range uint32(3 * maxNames) {
 		remember(&known, id, lookup)
-		if len(known) > maxOwners {
-			t.Fatalf("%d names are remembered, want at most %d", len(known), maxOwners)
+		if len(known) > maxNames {
+			t.Fatalf("%d names are remembered, want at most %d", len(known), maxNames)
 		}
 	}
 }
 
-func TestOwnersAgreeWithTheSystem(t *testing.T) {
+func TestAgreesWithTheSystem(t *testing.T) {
 	me, err := user.Current()
 	if err != nil {
 		t.Skipf("this process has no name: %v", err)
@@ -45,8 +45,11 @@ func TestOwnersAgreeWithTheSystem(t *testing.T) {
 	if err != nil {
 		t.Skip("users have no numbers here")
 	}
-	var o owners
-	if got, _ := o.names(uint32(uid), math.MaxUint32); got != me.Username {
+	var o Names
+	if got, _ := o.Of(uint32(uid), math.MaxUint32); got != me.Username {
 		t.Errorf("the owner %d is %q, want %q", uid, got, me.Username)
+	}
+	if got := o.User(uint32(uid)); got != me.Username {
+		t.Errorf("the user %d is %q, want %q", uid, got, me.Username)
 	}
 }
