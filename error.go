@@ -54,6 +54,7 @@ const (
 	CodeWrongType   Code = "WRONG_TYPE"
 	CodeSymlink     Code = "SYMLINK_IN_PATH"
 	CodeLinkRefused Code = "LINK_REFUSED"
+	CodeUnpreserved Code = "NOT_PRESERVED"
 	CodeChanged     Code = "CHANGED_WHILE_READ"
 	CodeRaced       Code = "DESTINATION_CHANGED"
 	CodeIO          Code = "IO_ERROR"
@@ -165,6 +166,7 @@ var meanings = [...]meaning{
 	{CodeRootSetID, "a file with setuid would belong to root here, or one with setgid to its group: whoever may run it would have its rights", "if the sender is to be trusted with that, `allow_root_setid: true` beside `allow_setid` in allow.files_from", false},
 	{CodeNotMounted, "no file system is mounted at the source of a channel that has to have one, and the run sent and removed nothing", "mount it; the run is repeated by itself. If it is no mount point, leave out `guard.mount_point`", false},
 	{CodeGuard, "the command that checks the source of a channel did not agree, and the run sent and removed nothing", "see what the command says and mend what it complains of; the run is repeated by itself", false},
+	{CodeUnpreserved, "extended attributes or access lists that are to be preserved are too large to travel, or the file system at the destination does not take them", "use a file system that has them, make them smaller, or take xattrs or acls out of `preserve`", false},
 	{CodeSourceLeft, "files that every destination has could not be removed from the source of a channel, or moved to its archive", "mend what the sentence names, often a permission or the archive directory; it is tried again by itself, at the latest after an hour, and nothing is sent again", false},
 	{CodeCalendar, "the file of holidays of a calendar cannot be read any more, and what it said before holds", "mend what the sentence names, and see that the agent's user may read the file; it is read again within a minute", false},
 

@@ -54,6 +54,7 @@ var house = map[string]houseRule{
 	"internal/durable":         {layerPlumbing, []string{".", "internal/confine/filesys"}},
 	"internal/resident":        {layerPlumbing, nil},
 	"internal/plain":           {layerPlumbing, nil},
+	"internal/xattr":           {layerPlumbing, []string{"golang.org/x/sys"}},
 	"internal/names":           {layerPlumbing, nil},
 	"internal/post":            {layerPlumbing, []string{"golang.org/x/sys"}},
 	"internal/rig":             {layerPlumbing, nil},
@@ -62,8 +63,9 @@ var house = map[string]houseRule{
 	}},
 	"internal/watch": {layerPlumbing, []string{".", "golang.org/x/sys", "github.com/fsnotify/fsnotify"}},
 
-	"protocol":               {layerRecords, []string{".", "internal/blake3", "protocol/internal/wire"}},
+	"protocol":               {layerRecords, []string{".", "internal/blake3", "protocol/internal/wire", "protocol/xattr"}},
 	"protocol/internal/wire": {layerRecords, []string{"."}},
+	"protocol/xattr":         {layerRecords, []string{".", "protocol/internal/wire"}},
 	"protocol/listing":       {layerRecords, []string{".", "protocol", "protocol/internal/wire"}},
 	"protocol/marking":       {layerRecords, []string{".", "protocol", "protocol/internal/wire"}},
 	"protocol/rehearsal":     {layerRecords, []string{".", "protocol", "protocol/internal/wire"}},
@@ -105,9 +107,10 @@ var house = map[string]houseRule{
 	"trigger/schedule":    {layerRecords, []string{"."}},
 	"trigger/selection":   {layerRecords, []string{".", "internal/confine"}},
 
-	"transfer":       {layerMechanism, []string{".", "internal/blake3", "internal/confine", "journal", "protocol", "journal/ledger"}},
-	"transfer/marks": {layerMechanism, []string{".", "internal/blake3", "internal/confine", "transfer/delta"}},
-	"transfer/look":  {layerMechanism, []string{"internal/confine"}},
+	"transfer":          {layerMechanism, []string{".", "internal/blake3", "internal/confine", "journal", "protocol", "journal/ledger"}},
+	"transfer/marks":    {layerMechanism, []string{".", "internal/blake3", "internal/confine", "transfer/delta"}},
+	"transfer/preserve": {layerMechanism, []string{".", "internal/confine", "internal/names", "internal/xattr", "protocol/xattr"}},
+	"transfer/look":     {layerMechanism, []string{"internal/confine"}},
 	"transfer/scan": {layerMechanism, []string{
 		".", "internal/blake3", "internal/confine", "internal/names", "internal/siphash", "transfer/look", "trigger/selection", "github.com/bmatcuk/doublestar",
 	}},
@@ -416,6 +419,7 @@ var house = map[string]houseRule{
 // sideways lists the imports within one layer that the house puts up with, and
 // why.
 var sideways = map[string]string{
+	"protocol/xattr -> protocol/internal/wire":              "fields have one form in all messages",
 	"link/entrance -> link/dataconn":                        "what comes in is bounded, and read",
 	"link/entrance -> link/gate":                            "what comes in is bounded, and read",
 	"link/entrance -> link/transport":                       "what comes in is bounded, and read",

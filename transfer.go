@@ -93,6 +93,9 @@ type Transfer struct {
 	// Compress is when the sending host compresses; not known at the receiver
 	// of an offer that it did not ask for.
 	Compress Compress
+	// Preserve is what travels of files besides content, mode, times and owner; not known at
+	// the receiver of an offer that it did not ask for.
+	Preserve Preserve
 	// Totals grows while the source is scanned; Moved counts what has been
 	// committed at the receiver, Unchanged what was there already. Removed is
 	// how many entries of the destination the mirror removed.
@@ -199,6 +202,9 @@ type Item struct {
 	Owner, Group string
 	// Target is where a symlink points.
 	Target string
+	// Extended is what is preserved besides, of a file or directory: a set in the form of
+	// package protocol/xattr. It is empty for nothing.
+	Extended string
 }
 
 // Digest is the BLAKE3-256 hash of a file's whole content.
@@ -224,6 +230,9 @@ type Offer struct {
 	Overwrite Overwrite
 	Compare   Compare
 	Mirror    Mirror
+	// Preserve is what the sender keeps of each file and directory. What is not in it is
+	// left as it is at the receiver; what is in it, and an item does not have, is removed.
+	Preserve Preserve
 	// Rules are, for a mirror, those of the sender's selection, see package
 	// trigger/selection: what they leave out the mirror does not remove.
 	Rules []string
@@ -288,6 +297,7 @@ type Request struct {
 	Overwrite Overwrite
 	Compare   Compare
 	Compress  Compress
+	Preserve  Preserve
 }
 
 // A Seal closes the sender's side: it sums up what was sent. It is signed.

@@ -26,7 +26,7 @@ func AppendOffer(b []byte, o *mft.Offer) []byte {
 	b = wire.AppendMirror(b, &o.Mirror, o.Rules)
 	b = wire.AppendCounted(b, o.Announced)
 	b = append(b, o.DataKey[:]...)
-	return wire.AppendSize(b, int64(o.Streams))
+	return wire.AppendPreserve(wire.AppendSize(b, int64(o.Streams)), o.Preserve)
 }
 
 // ParseOffer reads what AppendOffer wrote. An offer that was requested has no
@@ -49,6 +49,7 @@ func ParseOffer(body []byte) (mft.Offer, error) {
 	if o.Streams == 0 {
 		c.Fail("streams", "0 is too few")
 	}
+	o.Preserve = c.Preserve()
 	return wire.Done(&c, o)
 }
 
@@ -77,14 +78,15 @@ func ParseDecision(body []byte) (mft.Decision, error) {
 // AppendRequest appends the body of a request.
 func AppendRequest(b []byte, r *mft.Request) []byte {
 	b = wire.AppendOverwrite(wire.AppendBytes(b, r.Path), r.Overwrite)
-	return wire.AppendCompress(wire.AppendCompare(b, r.Compare), r.Compress)
+	b = wire.AppendCompress(wire.AppendCompare(b, r.Compare), r.Compress)
+	return wire.AppendPreserve(b, r.Preserve)
 }
 
 // ParseRequest reads what AppendRequest wrote. Path is not empty; whether it
 // may be used is for the allow list to say.
 func ParseRequest(body []byte) (mft.Request, error) {
 	c := wire.Read("read request", body)
-	r := mft.Request{Path: c.Path("path"), Overwrite: c.Overwrite(), Compare: c.Compare(), Compress: c.Compress()}
+	r := mft.Request{Path: c.Path("path"), Overwrite: c.Overwrite(), Compare: c.Compare(), Compress: c.Compress(), Preserve: c.Preserve()}
 	if r.Path == "" {
 		c.FailWith(mft.CodeBadPath, fmt.Errorf("path: empty"))
 	}

@@ -15,6 +15,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/protocol/internal/wire"
+	"mft.dev/mft/protocol/xattr"
 )
 
 var update = flag.Bool("update", false, "rewrite the generated parts of docs/protocol.md")
@@ -108,6 +109,7 @@ func limitTable() string {
 		{"path", MaxPath},
 		{"target of a symlink", MaxTarget},
 		{"name of an owner or group", MaxOwner},
+		{"extended attributes of an item", xattr.Max},
 		{"software in a hello", MaxSoftware},
 		{"address in a hello", MaxAddress},
 		{"payload of a data frame", MaxFrame},

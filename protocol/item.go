@@ -3,10 +3,10 @@ package protocol
 import (
 	"fmt"
 	"math"
-	"strings"
 
 	"mft.dev/mft"
 	"mft.dev/mft/protocol/internal/wire"
+	"mft.dev/mft/protocol/xattr"
 )
 
 // CheckPath checks path against the rules of mft.Item.Path: relative, made of
@@ -16,46 +16,17 @@ func CheckPath(path string) error { return wire.CheckPath(path) }
 
 // CheckItem checks that it is an item that can travel: a path that CheckPath
 // accepts, a known type, a size only on a file and a target only on a symlink,
-// a mode within MaxMode, and names within their limits. The error has
-// CodeBadPath or CodeProtocol.
+// a mode within MaxMode, names within their limits, and extended attributes that
+// package protocol/xattr accepts on anything but a symlink. The error has CodeBadPath or
+// CodeProtocol.
 func CheckItem(it *mft.Item) error {
 	if err := CheckPath(it.Path); err != nil {
 		return err
 	}
-	if why := flawOf(it); why != "" {
+	if why := wire.FlawOf(it); why != "" {
 		return mft.Fail(mft.CodeProtocol, "check item", it.Path, fmt.Errorf("%s", why))
 	}
-	return nil
-}
-
-func flawOf(it *mft.Item) string {
-	switch it.Type {
-	case mft.ItemFile, mft.ItemDir, mft.ItemSymlink:
-	default:
-		return fmt.Sprintf("type: %d is none", it.Type)
-	}
-	isLink := it.Type == mft.ItemSymlink
-	switch {
-	case it.Size < 0:
-		return "size: below zero"
-	case it.Size > 0 && it.Type != mft.ItemFile:
-		return "size: only a file has one"
-	case it.Mode > MaxMode:
-		return fmt.Sprintf("mode: %#o is more than %#o", it.Mode, MaxMode)
-	case isLink && it.Target == "":
-		return "target: empty"
-	case !isLink && it.Target != "":
-		return "target: only a symlink has one"
-	case len(it.Target) > MaxTarget:
-		return fmt.Sprintf("target: %d bytes are more than %d", len(it.Target), MaxTarget)
-	case strings.IndexByte(it.Target, 0) >= 0:
-		return "target: contains a NUL"
-	case len(it.Owner) > MaxOwner || strings.IndexByte(it.Owner, 0) >= 0:
-		return fmt.Sprintf("owner: more than %d bytes, or a NUL", MaxOwner)
-	case len(it.Group) > MaxOwner || strings.IndexByte(it.Group, 0) >= 0:
-		return fmt.Sprintf("group: more than %d bytes, or a NUL", MaxOwner)
-	}
-	return ""
+	return xattr.Check(it.Extended)
 }
 
 // ItemsOverhead is how many bytes AppendItems writes at most besides items.
@@ -65,8 +36,8 @@ const ItemsOverhead = 10 + 2
 // frame holds items of sizes that together with ItemsOverhead stay within
 // MaxFrame, and at most MaxItems of them.
 func ItemSize(it *mft.Item) int {
-	const numbers = 1 + 2 + 2 + 2 + 10 + 10 + 5 + 5 + 2 + 2 + 2
-	return numbers + len(it.Path) + len(it.Target) + len(it.Owner) + len(it.Group)
+	const numbers = 1 + 2 + 2 + 2 + 10 + 10 + 5 + 5 + 2 + 2 + 2 + 3
+	return numbers + len(it.Path) + len(it.Target) + len(it.Owner) + len(it.Group) + len(it.Extended)
 }
 
 // AppendItems appends the payload of a FrameItems: items with the indexes
@@ -78,13 +49,24 @@ func AppendItems(b []byte, first uint64, items []mft.Item) []byte {
 	for i := range items {
 		it := &items[i]
 		shared := sharedPrefix(prev, it.Path)
-		b = append(b, uint8(it.Type))
+		b = append(b, typeOf(it))
 		b = wire.AppendUint(b, uint64(shared))
 		b = wire.AppendBytes(b, it.Path[shared:])
 		b = appendAttributes(b, it)
 		prev = it.Path
 	}
 	return b
+}
+
+// extended is added to the type of an item that has extended attributes.
+const extended = 0x80
+
+// typeOf returns the type of an item as it is written and hashed.
+func typeOf(it *mft.Item) uint8 {
+	if it.Extended != "" {
+		return uint8(it.Type) | extended
+	}
+	return uint8(it.Type)
 }
 
 func sharedPrefix(a, b string) int {
@@ -110,7 +92,11 @@ func appendAttributes(b []byte, it *mft.Item) []byte {
 	b = wire.AppendUint(b, uint64(it.UID))
 	b = wire.AppendUint(b, uint64(it.GID))
 	b = wire.AppendBytes(b, it.Owner)
-	return wire.AppendBytes(b, it.Group)
+	b = wire.AppendBytes(b, it.Group)
+	if it.Extended != "" {
+		b = wire.AppendBytes(b, it.Extended)
+	}
+	return b
 }
 
 // minItem is the length of the shortest item on the wire: a directory whose
@@ -156,7 +142,8 @@ func ParseItems(p []byte) (first uint64, items []mft.Item, err error) {
 
 // readItem reads one item into it; prev is the one before.
 func readItem(c *wire.Reader, it, prev *mft.Item, a *wire.Arena) {
-	it.Type = mft.ItemType(c.U8("type"))
+	kind := c.U8("type")
+	it.Type = mft.ItemType(kind &^ extended)
 	shared := int(c.Uint("shared prefix", uint64(len(prev.Path))))
 	suffix := c.Bytes("path", MaxPath-shared)
 	if len(suffix) > 0 && shared < len(prev.Path) && prev.Path[shared] == suffix[0] {
@@ -176,4 +163,9 @@ func readItem(c *wire.Reader, it, prev *mft.Item, a *wire.Arena) {
 	it.GID = uint32(c.Uint("gid", math.MaxUint32))
 	it.Owner = a.Again(prev.Owner, c.Bytes("owner", MaxOwner))
 	it.Group = a.Again(prev.Group, c.Bytes("group", MaxOwner))
+	if kind&extended != 0 {
+		if it.Extended = a.Again(prev.Extended, c.Bytes("extended attributes", xattr.Max)); it.Extended == "" {
+			c.Fail("extended attributes", "there are none")
+		}
+	}
 }

@@ -77,8 +77,8 @@ const (
 	// of a destination, where a symlink points, and the name of an owner or a
 	// group.
 	MaxPath   = wire.MaxPath
-	MaxTarget = 4095
-	MaxOwner  = 255
+	MaxTarget = wire.MaxTarget
+	MaxOwner  = wire.MaxOwner
 	// MaxMode is the largest mode of an item.
-	MaxMode = 0o7777
+	MaxMode = wire.MaxMode
 )

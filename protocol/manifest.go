@@ -69,7 +69,7 @@ func (m *Manifest) Listed(payload []byte) {
 // their indexes, without gaps. The digest counts only for a file that was
 // delivered.
 func (m *Manifest) Add(it *mft.Item, o Outcome, d mft.Digest) {
-	b := append(m.buf[:0], uint8(it.Type))
+	b := append(m.buf[:0], typeOf(it))
 	b = wire.AppendBytes(b, it.Path)
 	b = appendAttributes(b, it)
 	n := len(b)

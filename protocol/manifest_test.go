@@ -18,7 +18,11 @@ func manifestOf(items []mft.Item, outcomes []Outcome, digests []mft.Digest) mft.
 	num := func(v uint64) string { return string(binary.AppendUvarint(nil, v)) }
 	var all strings.Builder
 	for i, it := range items {
-		s := string(rune(it.Type)) + str(it.Path) + num(uint64(it.Mode)) + string(binary.AppendVarint(nil, it.MTime))
+		kind := byte(it.Type)
+		if it.Extended != "" {
+			kind |= 0x80
+		}
+		s := string([]byte{kind}) + str(it.Path) + num(uint64(it.Mode)) + string(binary.AppendVarint(nil, it.MTime))
 		switch it.Type {
 		case mft.ItemFile:
 			s += num(uint64(it.Size))
@@ -26,6 +30,9 @@ func manifestOf(items []mft.Item, outcomes []Outcome, digests []mft.Digest) mft.
 			s += str(it.Target)
 		}
 		s += num(uint64(it.UID)) + num(uint64(it.GID)) + str(it.Owner) + str(it.Group)
+		if it.Extended != "" {
+			s += str(it.Extended)
+		}
 		all.WriteString(str(s) + string(rune(outcomes[i])))
 		if it.Type == mft.ItemFile && outcomes[i] == Delivered {
 			all.Write(digests[i][:])
@@ -80,6 +87,7 @@ func TestManifestDependsOnEverything(t *testing.T) {
 		"gid":        func(it *mft.Item, o *Outcome, d *mft.Digest) { it.GID++ },
 		"owner":      func(it *mft.Item, o *Outcome, d *mft.Digest) { it.Owner = "x" },
 		"group":      func(it *mft.Item, o *Outcome, d *mft.Digest) { it.Group = "x" },
+		"extended":   func(it *mft.Item, o *Outcome, d *mft.Digest) { it.Extended = "x" },
 		"digest":     func(it *mft.Item, o *Outcome, d *mft.Digest) { d[31]++ },
 		"failed":     func(it *mft.Item, o *Outcome, d *mft.Digest) { *o = Failed },
 		"superseded": func(it *mft.Item, o *Outcome, d *mft.Digest) { *o = Superseded },
@@ -121,6 +129,7 @@ func TestKeyOf(t *testing.T) {
 		"mode":             {func(it *mft.Item) { it.Mode = 0o600 }, true},
 		"owner":            {func(it *mft.Item) { it.UID, it.Owner = 0, "root" }, true},
 		"group":            {func(it *mft.Item) { it.GID, it.Group = 0, "root" }, true},
+		"extended":         {func(it *mft.Item) { it.Extended = "x" }, true},
 		"a very long path": {func(it *mft.Item) { it.Path = strings.Repeat("p", MaxPath) }, false},
 	} {
 		if got := key(tc.change); (got == plain) != tc.same {

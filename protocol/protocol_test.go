@@ -12,13 +12,15 @@ import (
 	"pgregory.net/rapid"
 
 	"mft.dev/mft"
+	"mft.dev/mft/protocol/xattr"
 )
 
 // A codec is one AppendX and ParseX pair, with its type hidden so that tables
 // can hold all of them.
 type codec struct {
 	name string
-	// list is true when a message may be cut off between two entries.
+	// list is true when a message may be cut off between two entries, or before what it need
+	// not have.
 	list bool
 	// draw makes a value that the pair must carry unchanged.
 	draw func(t *rapid.T) any
@@ -37,6 +39,12 @@ func codecOf[T any](name string, draw func(t *rapid.T) T, add func([]byte, *T) [
 		},
 		decode: func(p []byte) (any, error) { return parse(p) },
 	}
+}
+
+// withEnd is codecOf for a message that need not have its last field.
+func withEnd(c codec) codec {
+	c.list = true
+	return c
 }
 
 func listOf[T any](name string, draw func(t *rapid.T) T, add func([]byte, *T) []byte, parse func([]byte) ([]T, error)) codec {
@@ -98,11 +106,11 @@ func parseEnvelopeValue(p []byte) (Envelope, error) {
 func codecs() []codec {
 	return []codec{
 		codecOf("Envelope", drawEnvelope, AppendEnvelope, parseEnvelopeValue),
-		codecOf("Offer", drawOffer, AppendOffer, ParseOffer),
+		withEnd(codecOf("Offer", drawOffer, AppendOffer, ParseOffer)),
 		codecOf("Decision", drawDecision, AppendDecision, ParseDecision),
-		codecOf("Request", func(t *rapid.T) mft.Request {
-			return mft.Request{Path: drawPath(t), Overwrite: drawOverwrite(t), Compare: drawCompare(t), Compress: drawCompress(t)}
-		}, AppendRequest, ParseRequest),
+		withEnd(codecOf("Request", func(t *rapid.T) mft.Request {
+			return mft.Request{Path: drawPath(t), Overwrite: drawOverwrite(t), Compare: drawCompare(t), Compress: drawCompress(t), Preserve: drawPreserve(t)}
+		}, AppendRequest, ParseRequest)),
 		codecOf("Seal", func(t *rapid.T) mft.Seal {
 			return mft.Seal{Sent: drawCount(t), Failed: drawSize(t), Whole: drawFlag(t), Manifest: drawDigest(t)}
 		}, AppendSeal, ParseSeal),
@@ -239,7 +247,18 @@ func drawItem(t *rapid.T) mft.Item {
 	case mft.ItemSymlink:
 		it.Target = rapid.SampledFrom([]string{"x", "../..", "/etc/passwd", strings.Repeat("t", MaxTarget)}).Draw(t, "target")
 	}
+	if it.Type != mft.ItemSymlink {
+		it.Extended = rapid.SampledFrom([]string{"", "", extendedOf("1"), extendedOf(strings.Repeat("v", 300))}).Draw(t, "extended")
+	}
 	return it
+}
+
+func extendedOf(value string) string {
+	return (&xattr.Set{Attributes: []xattr.Attribute{{Name: "user.a", Value: value}}}).Append()
+}
+
+func drawPreserve(t *rapid.T) mft.Preserve {
+	return mft.Preserve(rapid.IntRange(0, int(mft.PreserveAll)).Draw(t, "preserve"))
 }
 
 func drawItemsFrame(t *rapid.T) itemsFrame {
@@ -269,6 +288,7 @@ func drawOffer(t *rapid.T) mft.Offer {
 		Destination: "/srv/" + drawPath(t), Single: rapid.Bool().Draw(t, "single"),
 		Requested: rapid.Bool().Draw(t, "requested"), Overwrite: drawOverwrite(t), Compare: drawCompare(t), Mirror: drawMirror(t),
 		Announced: drawCount(t), DataKey: drawDigest(t), Streams: rapid.IntRange(1, MaxStreams).Draw(t, "streams"),
+		Preserve: drawPreserve(t),
 	}
 	if o.Requested {
 		o.Destination = ""

@@ -157,6 +157,17 @@ func (d *Dir) Names(f func(name string) error) error {
 	}
 }
 
+// Open opens the directory itself for reading. It fails with CodePermission when it may
+// not be listed.
+func (d *Dir) Open() (*os.File, error) {
+	var f *os.File
+	err := d.self("open", func(h beneath.Handle) (err error) {
+		f, err = h.Open(d.path())
+		return err
+	})
+	return f, err
+}
+
 // SetAttributes sets the attributes of the directory itself, in the order of
 // the function SetAttributes.
 func (d *Dir) SetAttributes(a Attributes) error {

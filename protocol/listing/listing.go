@@ -195,6 +195,9 @@ func Alike(a, b *mft.Item, basis mft.Basis) bool {
 		return false
 	}
 	owned := basis.Owners
+	if a.Extended != b.Extended && (a.Type != mft.ItemDir || basis.Dirs) {
+		return false
+	}
 	switch mask := ModeMask(a.Type, basis); a.Type {
 	case mft.ItemFile:
 		if a.Size != b.Size || a.MTime != b.MTime || a.Mode&mask != b.Mode&mask {

@@ -131,6 +131,15 @@ func (h Handle) Readlink(name string) (string, error) {
 	return string(buf[:n]), nil
 }
 
+// Open opens the directory itself for reading, to be known as path.
+func (h Handle) Open(path string) (*os.File, error) {
+	fd, err := entries.Open(h.fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
 // Sync flushes the directory. One that may not be listed cannot be opened for
 // that; the whole file system is flushed instead, by way of a file without a
 // name in it.

@@ -252,6 +252,9 @@ func (h Handle) Free() (filesys.Space, error) {
 	return filesys.FreeOf(f)
 }
 
+// Open opens the directory itself for reading.
+func (h Handle) Open(string) (*os.File, error) { return h.list() }
+
 // SetAttributes sets the attributes of the directory itself.
 func (h Handle) SetAttributes(a filesys.Attributes) error {
 	if a.ChangesOwner() && runtime.GOOS != "windows" {

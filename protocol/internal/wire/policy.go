@@ -161,3 +161,24 @@ func (r *Reader) Basis() (s mft.Basis) {
 	r.Fixed("salt", s.Salt[:])
 	return s
 }
+
+// AppendPreserve appends a set at the end of a message, of which the empty one is nothing.
+func AppendPreserve(b []byte, p mft.Preserve) []byte {
+	if p == 0 {
+		return b
+	}
+	return append(b, uint8(p))
+}
+
+// Preserve reads what AppendPreserve wrote.
+func (r *Reader) Preserve() mft.Preserve {
+	if !r.More() || r.err != nil {
+		return 0
+	}
+	p := mft.Preserve(r.U8("preserve"))
+	if p == 0 || !mft.PreserveAll.Has(p) {
+		r.Fail("preserve", "%#x is no set", uint8(p))
+		return 0
+	}
+	return p
+}

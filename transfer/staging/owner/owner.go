@@ -43,20 +43,7 @@ func (o *Map) Privileged() bool { return o.privileged }
 func (o *Map) Of(it *mft.Item) (uid, gid int) {
 	uid, gid = -1, -1
 	if o.privileged {
-		uid = lookup(o.uids, it.Owner, it.UID, func(name string) (string, error) {
-			u, err := user.Lookup(name)
-			if err != nil {
-				return "", err
-			}
-			return u.Uid, nil
-		})
-		gid = lookup(o.gids, it.Group, it.GID, func(name string) (string, error) {
-			g, err := user.LookupGroup(name)
-			if err != nil {
-				return "", err
-			}
-			return g.Gid, nil
-		})
+		uid, gid = o.User(it.Owner, it.UID), o.Group(it.Group, it.GID)
 	}
 	if it.Type == mft.ItemFile && o.Mode(it)&(setuid|setgid) != 0 {
 		if uid < 0 {
@@ -67,6 +54,29 @@ func (o *Map) Of(it *mft.Item) (uid, gid int) {
 		}
 	}
 	return uid, gid
+}
+
+// User returns the number here of a user with a name and a number on another host, negative
+// for nobody.
+func (o *Map) User(name string, number uint32) int {
+	return lookup(o.uids, name, number, func(name string) (string, error) {
+		u, err := user.Lookup(name)
+		if err != nil {
+			return "", err
+		}
+		return u.Uid, nil
+	})
+}
+
+// Group is User for a group.
+func (o *Map) Group(name string, number uint32) int {
+	return lookup(o.gids, name, number, func(name string) (string, error) {
+		g, err := user.LookupGroup(name)
+		if err != nil {
+			return "", err
+		}
+		return g.Gid, nil
+	})
 }
 
 // Bits of a mode, in Unix encoding.

@@ -1,0 +1,59 @@
+package mft
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Preserve is a set of what may travel of a file besides its content, mode, times and
+// owner. The zero value is the empty set.
+type Preserve uint8
+
+// What may be in the set.
+const (
+	// PreserveXAttrs are the extended attributes that belong to users: those whose names
+	// begin with "user.".
+	PreserveXAttrs Preserve = 1 << iota
+	// PreserveACLs are the access lists of POSIX.1e draft 17, and for directories those that
+	// what is made in them begins with.
+	PreserveACLs
+
+	// PreserveAll is all of it.
+	PreserveAll = PreserveXAttrs | PreserveACLs
+)
+
+// preserved are the names of what may be in a set, by bit.
+var preserved = [...]string{"xattrs", "acls"}
+
+// Has reports whether all of q is in p.
+func (p Preserve) Has(q Preserve) bool { return p&q == q }
+
+// String returns what is in the set, separated by commas; empty for nothing.
+func (p Preserve) String() string { return strings.Join(p.Names(), ",") }
+
+// Names returns the names of what is in the set, nil for nothing.
+func (p Preserve) Names() []string {
+	var out []string
+	for i, name := range preserved {
+		if p>>i&1 != 0 {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// ParsePreserve returns the set with these names in it. The error has CodeUsage.
+func ParsePreserve(names []string) (Preserve, error) {
+	var p Preserve
+names:
+	for _, name := range names {
+		for i, known := range preserved {
+			if name == known {
+				p |= 1 << i
+				continue names
+			}
+		}
+		return 0, Fail(CodeUsage, "read what to preserve", name, fmt.Errorf("it is none of %s", strings.Join(preserved[:], ", ")))
+	}
+	return p, nil
+}
