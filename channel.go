@@ -34,6 +34,8 @@ type Channel struct {
 	Compare Compare
 	// Compress says when what moves travels compressed.
 	Compress Compress
+	// Preserve is what travels of files besides content, mode, times and owner.
+	Preserve Preserve
 	// Order, if it has a Batch, has files sent in an order.
 	Order Order
 	// After is what becomes of a file at From when every endpoint has it.

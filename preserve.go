@@ -57,3 +57,15 @@ names:
 	}
 	return p, nil
 }
+
+// MarshalText implements encoding.TextMarshaler, in the form of String.
+func (p Preserve) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (p *Preserve) UnmarshalText(b []byte) (err error) {
+	*p = 0
+	if len(b) > 0 {
+		*p, err = ParsePreserve(strings.Split(string(b), ","))
+	}
+	return err
+}

@@ -26,6 +26,5 @@
 //
 // The package refuses to decide what the allow list does not say, to run two
 // attempts of one transfer at once (package turn), and to leave a state that
-// ends a transfer. It does not read or write the files that are moved; package
-// transfer does.
+// ends a transfer. It is package transfer that reads and writes what is moved.
 package agent

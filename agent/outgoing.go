@@ -1,14 +1,12 @@
 package agent
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"strings"
 	"time"
 
 	"mft.dev/mft"
-	"mft.dev/mft/agent/canary"
 	"mft.dev/mft/agent/queue"
 	"mft.dev/mft/agent/source"
 	"mft.dev/mft/agent/trail"
@@ -37,7 +35,7 @@ func (a *Agent) send(at *attempt, t mft.Transfer) (mft.Receipt, *protocol.Envelo
 		return a.sendRelayed(at, t, c)
 	}
 	defer conv.Close()
-	if err := cmp.Or(canary.Understood(t, conv.Speaks()), a.exits.Offer(at.Context, t)); err != nil {
+	if err := a.exits.Offer(at.Context, t); err != nil {
 		return mft.Receipt{}, nil, err
 	}
 	at.reached = true
@@ -97,7 +95,7 @@ func (a *Agent) ask(at *attempt, t mft.Transfer) error {
 	if at.entry.Waiting == "" && at.entry.Tries == 0 {
 		a.trail.NoteOf(at.ID)(mft.EventRequested, "", strings.Join(t.Sources, " "))
 	}
-	r := mft.Request{Path: t.Sources[0], Overwrite: t.Overwrite, Compare: t.Compare, Compress: t.Compress}
+	r := mft.Request{Path: t.Sources[0], Overwrite: t.Overwrite, Compare: t.Compare, Compress: t.Compress, Preserve: t.Preserve}
 	conv, err := a.reach(ctx, t)
 	if err != nil {
 		return err

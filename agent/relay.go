@@ -10,6 +10,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/agent/admission"
 	"mft.dev/mft/agent/courier"
+	"mft.dev/mft/agent/order"
 	"mft.dev/mft/agent/source"
 	"mft.dev/mft/agent/trail"
 	"mft.dev/mft/exchange/talk"
@@ -47,6 +48,9 @@ func (a *Agent) reach(ctx context.Context, t mft.Transfer) (*link.Conversation, 
 	conv, err := a.link.Open(ctx, t.Peer, t.ID, t.Channel)
 	if err != nil && mft.CodeOf(err) == mft.CodeUnreachable && a.ways.Apart(t.Peer, t.ID, a.now()) {
 		return nil, nil
+	}
+	if err == nil {
+		err = order.Understood(t, conv)
 	}
 	return conv, err
 }

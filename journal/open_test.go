@@ -93,7 +93,7 @@ func TestOpenRefuses(t *testing.T) {
 			f := form.Steps()
 			f.Steps = append(f.Steps, "CREATE TABLE later (x)")
 			makeDatabase(t, path, f)
-		}, mft.CodeJournal, "version 8, written by a newer mft"},
+		}, mft.CodeJournal, "version 9, written by a newer mft"},
 		{"a database of something else", func(t *testing.T, path string) {
 			makeDatabase(t, path, database.Form{ApplicationID: 7, Steps: []string{"CREATE TABLE x (y)"}})
 		}, mft.CodeJournal, "not a journal"},

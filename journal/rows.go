@@ -73,7 +73,7 @@ func decodeID(b []byte) (id mft.TransferID, err error) {
 // transferColumns are those of a transferRow, in its order.
 const transferColumns = `id, role, peer, channel, state, code, detail, sources, destination, overwrite, requested,
 	total_items, total_bytes, moved_items, moved_bytes, created, updated, attempts,
-	compare, mirror, most_files, most_percent, same_items, same_bytes, removed, compress, run`
+	compare, mirror, most_files, most_percent, same_items, same_bytes, removed, compress, run, preserve`
 
 // A transferRow receives a row of transfers.
 type transferRow struct {
@@ -89,7 +89,7 @@ func (r *transferRow) dest() []any {
 		&r.id, &t.Role, &t.Peer, &t.Channel, &t.State, &t.Reason.Code, &r.detail, &r.sources, &r.destination,
 		&t.Overwrite, &t.Requested, &t.Totals.Items, &t.Totals.Bytes, &t.Moved.Items, &t.Moved.Bytes,
 		&r.created, &r.updated, &t.Attempts,
-		&t.Compare, &t.Mirror.On, &t.Mirror.MaxFiles, &t.Mirror.MaxPercent, &t.Unchanged.Items, &t.Unchanged.Bytes, &t.Removed, &t.Compress, &t.Run,
+		&t.Compare, &t.Mirror.On, &t.Mirror.MaxFiles, &t.Mirror.MaxPercent, &t.Unchanged.Items, &t.Unchanged.Bytes, &t.Removed, &t.Compress, &t.Run, &t.Preserve,
 	}
 }
 

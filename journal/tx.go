@@ -54,12 +54,12 @@ func (tx *Tx) Create(t mft.Transfer) error {
 		return bug(doing, t.ID.String(), "unknown state %q", t.State)
 	}
 	added, err := tx.db.Exec(doing, "INSERT INTO transfers ("+transferColumns+
-		") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING",
+		") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING",
 		t.ID[:], string(t.Role), string(t.Peer), t.Channel, string(t.State), string(t.Reason.Code),
 		blob(t.Reason.Detail), encodeStrings(t.Sources), blob(t.Destination), string(t.Overwrite), t.Requested,
 		t.Totals.Items, t.Totals.Bytes, t.Moved.Items, t.Moved.Bytes, nanos(t.Created), nanos(t.Updated), t.Attempts,
 		string(t.Compare), t.Mirror.On, t.Mirror.MaxFiles, t.Mirror.MaxPercent, t.Unchanged.Items, t.Unchanged.Bytes, t.Removed,
-		string(t.Compress), t.Run)
+		string(t.Compress), t.Run, uint8(t.Preserve))
 	if err != nil {
 		return err
 	}

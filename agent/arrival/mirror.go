@@ -23,7 +23,7 @@ func (w *Watcher) Mirror(ctx context.Context, run string) (made int, err error) 
 			return 0, err
 		}
 		t.Channel, t.Run, t.Destination = w.Channel.Name, run, asDirectory(to.Path)
-		t.Compare, t.Compress, t.Mirror = w.Channel.Compare, w.Channel.Compress, w.Channel.Mirror
+		t.Compare, t.Compress, t.Mirror, t.Preserve = w.Channel.Compare, w.Channel.Compress, w.Channel.Mirror, w.Channel.Preserve
 		t.Sources = []string{asDirectory(w.root)}
 		rows = append(rows, t)
 	}

@@ -162,7 +162,7 @@ func (l *placing) place() error {
 			return err
 		}
 		t.Channel, t.Destination, t.Compare = l.Channel.Name, asDirectory(to.Path), l.Channel.Compare
-		t.Compress, t.Run = l.Channel.Compress, l.run
+		t.Compress, t.Preserve, t.Run = l.Channel.Compress, l.Channel.Preserve, l.run
 		for _, f := range files {
 			t.Sources = append(t.Sources, filepath.Join(l.root, filepath.FromSlash(f.path)))
 		}

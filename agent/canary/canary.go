@@ -235,13 +235,3 @@ func (t *Tester) received(ctx context.Context, id mft.TransferID) error {
 	}
 	return nil
 }
-
-// Understood refuses to offer a canary to a peer that does not know what that is: it
-// would stay there.
-func Understood(t mft.Transfer, speaks uint8) error {
-	if t.Overwrite != mft.OverwriteCanary || speaks >= protocol.VersionCanary {
-		return nil
-	}
-	return mft.Fail(mft.CodeVersion, "offer a canary to", string(t.Peer), fmt.Errorf(
-		"it speaks version %d of the protocol, and canaries need version %d: update it", speaks, protocol.VersionCanary))
-}

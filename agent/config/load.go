@@ -259,6 +259,9 @@ func (e *channelEntry) channel(d *strict.Decoder, groups []mft.ServerGroup, cale
 	set(&c.Overwrite, mft.Overwrite(e.Overwrite))
 	set(&c.Compare, mft.Compare(e.Compare))
 	set(&c.Compress, mft.Compress(e.Compress))
+	for _, p := range e.Preserve {
+		c.Preserve |= mft.Preserve(p)
+	}
 	for _, to := range e.To {
 		if to.Agent == e.From.Agent && to.Agent != "" {
 			d.Mistake(to.Line, to.Key+".agent", "the files are on this agent already; a channel leads to another one")

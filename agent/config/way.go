@@ -62,6 +62,27 @@ func ParseCompress(s string) (mft.Compress, error) {
 	return "", mft.Fail(mft.CodeUsage, "read when to compress", s, errors.New("want auto, always or never"))
 }
 
+// preserve is one thing that is kept of files, by its name.
+type preserve mft.Preserve
+
+func (v *preserve) ReadText(s string) error {
+	p, err := mft.ParsePreserve([]string{s})
+	if err != nil {
+		return leaf.Cause(err)
+	}
+	*v = preserve(p)
+	return nil
+}
+
+func (*preserve) Schema() map[string]any {
+	return map[string]any{"enum": mft.PreserveAll.Names()}
+}
+
+// preserved may be written as the only one.
+type preserved []preserve
+
+func (*preserved) Lone() {}
+
 // path is the way to a peer, by its name.
 type path mft.Path
 

@@ -86,6 +86,7 @@ type documentChannel struct {
 	Overwrite mft.Overwrite                `yaml:"overwrite,omitempty" json:"overwrite,omitempty"`
 	Compare   mft.Compare                  `yaml:"compare,omitempty" json:"compare,omitempty"`
 	Compress  mft.Compress                 `yaml:"compress,omitempty" json:"compress,omitempty"`
+	Preserve  []string                     `yaml:"preserve,omitempty,flow" json:"preserve,omitempty"`
 }
 
 type documentGroup struct {
@@ -146,7 +147,7 @@ func (c *Config) document() document {
 func documentOf(ch mft.Channel) documentChannel {
 	d := documentChannel{
 		Name: ch.Name, From: documentEndpoint(ch.From), Overwrite: ch.Overwrite, Compare: ch.Compare,
-		Compress: ch.Compress, When: when.DocumentOf(ch),
+		Compress: ch.Compress, Preserve: ch.Preserve.Names(), When: when.DocumentOf(ch),
 	}
 	if ch.From.Group != "" {
 		d.From.Agent = "" // whichever member this host is

@@ -173,7 +173,7 @@ func (x *Follower) replace(ctx context.Context, old mft.Transfer, to mft.AgentNa
 		return true, err
 	}
 	t.ID, t.Channel, t.Run, t.Sources, t.Destination = id, old.Channel, old.Run, old.Sources, old.Destination
-	t.Compare, t.Compress, t.Mirror = old.Compare, old.Compress, old.Mirror
+	t.Compare, t.Compress, t.Mirror, t.Preserve = old.Compare, old.Compress, old.Mirror, old.Preserve
 	detail := fmt.Sprintf("%s: %s takes the place of %s, which was for %s", old.Run, id, old.ID, old.Peer)
 	told := mft.Event{Time: x.Now(), Kind: mft.EventFailover, Channel: old.Channel, Peer: to, Code: mft.CodeFailedOver, Detail: detail}
 	err = x.Journal.Update(ctx, func(tx *journal.Tx) error {

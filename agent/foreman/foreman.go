@@ -30,7 +30,7 @@ import (
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/receiver"
 	"mft.dev/mft/transfer/sender"
-	"mft.dev/mft/transfer/staging"
+	"mft.dev/mft/transfer/staging/recovery"
 )
 
 // Workers gives connections to workers.
@@ -118,7 +118,7 @@ func (f *Foreman) Send(ctx context.Context, conv transfer.Conversation, c *sourc
 		Task: errand.TaskSend, Transfer: t.ID, Line: d.lineOf(conv, t.Peer),
 		Send: &errand.Send{
 			Channel: t.Channel, Peer: t.Peer, From: c.From, Sources: t.Sources, Destination: t.Destination, Requested: t.Requested,
-			Overwrite: t.Overwrite, Compare: t.Compare, Compress: out.Compress, Mirror: t.Mirror, LastTry: out.LastTry, Root: root,
+			Overwrite: t.Overwrite, Compare: t.Compare, Compress: out.Compress, Mirror: t.Mirror, Preserve: t.Preserve, LastTry: out.LastTry, Root: root,
 			Select: c.Place.Select, Guard: c.Place.Guard, Took: out.Took != nil, Pace: out.Throttle.Plan(),
 		},
 	})
@@ -187,18 +187,18 @@ func (f *Foreman) List(ctx context.Context, channel, root string) error {
 	return source.List(root)
 }
 
-// Recover is staging.Recover, and staging.Discard for a canary: it may be there under
+// Recover is recovery.Recover, and recovery.Discard for a canary: it may be there under
 // its final name, and nobody waits for the rest of it.
 func (f *Foreman) Recover(ctx context.Context, id mft.TransferID) error {
 	if t, _, err := f.c.Journal.Transfer(ctx, id); err != nil || mft.IsCanary(t.Destination, id) {
 		return cmp.Or(err, f.Discard(ctx, id))
 	}
-	return f.settle(ctx, id, errand.TaskRecover, staging.Recover)
+	return f.settle(ctx, id, errand.TaskRecover, recovery.Recover)
 }
 
-// Discard is staging.Discard.
+// Discard is recovery.Discard.
 func (f *Foreman) Discard(ctx context.Context, id mft.TransferID) error {
-	return f.settle(ctx, id, errand.TaskDiscard, staging.Discard)
+	return f.settle(ctx, id, errand.TaskDiscard, recovery.Discard)
 }
 
 func (f *Foreman) settle(

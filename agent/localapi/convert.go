@@ -12,7 +12,7 @@ func transferOf(t mft.Transfer) Transfer {
 	return Transfer{
 		ID: t.ID, Role: t.Role, Peer: t.Peer, Channel: t.Channel, State: t.State, Reason: route.ProblemOfReason(t.Reason),
 		Sources: t.Sources, Destination: opaque.String(t.Destination), Overwrite: t.Overwrite, Requested: t.Requested,
-		Compare: t.Compare, Compress: t.Compress, Mirror: MirrorOf(t.Mirror), Unchanged: Count(t.Unchanged), Removed: t.Removed,
+		Compare: t.Compare, Compress: t.Compress, Preserve: t.Preserve, Mirror: MirrorOf(t.Mirror), Unchanged: Count(t.Unchanged), Removed: t.Removed,
 		Totals: Count(t.Totals), Moved: Count(t.Moved), Created: t.Created, Updated: t.Updated, Attempts: t.Attempts,
 	}
 }

@@ -51,7 +51,7 @@ func (s *server) copy(r *http.Request) (any, error) {
 	var to []order.Destination
 	for _, d := range o.Destinations {
 		to = append(to, order.Destination{
-			Agent: d.Agent, Path: string(d.Path), Overwrite: d.Overwrite, Transfer: d.Transfer, Compare: d.Compare, Compress: d.Compress,
+			Agent: d.Agent, Path: string(d.Path), Overwrite: d.Overwrite, Transfer: d.Transfer, Compare: d.Compare, Compress: d.Compress, Preserve: d.Preserve,
 			Mirror: d.Mirror.order(),
 		})
 	}
@@ -72,7 +72,7 @@ func (s *server) request(r *http.Request) (any, error) {
 		return nil, err
 	}
 	id, err := s.agent.Request(r.Context(), order.Request{
-		Agent: o.Agent, Path: string(o.Path), Into: string(o.Into), Overwrite: o.Overwrite, Transfer: o.Transfer, Compare: o.Compare, Compress: o.Compress,
+		Agent: o.Agent, Path: string(o.Path), Into: string(o.Into), Overwrite: o.Overwrite, Transfer: o.Transfer, Compare: o.Compare, Compress: o.Compress, Preserve: o.Preserve,
 	})
 	return requested{Transfer: id}, err
 }

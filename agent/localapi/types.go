@@ -34,6 +34,7 @@ type Destination struct {
 	// Compare and Compress are empty for mft.CompareQuick and mft.CompressAuto.
 	Compare  mft.Compare  `json:"compare,omitempty"`
 	Compress mft.Compress `json:"compress,omitempty"`
+	Preserve mft.Preserve `json:"preserve,omitempty"`
 	// Mirror needs exactly one source, a directory; nil for none.
 	Mirror *Mirror `json:"mirror,omitempty"`
 }
@@ -54,10 +55,11 @@ type RequestOrder struct {
 	Into  opaque.String `json:"into"` // absolute on this host; see mft.Offer.Destination
 	// Overwrite is empty for the default, mft.OverwriteReplace.
 	Overwrite mft.Overwrite `json:"overwrite,omitempty"`
-	// Transfer, Compare and Compress are as for a Destination.
+	// Transfer, Compare, Compress and Preserve are as for a Destination.
 	Transfer mft.TransferID `json:"transfer,omitzero"`
 	Compare  mft.Compare    `json:"compare,omitempty"`
 	Compress mft.Compress   `json:"compress,omitempty"`
+	Preserve mft.Preserve   `json:"preserve,omitempty"`
 }
 
 // A Filter selects transfers. Zero fields select everything.
@@ -82,6 +84,7 @@ type Transfer struct {
 	Overwrite   mft.Overwrite  `json:"overwrite"`
 	Compare     mft.Compare    `json:"compare,omitempty"`
 	Compress    mft.Compress   `json:"compress,omitempty"`
+	Preserve    mft.Preserve   `json:"preserve,omitempty"`
 	Mirror      *Mirror        `json:"mirror,omitempty"`
 	Requested   bool           `json:"requested"`
 	Totals      Count          `json:"totals"`

@@ -27,6 +27,7 @@ type Destination struct {
 	// mft.CompressAuto.
 	Compare  mft.Compare
 	Compress mft.Compress
+	Preserve mft.Preserve
 	// Mirror needs exactly one source, a directory.
 	Mirror mft.Mirror
 }
@@ -47,9 +48,10 @@ type Request struct {
 	Overwrite mft.Overwrite
 	// Transfer is the id that the transfer gets; zero for a new one.
 	Transfer mft.TransferID
-	// Compare and Compress are as for a Destination.
+	// Compare, Compress and Preserve are as for a Destination.
 	Compare  mft.Compare
 	Compress mft.Compress
+	Preserve mft.Preserve
 }
 
 // A Book makes transfers of orders. Every field must be set. Its methods may
@@ -112,7 +114,7 @@ func (b *Book) Copy(ctx context.Context, list []string, to []Destination) ([]Pla
 		if e.err == nil {
 			e.row.Compress, e.err = compressing(d.Compress)
 		}
-		e.row.Sources, e.row.Destination, e.row.Mirror = list, d.Path, d.Mirror
+		e.row.Sources, e.row.Destination, e.row.Mirror, e.row.Preserve = list, d.Path, d.Mirror, d.Preserve
 	}
 	check := func() error {
 		if err := source.Check(list); err != nil || !mirrored(to) {
@@ -181,7 +183,7 @@ func (b *Book) Request(ctx context.Context, r Request) (mft.TransferID, error) {
 	if row.Compress, err = compressing(r.Compress); err != nil {
 		return mft.TransferID{}, err
 	}
-	row.Sources, row.Destination, row.Requested = []string{r.Path}, r.Into, true
+	row.Sources, row.Destination, row.Requested, row.Preserve = []string{r.Path}, r.Into, true, r.Preserve
 	entries := []entry{{row: row}}
 	if err := b.enter(ctx, entries, func() error { return nil }); err != nil {
 		return mft.TransferID{}, err
@@ -241,7 +243,7 @@ func (b *Book) Retry(ctx context.Context, old mft.Transfer) (mft.TransferID, err
 		return mft.TransferID{}, err
 	}
 	row.Channel, row.Sources, row.Destination, row.Requested = old.Channel, old.Sources, old.Destination, old.Requested
-	row.Compare, row.Compress, row.Mirror = old.Compare, old.Compress, old.Mirror
+	row.Compare, row.Compress, row.Mirror, row.Preserve = old.Compare, old.Compress, old.Mirror, old.Preserve
 	return row.ID, b.write(ctx, []entry{{row: row}}, "retry of "+old.ID.String())
 }
 

@@ -28,7 +28,7 @@ func (b *Book) Grant(ctx context.Context, r *mft.Request, grants []mft.Grant, en
 	now := b.Now()
 	fresh := mft.Transfer{
 		ID: r.Transfer, Role: mft.RoleSend, Peer: r.Requester, State: mft.StatePlanned, Sources: []string{found},
-		Overwrite: r.Overwrite, Compare: r.Compare, Compress: r.Compress, Requested: true, Created: now, Updated: now,
+		Overwrite: r.Overwrite, Compare: r.Compare, Compress: r.Compress, Preserve: r.Preserve, Requested: true, Created: now, Updated: now,
 	}
 	err = b.Journal.Update(ctx, func(tx *journal.Tx) error {
 		var err error

@@ -53,6 +53,8 @@ func Difference(row, want mft.Transfer) string {
 		return is("way to compare", row.Compare, want.Compare)
 	case cmp.Or(row.Compress, mft.CompressAuto) != cmp.Or(want.Compress, mft.CompressAuto):
 		return is("way to compress", row.Compress, want.Compress)
+	case row.Preserve != want.Preserve:
+		return is("preserve", row.Preserve.String(), want.Preserve.String())
 	case row.Mirror != want.Mirror:
 		return "it mirrors otherwise"
 	}

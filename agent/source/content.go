@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"mft.dev/mft"
+	"mft.dev/mft/transfer/preserve"
 	"mft.dev/mft/transfer/scan"
 )
 
@@ -22,6 +23,9 @@ type Content struct {
 // Offer opens the content, and returns what it is offered as. Errors: those of
 // Open.
 func (c *Content) Offer(ctx context.Context) (mft.Offer, error) {
+	if err := preserve.Check(c.Transfer.Preserve); err != nil {
+		return mft.Offer{}, err
+	}
 	if c.set == nil {
 		var err error
 		if c.set, err = Open(c.Transfer, c.Place); err != nil {
@@ -43,7 +47,7 @@ func (c *Content) Offered() mft.Offer {
 	o := mft.Offer{
 		Transfer: t.ID, Sender: c.From, Recipient: t.Peer, Channel: t.Channel,
 		Destination: t.Destination, Requested: t.Requested, Overwrite: t.Overwrite,
-		Compare: t.Compare, Mirror: t.Mirror,
+		Compare: t.Compare, Mirror: t.Mirror, Preserve: t.Preserve,
 	}
 	if t.Mirror.On && t.Channel != "" {
 		o.Rules = c.Place.Select.Rules

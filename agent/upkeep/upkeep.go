@@ -14,7 +14,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/journal"
-	"mft.dev/mft/transfer/staging"
+	"mft.dev/mft/transfer/staging/publish"
 )
 
 // A Keeper keeps house for one agent; every field must be set.
@@ -22,7 +22,7 @@ type Keeper struct {
 	Journal *journal.Journal
 	Log     *slog.Logger
 	Now     func() time.Time
-	// Discard is staging.Discard, by who may do it.
+	// Discard is recovery.Discard, by who may do it.
 	Discard func(ctx context.Context, id mft.TransferID) error
 }
 
@@ -81,7 +81,7 @@ func (k Keeper) sweep(ctx context.Context) {
 		if err != nil || !ok {
 			continue
 		}
-		if _, err := os.Lstat(filepath.Join(l.Root, filepath.FromSlash(l.Dir), staging.Name(t.ID))); err == nil {
+		if _, err := os.Lstat(filepath.Join(l.Root, filepath.FromSlash(l.Dir), publish.Staging(t.ID))); err == nil {
 			if err := k.Discard(ctx, t.ID); err != nil {
 				k.Log.Warn("cannot remove what a transfer left behind", "transfer", t.ID, "err", err)
 			}

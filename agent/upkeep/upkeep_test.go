@@ -12,7 +12,8 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/journal/ledger"
-	"mft.dev/mft/transfer/staging"
+	"mft.dev/mft/transfer/staging/publish"
+	"mft.dev/mft/transfer/staging/recovery"
 )
 
 func TestKeeper(t *testing.T) {
@@ -21,7 +22,7 @@ func TestKeeper(t *testing.T) {
 	if err := os.Mkdir(in, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	stagingOf := func(id mft.TransferID) string { return filepath.Join(in, staging.Name(id)) }
+	stagingOf := func(id mft.TransferID) string { return filepath.Join(in, publish.Staging(id)) }
 	synctest.Test(t, func(t *testing.T) {
 		j, err := journal.Open(t.Context(), filepath.Join(dir, "journal.db"))
 		if err != nil {
@@ -52,7 +53,7 @@ func TestKeeper(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		over := make(chan struct{})
 		go func() {
-			discard := func(ctx context.Context, id mft.TransferID) error { return staging.Discard(ctx, ledger.Of(j, id), id) }
+			discard := func(ctx context.Context, id mft.TransferID) error { return recovery.Discard(ctx, ledger.Of(j, id), id) }
 			Keeper{Journal: j, Log: slog.New(slog.DiscardHandler), Now: time.Now, Discard: discard}.Run(ctx)
 			close(over)
 		}()

@@ -15,7 +15,7 @@ import (
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/receiver"
 	"mft.dev/mft/transfer/sender"
-	"mft.dev/mft/transfer/staging"
+	"mft.dev/mft/transfer/staging/recovery"
 	"mft.dev/mft/transfer/throttle"
 )
 
@@ -105,9 +105,9 @@ func (d *doing) run(ctx context.Context, o *errand.Order) (errand.Done, error) {
 			return errand.Done{}, err
 		}
 		if o.Task == errand.TaskRecover {
-			return errand.Done{}, staging.Recover(ctx, d.within(o.Landing), o.Transfer)
+			return errand.Done{}, recovery.Recover(ctx, d.within(o.Landing), o.Transfer)
 		}
-		return errand.Done{}, staging.Discard(ctx, d.within(o.Landing), o.Transfer)
+		return errand.Done{}, recovery.Discard(ctx, d.within(o.Landing), o.Transfer)
 	}
 	return errand.Done{}, d.attend(ctx, o)
 }
@@ -199,7 +199,7 @@ func (d *doing) send(ctx context.Context, o *errand.Order) (errand.Done, error) 
 	c := &source.Content{
 		Transfer: mft.Transfer{
 			ID: o.Transfer, Role: mft.RoleSend, Peer: s.Peer, Channel: s.Channel, Sources: s.Sources, Destination: s.Destination,
-			Requested: s.Requested, Overwrite: s.Overwrite, Compare: s.Compare, Compress: s.Compress, Mirror: s.Mirror,
+			Requested: s.Requested, Overwrite: s.Overwrite, Compare: s.Compare, Compress: s.Compress, Mirror: s.Mirror, Preserve: s.Preserve,
 		},
 		From: s.From,
 		Place: source.Place{

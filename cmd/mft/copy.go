@@ -124,9 +124,11 @@ func (s *shell) copyOrder(args []string, o copyOrder) (localapi.CopyOrder, error
 		return order, err
 	}
 	to := localapi.Destination{Overwrite: overwrite, Transfer: o.id}
-	if to.Compare, to.Compress, err = o.way.Way(); err != nil {
+	way, err := o.way.Way()
+	if err != nil {
 		return order, err
 	}
+	to.Compare, to.Compress, to.Preserve = way.Compare, way.Compress, way.Preserve
 	mirror, err := o.mirror.Mirror()
 	if err != nil {
 		return order, err

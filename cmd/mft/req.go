@@ -73,9 +73,11 @@ func (s *shell) req(c *cobra.Command, dest string, o reqOrder) error {
 		return err
 	}
 	order := localapi.RequestOrder{Agent: name, Path: opaque.String(o.path), Into: opaque.String(into), Overwrite: overwrite, Transfer: o.id}
-	if order.Compare, order.Compress, err = o.way.Way(); err != nil {
+	way, err := o.way.Way()
+	if err != nil {
 		return err
 	}
+	order.Compare, order.Compress, order.Preserve = way.Compare, way.Compress, way.Preserve
 	id, err := client.Request(c.Context(), order)
 	if err != nil {
 		return err

@@ -51,7 +51,12 @@ var schema6 string
 //go:embed schema7.sql
 var schema7 string
 
+// schema8 adds what transfers preserve.
+//
+//go:embed schema8.sql
+var schema8 string
+
 // Steps returns the steps that lead to the schema of this version.
 func Steps() database.Form {
-	return database.Form{ApplicationID: applicationID, Steps: []string{schema1, schema2, schema3, schema4, schema5, schema6, schema7}}
+	return database.Form{ApplicationID: applicationID, Steps: []string{schema1, schema2, schema3, schema4, schema5, schema6, schema7, schema8}}
 }

@@ -40,6 +40,15 @@ func For(keeps mft.Preserve) *Reader {
 	return &Reader{Keeps: keeps}
 }
 
+// Check refuses to preserve anything on a system that has nothing of the kind. The error has
+// CodeUnpreserved.
+func Check(keeps mft.Preserve) error {
+	if keeps != 0 && !xattr.Supported {
+		return mft.Fail(mft.CodeUnpreserved, "preserve", keeps.String(), errors.New("mft does that on Linux only"))
+	}
+	return nil
+}
+
 // Read returns what is preserved of an open file or directory, in the form of
 // mft.Item.Extended. It fails with CodeUnpreserved when that is too much to travel, or
 // an access list is none.
@@ -127,6 +136,13 @@ func list(f *os.File, name string) (wire.ACL, error) {
 		return nil, err
 	}
 	return parse(value)
+}
+
+// Within reports whether there is nothing in extended but what is preserved. It fails
+// with CodeProtocol when extended is not valid.
+func Within(extended string, keeps mft.Preserve) (bool, error) {
+	set, err := wire.Parse(extended)
+	return err == nil && set.Within(keeps), err
 }
 
 // Owners finds who is meant on this host; see Map of package transfer/staging/owner. A

@@ -13,7 +13,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/transfer"
-	"mft.dev/mft/transfer/staging"
+	"mft.dev/mft/transfer/staging/publish"
 )
 
 func TestNewDirectoryAppearsWhole(t *testing.T) {
@@ -48,7 +48,7 @@ func TestNewDirectoryAppearsWhole(t *testing.T) {
 // directory.
 func keptFile(t *testing.T, f *fixture, name string) string {
 	t.Helper()
-	found, err := filepath.Glob(filepath.Join(f.dst, staging.Name(f.id), "*", name))
+	found, err := filepath.Glob(filepath.Join(f.dst, publish.Staging(f.id), "*", name))
 	if err != nil || len(found) != 1 {
 		t.Fatalf("staging holds %q as %v, %v; want it once", name, found, err)
 	}

@@ -10,7 +10,7 @@ import (
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/delta"
 	"mft.dev/mft/transfer/receiver/landing"
-	"mft.dev/mft/transfer/staging"
+	"mft.dev/mft/transfer/staging/publish"
 )
 
 // bigFile is the file that content belongs to.
@@ -97,7 +97,7 @@ func (r *receiver) landEnd(ctx context.Context, end protocol.FileEnd) error {
 	case err == nil:
 		r.keeper.Staged(b.Index, b.Final, b.Record(), f.File)
 		r.stageFile(b.Index, &b.it, f)
-	case staging.ItemLevel(err):
+	case publish.ItemLevel(err):
 		return r.giveUp(b.Index, b.it.item.Path, err)
 	}
 	return err

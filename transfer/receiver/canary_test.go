@@ -9,7 +9,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/journal/ledger"
-	"mft.dev/mft/transfer/staging"
+	"mft.dev/mft/transfer/staging/recovery"
 )
 
 // newCanary returns a fixture whose transfer sends a canary, as admission has it.
@@ -49,7 +49,7 @@ func TestCanaryIsRemoved(t *testing.T) {
 						}
 					default:
 						for range 2 { // idempotent
-							if err := staging.Discard(t.Context(), ledger.Of(f.journal, f.id), f.id); err != nil {
+							if err := recovery.Discard(t.Context(), ledger.Of(f.journal, f.id), f.id); err != nil {
 								t.Fatal(err)
 							}
 						}
@@ -83,7 +83,7 @@ func TestCanaryTouchesNothingElse(t *testing.T) {
 			if res := f.attempt(t.Context()); res.receiveErr == nil && res.sent.Code == mft.CodeOK {
 				t.Errorf("the canary was delivered: %+v", res.sent)
 			}
-			if err := staging.Discard(t.Context(), ledger.Of(f.journal, f.id), f.id); err != nil {
+			if err := recovery.Discard(t.Context(), ledger.Of(f.journal, f.id), f.id); err != nil {
 				t.Fatal(err)
 			}
 			if after := arrived(t, f.dst); fmt.Sprint(before) != fmt.Sprint(after) {

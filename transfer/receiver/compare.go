@@ -10,6 +10,7 @@ import (
 	"mft.dev/mft/transfer/receiver/reply"
 	"mft.dev/mft/transfer/resident"
 	"mft.dev/mft/transfer/staging"
+	"mft.dev/mft/transfer/staging/publish"
 )
 
 // compare answers listings of the sender with what is at the destination.
@@ -90,7 +91,7 @@ func (r *receiver) landSame(index uint64, it *item, digest mft.Digest) error {
 func (r *receiver) keep(index uint64, it *item) error {
 	err := r.place.Keep(it.final, &it.item, it.there)
 	switch {
-	case err != nil && staging.ItemLevel(err):
+	case err != nil && publish.ItemLevel(err):
 		return r.giveUp(index, it.item.Path, err)
 	case err != nil:
 		return err

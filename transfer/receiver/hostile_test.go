@@ -22,8 +22,9 @@ import (
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/protocol/listing"
 	"mft.dev/mft/protocol/patch"
+	"mft.dev/mft/protocol/xattr"
 	"mft.dev/mft/transfer/scan"
-	"mft.dev/mft/transfer/staging"
+	"mft.dev/mft/transfer/staging/recovery"
 )
 
 // receiveRaw feeds the bytes of a data connection to a receiver and returns
@@ -103,6 +104,11 @@ func file(path string, size int64) mft.Item {
 	return mft.Item{Path: path, Type: mft.ItemFile, Size: size, Mode: 0o644}
 }
 
+// extended is what has one attribute.
+func extended(value string) string {
+	return (&xattr.Set{Attributes: []xattr.Attribute{{Name: "user.a", Value: value}}}).Append()
+}
+
 func TestHostileSender(t *testing.T) {
 	content := []byte("content")
 	digest := protocol.HashOf(content)
@@ -124,6 +130,8 @@ func TestHostileSender(t *testing.T) {
 		{"content of a directory", new(stream).items(0, mft.Item{Path: "d", Type: mft.ItemDir, Mode: 0o755}).frame(protocol.FramePack, pack(0, digest, content)), mft.CodeProtocol},
 		{"wrong digest", new(stream).items(0, file("a", size)).frame(protocol.FramePack, pack(0, mft.Digest{}, content)), mft.CodeCorrupt},
 		{"wrong size", new(stream).items(0, file("a", size+1)).frame(protocol.FramePack, pack(0, digest, content)), mft.CodeProtocol},
+		{"attributes that the offer does not preserve", new(stream).items(0, mft.Item{Path: "a", Type: mft.ItemFile, Mode: 0o644, Extended: extended("1")}), mft.CodeProtocol},
+		{"attributes that are none", new(stream).items(0, mft.Item{Path: "a", Type: mft.ItemFile, Mode: 0o644, Extended: "x"}), mft.CodeProtocol},
 		{"items out of turn", new(stream).items(5, file("a", size)), mft.CodeProtocol},
 		{"data without file", new(stream).frame(protocol.FrameData, content), mft.CodeProtocol},
 		{"hole without file", new(stream).frame(protocol.FrameHole, protocol.AppendHole(nil, 5)), mft.CodeProtocol},
@@ -333,7 +341,7 @@ func FuzzReceive(f *testing.F) {
 		}); err != nil {
 			t.Error(err)
 		}
-		if err := staging.Discard(t.Context(), ledger.Of(fx.journal, fx.id), fx.id); err != nil {
+		if err := recovery.Discard(t.Context(), ledger.Of(fx.journal, fx.id), fx.id); err != nil {
 			t.Error(err)
 		}
 		if err := os.RemoveAll(fx.dst); err != nil {

@@ -9,6 +9,7 @@ import (
 	"mft.dev/mft/transfer/receiver/intake"
 	"mft.dev/mft/transfer/receiver/landing"
 	"mft.dev/mft/transfer/staging"
+	"mft.dev/mft/transfer/staging/publish"
 )
 
 // landPack stages the files of a pack.
@@ -42,7 +43,7 @@ func (r *receiver) landSmall(ctx context.Context, f *intake.File) error {
 	r.decide(f.Index, protocol.Delivered, f.Digest)
 	r.in.Meter.Moved(0, it.item.Size)
 	made, err := r.area.Small(ctx, it.final, &it.item, f.Content)
-	if err != nil && staging.ItemLevel(err) {
+	if err != nil && publish.ItemLevel(err) {
 		return r.giveUp(f.Index, it.item.Path, err)
 	}
 	if err != nil {

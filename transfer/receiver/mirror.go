@@ -99,8 +99,8 @@ func (r *receiver) hearMatched(payload []byte) error {
 
 func (r *receiver) holdItem(index uint64, slot *item) bool {
 	// A parcel is played in its own order: its content does not wait for what comes
-	// behind it.
-	if r.mirror == nil || r.in.Parcel || slot.held || r.in.Offer.Compare != mft.CompareQuick || r.area.Aside(slot.final) {
+	// behind it. Where there was nothing there is nothing to rename, and the sender lists nothing.
+	if r.mirror == nil || r.in.Parcel || !r.place.Basis().Present || slot.held || r.in.Offer.Compare != mft.CompareQuick || r.area.Aside(slot.final) {
 		return false
 	}
 	slot.held = r.mirror.HoldItem(index, slot.final, &slot.item)

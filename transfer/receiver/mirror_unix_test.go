@@ -315,3 +315,15 @@ func TestMirrorDecides(t *testing.T) {
 		})
 	}
 }
+
+// TestMirrorIntoNothing: nothing waits for what might be renamed where there is nothing.
+func TestMirrorIntoNothing(t *testing.T) {
+	f := newFixture(t)
+	f.offer.Mirror = mft.Mirror{On: true, MaxFiles: -1, MaxPercent: -1}
+	f.write("large", make([]byte, 2<<20), 0o644)
+	f.write("in/large", make([]byte, 2<<20), 0o644)
+	if res := f.deliver(); res.sent.Code != mft.CodeOK || res.sent.Received.Bytes != 4<<20 {
+		t.Errorf("receipt %+v", res.sent)
+	}
+	wantSame(t, f.src, f.dst)
+}

@@ -86,7 +86,7 @@ func (r *receiver) verdict(ctx context.Context, index uint64, it *mft.Item) (w p
 // judge is consider, with the refusal of what cannot be.
 func (r *receiver) judge(ctx context.Context, index uint64, slot *item) (protocol.Want, *staging.Item, error) {
 	w, made, err := r.consider(ctx, index, slot)
-	if err == nil || !staging.ItemLevel(err) {
+	if err == nil || !publish.ItemLevel(err) {
 		return w, made, err
 	}
 	reason := mft.ReasonOf(err)

@@ -61,7 +61,7 @@ type Incoming struct {
 //
 // After an error the transfer stays as it is in the journal, and what has been
 // verified stays in its staging directory: the next attempt goes on there, or
-// staging.Discard removes it. What the sender can do about the error it was
+// recovery.Discard removes it. What the sender can do about the error it was
 // told.
 func Run(ctx context.Context, conv transfer.Conversation, in Incoming) (mft.Receipt, error) {
 	return run(ctx, conv, in, nil)
@@ -173,7 +173,7 @@ type receiver struct {
 func newReceiver(ctx context.Context, in Incoming) (*receiver, error) {
 	id := in.Offer.Transfer
 	area, err := staging.Open(ctx, staging.Options{
-		Transfer: id, Ledger: in.Ledger, Landing: in.Landing, Single: in.Offer.Single, Announced: in.Offer.Announced,
+		Transfer: id, Ledger: in.Ledger, Landing: in.Landing, Single: in.Offer.Single, Announced: in.Offer.Announced, Preserve: in.Offer.Preserve,
 	})
 	if err != nil {
 		return nil, err
@@ -183,7 +183,7 @@ func newReceiver(ctx context.Context, in Incoming) (*receiver, error) {
 		return nil, errors.Join(err, area.Close())
 	}
 	place, err := resident.Open(area.Root(), area.Dir(), resident.Terms{
-		Compare: in.Offer.Compare, Overwrite: in.Offer.Overwrite, Mirror: in.Offer.Mirror.On, SetID: in.Landing.AllowSetID,
+		Compare: in.Offer.Compare, Overwrite: in.Offer.Overwrite, Mirror: in.Offer.Mirror.On, SetID: in.Landing.AllowSetID, Preserve: in.Offer.Preserve, Owners: area.Owners(),
 		Resumed: earlier.Len() > 0, Attributes: area.Attributes, Building: area.Aside,
 	})
 	if err != nil {

@@ -58,6 +58,10 @@ func mirrorLikeRsync(t *testing.T, program string, r *rand.Rand) {
 		args = append(args, "--checksum")
 		f.offer.Compare = mft.CompareContent
 	}
+	f.offer.Preserve = drawPreserve(t, r, f, theirs)
+	for _, name := range f.offer.Preserve.Names() {
+		args = append(args, "--"+name)
+	}
 	list, sel := drawRules(r, paths), selection.Selection{}
 	for _, rule := range list {
 		args = append(args, "--filter="+rule)
@@ -96,6 +100,7 @@ func mirrorLikeRsync(t *testing.T, program string, r *rand.Rand) {
 		t.Skip("a source of which nothing is chosen is no reason to remove anything")
 	}
 	wantSameFiles(t, theirs, f.dst)
+	wantSameExtended(t, theirs, f.dst, f.offer.Mirror.On)
 	if t.Failed() {
 		t.Logf("rsync %q: %s; source %q", args, said, paths)
 	}

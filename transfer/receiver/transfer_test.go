@@ -22,7 +22,8 @@ import (
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/scan"
 	"mft.dev/mft/transfer/sender"
-	"mft.dev/mft/transfer/staging"
+	"mft.dev/mft/transfer/staging/publish"
+	"mft.dev/mft/transfer/staging/recovery"
 )
 
 // wantSame fails unless the two trees are equal.
@@ -277,7 +278,7 @@ func TestResumeDoesNotTrustWhatLies(t *testing.T) {
 		t.Fatal("the cut did not happen")
 	}
 	// Somebody damages what was staged, without changing its length.
-	staged := filepath.Join(f.dst, staging.Name(f.id))
+	staged := filepath.Join(f.dst, publish.Staging(f.id))
 	names, err := os.ReadDir(staged)
 	if err != nil || len(names) != 1 {
 		t.Fatalf("staging holds %v, %v; want one partial file", names, err)
@@ -584,7 +585,7 @@ func TestDiscardLeavesNothing(t *testing.T) {
 		t.Fatal("nothing was staged")
 	}
 	for range 2 { // idempotent
-		if err := staging.Discard(t.Context(), ledger.Of(f.journal, f.id), f.id); err != nil {
+		if err := recovery.Discard(t.Context(), ledger.Of(f.journal, f.id), f.id); err != nil {
 			t.Fatal(err)
 		}
 	}

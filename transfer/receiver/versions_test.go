@@ -12,7 +12,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/journal/ledger"
-	"mft.dev/mft/transfer/staging"
+	"mft.dev/mft/transfer/staging/recovery"
 )
 
 // newest delivers contents one after the other, and returns what is there then.
@@ -89,7 +89,7 @@ func TestBoundedVersionsInCrashes(t *testing.T) {
 					t.Errorf("after the failure the destination has %s", got)
 				}
 				f.step = nil
-				if err := staging.Recover(t.Context(), ledger.Of(f.journal, f.id), f.id); err != nil {
+				if err := recovery.Recover(t.Context(), ledger.Of(f.journal, f.id), f.id); err != nil {
 					t.Fatal(err)
 				}
 				if _, _, over, err := f.journal.Receipt(t.Context(), f.id); err != nil {

@@ -9,6 +9,7 @@ import (
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/protocol/listing"
 	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/preserve"
 )
 
 // fewFiles are flushed one by one; for more, the whole file system is.
@@ -73,6 +74,9 @@ func (p *Place) Adjust(final string, it *mft.Item, found *Found) error {
 		return err
 	}
 	defer f.Close()
+	if err := preserve.Apply(f, it.Extended, p.terms.Preserve, p.terms.Owners); err != nil {
+		return err
+	}
 	if err := confine.SetAttributes(f, p.terms.Attributes(it)); err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ import (
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/protocol/listing"
 	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/preserve"
 	"mft.dev/mft/transfer/scan"
 )
 
@@ -35,6 +36,9 @@ type Terms struct {
 	Mirror bool
 	// SetID says that setuid, setgid and sticky bits are kept.
 	SetID bool
+	// Preserve is what is compared besides, and Owners finds who is meant by it.
+	Preserve mft.Preserve
+	Owners   preserve.Owners
 	// Resumed says that an earlier attempt of the transfer delivered
 	// something. A listing does not tell that from what is unchanged, so none
 	// is answered.
@@ -89,7 +93,7 @@ func Open(root *confine.Root, dir string, t Terms) (*Place, error) {
 	if p.basis.Present, err = filled(in); err != nil {
 		return nil, err
 	}
-	p.basis.Listings = p.basis.Present && t.Compare == mft.CompareQuick && !t.Resumed
+	p.basis.Listings = p.basis.Present && t.Compare == mft.CompareQuick && !t.Resumed && t.Preserve == 0
 	p.basis.Owners = os.Geteuid() == 0
 	p.basis.SetID, p.basis.Dirs = t.SetID, t.Mirror
 	_, _ = rand.Read(p.basis.Salt[:]) // it never fails
@@ -156,8 +160,8 @@ type Found struct {
 	Finding Finding
 	// Digest is that of the content, for Content.
 	Digest mft.Digest
-	// Item describes what is there as if it were announced. Its owner is that
-	// of the item asked about, if that is the owner on this host.
+	// Item describes what is there as if it were announced. Its owner and its extended
+	// attributes are those of the item asked about, if they are that on this host.
 	Item mft.Item
 	id   confine.Identity
 }
@@ -171,7 +175,7 @@ func (p *Place) Find(ctx context.Context, final string, it *mft.Item) (Found, er
 	if sends || !p.basis.Present || p.terms.Building(final) {
 		return Found{}, nil
 	}
-	if p.terms.Compare == mft.CompareQuick && !p.isPrinted(above(final)) {
+	if p.terms.Compare == mft.CompareQuick && p.terms.Preserve == 0 && !p.isPrinted(above(final)) {
 		if f, ok := p.recall(final, it); ok {
 			return f, nil
 		}
@@ -221,7 +225,35 @@ func (p *Place) look(final string, it *mft.Item) (Found, error) {
 			return Found{}, unlessMissing(err)
 		}
 	}
-	return p.describe(it, id, target), nil
+	f := p.describe(it, id, target)
+	if p.terms.Preserve != 0 && f.Item.Type == it.Type && !p.extendedAlike(final, it) {
+		f.Item.Extended += "others"
+	}
+	return f, nil
+}
+
+// extendedAlike reports whether what is there has the extended attributes of an item. What
+// cannot be read is not alike.
+func (p *Place) extendedAlike(final string, it *mft.Item) bool {
+	var f *os.File
+	var err error
+	switch it.Type {
+	case mft.ItemSymlink:
+		return true
+	case mft.ItemDir:
+		var dir *confine.Dir
+		if dir, err = p.root.Dir(final); err == nil {
+			f, err = dir.Open()
+		}
+	default:
+		f, _, err = p.root.OpenFile(final)
+	}
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	alike, err := preserve.Is(f, it.Extended, p.terms.Preserve, p.terms.Owners)
+	return alike && err == nil
 }
 
 // recall finds an item to be the same as what was seen of its directory.
@@ -238,7 +270,7 @@ func (p *Place) recall(final string, it *mft.Item) (Found, bool) {
 // describe describes what was found as if it were announced as the item is.
 func (p *Place) describe(it *mft.Item, id confine.Identity, target string) Found {
 	f := Found{id: id, Item: mft.Item{
-		Path: it.Path, Mode: id.Perm(), MTime: id.MTime, UID: it.UID, GID: it.GID, Owner: it.Owner, Group: it.Group,
+		Path: it.Path, Mode: id.Perm(), MTime: id.MTime, UID: it.UID, GID: it.GID, Owner: it.Owner, Group: it.Group, Extended: it.Extended,
 	}}
 	want := p.terms.Attributes(it)
 	if want.UID >= 0 && uint32(want.UID) != id.UID {

@@ -25,6 +25,6 @@ func (s *Source) Again(e Entry) (Entry, error) {
 	it := &e.Item
 	it.Size, it.Mode, it.MTime, it.UID, it.GID = id.Size, id.Perm(), id.MTime, id.UID, id.GID
 	it.Owner, it.Group = s.owners.Of(id.UID, id.GID)
-	e.Identity = id
-	return e, nil
+	e.Identity, it.Extended = id, ""
+	return s.extend(e)
 }

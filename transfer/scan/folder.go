@@ -193,5 +193,5 @@ func (s *Source) entry(at place, id confine.Identity, target string) (Entry, err
 	if err := travels(at, kind, target); err != nil {
 		return Entry{Item: mft.Item{Path: at.path()}, Rel: at.rel()}, err
 	}
-	return Entry{Item: s.item(at, id, kind, target), Identity: id, Rel: at.rel()}, nil
+	return s.extend(Entry{Item: s.item(at, id, kind, target), Identity: id, Rel: at.rel()})
 }

@@ -48,6 +48,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/internal/names"
+	"mft.dev/mft/transfer/preserve"
 	"mft.dev/mft/trigger/selection"
 )
 
@@ -72,6 +73,9 @@ type Source struct {
 	// Choose says what of a tree belongs to the source; nil takes everything. It is
 	// asked from the top down, and for nothing below a directory that it does not take.
 	Choose selection.Choose
+	// Preserve reads what travels of files besides content, mode, times and owner; nil
+	// reads nothing.
+	Preserve *preserve.Reader
 
 	owned   bool     // Close closes Root
 	base    string   // the directory below Root where the walk begins

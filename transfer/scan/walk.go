@@ -88,6 +88,7 @@ func (w *walk) single(dir *confine.Dir) error {
 	e := Entry{Item: mft.Item{Path: at.path()}, Rel: joinPath(s.base, s.file)}
 	if err == nil {
 		e.Item, e.Identity = s.item(at, id, mft.ItemFile, ""), id
+		e, err = s.extend(e)
 	}
 	if !w.yield(e, err) {
 		return errStop
@@ -172,7 +173,10 @@ func (w *walk) visit(dir *confine.Dir, name string, at place, id confine.Identit
 
 // emit yields an item.
 func (w *walk) emit(at place, id confine.Identity, kind mft.ItemType, target string) error {
-	e := Entry{Item: w.source.item(at, id, kind, target), Identity: id, Rel: at.rel()}
+	e, err := w.source.extend(Entry{Item: w.source.item(at, id, kind, target), Identity: id, Rel: at.rel()})
+	if err != nil {
+		return w.failed(at, err)
+	}
 	if !w.yield(e, nil) {
 		return errStop
 	}

@@ -21,6 +21,7 @@ import (
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/compress"
+	"mft.dev/mft/transfer/preserve"
 	"mft.dev/mft/transfer/scan"
 	"mft.dev/mft/transfer/sender/patch"
 	"mft.dev/mft/transfer/sender/walk"
@@ -105,6 +106,9 @@ func attempt(ctx context.Context, conv transfer.Conversation, out Outgoing) (r m
 	defer conn.Close()
 	if !decision.Zstd {
 		out.Compress = mft.CompressNever
+	}
+	for _, source := range out.Sources {
+		source.Preserve = preserve.For(out.Offer.Preserve)
 	}
 	s := newSender(ctx, out, conn)
 	s.basis = decision.Basis

@@ -2,7 +2,6 @@ package staging
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -18,6 +17,8 @@ import (
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/staging/aside"
 	"mft.dev/mft/transfer/staging/owner"
+	"mft.dev/mft/transfer/staging/publish"
+	"mft.dev/mft/transfer/staging/recovery"
 )
 
 // Options say what an Area is for.
@@ -28,6 +29,8 @@ type Options struct {
 	// Single is set when the transfer is one file, which Landing.Name names
 	// unless there is a directory of that name.
 	Single bool
+	// Preserve is that of the offer.
+	Preserve mft.Preserve
 	// Announced is what will come, as far as the sender knows.
 	Announced mft.Count
 }
@@ -57,6 +60,7 @@ type Area struct {
 	targets map[string]*target
 	recent  recent
 	owners  *owner.Map
+	keeps   mft.Preserve
 	made    []madeDir // directories of this transfer, parents first
 	asides  *aside.Set
 	parts   map[protocol.Key]journal.Partial
@@ -80,7 +84,7 @@ type recent struct {
 // cannot be resumed. It fails with CodeNoSpace when what was announced does
 // not fit, and with the codes of confine.Open.
 func Open(ctx context.Context, o Options) (*Area, error) {
-	state, err := settleEarlier(ctx, o.Ledger, o.Transfer)
+	state, err := recovery.Settle(ctx, o.Ledger, o.Transfer)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +96,7 @@ func Open(ctx context.Context, o Options) (*Area, error) {
 		id: o.Transfer, ledger: o.Ledger, root: root, listed: state.Listed,
 		dir: o.Landing.Dir, name: o.Landing.Name, bound: o.Landing.Versions,
 		abroad: make(map[uint64]*confine.Dir), targets: make(map[string]*target),
-		asides: aside.New(), owners: owner.New(o.Landing), parts: make(map[protocol.Key]journal.Partial, len(state.Partials)),
+		asides: aside.New(), owners: owner.New(o.Landing), keeps: o.Preserve, parts: make(map[protocol.Key]journal.Partial, len(state.Partials)),
 	}
 	need := o.Announced.Bytes
 	for _, part := range state.Partials {
@@ -217,11 +221,6 @@ func (a *Area) clearStale() error {
 	return nil
 }
 
-// Name is the name of the directories that hold what has not been delivered
-// yet of a transfer. It begins with a dot and ends in .part so that people and
-// programs know to leave it alone.
-func Name(id mft.TransferID) string { return ".mft-" + hex.EncodeToString(id[:]) + ".part" }
-
 // makeStaging makes the transfer's staging directory inside dir, and makes it
 // durable: a file in it that is gone later has been renamed, not lost.
 func (a *Area) makeStaging(dir string) (*confine.Dir, error) {
@@ -229,7 +228,7 @@ func (a *Area) makeStaging(dir string) (*confine.Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := Name(a.id)
+	name := publish.Staging(a.id)
 	if err := in.Mkdir(name, 0o700); err != nil && mft.CodeOf(err) != mft.CodeExists {
 		return nil, err
 	}
@@ -260,7 +259,7 @@ func (a *Area) stagingFor(ctx context.Context, dir string) (*confine.Dir, *targe
 	}
 	// A mount point below the landing: the journal learns of the extra
 	// directory first, so that a crash cannot leave it behind.
-	err = a.ledger.Apply(ctx, ledger.Change{Staging: path.Join(dir, Name(a.id))})
+	err = a.ledger.Apply(ctx, ledger.Change{Staging: path.Join(dir, publish.Staging(a.id))})
 	if err != nil {
 		return nil, nil, err
 	}

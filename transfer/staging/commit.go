@@ -159,7 +159,7 @@ func (a *Area) publish(b *Batch, shelf *versions.Shelf) (good []Item, bad []Refu
 		it := &b.items[i]
 		if temp := it.temp(); temp != "" {
 			err := a.Step("rename", func() error { return publish.Entry(a.root, shelf, it.Entry) })
-			if err != nil && (!ItemLevel(err) || !publish.StillThere(a.root, temp)) {
+			if err != nil && (!publish.ItemLevel(err) || !publish.StillThere(a.root, temp)) {
 				return nil, nil, err
 			}
 			if err != nil {

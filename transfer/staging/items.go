@@ -22,17 +22,7 @@ type madeDir struct {
 	mode     uint32
 	mtime    int64
 	uid, gid int
-}
-
-// ItemLevel reports whether an error concerns one item and not the transfer:
-// another name could still be delivered.
-func ItemLevel(err error) bool {
-	switch mft.CodeOf(err) {
-	case mft.CodeBadPath, mft.CodePermission, mft.CodeNameTooLong, mft.CodeTooLarge, mft.CodeExists, mft.CodeNotFound,
-		mft.CodeNotRegular, mft.CodeWrongType, mft.CodeSymlink, mft.CodeRootSetID:
-		return true
-	}
-	return false
+	extended string
 }
 
 // Final returns where an item goes.
@@ -45,9 +35,6 @@ func (a *Area) Final(index uint64, it *mft.Item) (string, error) {
 	}
 	return path.Join(a.dir, a.name), nil
 }
-
-// MayOwn refuses a file that would have the rights of root here without a grant for that.
-func (a *Area) MayOwn(it *mft.Item) error { return a.owners.Check(it) }
 
 // MayTake refuses a final name that is taken when the policy is never to
 // overwrite.
@@ -135,7 +122,7 @@ func (a *Area) Had(final string, it *mft.Item) {
 
 func (a *Area) remember(final string, it *mft.Item) madeDir {
 	uid, gid := a.owners.Of(it)
-	m := madeDir{path: final, mode: a.owners.Mode(it), mtime: it.MTime, uid: uid, gid: gid}
+	m := madeDir{path: final, mode: a.owners.Mode(it), mtime: it.MTime, uid: uid, gid: gid, extended: it.Extended}
 	a.made = append(a.made, m)
 	return m
 }
@@ -148,7 +135,7 @@ func (a *Area) setDirs() error {
 		if d := a.asides.Holder(m.path); d != nil && d.Final != m.path && m.mode&usable == usable {
 			continue // it came with its attributes
 		}
-		if err := a.setDir(m, true); err != nil && !ItemLevel(err) {
+		if err := a.setDir(m, true); err != nil && !publish.ItemLevel(err) {
 			return err
 		}
 	}
@@ -189,6 +176,9 @@ func (a *Area) setDir(m madeDir, withTime bool) error {
 	attributes := confine.Attributes{Mode: m.mode | now.Mode&0o3000, MTime: now.MTime, UID: m.uid, GID: m.gid}
 	if withTime {
 		attributes.MTime = m.mtime
+		if err := a.extendDir(d, &m); err != nil {
+			return err
+		}
 	}
 	return d.SetAttributes(attributes)
 }
@@ -243,7 +233,7 @@ func (a *Area) reopen(temp string) (*os.File, error) {
 
 // Finish gives a file that has all its content the attributes of its item.
 func (a *Area) Finish(f *File, it *mft.Item) error {
-	return confine.SetAttributes(f.File, a.attributes(it, f.goal))
+	return a.finish(f.File, it, a.attributes(it, f.goal))
 }
 
 // SavePartial makes the first n bytes of a file durable, and then the record
@@ -325,7 +315,7 @@ func (a *Area) Small(ctx context.Context, final string, it *mft.Item, content []
 		return nil, err
 	}
 	if a.Aside(final) {
-		return nil, a.writeAside(t, name, content, a.attributes(it, t))
+		return nil, a.writeAside(t, name, content, it)
 	}
 	f, err := a.create(s, name, t)
 	if err != nil {
@@ -342,17 +332,4 @@ func (a *Area) Small(ctx context.Context, final string, it *mft.Item, content []
 		return nil, err
 	}
 	return f, nil
-}
-
-func (a *Area) writeAside(t *target, name string, content []byte, at confine.Attributes) error {
-	err := t.dir.WriteSmall(name, content, at)
-	if mft.CodeOf(err) == mft.CodeExists { // the same item twice
-		if err = t.dir.Remove(name); err == nil {
-			err = t.dir.WriteSmall(name, content, at)
-		}
-	}
-	if err != nil {
-		_ = t.dir.Remove(name) // an unfinished file must not be published
-	}
-	return err
 }

@@ -15,7 +15,7 @@ func channelOf(v conduct.View) Channel {
 	ch, s := v.Channel, v.Status
 	out := Channel{
 		Name: ch.Name, From: Endpoint(ch.From), To: []Endpoint{}, Triggers: triggersOf(ch, v.Due, v.LeftOut), Markers: markersOf(v.Markers),
-		Include: ch.Select.Include, Exclude: ch.Select.Exclude, Rules: ch.Select.Rules, Mirror: ch.Mirror.On, Latest: ch.Select.Latest, Limited: ch.Bandwidth.Limited(), Limit: v.Limit, LimitUntil: v.LimitUntil, Order: ch.Order.By, Batch: ch.Order.Batch, After: ch.After.Source, Archive: ch.After.Archive, Overwrite: ch.Overwrite, Compare: ch.Compare, Compress: ch.Compress,
+		Include: ch.Select.Include, Exclude: ch.Select.Exclude, Rules: ch.Select.Rules, Mirror: ch.Mirror.On, Latest: ch.Select.Latest, Limited: ch.Bandwidth.Limited(), Limit: v.Limit, LimitUntil: v.LimitUntil, Order: ch.Order.By, Batch: ch.Order.Batch, After: ch.After.Source, Archive: ch.After.Archive, Overwrite: ch.Overwrite, Compare: ch.Compare, Compress: ch.Compress, Preserve: ch.Preserve,
 		Settling: v.Source.Settling, LastScan: v.Source.LastScan, Source: route.ProblemOf(v.Source.Problem), Underway: []Moving{},
 	}
 	for _, to := range ch.To {

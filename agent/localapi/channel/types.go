@@ -44,6 +44,7 @@ type Channel struct {
 	Overwrite mft.Overwrite   `json:"overwrite"`
 	Compare   mft.Compare     `json:"compare"`
 	Compress  mft.Compress    `json:"compress"`
+	Preserve  mft.Preserve    `json:"preserve,omitempty"`
 	Markers   []Marker        `json:"markers"`
 
 	// Phase is "idle", "starting", "running" or "ending".

@@ -216,6 +216,7 @@ type Send struct {
 	Compare     mft.Compare
 	Compress    mft.Compress
 	Mirror      mft.Mirror
+	Preserve    mft.Preserve
 	LastTry     bool
 	// Pace is how fast the channel may send, empty for no limit.
 	Pace pace.Plan

@@ -59,22 +59,35 @@ func OverwriteFlag(f *pflag.FlagSet, value *string) {
 }
 
 // WayFlags are what a command line says about how files travel.
-type WayFlags struct{ compare, compress string }
+type WayFlags struct {
+	compare, compress string
+	preserve          []string
+}
 
-// Add adds --compare and --compress.
+// A Way is how files travel.
+type Way struct {
+	Compare  mft.Compare
+	Compress mft.Compress
+	Preserve mft.Preserve
+}
+
+// Add adds --compare, --compress and --preserve.
 func (w *WayFlags) Add(f *pflag.FlagSet) {
 	f.StringVar(&w.compare, "compare", "quick", "recognise files that are there already by `quick|content|none`: size and time, reading both, or not at all")
 	f.StringVar(&w.compress, "compress", "auto", "compress what travels: `auto|always|never`; auto when that is faster")
+	f.StringSliceVar(&w.preserve, "preserve", nil, "keep of files also `xattrs,acls`: extended attributes of users, access lists; on Linux")
 }
 
 // Way returns what was said. Errors: mft.CodeUsage.
-func (w *WayFlags) Way() (mft.Compare, mft.Compress, error) {
-	compare, err := config.ParseCompare(w.compare)
-	if err != nil {
-		return "", "", err
+func (w *WayFlags) Way() (way Way, err error) {
+	if way.Compare, err = config.ParseCompare(w.compare); err != nil {
+		return Way{}, err
 	}
-	compress, err := config.ParseCompress(w.compress)
-	return compare, compress, err
+	if way.Compress, err = config.ParseCompress(w.compress); err != nil {
+		return Way{}, err
+	}
+	way.Preserve, err = mft.ParsePreserve(w.preserve)
+	return way, err
 }
 
 // MirrorFlags are what a command line says about removing.

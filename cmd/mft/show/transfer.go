@@ -86,6 +86,9 @@ func Transfer(w io.Writer, detail localapi.TransferDetail) {
 		if row.Compress != "" {
 			line("compress", "%s", row.Compress)
 		}
+		if row.Preserve != 0 {
+			line("preserve", "%s", strings.Join(row.Preserve.Names(), ", "))
+		}
 		if row.Mirror != nil {
 			line("mirror", "%s", limits(*row.Mirror))
 		}

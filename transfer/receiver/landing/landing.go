@@ -24,6 +24,7 @@ import (
 	"mft.dev/mft/transfer/delta"
 	"mft.dev/mft/transfer/receiver/rebuild"
 	"mft.dev/mft/transfer/staging"
+	"mft.dev/mft/transfer/staging/publish"
 )
 
 // Limits.
@@ -99,7 +100,7 @@ func Begin(ctx context.Context, order Order, offset int64) (*Landing, error) {
 		b.marker = b.Old.Marker(b.Item.Size)
 	}
 	if err := b.open(ctx, offset); err != nil {
-		if !staging.ItemLevel(err) {
+		if !publish.ItemLevel(err) {
 			return nil, err
 		}
 		b.fault = err

@@ -8,6 +8,7 @@ package publish
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"path"
 
 	"mft.dev/mft"
@@ -157,4 +158,20 @@ func DirOf(p string) string {
 		return d
 	}
 	return ""
+}
+
+// Staging is the name of the directories that hold what has not been delivered
+// yet of a transfer. It begins with a dot and ends in .part so that people and
+// programs know to leave it alone.
+func Staging(id mft.TransferID) string { return ".mft-" + hex.EncodeToString(id[:]) + ".part" }
+
+// ItemLevel reports whether an error concerns one item and not the transfer:
+// another name could still be delivered.
+func ItemLevel(err error) bool {
+	switch mft.CodeOf(err) {
+	case mft.CodeBadPath, mft.CodePermission, mft.CodeNameTooLong, mft.CodeTooLarge, mft.CodeExists, mft.CodeNotFound,
+		mft.CodeNotRegular, mft.CodeWrongType, mft.CodeSymlink, mft.CodeRootSetID, mft.CodeUnpreserved:
+		return true
+	}
+	return false
 }

@@ -1,4 +1,6 @@
-package staging
+// Package recovery puts in order what a receive left behind: at the start of an agent, before
+// another attempt, and when the transfer has ended.
+package recovery
 
 import (
 	"context"
@@ -24,12 +26,12 @@ import (
 // It must run before the transfer is attempted again, and before other
 // transfers may write to the same names.
 func Recover(ctx context.Context, book transfer.Ledger, id mft.TransferID) error {
-	_, err := settleEarlier(ctx, book, id)
+	_, err := Settle(ctx, book, id)
 	return err
 }
 
-// settleEarlier is Recover, and returns what it found.
-func settleEarlier(ctx context.Context, book transfer.Ledger, id mft.TransferID) (ledger.State, error) {
+// Settle is Recover, and returns what it found.
+func Settle(ctx context.Context, book transfer.Ledger, id mft.TransferID) (ledger.State, error) {
 	state, err := book.Read(ctx)
 	if err != nil || len(state.Prepared) == 0 {
 		return state, err
@@ -58,7 +60,7 @@ func recoverBatch(ctx context.Context, book transfer.Ledger, root *confine.Root,
 		e := &b.Entries[i]
 		if e.Temp != "" && publish.StillThere(root, e.Temp) {
 			err := publish.Entry(root, shelf, e)
-			if ItemLevel(err) || mft.CodeOf(err) == mft.CodeRaced {
+			if publish.ItemLevel(err) || mft.CodeOf(err) == mft.CodeRaced {
 				continue // it is asked for again, and refused for this reason
 			}
 			if err != nil {
@@ -76,19 +78,19 @@ func recoverBatch(ctx context.Context, book transfer.Ledger, root *confine.Root,
 // Discard removes the staging directories of a receive that has ended without needing
 // them, after finishing what had been prepared, and a canary. It is idempotent.
 func Discard(ctx context.Context, book transfer.Ledger, id mft.TransferID) error {
-	state, err := settleEarlier(ctx, book, id)
+	state, err := Settle(ctx, book, id)
 	if err != nil || !state.Landed {
 		return err
 	}
 	landing := state.Landing
 	// The staging directory of the landing is not recorded by itself: its
 	// name follows from the transfer, its place from the landing.
-	dirs := append(state.Staging, path.Join(landing.Dir, Name(id)))
+	dirs := append(state.Staging, path.Join(landing.Dir, publish.Staging(id)))
 	if landing.Name != "" {
-		dirs = append(dirs, path.Join(landing.Dir, landing.Name, Name(id)))
+		dirs = append(dirs, path.Join(landing.Dir, landing.Name, publish.Staging(id)))
 	}
 	root, err := confine.Open(landing.Root)
-	if notThere(err) {
+	if mft.CodeOf(err) == mft.CodeNotFound {
 		return nil
 	}
 	if err != nil {
@@ -100,7 +102,7 @@ func Discard(ctx context.Context, book transfer.Ledger, id mft.TransferID) error
 	}
 	slices.Sort(dirs)
 	for _, dir := range slices.Compact(dirs) {
-		if err := root.RemoveAll(dir); err != nil && !notThere(err) && mft.CodeOf(err) != mft.CodeWrongType && mft.CodeOf(err) != mft.CodeSymlink {
+		if err := root.RemoveAll(dir); err != nil && mft.CodeOf(err) != mft.CodeNotFound && mft.CodeOf(err) != mft.CodeWrongType && mft.CodeOf(err) != mft.CodeSymlink {
 			return err
 		}
 	}

@@ -1,0 +1,67 @@
+package staging
+
+import (
+	"errors"
+	"os"
+
+	"mft.dev/mft"
+	"mft.dev/mft/internal/confine"
+	"mft.dev/mft/transfer"
+	"mft.dev/mft/transfer/preserve"
+)
+
+// Owners finds who is meant by what comes.
+func (a *Area) Owners() preserve.Owners { return a.owners }
+
+// MayOwn refuses a file that would have the rights of root here without a grant for that, and
+// what has something that the offer does not preserve.
+func (a *Area) MayOwn(it *mft.Item) error {
+	if is, err := preserve.Within(it.Extended, a.keeps); err != nil || !is {
+		return transfer.Nonsense("%q has extended attributes that are not preserved", it.Path)
+	}
+	return a.owners.Check(it)
+}
+
+// finish gives an open file everything but its content.
+func (a *Area) finish(f *os.File, it *mft.Item, at confine.Attributes) error {
+	if err := preserve.Apply(f, it.Extended, a.keeps, a.owners); err != nil {
+		return err
+	}
+	return confine.SetAttributes(f, at)
+}
+
+// extendDir gives a directory its extended attributes.
+func (a *Area) extendDir(d *confine.Dir, m *madeDir) error {
+	if a.keeps == 0 {
+		return nil
+	}
+	f, err := d.Open()
+	if err != nil {
+		return err
+	}
+	return errors.Join(preserve.Apply(f, m.extended, a.keeps, a.owners), f.Close())
+}
+
+// writeAside makes a small file at its place in what is built aside.
+func (a *Area) writeAside(t *target, name string, content []byte, it *mft.Item) error {
+	at, first := a.attributes(it, t), confine.Attributes{Mode: 0o600, MTime: it.MTime, UID: -1, GID: -1}
+	if a.keeps == 0 {
+		first = at
+	}
+	err := t.dir.WriteSmall(name, content, first)
+	if mft.CodeOf(err) == mft.CodeExists { // the same item twice
+		if err = t.dir.Remove(name); err == nil {
+			err = t.dir.WriteSmall(name, content, first)
+		}
+	}
+	if err == nil && a.keeps != 0 {
+		var f *os.File
+		if f, err = t.dir.OpenExisting(name); err == nil {
+			err = errors.Join(a.finish(f, it, at), f.Close())
+		}
+	}
+	if err != nil {
+		_ = t.dir.Remove(name) // an unfinished file must not be published
+	}
+	return err
+}
