@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"net"
 	"os"
@@ -383,4 +384,56 @@ channels:
 	private(t, source, filesUser)
 	put(t, filepath.Join(source, "first"), "one")
 	becomes(t, "the file arrives", has(filepath.Join(beta.In(), "first"), "one"))
+}
+
+// TestSeparatePreserve: what has extended attributes and an access list keeps them where
+// processes without privileges read and write it.
+func TestSeparatePreserve(t *testing.T) {
+	alpha, beta := newSeparated(t)
+	alpha.configure(fmt.Sprintf(`
+channels:
+  - name: kept
+    from: {agent: alpha, path: %q}
+    to: [{agent: beta, path: %q}]
+    when: {arrival: {stable: 100ms}}
+    select: {exclude: ["**/.new-*"]}
+    preserve: [xattrs, acls]
+    %s
+`, alpha.Out(), beta.In(), as()))
+	beta.configure(fmt.Sprintf(`
+allow: {files_from: [{agent: alpha, into: %q, run_as: {user: %d, group: %d}}]}
+`, beta.In(), otherUser, groupUser))
+	connect(alpha, beta)
+	acl := binary.LittleEndian.AppendUint32(nil, 2)
+	for _, e := range [][3]uint32{{1, 6, 1<<32 - 1}, {2, 4, 4000}, {4, 0, 1<<32 - 1}, {16, 4, 1<<32 - 1}, {32, 0, 1<<32 - 1}} {
+		acl = binary.LittleEndian.AppendUint16(acl, uint16(e[0]))
+		acl = binary.LittleEndian.AppendUint16(acl, uint16(e[1]))
+		acl = binary.LittleEndian.AppendUint32(acl, e[2])
+	}
+	given := map[string][]byte{"user.origin": []byte("erp"), "system.posix_acl_access": acl}
+	for name, size := range map[string]int{"small": 10, "large": 3 << 20} {
+		temp := filepath.Join(alpha.Dir, name)
+		put(t, temp, strings.Repeat("x", size))
+		for attribute, value := range given {
+			if err := unix.Setxattr(temp, attribute, value, 0); err == unix.EOPNOTSUPP {
+				t.Skipf("%s: %v", attribute, err)
+			} else if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Rename(temp, filepath.Join(alpha.Out(), name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"small", "large"} {
+		there := filepath.Join(beta.In(), name)
+		becomes(t, name+" is there", is(there, true))
+		for attribute, value := range given {
+			buf := make([]byte, 200)
+			n, err := unix.Getxattr(there, attribute, buf)
+			if err != nil || !bytes.Equal(buf[:max(n, 0)], value) {
+				t.Errorf("%s of %s is %x, %v, want %x", attribute, name, buf[:max(n, 0)], err, value)
+			}
+		}
+	}
 }

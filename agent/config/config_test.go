@@ -137,7 +137,7 @@ func TestFull(t *testing.T) {
 					Limit: 20 << 20, Zone: "Europe/London", Calendar: mft.Calendar{Name: "uk", Workdays: "mon-fri", Holidays: []string{"2026-12-25", "01-01"}},
 					Hours: []mft.Hours{{From: 8 * time.Hour, To: 18 * time.Hour, On: mft.OnWorkday, Limit: 2 << 20}, {From: 22 * time.Hour, To: 24 * time.Hour}},
 				},
-				Overwrite: mft.OverwriteNever, Compare: mft.CompareQuick, Compress: mft.CompressNever,
+				Overwrite: mft.OverwriteNever, Compare: mft.CompareQuick, Compress: mft.CompressNever, Preserve: mft.PreserveAll,
 			},
 			{
 				Name: "copy", From: mft.Endpoint{Agent: "erp", Path: "/srv/all"},

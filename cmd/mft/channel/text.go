@@ -81,6 +81,9 @@ func page(w io.Writer, c channel.Channel, now time.Time) {
 			line("bandwidth", "%s", bandwidth(c, now))
 		}
 		line("existing files", "%s, compared by %s", c.Overwrite, c.Compare)
+		if c.Preserve != 0 {
+			line("preserved", "%s", strings.Join(c.Preserve.Names(), ", "))
+		}
 		for _, g := range c.Groups {
 			line("group", "%s", members(g))
 		}
