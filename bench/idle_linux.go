@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,34 +20,71 @@ type idler struct {
 	alpha, beta     *rig.Host
 	channels, files int // files is of each channel
 	seconds         float64
+	// apart says that the first agent has processes of several users.
+	apart bool
 }
 
-// idle measures what an agent costs that has channels and nothing to do: first with
-// channels that watch their sources, then with ones that wait for a marker.
-func (c *course) idle(ctx context.Context) (arriving, marked *result.Idle, err error) {
-	i := &idler{channels: 100, files: int(10000 * c.scale), seconds: max(5, 60*c.scale)}
-	arriving = &result.Idle{Channels: i.channels, Files: i.files, Waits: "files that arrive"}
-	marked = &result.Idle{Channels: i.channels, Files: i.files, Waits: "a marker or the clock"}
+// The users of an agent with several, which nobody needs to have made.
+const (
+	agentUser = 61001 + iota
+	netsUser
+	filesUser
+)
+
+// What channels wait for.
+const (
+	arrivals = "when: {arrival: {}}"
+	marker   = "when: {marker: true, poll: 24h}, markers: {source: {trigger: %[1]s/.ready, block: %[1]s/.busy, activity: %[1]s/.sending}}"
+)
+
+// idle measures what an agent costs that has channels and nothing to do: with channels that
+// watch their sources, and with ones that wait for a marker; as one process, and where
+// root measures as processes of several users.
+func (c *course) idle(ctx context.Context) (out []result.Idle, err error) {
+	for _, apart := range []bool{false, true} {
+		if apart && os.Geteuid() != 0 {
+			break
+		}
+		i := &idler{channels: 100, files: int(10000 * c.scale), seconds: max(5, 60*c.scale), apart: apart}
+		both, err := i.run(ctx, c)
+		out = append(out, both...)
+		if err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// run measures both kinds of channels.
+func (i *idler) run(ctx context.Context, c *course) (out []result.Idle, err error) {
+	users := ""
+	if i.apart {
+		users = ", with a user for the files"
+	}
+	out = []result.Idle{
+		{Channels: i.channels, Files: i.files, Waits: "files that arrive" + users},
+		{Channels: i.channels, Files: i.files, Waits: "a marker or the clock" + users},
+	}
 	dir := filepath.Join(c.dir, "k")
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		return nil, nil, err
+	if err := errors.Join(os.Mkdir(dir, 0o755), os.Chmod(c.dir, 0o711)); err != nil {
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	defer func() { err = errors.Join(err, i.stop()) }()
 	err = i.prepare(ctx, c.mft, dir)
 	if err == nil {
-		err = i.measure(ctx, arriving, "when: {arrival: {}}")
+		err = i.measure(ctx, &out[0], arrivals)
 	}
 	if err == nil {
-		err = i.scans(ctx, arriving)
+		err = i.scans(ctx, &out[0])
 	}
 	if err == nil {
-		err = i.measure(ctx, marked, "when: {marker: true, poll: 24h}, markers: {source: {trigger: %[1]s/.ready, block: %[1]s/.busy, activity: %[1]s/.sending}}")
+		err = i.measure(ctx, &out[1], marker)
 	}
 	if err != nil && ctx.Err() == nil {
-		arriving.Why, marked.Why, err = err.Error(), err.Error(), nil
+		out[0].Why, out[1].Why, err = err.Error(), err.Error(), nil
 	}
-	return arriving, marked, err
+	return out, err
 }
 
 // prepare makes the agents and the trees, and has everything delivered once.
@@ -62,7 +100,13 @@ func (i *idler) prepare(ctx context.Context, mft, dir string) (err error) {
 			return err
 		}
 	}
-	if err := i.configure("when: {arrival: {}}"); err != nil {
+	if i.apart {
+		i.alpha.Becomes, i.alpha.Exposed = fmt.Sprint(agentUser), fmt.Sprint(netsUser)
+		if err := own(i.alpha.Out(), filesUser); err != nil {
+			return err
+		}
+	}
+	if err := i.configure(arrivals); err != nil {
 		return err
 	}
 	for _, h := range []*rig.Host{i.beta, i.alpha} {
@@ -105,6 +149,16 @@ func fill(dir string, files int) error {
 	return nil
 }
 
+// own gives everything below dir to a user.
+func own(dir string, user int) error {
+	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, user, user)
+	})
+}
+
 // delivered counts the files that have arrived.
 func (i *idler) delivered() (files int, err error) {
 	dirs, err := filepath.Glob(filepath.Join(i.beta.In(), "channel-*", "d*"))
@@ -126,77 +180,117 @@ func (i *idler) delivered() (files int, err error) {
 func (i *idler) configure(when string) error {
 	var text strings.Builder
 	text.WriteString("channels:\n")
+	as := ""
+	if i.apart {
+		as = fmt.Sprintf(", run_as: {user: %d, group: %d}", filesUser, filesUser)
+	}
 	for n := range i.channels {
 		from := filepath.Join(i.alpha.Out(), channel(n))
 		terms := when
 		if strings.Contains(when, "%") {
 			terms = fmt.Sprintf(when, from)
 		}
-		fmt.Fprintf(&text, "  - {name: %s, from: {agent: alpha, path: %s}, to: [{agent: beta, path: %s}], %s}\n",
-			channel(n), from, filepath.Join(i.beta.In(), channel(n)), terms)
+		fmt.Fprintf(&text, "  - {name: %s, from: {agent: alpha, path: %s}, to: [{agent: beta, path: %s}], %s%s}\n",
+			channel(n), from, filepath.Join(i.beta.In(), channel(n)), terms, as)
 	}
 	return i.alpha.Configure(text.String())
 }
 
-// measure starts the agent anew with such channels and weighs it.
+// measure weighs the agent with such channels.
 func (i *idler) measure(ctx context.Context, to *result.Idle, when string) error {
+	if err := i.restart(ctx, when); err != nil {
+		return err
+	}
+	begun, err := i.settle(ctx)
+	if err != nil {
+		return err
+	}
+	after, seconds, err := i.use(ctx, i.seconds, begun)
+	to.Start, to.CPU, to.Resident, to.Seconds = begun.CPU.Seconds(), after.CPU.Seconds()*1000/seconds, after.Resident, seconds
+	return err
+}
+
+// restart starts the agent anew with such channels.
+func (i *idler) restart(ctx context.Context, when string) error {
 	if err := i.alpha.Stop(); err != nil {
 		return err
 	}
 	if err := i.configure(when); err != nil {
 		return err
 	}
-	if err := i.alpha.Start(ctx); err != nil {
-		return err
-	}
-	pid := i.alpha.Running().PID()
-	begun, err := quiet(ctx, pid)
-	if err != nil {
-		return err
-	}
+	return i.alpha.Start(ctx)
+}
+
+// use returns what the agent uses from now on, for so many seconds or a little longer.
+func (i *idler) use(ctx context.Context, seconds float64, before meter.Tree) (meter.Tree, float64, error) {
 	start := time.Now()
-	if err := rest(ctx, time.Duration(i.seconds*float64(time.Second))); err != nil {
-		return err
+	if err := rest(ctx, time.Duration(seconds*float64(time.Second))); err != nil {
+		return meter.Tree{}, 1, err
 	}
-	to.Seconds = time.Since(start).Seconds()
-	after, err := meter.Busy(pid)
-	if err != nil {
-		return err
+	passed := time.Since(start).Seconds()
+	after, err := i.weigh()
+	after.CPU -= before.CPU
+	return after, passed, err
+}
+
+// weigh weighs the agent: its process, or all of them.
+func (i *idler) weigh() (t meter.Tree, err error) {
+	pid := i.alpha.Running().PID()
+	if i.apart {
+		return meter.Weigh(pid)
 	}
-	to.Start, to.CPU = begun.Seconds(), 1000*(after-begun).Seconds()/to.Seconds
-	to.Resident, err = meter.Resident(pid)
-	return err
+	t.Processes = 1
+	if t.CPU, err = meter.Busy(pid); err == nil {
+		t.Resident, err = meter.Resident(pid)
+	}
+	return t, err
 }
 
 // scans measures what looking at all files once more takes: what an agent uses that
 // looks each rescan, beyond one that idles. A stretch of twice that time has two scans
-// of each channel in it, wherever it begins.
+// of each channel in it, wherever it begins, and one as long comes first, for the start.
 func (i *idler) scans(ctx context.Context, to *result.Idle) error {
-	const rescan, usual = 30.0, 600.0
-	often := *i
-	often.seconds = max(i.seconds, 2*rescan)
-	var with result.Idle
-	if err := often.measure(ctx, &with, fmt.Sprintf("when: {arrival: {rescan: %.0fs}}", rescan)); err != nil {
+	const usual = 600.0
+	rescan := 30.0
+	if i.apart {
+		rescan = 120 // processes come and go with each scan
+	}
+	if err := i.restart(ctx, fmt.Sprintf("when: {arrival: {rescan: %.0fs}}", rescan)); err != nil {
 		return err
 	}
-	to.Scan, to.Scans = max(0, with.CPU-to.CPU)*rescan/1000, usual
+	if err := rest(ctx, time.Duration(2*rescan)*time.Second); err != nil {
+		return err
+	}
+	before, err := i.weigh()
+	if err != nil {
+		return err
+	}
+	with, seconds, err := i.use(ctx, 2*rescan, before)
+	if err != nil {
+		return err
+	}
+	to.Scan, to.Scans = max(0, 1000*with.CPU.Seconds()/seconds-to.CPU)*rescan/1000, usual
 	return nil
 }
 
-// quiet waits until a process has done next to nothing for a few seconds: what comes
-// with the start is not idling. It returns what the process has used until then.
-func quiet(ctx context.Context, pid int) (time.Duration, error) {
+// resting is how many processes an agent of several has when no channel needs one: who
+// starts the others, the agent, and those for the network and the keys.
+const resting = 4
+
+// settle waits until the agent has done next to nothing for a few seconds, and has no
+// process for a single channel any more: what comes with the start is not idling. It returns what
+// has been used until then.
+func (i *idler) settle(ctx context.Context) (last meter.Tree, err error) {
 	const enough, little = 4, 100 * time.Millisecond
-	last := time.Duration(0)
 	for still := 0; still < enough; still++ {
 		if err := rest(ctx, time.Second); err != nil {
-			return 0, err
+			return last, err
 		}
-		now, err := meter.Busy(pid)
+		now, err := i.weigh()
 		if err != nil {
-			return 0, err
+			return last, err
 		}
-		if now-last > little {
+		if now.CPU-last.CPU > little || now.Processes > resting {
 			still = 0
 		}
 		last = now

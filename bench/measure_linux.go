@@ -95,7 +95,7 @@ func (c *course) runAll(ctx context.Context) error {
 		return nil
 	}
 	var err error
-	c.report.Idle, c.report.Marked, err = c.idle(ctx)
+	c.report.Idle, err = c.idle(ctx)
 	return err
 }
 

@@ -110,10 +110,8 @@ func (r *Report) Verdicts() []Verdict {
 			}
 		}
 	}
-	for _, i := range []*Idle{r.Idle, r.Marked} {
-		if i != nil {
-			out = append(out, i.verdicts()...)
-		}
+	for i := range r.Idle {
+		out = append(out, r.Idle[i].verdicts()...)
 	}
 	return out
 }

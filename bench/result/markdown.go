@@ -37,11 +37,11 @@ func (r *Report) Markdown(plot string) string {
 			}
 		}
 	}
-	if r.Idle != nil {
-		fmt.Fprintf(&b, "\n### (k) nothing to do\n\n%s\n", escape(r.Idle.String()))
-	}
-	if r.Marked != nil {
-		fmt.Fprintf(&b, "\n%s\n", escape(r.Marked.String()))
+	for i := range r.Idle {
+		if i == 0 {
+			b.WriteString("\n### (k) nothing to do\n")
+		}
+		fmt.Fprintf(&b, "\n%s\n", escape(r.Idle[i].String()))
 	}
 	b.WriteString("\n### The bar\n\n")
 	line(&b, []string{"", "", "wanted", "reached", ""})

@@ -97,8 +97,8 @@ type Report struct {
 	Notes     []string   `json:"notes"`
 	Workloads []Workload `json:"workloads"`
 	Rows      []Row      `json:"rows"`
-	Idle      *Idle      `json:"idle,omitempty"`
-	Marked    *Idle      `json:"marked,omitempty"` // the same with markers
+	// Idle are agents with nothing to do, by what they wait for.
+	Idle []Idle `json:"idle,omitempty"`
 }
 
 // RAM is the medium of the bar.
@@ -154,7 +154,7 @@ func (r *Report) Add(other *Report) error {
 		}
 	}
 	if other.Idle != nil {
-		r.Idle, r.Marked = other.Idle, other.Marked
+		r.Idle = other.Idle
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ func sample() *Report {
 			{Workload: "a", Contender: "tls", Medium: RAM, Limit: true, Samples: []Sample{{Wall: 8, Wire: -1}}},
 			ran("c", "mft", 1), ran("c", "rsync+ssh", 2), ran("c", "rsyncd", 3000),
 		},
-		Idle: &Idle{Channels: 100, Files: 10, Waits: "a marker", Seconds: 20, CPU: 1.5, Scan: 6, Scans: 600, Resident: 26 << 20},
+		Idle: []Idle{{Channels: 100, Files: 10, Waits: "a marker", Seconds: 20, CPU: 1.5, Scan: 6, Scans: 600, Resident: 26 << 20}},
 	}
 }
 

@@ -93,10 +93,8 @@ func (r *Report) Table(out io.Writer) error {
 			}
 		}
 	}
-	for _, i := range []*Idle{r.Idle, r.Marked} {
-		if i != nil {
-			fmt.Fprintf(t, "\n%s\n", i)
-		}
+	for i := range r.Idle {
+		fmt.Fprintf(t, "\n%s\n", &r.Idle[i])
 	}
 	return t.Flush()
 }

@@ -141,7 +141,7 @@ func (r *receiver) commitLast(ctx context.Context, seal mft.Seal) (receipt mft.R
 		return receipt, err
 	}
 	good, bad, err := r.deliver(ctx, &b, func(good []staging.Item, bad []staging.Refusal) (ledger.Change, error) {
-		r.countRefused(bad)
+		r.countRefused(r.area.WithBare(bad))
 		rest := r.removeRest(ctx, &seal)
 		receipt = r.receipt(&seal, good)
 		rest.Apply(&receipt)

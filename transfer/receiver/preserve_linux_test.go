@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"mft.dev/mft"
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/internal/xattr"
@@ -102,7 +104,7 @@ func allOf(path string) (string, error) {
 	all := fi.Mode().Perm().String()
 	for _, name := range []string{"user.a", "user.b", "user.empty", xattr.Access, xattr.Default} {
 		value, found, err := xattr.Get(f, name)
-		if err != nil {
+		if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 			return "", err
 		}
 		if found {
@@ -305,5 +307,51 @@ func TestPreserveTooMuch(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(f.dst, "good")); err != nil || res.sent.Received.Items != 1 {
 		t.Errorf("%v, receipt %+v", err, res.sent)
+	}
+}
+
+// TestPreserveWhereNoneAre: on a file system that has no attributes, what has some stays behind, by
+// name, and the others arrive; a directory arrives without.
+func TestPreserveWhereNoneAre(t *testing.T) {
+	f := newFixture(t)
+	needsExtended(t, f.src)
+	if err := unix.Mount("ramfs", f.dst, "ramfs", 0, ""); err != nil {
+		t.Skipf("this process may not mount: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(f.dst, unix.MNT_DETACH); err != nil {
+			t.Errorf("unmount: %v", err)
+		}
+	})
+	if file, err := os.Open(f.dst); err != nil {
+		t.Fatal(err)
+	} else if _, _, err = xattr.Get(file, "user.x"); !errors.Is(err, errors.ErrUnsupported) {
+		t.Skipf("it has attributes: %v", errors.Join(err, file.Close()))
+	} else if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f.offer.Preserve = mft.PreserveAll
+	for _, name := range []string{"plain", "some", "in/plain", "in/some", "large"} {
+		size := 10
+		if name == "large" {
+			size = 1 << 20
+		}
+		f.write(name, bytes.Repeat([]byte("x"), size), 0o644)
+	}
+	for _, name := range []string{"some", "in/some", "in", "large"} {
+		give(t, filepath.Join(f.src, name), map[string][]byte{"user.a": []byte("1")})
+	}
+	res := f.deliver()
+	if res.sent.Code != mft.CodePartial || res.sent.Failed != 4 || !strings.Contains(res.sent.Detail, "the file system has none") {
+		t.Errorf("receipt %+v, want 4 that failed", res.sent)
+	}
+	got := strings.Join(f.notes, "\n")
+	for _, name := range []string{`"some"`, `"in/some"`, `"in"`, `"large"`} {
+		if !strings.Contains(got, name) {
+			t.Errorf("nothing is said of %s: %s", name, got)
+		}
+	}
+	if there := extendedIn(t, f.dst, true); len(there) != 3 || there["plain"] == "" || there["in"] == "" || there["in/plain"] == "" {
+		t.Errorf("there is %v, want what has nothing, and the directory", there)
 	}
 }

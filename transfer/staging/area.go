@@ -61,6 +61,7 @@ type Area struct {
 	recent  recent
 	owners  *owner.Map
 	keeps   mft.Preserve
+	bare    []Refusal // directories without what is preserved
 	made    []madeDir // directories of this transfer, parents first
 	asides  *aside.Set
 	parts   map[protocol.Key]journal.Partial

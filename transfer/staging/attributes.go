@@ -3,11 +3,14 @@ package staging
 import (
 	"errors"
 	"os"
+	"slices"
 
 	"mft.dev/mft"
 	"mft.dev/mft/internal/confine"
+	"mft.dev/mft/journal"
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/preserve"
+	"mft.dev/mft/transfer/staging/publish"
 )
 
 // Owners finds who is meant by what comes.
@@ -30,17 +33,29 @@ func (a *Area) finish(f *os.File, it *mft.Item, at confine.Attributes) error {
 	return confine.SetAttributes(f, at)
 }
 
-// extendDir gives a directory its extended attributes.
+// extendDir gives a directory its extended attributes. That a file system does not take them is
+// not the end of a transfer, but is told.
 func (a *Area) extendDir(d *confine.Dir, m *madeDir) error {
 	if a.keeps == 0 {
 		return nil
 	}
 	f, err := d.Open()
-	if err != nil {
+	if err == nil {
+		err = errors.Join(preserve.Apply(f, m.extended, a.keeps, a.owners), f.Close())
+	}
+	if !publish.ItemLevel(err) {
 		return err
 	}
-	return errors.Join(preserve.Apply(f, m.extended, a.keeps, a.owners), f.Close())
+	if slices.ContainsFunc(a.bare, func(r Refusal) bool { return r.Entry.Final == m.final }) {
+		return nil // it was tried before, where it was built
+	}
+	a.bare = append(a.bare, Refusal{Item{Entry: &journal.Entry{Final: m.final}}, err})
+	return nil
 }
+
+// WithBare adds to what was refused the directories that did not get their extended
+// attributes. It is for the Ending of the last Commit.
+func (a *Area) WithBare(bad []Refusal) []Refusal { return slices.Concat(bad, a.bare) }
 
 // writeAside makes a small file at its place in what is built aside.
 func (a *Area) writeAside(t *target, name string, content []byte, it *mft.Item) error {

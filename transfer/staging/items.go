@@ -18,7 +18,8 @@ import (
 
 // madeDir is a directory whose attributes are due when everything is inside.
 type madeDir struct {
-	path     string
+	path     string // where it is now
+	final    string
 	mode     uint32
 	mtime    int64
 	uid, gid int
@@ -122,7 +123,7 @@ func (a *Area) Had(final string, it *mft.Item) {
 
 func (a *Area) remember(final string, it *mft.Item) madeDir {
 	uid, gid := a.owners.Of(it)
-	m := madeDir{path: final, mode: a.owners.Mode(it), mtime: it.MTime, uid: uid, gid: gid, extended: it.Extended}
+	m := madeDir{path: final, final: final, mode: a.owners.Mode(it), mtime: it.MTime, uid: uid, gid: gid, extended: it.Extended}
 	a.made = append(a.made, m)
 	return m
 }

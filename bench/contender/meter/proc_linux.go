@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -105,6 +106,44 @@ func parseStatus(status, key string) (int64, error) {
 		return n << 10, err
 	}
 	return 0, fmt.Errorf("the status has no %s", key)
+}
+
+// A Tree is what a process and all below it use.
+type Tree struct {
+	// Processes counts them.
+	Processes int
+	// CPU is what they have used, together with those that have ended.
+	CPU time.Duration
+	// Resident is their memory in bytes, of which what they share counts once.
+	Resident int64
+}
+
+// Weigh weighs a process and all below it; what ends while it is looked at is left out.
+func Weigh(pid int) (t Tree, err error) {
+	for _, p := range append(descendants(pid), pid) {
+		cpu, err := ProcessorTime(p)
+		if errors.Is(err, fs.ErrNotExist) && p != pid {
+			continue
+		}
+		if err != nil {
+			return Tree{}, err
+		}
+		rollup, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", p))
+		if p != pid && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH)) {
+			continue
+		}
+		if err != nil {
+			return Tree{}, err
+		}
+		n, err := parseStatus(string(rollup), "Pss:")
+		if err != nil {
+			return Tree{}, err
+		}
+		t.Processes++
+		t.CPU += cpu
+		t.Resident += n
+	}
+	return t, nil
 }
 
 // descendants are the processes below pid that live now; what ends while it is
