@@ -61,10 +61,11 @@ func TestSwaps(t *testing.T) {
 		name      string
 		markers   string // their directory, below the source
 		overwrite string
+		preserve  string
 	}{
-		{"replace", "../marks", "true"},
-		{"version", "../marks", "version"},
-		{"markers in the tree", "s", "true"},
+		{"replace", "../marks", "true", "xattrs,acls"},
+		{"version", "../marks", "version", ""},
+		{"markers in the tree", "s", "true", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			alpha, beta := newPair(t)
@@ -81,7 +82,7 @@ func TestSwaps(t *testing.T) {
 				theirs(t, filepath.Join(d, "s"))
 			}
 			link(t, outside, filepath.Join(beta.In(), "l2"))
-			alpha.configure(fmt.Sprintf("%s    overwrite: %s\n", markedChannel(alpha, beta, marks), tt.overwrite))
+			alpha.configure(fmt.Sprintf("%s    overwrite: %s\n    preserve: [%s]\n", markedChannel(alpha, beta, marks), tt.overwrite, tt.preserve))
 			alpha.stop()
 			alpha.start()
 			stop := swaps(t, filepath.Join(alpha.Out(), "s")+" "+filepath.Join(alpha.Out(), "l"), filepath.Join(beta.In(), "s")+" "+filepath.Join(beta.In(), "l"),
@@ -99,7 +100,7 @@ func TestSwaps(t *testing.T) {
 				writeBelow(marks, "ready", "")
 				<-time.After(20 * time.Millisecond)
 				if rounds%5 == 0 { // what is not there is removed: it must not be so out there
-					_, _ = alpha.run("copy", "--mirror", "--max-delete", "100%", alpha.Out()+"/", "--dest-agent", "beta", "--dest-path", beta.In()+"/", "--detach")
+					_, _ = alpha.run("copy", "--mirror", "--max-delete", "100%", alpha.Out()+"/", "--dest-agent", "beta", "--dest-path", beta.In()+"/", "--preserve", tt.preserve, "--detach")
 				}
 			}
 			stop()
@@ -134,6 +135,9 @@ func link(t *testing.T, to, at string) {
 	theirs(t, at)
 }
 
+// attribute is one that all files have.
+const attribute = "user.swaps"
+
 // writeBelow writes a file in a directory, unless it is a symbolic link at the moment.
 func writeBelow(dir, name, text string) {
 	fd, err := unix.Open(dir, unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
@@ -147,6 +151,7 @@ func writeBelow(dir, name, text string) {
 		return
 	}
 	_, _ = unix.Write(f, []byte(text))
+	_ = unix.Fsetxattr(f, attribute, []byte(text), 0)
 	_ = unix.Close(f)
 }
 
@@ -233,6 +238,7 @@ func canaries(t *testing.T, dir string) *aviary {
 		if err := os.WriteFile(filepath.Join(dir, n), []byte("secret of "+n), 0o600); err != nil {
 			t.Fatal(err)
 		}
+		_ = unix.Setxattr(filepath.Join(dir, n), attribute, []byte("secret of "+n), 0) // where that can be had
 	}
 	a := &aviary{dir: dir}
 	a.files, a.dirAt = a.look(t)
@@ -297,6 +303,10 @@ func leaked(t *testing.T, dir string) {
 		b, err := os.ReadFile(path)
 		if strings.HasPrefix(string(b), "secret") {
 			t.Errorf("%s was read outside", path)
+		}
+		value := make([]byte, 100)
+		if n, err := unix.Lgetxattr(path, attribute, value); err == nil && strings.HasPrefix(string(value[:n]), "secret") {
+			t.Errorf("an attribute of %s was read outside", path)
 		}
 		return err
 	})
