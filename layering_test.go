@@ -272,7 +272,8 @@ var house = map[string]houseRule{
 	"agent/exits/process": {layerPlumbing, []string{".", "internal/restrict", "golang.org/x/sys"}},
 	"agent/exits/rule":    {layerRecords, []string{"."}},
 	"agent/notice":        {layerRole, []string{".", "agent/trail", "journal", "link", "protocol"}},
-	"agent/order": {layerRole, []string{"protocol", 
+	"agent/order": {layerRole, []string{
+		"protocol",
 		".", "agent/source", "agent/trail", "journal", "transfer", "github.com/google/uuid",
 	}},
 	"agent/pairing":             {layerRole, []string{".", "agent/config", "identity", "link"}},
