@@ -117,6 +117,7 @@ var house = map[string]houseRule{
 	}},
 	"transfer/delta": {layerMechanism, []string{".", "github.com/zeebo/blake3", "golang.org/x/sys"}},
 	"transfer/sender": {layerMechanism, []string{
+		"transfer/sender/linked",
 		"transfer/preserve",
 		".", "transfer/throttle", "internal/blake3", "internal/confine", "internal/ring", "protocol", "protocol/listing", "transfer", "transfer/compress", "transfer/scan",
 		"transfer/sender/patch", "transfer/sender/walk", "trigger/selection", "golang.org/x/sync",
@@ -153,10 +154,13 @@ var house = map[string]houseRule{
 	"transfer/receiver/wire":     {layerMechanism, []string{".", "protocol", "protocol/zframe", "transfer"}},
 	"transfer/receiver/known":    {layerMechanism, []string{".", "protocol", "transfer"}},
 	"transfer/staging": {layerMechanism, []string{
+		"transfer/staging/linked",
 		".", "internal/confine", "journal", "protocol", "transfer", "transfer/staging/aside", "transfer/staging/owner",
 		"transfer/preserve", "transfer/staging/publish", "transfer/staging/recovery", "transfer/staging/versions", "transfer/staging/withdraw", "journal/ledger",
 	}},
 	"transfer/staging/recovery": {layerMechanism, []string{".", "internal/confine", "journal", "journal/ledger", "transfer", "transfer/staging/publish", "transfer/staging/withdraw"}},
+	"transfer/sender/linked":    {layerMechanism, []string{"internal/confine", "protocol/listing"}},
+	"transfer/staging/linked":   {layerMechanism, []string{".", "internal/confine", "protocol/listing", "transfer", "transfer/staging/publish"}},
 	"transfer/staging/withdraw": {layerMechanism, []string{".", "internal/confine", "journal", "transfer"}},
 	"transfer/staging/aside":    {layerMechanism, []string{".", "protocol"}},
 	"transfer/staging/publish":  {layerMechanism, []string{".", "internal/confine", "journal", "journal/ledger", "transfer/staging/versions"}},
@@ -427,6 +431,8 @@ var house = map[string]houseRule{
 // sideways lists the imports within one layer that the house puts up with, and
 // why.
 var sideways = map[string]string{
+	"transfer/staging/linked -> transfer":                    "what breaks the protocol is called by one name",
+	"transfer/staging/linked -> transfer/staging/publish":    "what concerns one item is told there",
 	"transfer/staging -> transfer/preserve":                  "what is preserved is given in one way",
 	"transfer/resident -> transfer/preserve":                 "what is preserved is compared as it is given",
 	"transfer/scan -> transfer/preserve":                     "what is preserved is read in one way",

@@ -17,13 +17,17 @@ const (
 	// PreserveACLs are the access lists of POSIX.1e draft 17, and for directories those that
 	// what is made in them begins with.
 	PreserveACLs
+	// PreserveLinks says that names which are one file at the source are one at the
+	// destination.
+	PreserveLinks
 
-	// PreserveAll is all of it.
-	PreserveAll = PreserveXAttrs | PreserveACLs
+	// PreserveAll is all of it, and PreserveExtended what each file has for itself.
+	PreserveAll      = PreserveXAttrs | PreserveACLs | PreserveLinks
+	PreserveExtended = PreserveXAttrs | PreserveACLs
 )
 
 // preserved are the names of what may be in a set, by bit.
-var preserved = [...]string{"xattrs", "acls"}
+var preserved = [...]string{"xattrs", "acls", "links"}
 
 // Has reports whether all of q is in p.
 func (p Preserve) Has(q Preserve) bool { return p&q == q }

@@ -7,7 +7,7 @@ import (
 )
 
 func TestPreserveText(t *testing.T) {
-	for p, want := range map[mft.Preserve]string{0: "", mft.PreserveXAttrs: "xattrs", mft.PreserveACLs: "acls", mft.PreserveAll: "xattrs,acls"} {
+	for p, want := range map[mft.Preserve]string{0: "", mft.PreserveXAttrs: "xattrs", mft.PreserveACLs: "acls", mft.PreserveLinks: "links", mft.PreserveAll: "xattrs,acls,links"} {
 		b, err := p.MarshalText()
 		if string(b) != want || err != nil {
 			t.Errorf("%d is %q, %v, want %q", p, b, err, want)
@@ -17,7 +17,7 @@ func TestPreserveText(t *testing.T) {
 			t.Errorf("%q is %d, %v, want %d", b, back, err, p)
 		}
 	}
-	for _, bad := range []string{"links", "xattrs,", "xattrs, acls"} {
+	for _, bad := range []string{"forks", "xattrs,", "xattrs, acls"} {
 		var p mft.Preserve
 		if err := p.UnmarshalText([]byte(bad)); mft.CodeOf(err) != mft.CodeUsage {
 			t.Errorf("%q: error %v", bad, err)

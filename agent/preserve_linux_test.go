@@ -3,6 +3,7 @@ package agent_test
 import (
 	"encoding/binary"
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -71,6 +72,9 @@ func TestPreserveTravels(t *testing.T) {
 			for _, name := range []string{"d/small", "d/large"} {
 				give(t, write(t, alpha.out, name, strings.Repeat("x", 400_000*(len(name)&1)+5)), "erp")
 			}
+			if err := os.Link(filepath.Join(alpha.out, "d/small"), filepath.Join(alpha.out, "d/other")); err != nil {
+				t.Fatal(err)
+			}
 			var id mft.TransferID
 			if tt.request {
 				var err error
@@ -99,6 +103,10 @@ func TestPreserveTravels(t *testing.T) {
 				if value, acl := given(t, filepath.Join(beta.in, name)); value != wantValue || acl != wantACL {
 					t.Errorf("%s arrived with %q and %x, want %q and %x", name, value, acl, wantValue, wantACL)
 				}
+			}
+			var st [2]unix.Stat_t
+			if err := errors.Join(unix.Stat(beta.in+"/d/small", &st[0]), unix.Stat(beta.in+"/d/other", &st[1])); err != nil || tt.keeps.Has(mft.PreserveLinks) != (st[0].Ino == st[1].Ino) {
+				t.Errorf("two names of one file are %d and %d, %v", st[0].Ino, st[1].Ino, err)
 			}
 			if got := alpha.await(id, mft.StateDone); got.Preserve != tt.keeps {
 				t.Errorf("the journal says %q, want %q", got.Preserve, tt.keeps)

@@ -397,7 +397,7 @@ channels:
     to: [{agent: beta, path: %q}]
     when: {arrival: {stable: 100ms}}
     select: {exclude: ["**/.new-*"]}
-    preserve: [xattrs, acls]
+    preserve: [xattrs, acls, links]
     %s
 `, alpha.Out(), beta.In(), as()))
 	beta.configure(fmt.Sprintf(`

@@ -34,6 +34,7 @@ const (
 	FrameRefs     FrameKind = 18 // relay.AppendSmall, repeated: in a parcel only
 	FrameRef      FrameKind = 19 // relay.AppendRef: in a parcel only
 	FrameBasis    FrameKind = 20 // patch.AppendBasis: what COPY frames of the next FrameFile copy from; of a parcel only
+	FrameLinked   FrameKind = 21 // listing.AppendLinked
 )
 
 // The frames that a receiver writes.
@@ -75,6 +76,7 @@ var frameShapes = [...]wire.Shape{
 	FrameRefs:      wire.Sized("refs", 0, MaxFrame),
 	FrameRef:       wire.Sized("ref", 2, 64),
 	FrameBasis:     wire.Sized("basis", 34, 64),
+	FrameLinked:    wire.Sized("linked", 4, 128<<10),
 	FrameWant:      wire.Sized("want", 0, MaxFrame),
 	FrameCommitted: wire.Sized("committed", 0, MaxFrame),
 	FrameItemFail:  wire.Sized("item-fail", 1, 4<<10),

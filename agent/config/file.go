@@ -103,7 +103,7 @@ type channelEntry struct {
 	Compare   compare          `yaml:"compare" doc:"How a file is recognised that is there already: quick, by size and time; content; or none, which sends everything. Default: quick."`
 	Exits     []command.Entry  `yaml:"exits" doc:"Commands that the receiving hosts run, and the sending host those that say at: source, because of what the channel sends; each of them those in its own file."`
 	Compress  compress         `yaml:"compress" doc:"When what moves travels compressed: auto, when that is faster; always; or never. Default: auto."`
-	Preserve  preserved        `yaml:"preserve" doc:"What is kept of files besides content, mode, times and owner: xattrs, the extended attributes of users; acls, the access lists. On Linux. Default: nothing."`
+	Preserve  preserved        `yaml:"preserve" doc:"What is kept of files besides content, mode, times and owner: xattrs, the extended attributes of users; acls, the access lists; links, which names are one file. On Linux. Default: nothing."`
 
 	Markers *markers.Ends `yaml:"markers" doc:"Files by which the channel and the programs around it tell each other what they do."`
 	Expect  *expect.Entry `yaml:"expect" doc:"What people count on of the channel."`

@@ -88,7 +88,7 @@ func TestMistakes(t *testing.T) {
 		{"a batch that is too large", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: manual, order: {by: name, batch: 201}}]", []string{"channels[0].order.batch: want a number from 1 to 200"}},
 		{"a mirror in order", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: manual, order: {by: name}, mirror: true}]", []string{"channels[0].order: a mirror is one transfer"}},
 		{"links of no mirror", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: manual, symlinks: skip}]", []string{"channels[0].symlinks: is for a mirror"}},
-		{"what cannot be preserved", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: manual, preserve: [acls, forks]}]", []string{"channels[0].preserve[1]: it is none of xattrs, acls"}},
+		{"what cannot be preserved", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: manual, preserve: [acls, forks]}]", []string{"channels[0].preserve[1]: it is none of xattrs, acls, links"}},
 		{"links that lead elsewhere", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: manual, mirror: true, symlinks: follow}]", []string{"channels[0].symlinks: want copy, skip or refuse"}},
 		{"no mirror", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: manual, mirror: false}]", []string{"channels[0].mirror: want true, or max_delete"}},
 		{"grace of nothing", "channels: [{name: c, from: {agent: host, path: /a}, to: [{agent: b, path: /b}], when: {poll: 1m}, expect: {grace: 1h}}]", []string{

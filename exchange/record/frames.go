@@ -130,7 +130,7 @@ func (r *rig) hear(ctx context.Context, kind protocol.FrameKind, payload []byte)
 		return nil
 	case protocol.FrameItems:
 		return r.items(payload)
-	case protocol.FrameScanned, protocol.FrameListed, protocol.FrameWalked:
+	case protocol.FrameScanned, protocol.FrameListed, protocol.FrameLinked, protocol.FrameWalked:
 		return r.manifest.WriteFrame(kind, payload)
 	case protocol.FramePack:
 		return r.small(payload)

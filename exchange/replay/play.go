@@ -33,7 +33,7 @@ func (r *replayer) play(manifest *protocol.FrameReader) error {
 			if err := r.write(kind, payload); err != nil {
 				return err
 			}
-		case protocol.FrameListed:
+		case protocol.FrameListed, protocol.FrameLinked:
 			r.list.listed(payload)
 			fallthrough
 		case protocol.FrameScanned, protocol.FrameWalked:

@@ -60,6 +60,17 @@ func (d *Dir) Rename(oldname string, to *Dir, newname string, mode RenameMode) e
 	})
 }
 
+// Link gives the file name another name, in to. It fails with CodeExists when something has
+// that, and with CodeOther where files cannot have several.
+func (d *Dir) Link(name string, to *Dir, newname string) error {
+	return d.use("link", name, func(from beneath.Handle) error {
+		if err := beneath.CheckName(newname); err != nil {
+			return err
+		}
+		return to.root.tree.Use(to.node, func(into beneath.Handle) error { return from.Link(name, into, newname) })
+	})
+}
+
 // A move is one rename that replaces nothing.
 type move struct {
 	from, into       beneath.Handle

@@ -242,11 +242,14 @@ func countIn(ctx context.Context, dir *confine.Dir) (files, entries int64, err e
 	return files, entries, err
 }
 
-// Touch notes that a directory of the destination, which was there before, is
+// Touch notes, unless m is nil, that a directory of the destination, which was there before, is
 // about to get or lose a name; Finish gives it back its time. One that is to
 // get the attributes of its item is noted by Set.
 func (m *Mirror) Touch(rel string) {
-	if _, ok := m.touched[rel]; ok || rel == m.dir {
+	if m == nil || rel == m.dir {
+		return
+	}
+	if _, ok := m.touched[rel]; ok {
 		return
 	}
 	m.touched[rel] = confine.Identity{}

@@ -34,7 +34,7 @@ type Reader struct {
 
 // For returns a reader of what is preserved, nil for nothing.
 func For(keeps mft.Preserve) *Reader {
-	if keeps == 0 {
+	if keeps&mft.PreserveExtended == 0 {
 		return nil
 	}
 	return &Reader{Keeps: keeps}
@@ -220,7 +220,7 @@ func locally(l wire.ACL, owners Owners) wire.ACL {
 //
 // It fails with CodeUnpreserved when the file system does not take it.
 func Apply(f *os.File, extended string, keeps mft.Preserve, owners Owners) error {
-	if keeps == 0 {
+	if keeps&mft.PreserveExtended == 0 {
 		return nil
 	}
 	have, same, err := differences(f, extended, keeps, owners)

@@ -142,7 +142,7 @@ func (r *receiver) commitLast(ctx context.Context, seal mft.Seal) (receipt mft.R
 	}
 	good, bad, err := r.deliver(ctx, &b, func(good []staging.Item, bad []staging.Refusal) (ledger.Change, error) {
 		r.countRefused(r.area.WithBare(bad))
-		rest := r.removeRest(ctx, &seal)
+		rest := r.mirror.Finish(ctx, r.terms(), &seal)
 		receipt = r.receipt(&seal, good)
 		rest.Apply(&receipt)
 		return ledger.Change{Removed: rest.Done(), Receipt: &receipt}, cmp.Or(rest.Err, r.area.Withdraw(receipt.Received.Items > 0))

@@ -131,6 +131,7 @@ func TestHostileSender(t *testing.T) {
 		{"wrong digest", new(stream).items(0, file("a", size)).frame(protocol.FramePack, pack(0, mft.Digest{}, content)), mft.CodeCorrupt},
 		{"wrong size", new(stream).items(0, file("a", size+1)).frame(protocol.FramePack, pack(0, digest, content)), mft.CodeProtocol},
 		{"attributes that the offer does not preserve", new(stream).items(0, mft.Item{Path: "a", Type: mft.ItemFile, Mode: 0o644, Extended: extended("1")}), mft.CodeProtocol},
+		{"names of one file that the offer does not preserve", new(stream).items(0, file("a", 0), file("b", 0)).frame(protocol.FrameLinked, listing.AppendLinked(nil, &listing.Linked{First: "a", Others: []string{"b"}})), mft.CodeProtocol},
 		{"attributes that are none", new(stream).items(0, mft.Item{Path: "a", Type: mft.ItemFile, Mode: 0o644, Extended: "x"}), mft.CodeProtocol},
 		{"items out of turn", new(stream).items(5, file("a", size)), mft.CodeProtocol},
 		{"data without file", new(stream).frame(protocol.FrameData, content), mft.CodeProtocol},

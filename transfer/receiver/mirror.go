@@ -53,6 +53,9 @@ func (r *receiver) hearTree(ctx context.Context, kind protocol.FrameKind, payloa
 		return err
 	case kind == protocol.FrameMatched:
 		return r.hearMatched(payload)
+	case kind == protocol.FrameLinked:
+		r.listed(payload)
+		return r.area.Linked(payload, r.mirror.Touch)
 	case r.mirror == nil:
 		return transfer.Nonsense("a frame of kind %d came, and nothing is mirrored", kind)
 	case kind == protocol.FrameWalked:
@@ -63,10 +66,7 @@ func (r *receiver) hearTree(ctx context.Context, kind protocol.FrameKind, payloa
 	if err != nil {
 		return err
 	}
-	r.mu.Lock()
-	r.manifest.Listed(payload)
-	next := r.items.Next()
-	r.mu.Unlock()
+	next := r.listed(payload)
 	if !l.Whole {
 		r.in.Note(mft.EventItem, mft.CodeChanged, fmt.Sprintf("%q changed while it was listed: nothing is removed there", l.Path))
 	}
@@ -80,6 +80,14 @@ func (r *receiver) hearTree(ctx context.Context, kind protocol.FrameKind, payloa
 	return r.resolve(ctx)
 }
 
+// listed adds a payload to the manifest and returns the next index.
+func (r *receiver) listed(payload []byte) uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.manifest.Listed(payload)
+	return r.items.Next()
+}
+
 // hearMatched takes note of what of a directory that differs is the same.
 func (r *receiver) hearMatched(payload []byte) error {
 	m, err := listing.ParseMatched(payload)
@@ -90,9 +98,7 @@ func (r *receiver) hearMatched(payload []byte) error {
 	if err != nil {
 		return err
 	}
-	r.mu.Lock()
-	r.manifest.Listed(payload)
-	r.mu.Unlock()
+	r.listed(payload)
 	r.same(same)
 	return nil
 }
@@ -169,11 +175,6 @@ func (r *receiver) letGo(ctx context.Context, held *mirror.HeldItem) (w protocol
 	*r.items.At(held.Index) = slot
 	r.advance()
 	return w, made, nil
-}
-
-// removeRest removes what the source does not have.
-func (r *receiver) removeRest(ctx context.Context, seal *mft.Seal) mirror.Rest {
-	return r.mirror.Finish(ctx, r.terms(), seal)
 }
 
 func (r *receiver) terms() mirror.Terms {

@@ -124,9 +124,16 @@ func wantSameExtended(t *testing.T, want, got string, folders bool) {
 // drawPreserve draws what is preserved, and gives some of it to all three trees; the two
 // destinations are alike.
 func drawPreserve(t *testing.T, r *rand.Rand, f *fixture, theirs string) mft.Preserve {
-	keeps := []mft.Preserve{0, 0, mft.PreserveXAttrs, mft.PreserveACLs, mft.PreserveAll}[r.IntN(5)]
+	keeps := []mft.Preserve{0, mft.PreserveLinks, mft.PreserveXAttrs, mft.PreserveACLs, mft.PreserveExtended, mft.PreserveAll}[r.IntN(6)]
 	if keeps == 0 {
 		return 0
+	}
+	if keeps.Has(mft.PreserveLinks) {
+		plantLinks(t, r, f.src)
+		seed := r.Uint64()
+		for _, dir := range []string{f.dst, theirs} {
+			plantLinks(t, rand.New(rand.NewPCG(seed, 6)), dir)
+		}
 	}
 	needsExtended(t, f.src)
 	folders := f.offer.Mirror.On // without a mirror, directories that are there stay as they are
@@ -136,6 +143,46 @@ func drawPreserve(t *testing.T, r *rand.Rand, f *fixture, theirs string) mft.Pre
 		plantExtended(t, rand.New(rand.NewPCG(seed, 5)), dir, keeps, folders)
 	}
 	return keeps
+}
+
+// plantLinks makes some files names of others.
+func plantLinks(t *testing.T, r *rand.Rand, dir string) {
+	t.Helper()
+	var files []string
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			files = append(files, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range r.IntN(6) {
+		if len(files) < 2 {
+			return
+		}
+		first, other := files[r.IntN(len(files))], files[r.IntN(len(files))]
+		if first == other {
+			continue
+		}
+		if err := errors.Join(os.Remove(other), os.Link(first, other)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// wantLinked wants names of one file in src to be that in got, if they are in want.
+func wantLinked(t *testing.T, src, want, got string) {
+	t.Helper()
+	in, there, here := groups(t, src), groups(t, want), groups(t, got)
+	for name, first := range in {
+		for other, same := range in {
+			if same == first && there[name] != "" && there[name] == there[other] && here[name] != here[other] {
+				t.Errorf("%q and %q are two files, and one at the source and in what rsync made", name, other)
+			}
+		}
+	}
 }
 
 // plantExtended plants only what is preserved: other lists would be inherited where files are made, which
@@ -174,7 +221,7 @@ func plantExtended(t *testing.T, r *rand.Rand, dir string, keeps mft.Preserve, f
 // TestPreserve: what is preserved arrives with new files of every kind, is put right where the
 // files are, and is taken away; what is not preserved stays as it is.
 func TestPreserve(t *testing.T) {
-	for _, keeps := range []mft.Preserve{mft.PreserveXAttrs, mft.PreserveACLs, mft.PreserveAll} {
+	for _, keeps := range []mft.Preserve{mft.PreserveXAttrs, mft.PreserveACLs, mft.PreserveExtended} {
 		for _, compare := range []mft.Compare{mft.CompareQuick, mft.CompareContent} {
 			t.Run(keeps.String()+"/"+string(compare), func(t *testing.T) { preserves(t, keeps, compare) })
 		}

@@ -171,9 +171,8 @@ type receiver struct {
 // newReceiver prepares the place where items land, and remembers what earlier
 // attempts delivered.
 func newReceiver(ctx context.Context, in Incoming) (*receiver, error) {
-	id := in.Offer.Transfer
 	area, err := staging.Open(ctx, staging.Options{
-		Transfer: id, Ledger: in.Ledger, Landing: in.Landing, Single: in.Offer.Single, Announced: in.Offer.Announced, Preserve: in.Offer.Preserve,
+		Transfer: in.Offer.Transfer, Ledger: in.Ledger, Landing: in.Landing, Single: in.Offer.Single, Announced: in.Offer.Announced, Preserve: in.Offer.Preserve,
 	})
 	if err != nil {
 		return nil, err
@@ -336,7 +335,7 @@ func (r *receiver) hear(ctx context.Context, f *intake.Frame) error {
 			return err
 		}
 		return r.plan(ctx, first, items)
-	case protocol.FrameListings, protocol.FrameMatched, protocol.FrameListed, protocol.FrameWalked, protocol.FrameScanned:
+	case protocol.FrameListings, protocol.FrameMatched, protocol.FrameListed, protocol.FrameLinked, protocol.FrameWalked, protocol.FrameScanned:
 		return r.hearTree(ctx, f.Kind, payload)
 	case protocol.FramePack:
 		return r.landPack(ctx, f.Files)

@@ -60,7 +60,7 @@ func mirrorLikeRsync(t *testing.T, program string, r *rand.Rand) {
 	}
 	f.offer.Preserve = drawPreserve(t, r, f, theirs)
 	for _, name := range f.offer.Preserve.Names() {
-		args = append(args, "--"+name)
+		args = append(args, map[string]string{"xattrs": "--xattrs", "acls": "--acls", "links": "--hard-links"}[name])
 	}
 	list, sel := drawRules(r, paths), selection.Selection{}
 	for _, rule := range list {
@@ -101,6 +101,9 @@ func mirrorLikeRsync(t *testing.T, program string, r *rand.Rand) {
 	}
 	wantSameFiles(t, theirs, f.dst)
 	wantSameExtended(t, theirs, f.dst, f.offer.Mirror.On)
+	if f.offer.Preserve.Has(mft.PreserveLinks) {
+		wantLinked(t, f.src, theirs, f.dst)
+	}
 	if t.Failed() {
 		t.Logf("rsync %q: %s; source %q", args, said, paths)
 	}

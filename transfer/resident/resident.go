@@ -226,7 +226,7 @@ func (p *Place) look(final string, it *mft.Item) (Found, error) {
 		}
 	}
 	f := p.describe(it, id, target)
-	if p.terms.Preserve != 0 && f.Item.Type == it.Type && !p.extendedAlike(final, it) {
+	if p.terms.Preserve&mft.PreserveExtended != 0 && f.Item.Type == it.Type && !p.extendedAlike(final, it) {
 		f.Item.Extended += "others"
 	}
 	return f, nil

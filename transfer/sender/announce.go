@@ -8,6 +8,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/protocol"
+	"mft.dev/mft/protocol/listing"
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/scan"
 	"mft.dev/mft/transfer/sender/walk"
@@ -46,6 +47,9 @@ func (a *announcer) add(it item) error {
 		a.first, a.since = i, now
 	}
 	a.items = append(a.items, it.entry.Item)
+	if it.tries == 0 {
+		a.s.linked.Add(it.entry.Item.Path, &it.entry.Identity)
+	}
 	a.s.out.Meter.Found(1, it.entry.Item.Size)
 	a.size += protocol.ItemSize(&it.entry.Item)
 	if now.Sub(a.since) > announceEvery || !a.kept.IsZero() && now.Sub(a.kept) > announceEvery {
@@ -97,6 +101,9 @@ func (s *sender) announce(ctx context.Context) error {
 	if err := a.close(); err != nil {
 		return err
 	}
+	if err := s.tellLinked(a); err != nil {
+		return err
+	}
 	totals, _ := s.out.Meter.Snapshot()
 	if err := s.write(protocol.FrameScanned, protocol.AppendScanned(nil, &totals)); err != nil {
 		return err
@@ -115,6 +122,18 @@ func (s *sender) announce(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// tellLinked tells which items are names of one file.
+func (s *sender) tellLinked(a *announcer) error {
+	if n := s.linked.Left(); n > 0 {
+		s.out.Note(mft.EventItem, mft.CodeUnpreserved, fmt.Sprintf("%d names of files with several are sent as files of their own: there are too many", n))
+	}
+	var payload []byte
+	return s.linked.Each(func(l *listing.Linked) error {
+		payload = listing.AppendLinked(payload[:0], l)
+		return a.Tell(protocol.FrameLinked, payload)
+	})
 }
 
 // compares reports whether there is something to compare with, or to tell from
@@ -153,7 +172,7 @@ func (a *announcer) Tell(kind protocol.FrameKind, payload []byte) error {
 	if err := a.close(); err != nil {
 		return err
 	}
-	if kind == protocol.FrameListed || kind == protocol.FrameMatched {
+	if kind == protocol.FrameListed || kind == protocol.FrameMatched || kind == protocol.FrameLinked {
 		a.s.list.listed(payload)
 	}
 	return a.gather(kind, payload)

@@ -23,6 +23,7 @@ import (
 	"mft.dev/mft/transfer/compress"
 	"mft.dev/mft/transfer/preserve"
 	"mft.dev/mft/transfer/scan"
+	"mft.dev/mft/transfer/sender/linked"
 	"mft.dev/mft/transfer/sender/patch"
 	"mft.dev/mft/transfer/sender/walk"
 	"mft.dev/mft/transfer/throttle"
@@ -165,10 +166,11 @@ type sender struct {
 	small   *transfer.Gatherer // before conn
 	frames  *compress.Writer
 
-	list  *list
-	asks  *walk.Asks
-	book  *patch.Book
-	basis mft.Basis
+	list   *list
+	asks   *walk.Asks
+	linked *linked.Book
+	book   *patch.Book
+	basis  mft.Basis
 
 	failures transfer.Failures
 	unread   int64 // items that could not even be announced
@@ -186,6 +188,9 @@ func newSender(ctx context.Context, out Outgoing, conn net.Conn) *sender {
 		sealed: make(chan struct{}), receipt: make(chan struct{}),
 	}
 	s.list.took = out.Took
+	if out.Offer.Preserve.Has(mft.PreserveLinks) {
+		s.linked = linked.New()
+	}
 	s.asks = walk.NewAsks(s.list.compared)
 	return s
 }

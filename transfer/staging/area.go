@@ -16,6 +16,7 @@ import (
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/staging/aside"
+	"mft.dev/mft/transfer/staging/linked"
 	"mft.dev/mft/transfer/staging/owner"
 	"mft.dev/mft/transfer/staging/publish"
 	"mft.dev/mft/transfer/staging/recovery"
@@ -61,10 +62,13 @@ type Area struct {
 	recent  recent
 	owners  *owner.Map
 	keeps   mft.Preserve
-	bare    []Refusal // directories without what is preserved
-	made    []madeDir // directories of this transfer, parents first
-	asides  *aside.Set
-	parts   map[protocol.Key]journal.Partial
+	bare    []Refusal // what is there without what is preserved
+	linked  linked.Set
+	// relinked are directories in which names were made those of one file.
+	relinked map[string]bool
+	made     []madeDir // directories of this transfer, parents first
+	asides   *aside.Set
+	parts    map[protocol.Key]journal.Partial
 }
 
 // A target is a directory that items are renamed into.

@@ -3,6 +3,7 @@ package staging
 import (
 	"errors"
 	"os"
+	"path"
 	"slices"
 
 	"mft.dev/mft"
@@ -10,6 +11,7 @@ import (
 	"mft.dev/mft/journal"
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/preserve"
+	"mft.dev/mft/transfer/staging/linked"
 	"mft.dev/mft/transfer/staging/publish"
 )
 
@@ -36,7 +38,7 @@ func (a *Area) finish(f *os.File, it *mft.Item, at confine.Attributes) error {
 // extendDir gives a directory its extended attributes. That a file system does not take them is
 // not the end of a transfer, but is told.
 func (a *Area) extendDir(d *confine.Dir, m *madeDir) error {
-	if a.keeps == 0 {
+	if a.keeps&mft.PreserveExtended == 0 {
 		return nil
 	}
 	f, err := d.Open()
@@ -54,13 +56,13 @@ func (a *Area) extendDir(d *confine.Dir, m *madeDir) error {
 }
 
 // WithBare adds to what was refused the directories that did not get their extended
-// attributes. It is for the Ending of the last Commit.
+// attributes, and the names that are files of their own. It is for the Ending of the last Commit.
 func (a *Area) WithBare(bad []Refusal) []Refusal { return slices.Concat(bad, a.bare) }
 
 // writeAside makes a small file at its place in what is built aside.
 func (a *Area) writeAside(t *target, name string, content []byte, it *mft.Item) error {
 	at, first := a.attributes(it, t), confine.Attributes{Mode: 0o600, MTime: it.MTime, UID: -1, GID: -1}
-	if a.keeps == 0 {
+	if a.keeps&mft.PreserveExtended == 0 {
 		first = at
 	}
 	err := t.dir.WriteSmall(name, content, first)
@@ -69,7 +71,7 @@ func (a *Area) writeAside(t *target, name string, content []byte, it *mft.Item) 
 			err = t.dir.WriteSmall(name, content, first)
 		}
 	}
-	if err == nil && a.keeps != 0 {
+	if err == nil && a.keeps&mft.PreserveExtended != 0 {
 		var f *os.File
 		if f, err = t.dir.OpenExisting(name); err == nil {
 			err = errors.Join(a.finish(f, it, at), f.Close())
@@ -79,4 +81,49 @@ func (a *Area) writeAside(t *target, name string, content []byte, it *mft.Item) 
 		_ = t.dir.Remove(name) // an unfinished file must not be published
 	}
 	return err
+}
+
+// Linked takes note of a protocol.FrameLinked: of what is delivered when the last Commit makes
+// these names those of one file. touch is told of each directory in which that may be.
+func (a *Area) Linked(payload []byte, touch func(dir string)) error {
+	if !a.keeps.Has(mft.PreserveLinks) || a.name != "" {
+		return transfer.Nonsense("names of one file were told of, which are not preserved")
+	}
+	l, err := a.linked.Hear(payload)
+	for _, name := range append(l.Others, l.First) {
+		touch(publish.DirOf(path.Join(a.dir, name)))
+	}
+	return err
+}
+
+// finishTree does what needs everything to be in its place.
+func (a *Area) finishTree() error {
+	if a.keeps.Has(mft.PreserveLinks) {
+		if err := a.Step("links", a.link); err != nil {
+			return err
+		}
+	}
+	return a.Step("directories", a.setDirs)
+}
+
+// link makes the names of files that have several.
+func (a *Area) link() error {
+	var err error
+	a.relinked, err = a.linked.Make(linked.Place{
+		Root:  a.root,
+		Final: func(name string) string { return path.Join(a.dir, name) },
+		Stage: func(device uint64) *confine.Dir {
+			if device == a.device {
+				return a.home
+			}
+			return a.abroad[device]
+		},
+		Failed: func(final string, cause error) {
+			a.bare = append(a.bare, Refusal{Item{Entry: &journal.Entry{Final: final}}, cause})
+		},
+	})
+	if err != nil {
+		return err
+	}
+	return publish.SyncDirs(a.root, a.relinked)
 }

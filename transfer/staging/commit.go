@@ -101,7 +101,7 @@ func (a *Area) Commit(ctx context.Context, b *Batch, ending Ending) (good []Item
 		}
 	}
 	if ending != nil {
-		if err := a.Step("directories", a.setDirs); err != nil {
+		if err := a.finishTree(); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -133,7 +133,7 @@ func (a *Area) remember(final string, it *mft.Item) madeDir {
 func (a *Area) setDirs() error {
 	for i := len(a.made) - 1; i >= 0; i-- {
 		m := a.made[i]
-		if d := a.asides.Holder(m.path); d != nil && d.Final != m.path && m.mode&usable == usable {
+		if d := a.asides.Holder(m.path); d != nil && d.Final != m.path && m.mode&usable == usable && !a.relinked[m.path] {
 			continue // it came with its attributes
 		}
 		if err := a.setDir(m, true); err != nil && !publish.ItemLevel(err) {

@@ -75,7 +75,7 @@ type Way struct {
 func (w *WayFlags) Add(f *pflag.FlagSet) {
 	f.StringVar(&w.compare, "compare", "quick", "recognise files that are there already by `quick|content|none`: size and time, reading both, or not at all")
 	f.StringVar(&w.compress, "compress", "auto", "compress what travels: `auto|always|never`; auto when that is faster")
-	f.StringSliceVar(&w.preserve, "preserve", nil, "keep of files also `xattrs,acls`: extended attributes of users, access lists; on Linux")
+	f.StringSliceVar(&w.preserve, "preserve", nil, "keep of files also `xattrs,acls,links`: extended attributes of users, access lists, hard links; on Linux")
 }
 
 // Way returns what was said. Errors: mft.CodeUsage.

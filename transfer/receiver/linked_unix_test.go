@@ -1,0 +1,116 @@
+//go:build unix
+
+package receiver
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"mft.dev/mft"
+)
+
+// groups returns for each file below dir the first name that it has there.
+func groups(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	out, firsts := map[string]string{}, map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		rel, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		id := fmt.Sprint(inodeOf(t, path))
+		if firsts[id] == "" {
+			firsts[id] = rel
+		}
+		out[rel] = firsts[id]
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func (f *fixture) link(first string, others ...string) {
+	f.t.Helper()
+	for _, other := range others {
+		path := filepath.Join(f.src, other)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			f.t.Fatal(err)
+		}
+		if err := os.Link(filepath.Join(f.src, first), path); err != nil {
+			f.t.Skipf("files cannot have several names here: %v", err)
+		}
+	}
+}
+
+// TestPreserveLinks: names of one file arrive as that, also where some of them were there, stay it when it
+// changes, and become files of their own when they are.
+func TestPreserveLinks(t *testing.T) {
+	for _, mirrored := range []bool{false, true} {
+		for _, compare := range []mft.Compare{mft.CompareQuick, mft.CompareContent, mft.CompareNone} {
+			t.Run(fmt.Sprintf("mirror %t/%s", mirrored, compare), func(t *testing.T) {
+				f := newFixture(t)
+				f.offer.Preserve, f.offer.Compare = mft.PreserveLinks, compare
+				if mirrored {
+					f.offer.Mirror = mft.Mirror{On: true, MaxFiles: -1, MaxPercent: -1}
+				}
+				f.write("small", []byte("small"), 0o644)
+				f.write("in/large", make([]byte, 2<<20), 0o644)
+				f.write("alone", []byte("small"), 0o644)
+				f.link("small", "also small", "in/deep/small", "other/small")
+				f.link("in/large", "large")
+				deliver := func() {
+					t.Helper()
+					f.again()
+					if res := f.deliver(); res.sent.Code != mft.CodeOK {
+						t.Fatalf("receipt %+v; notes %q", res.sent, f.notes)
+					}
+					if want, got := groups(t, f.src), groups(t, f.dst); diffMaps(want, got) != "" {
+						t.Errorf("the names of files are %v, want %v", got, want)
+					}
+					if mirrored {
+						wantSame(t, f.src, f.dst)
+					}
+					wantSameFiles(t, f.src, f.dst)
+				}
+				deliver()
+				deliver() // nothing is new
+
+				if err := os.Remove(filepath.Join(f.dst, "large")); err != nil {
+					t.Fatal(err)
+				}
+				deliver() // a name was missing
+				old := time.Unix(1_700_000_000, 0)
+				if err := os.Chtimes(filepath.Join(f.src, "small"), old, old); err != nil {
+					t.Fatal(err)
+				}
+				deliver() // the file is another one
+				f.link("alone", "alone too")
+				deliver() // one more name of what was there
+				if err := os.Remove(filepath.Join(f.src, "also small")); err != nil {
+					t.Fatal(err)
+				}
+				f.write("also small", []byte("mine!"), 0o644)
+				deliver() // and one less
+			})
+		}
+	}
+}
+
+// TestLinksAreNotAsked: without being preserved names are files of their own.
+func TestLinksAreNotAsked(t *testing.T) {
+	f := newFixture(t)
+	f.write("a", []byte("a"), 0o644)
+	f.link("a", "b")
+	f.deliver()
+	if got := groups(t, f.dst); got["a"] != "a" || got["b"] != "b" {
+		t.Errorf("they are %v", got)
+	}
+}
