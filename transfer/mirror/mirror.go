@@ -263,7 +263,11 @@ func (m *Mirror) Touch(rel string) {
 }
 
 // Set is described at Touch.
-func (m *Mirror) Set(rel string) { m.touched[rel] = confine.Identity{} }
+func (m *Mirror) Set(rel string) {
+	if m != nil {
+		m.touched[rel] = confine.Identity{}
+	}
+}
 
 // restore gives directories their times. What cannot be given back is left: a time is
 // not worth a transfer.

@@ -66,8 +66,7 @@ func (r *receiver) recognise(ctx context.Context, index uint64, slot *item) (w p
 		noteOld(slot, found)
 		return protocol.Want{Verdict: protocol.Resume, Offset: slot.item.Size, Digest: found.Digest}, true, nil
 	case resident.SetDir:
-		r.area.Had(slot.final, &slot.item)
-		r.mirror.Set(slot.final)
+		r.area.Had(slot.final, &slot.item, r.mirror.Set)
 	case resident.Nothing:
 		if found.Item.Type == 0 && r.holdItem(index, slot) {
 			return protocol.Want{Verdict: reply.HeldBack}, true, nil

@@ -3,6 +3,7 @@
 package receiver
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,7 +11,17 @@ import (
 	"time"
 
 	"mft.dev/mft"
+	"mft.dev/mft/internal/confine"
 )
+
+func inodeOf(t *testing.T, path string) uint64 {
+	t.Helper()
+	fi, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return confine.Stamp(fi).Inode
+}
 
 // groups returns for each file below dir the first name that it has there.
 func groups(t *testing.T, dir string) map[string]string {
@@ -99,6 +110,37 @@ func TestPreserveLinks(t *testing.T) {
 				}
 				f.write("also small", []byte("mine!"), 0o644)
 				deliver() // and one less
+			})
+		}
+	}
+}
+
+// TestLinksCutOff: an attempt that is cut off at any point is made good by the next one.
+func TestLinksCutOff(t *testing.T) {
+	for _, step := range []string{"flush", "prepare", "rename", "links", "directories", "names", "clear", "commit"} {
+		for _, done := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/%t", step, done), func(t *testing.T) {
+				f := newFixture(t)
+				f.offer.Preserve, f.offer.Mirror = mft.PreserveLinks, mft.Mirror{On: true, MaxFiles: -1, MaxPercent: -1}
+				f.write("a", []byte("a"), 0o644)
+				f.write("in/b", []byte("b"), 0o644)
+				f.deliver()
+				f.again()
+				f.write("new/large", make([]byte, 2<<20), 0o644)
+				f.link("a", "in/a", "new/a")
+				f.link("new/large", "in/large")
+				f.step = failOnce(step, 1, done, mft.Fail(mft.CodeIO, step, "", errors.New("injected")))
+				if res := f.attempt(t.Context()); res.receiveErr == nil {
+					t.Fatalf("nothing failed at %s", step)
+				}
+				f.step = nil
+				if res := f.deliver(); res.sent.Code != mft.CodeOK {
+					t.Fatalf("receipt %+v; notes %q", res.sent, f.notes)
+				}
+				if want, got := groups(t, f.src), groups(t, f.dst); diffMaps(want, got) != "" {
+					t.Errorf("the names of files are %v, want %v", got, want)
+				}
+				wantSame(t, f.src, f.dst)
 			})
 		}
 	}

@@ -162,10 +162,7 @@ func (r *receiver) letGo(ctx context.Context, held *mirror.HeldItem) (w protocol
 	if held.Moved {
 		slot.decided, slot.settled, slot.outcome = true, true, protocol.Unchanged
 		w.Verdict = protocol.Same
-		if slot.item.Type == mft.ItemDir {
-			r.area.Had(slot.final, &slot.item)
-			r.mirror.Set(slot.final)
-		}
+		r.area.Had(slot.final, &slot.item, r.mirror.Set)
 		r.countSame(1, slot.item.Size)
 	} else if w, made, err = r.judge(ctx, held.Index, &slot); err != nil {
 		return w, nil, err

@@ -73,7 +73,7 @@ func (r *receiver) verdict(ctx context.Context, index uint64, it *mft.Item) (w p
 			slot.outcome, w = protocol.Unchanged, protocol.Want{Verdict: protocol.Same}
 		}
 		r.push(slot, it.Size)
-		r.area.Had(final, it)
+		r.area.Had(final, it, r.mirror.Set)
 		return w, nil, nil
 	}
 	if w, made, err = r.judge(ctx, index, slot); err != nil {

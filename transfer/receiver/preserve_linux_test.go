@@ -16,7 +16,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mft.dev/mft"
-	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/internal/xattr"
 )
 
@@ -321,15 +320,6 @@ func preserves(t *testing.T, keeps mft.Preserve, compare mft.Compare) {
 	if diff := diffMaps(before, extendedIn(t, f.dst, true)); diff != "" {
 		t.Errorf("without being preserved: %s", diff)
 	}
-}
-
-func inodeOf(t *testing.T, path string) uint64 {
-	t.Helper()
-	fi, err := os.Stat(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return confine.Stamp(fi).Inode
 }
 
 // TestPreserveTooMuch: a file whose attributes are too large to travel stays behind, by name, and the

@@ -114,10 +114,12 @@ func (a *Area) makeInside(place, final string, it *mft.Item) error {
 	return err
 }
 
-// Had notes a directory that an earlier attempt made.
-func (a *Area) Had(final string, it *mft.Item) {
+// Had notes a directory that is there already, as one that gets its attributes at the end, which
+// set is told.
+func (a *Area) Had(final string, it *mft.Item, set func(dir string)) {
 	if it.Type == mft.ItemDir {
 		a.remember(final, it)
+		set(final)
 	}
 }
 
