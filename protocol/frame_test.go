@@ -126,7 +126,7 @@ func TestFrameWriterRefuses(t *testing.T) {
 		kind FrameKind
 		n    int
 	}{
-		"kind 0": {0, 0}, "kind 21": {21, 0}, "kind 36": {36, 0}, "kind 64": {64, 0}, "kind 255": {255, 0},
+		"kind 0": {0, 0}, "kind 22": {22, 0}, "kind 36": {36, 0}, "kind 64": {64, 0}, "kind 255": {255, 0},
 		"a large frame": {FramePack, MaxFrame + 1}, "large data": {FrameData, MaxData + 1},
 		"a full end": {FrameEnd, 1}, "a short check": {FrameCheck, 31}, "a long check": {FrameCheck, 33},
 		"empty items": {FrameItems, 0}, "a long hole": {FrameHole, 65},
@@ -170,7 +170,7 @@ func TestFrameReaderRefuses(t *testing.T) {
 		words string
 	}{
 		"kind 0":               {"\x00\x00\x00\x00", io.EOF, mft.CodeProtocol, "kind: 0"},
-		"kind 21":              {"\x15\x00\x00\x00", io.EOF, mft.CodeProtocol, "kind: 21"},
+		"kind 22":              {"\x16\x00\x00\x00", io.EOF, mft.CodeProtocol, "kind: 22"},
 		"kind 255":             {"\xff\x00\x00\x00", io.EOF, mft.CodeProtocol, "kind: 255"},
 		"too long":             {"\x09\x11\x00\x01", io.EOF, mft.CodeProtocol, "length: 1114113 bytes of pack"},
 		"data too long":        {"\x04\x10\x00\x01", io.EOF, mft.CodeProtocol, "length: 1048577 bytes of data"},

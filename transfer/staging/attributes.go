@@ -2,6 +2,7 @@ package staging
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"path"
 	"slices"
@@ -108,16 +109,12 @@ func (a *Area) finishTree() error {
 
 // link makes the names of files that have several.
 func (a *Area) link() error {
+	stages := maps.Clone(a.abroad)
+	stages[a.device] = a.home
 	var err error
 	a.relinked, err = a.linked.Make(linked.Place{
-		Root:  a.root,
+		Root: a.root, Stages: stages,
 		Final: func(name string) string { return path.Join(a.dir, name) },
-		Stage: func(device uint64) *confine.Dir {
-			if device == a.device {
-				return a.home
-			}
-			return a.abroad[device]
-		},
 		Failed: func(final string, cause error) {
 			a.bare = append(a.bare, Refusal{Item{Entry: &journal.Entry{Final: final}}, cause})
 		},

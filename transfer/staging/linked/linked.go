@@ -42,9 +42,8 @@ type Place struct {
 	Root *confine.Root
 	// Final returns where an item is below Root.
 	Final func(itemPath string) string
-	// Stage returns the directory for what is not finished on a file system, nil if there is
-	// none.
-	Stage func(device uint64) *confine.Dir
+	// Stages are the directories for what is not finished, by file system.
+	Stages map[uint64]*confine.Dir
 	// Failed is told of a name that could not be made one of the file.
 	Failed func(final string, cause error)
 }
@@ -108,7 +107,7 @@ func (p *Place) link(dir *confine.Dir, name string, id *confine.Identity, final 
 	if mft.CodeOf(err) == mft.CodeNotFound || err == nil && !like(&there, id) {
 		return false, nil
 	}
-	stage := p.Stage(id.Dev)
+	stage := p.Stages[id.Dev]
 	if err != nil || stage == nil {
 		return false, err
 	}
