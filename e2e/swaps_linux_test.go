@@ -63,7 +63,7 @@ func TestSwaps(t *testing.T) {
 		overwrite string
 		preserve  string
 	}{
-		{"replace", "../marks", "true", "xattrs,acls"},
+		{"replace", "../marks", "true", "xattrs,acls,links"},
 		{"version", "../marks", "version", ""},
 		{"markers in the tree", "s", "true", ""},
 	} {
@@ -153,6 +153,9 @@ func writeBelow(dir, name, text string) {
 	_, _ = unix.Write(f, []byte(text))
 	_ = unix.Fsetxattr(f, attribute, []byte(text), 0)
 	_ = unix.Close(f)
+	if name[0] == 'f' {
+		_ = unix.Linkat(fd, name, fd, "g"+name[1:], 0) // unless it has been made
+	}
 }
 
 // swaps starts the other user. stop ends it and puts everything back.
@@ -232,7 +235,7 @@ func canaries(t *testing.T, dir string) *aviary {
 	t.Helper()
 	names := []string{"ready", "sending", "done", "failed", "other"}
 	for i := range 20 {
-		names = append(names, fmt.Sprintf("f%02d", i))
+		names = append(names, fmt.Sprintf("f%02d", i), fmt.Sprintf("g%02d", i))
 	}
 	for _, n := range names {
 		if err := os.WriteFile(filepath.Join(dir, n), []byte("secret of "+n), 0o600); err != nil {
