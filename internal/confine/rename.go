@@ -60,6 +60,21 @@ func (d *Dir) Rename(oldname string, to *Dir, newname string, mode RenameMode) e
 	})
 }
 
+// Born returns when name was made, or the directory itself for the empty name, in nanoseconds
+// since the epoch; 0 where the system does not tell.
+func (d *Dir) Born(name string) (at int64, err error) {
+	born := func(h beneath.Handle) (err error) {
+		at, err = h.Born(name)
+		return err
+	}
+	if name == "" {
+		err = d.self("look at", born)
+	} else {
+		err = d.use("look at", name, born)
+	}
+	return at, err
+}
+
 // Link gives the file name another name, in to. It fails with CodeExists when something has
 // that, and with CodeOther where files cannot have several.
 func (d *Dir) Link(name string, to *Dir, newname string) error {

@@ -11,6 +11,14 @@ type Linked struct {
 	Others []string // at least one
 }
 
+// Names returns all paths, none of the zero value.
+func (l *Linked) Names() []string {
+	if len(l.Others) == 0 {
+		return nil
+	}
+	return append([]string{l.First}, l.Others...)
+}
+
 // MostLinked is how many bytes AppendLinked may write, so that frames stay small.
 const MostLinked = 128 << 10
 

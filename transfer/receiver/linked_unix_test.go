@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -112,6 +113,71 @@ func TestPreserveLinks(t *testing.T) {
 				deliver() // and one less
 			})
 		}
+	}
+}
+
+// later waits until what is made in dir is younger than what has a name there, or skips where nobody
+// says how old that is.
+func later(t *testing.T, dir, name string) {
+	t.Helper()
+	root, err := confine.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	in, err := root.Dir("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := in.Born(name)
+	if err != nil || old == 0 {
+		t.Skipf("nobody says when it was made: %v", err)
+	}
+	for {
+		f, err := in.Create("young")
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+		young, err := in.Born("young")
+		if err := errors.Join(err, in.Remove("young")); err != nil {
+			t.Fatal(err)
+		}
+		if young > old {
+			return
+		}
+		runtime.Gosched()
+	}
+}
+
+// TestLinksOfOthers: a file that was there, and only looks like the one that is sent, gets no second
+// name. Where it may be replaced it is; else it stays.
+func TestLinksOfOthers(t *testing.T) {
+	for policy, want := range map[mft.Overwrite]string{mft.OverwriteReplace: "mine", mft.OverwriteVersion: "ours", mft.OverwriteNever: "ours"} {
+		t.Run(string(policy), func(t *testing.T) {
+			f := newFixture(t)
+			f.offer.Preserve, f.offer.Overwrite = mft.PreserveLinks, policy
+			at := time.Unix(1_700_000_000, 0)
+			for dir, text := range map[string]string{f.dst: "ours", f.src: "mine"} {
+				if err := os.WriteFile(filepath.Join(dir, "a"), []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.Chtimes(filepath.Join(dir, "a"), at, at); err != nil {
+					t.Fatal(err)
+				}
+			}
+			later(t, f.dst, "a")
+			f.link("a", "b", "c")
+			f.deliver()
+			for name, want := range map[string]string{"a": want, "b": "mine", "c": "mine"} {
+				if got, err := os.ReadFile(filepath.Join(f.dst, name)); err != nil || string(got) != want {
+					t.Errorf("%s has %q, %v, want %q", name, got, err, want)
+				}
+			}
+			if got := groups(t, f.dst); got["b"] != got["c"] || (got["a"] == got["b"]) != (want == "mine") {
+				t.Errorf("the names of files are %v", got)
+			}
+		})
 	}
 }
 

@@ -55,7 +55,7 @@ func (r *receiver) hearTree(ctx context.Context, kind protocol.FrameKind, payloa
 		return r.hearMatched(payload)
 	case kind == protocol.FrameLinked:
 		r.listed(payload)
-		return r.area.Linked(payload, r.mirror.Touch)
+		return r.area.Linked(payload, r.in.Offer.Overwrite, r.mirror.Touch)
 	case r.mirror == nil:
 		return transfer.Nonsense("a frame of kind %d came, and nothing is mirrored", kind)
 	case kind == protocol.FrameWalked:

@@ -85,13 +85,15 @@ func (a *Area) writeAside(t *target, name string, content []byte, it *mft.Item) 
 }
 
 // Linked takes note of a protocol.FrameLinked: of what is delivered when the last Commit makes
-// these names those of one file. touch is told of each directory in which that may be.
-func (a *Area) Linked(payload []byte, touch func(dir string)) error {
+// these names those of one file, but for what was there before if the policy is not to replace
+// that. touch is told of each directory in which that may be.
+func (a *Area) Linked(payload []byte, o mft.Overwrite, touch func(dir string)) error {
 	if !a.keeps.Has(mft.PreserveLinks) || a.name != "" {
 		return transfer.Nonsense("names of one file were told of, which are not preserved")
 	}
+	a.linked.Keeps = o != mft.OverwriteReplace
 	l, err := a.linked.Hear(payload)
-	for _, name := range append(l.Others, l.First) {
+	for _, name := range l.Names() {
 		touch(publish.DirOf(path.Join(a.dir, name)))
 	}
 	return err

@@ -90,6 +90,19 @@ func (h Handle) Identity(name string) (filesys.Identity, error) {
 	return filesys.StampOf(&st), nil
 }
 
+// Born returns when name was made, or the directory itself for the empty name, in nanoseconds
+// since the epoch; 0 where that is not known.
+func (h Handle) Born(name string) (int64, error) {
+	var st unix.Statx_t
+	err := filesys.Retry(func() error {
+		return unix.Statx(h.fd, name, unix.AT_SYMLINK_NOFOLLOW|unix.AT_EMPTY_PATH, unix.STATX_BTIME, &st)
+	})
+	if err != nil || st.Mask&unix.STATX_BTIME == 0 {
+		return 0, err
+	}
+	return st.Btime.Sec*1e9 + int64(st.Btime.Nsec), nil
+}
+
 // Stat describes the directory itself.
 func (h Handle) Stat() (fs.FileInfo, error) {
 	var st unix.Stat_t

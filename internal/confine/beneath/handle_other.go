@@ -252,6 +252,9 @@ func (h Handle) Free() (filesys.Space, error) {
 	return filesys.FreeOf(f)
 }
 
+// Born returns 0: it is not known when name was made.
+func (h Handle) Born(string) (int64, error) { return 0, nil }
+
 // Open opens the directory itself for reading.
 func (h Handle) Open(string) (*os.File, error) { return h.list() }
 
