@@ -3,8 +3,10 @@ package foreman
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/seat"
@@ -70,29 +72,49 @@ func (s *Supervised) Run(ctx context.Context) error {
 }
 
 // Worker returns a connection to the worker of a place.
-func (s *Supervised) Worker(_ context.Context, r seat.Request) (*post.Conn, error) {
-	return s.ask(supervisor.KindWorker, plain.Append(nil, r))
+func (s *Supervised) Worker(ctx context.Context, r seat.Request) (*post.Conn, error) {
+	return s.ask(ctx, supervisor.KindWorker, plain.Append(nil, r))
 }
 
 // Network returns a connection to the network process, which is started anew.
-func (s *Supervised) Network(context.Context) (*post.Conn, error) {
-	return s.ask(supervisor.KindNetwork, nil)
+func (s *Supervised) Network(ctx context.Context) (*post.Conn, error) {
+	return s.ask(ctx, supervisor.KindNetwork, nil)
 }
 
-// ask asks for a process. The supervisor answers one request after the other, and always.
-func (s *Supervised) ask(kind uint8, payload []byte) (*post.Conn, error) {
+// ask asks for a process. When the supervisor has ended the agent is about to: what is under
+// way is interrupted then and has not failed, so the answer is not given before ctx is done.
+func (s *Supervised) ask(ctx context.Context, kind uint8, payload []byte) (*post.Conn, error) {
+	conn, err := s.request(kind, payload)
+	if errors.Is(err, errOver) {
+		late := time.NewTimer(endsWithin)
+		defer late.Stop()
+		select {
+		case <-ctx.Done():
+		case <-late.C: // ctx is one that does not end with the agent
+		}
+	}
+	return conn, err
+}
+
+// errOver says that the supervisor has ended, and endsWithin is how long the agent may take to.
+var errOver = errors.New("it has ended")
+
+const endsWithin = 10 * time.Second
+
+// request is ask, at once. The supervisor answers one request after the other, and always.
+func (s *Supervised) request(kind uint8, payload []byte) (*post.Conn, error) {
 	const op = "ask the supervisor for a process"
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last++
 	if err := s.conn.Send(post.Message{Kind: kind, ID: s.last, Payload: payload}); err != nil {
-		return nil, mft.Fail(mft.CodeWorker, op, "", err)
+		return nil, mft.Fail(mft.CodeWorker, op, "", fmt.Errorf("%w: %w", errOver, err))
 	}
 	var m post.Message
 	select {
 	case m = <-s.answers:
 	case <-s.over:
-		return nil, mft.Fail(mft.CodeWorker, op, "", errors.New("it has ended"))
+		return nil, mft.Fail(mft.CodeWorker, op, "", errOver)
 	}
 	switch {
 	case m.ID == s.last && m.Kind == supervisor.KindHere && m.File != nil:
