@@ -243,6 +243,7 @@ var house = map[string]houseRule{
 	"agent/seat": {layerRole, []string{
 		".", "agent/config",
 	}},
+	"agent/foreman/supervised": {layerRole, []string{".", "agent/seat", "agent/supervisor", "internal/plain", "internal/post", "internal/restrict"}},
 	"agent/foreman": {layerRole, []string{
 		"transfer/staging/recovery",
 		".", "internal/watch", "internal/restrict", "protocol/rehearsal", "agent/rehearsal/scene", "agent/departure/clearing", "internal/confine", "agent/lookout", "agent/seat", "agent/source", "agent/supervisor", "agent/worker/errand", "internal/plain", "internal/post", "journal", "journal/batch", "journal/ledger", "link/dataconn", "protocol", "transfer", "transfer/receiver", "transfer/receiver/remember", "transfer/sender", "transfer/staging", "trigger/marker",
@@ -352,15 +353,18 @@ var house = map[string]houseRule{
 	"agent/localapi/socket": {layerRole, []string{".", "golang.org/x/sys"}},
 
 	"cmd/mft": {layerCommand, []string{
+		"agent/foreman/supervised",
 		".", "agent/config", "agent/config/leaf", "agent/localapi", "agent/localapi/opaque", "agent/pairing", "protocol", "cmd/mft/argument", "cmd/mft/channel", "cmd/mft/daemon", "cmd/mft/doctor", "cmd/mft/exchange",
 		"cmd/mft/exit", "cmd/mft/follow", "cmd/mft/progress", "cmd/mft/publish", "cmd/mft/quickstart", "cmd/mft/settings", "cmd/mft/show", "cmd/mft/unit", "cmd/mft/upgrade", "agent/exits/process", "agent/foreman", "cmd/mft/sandbox", "cmd/mft/crew",
 		"cmd/mft/daemon/trial", "cmd/mft/edition", "identity/holder/process", "link/network", "github.com/spf13/cobra", "github.com/spf13/pflag",
 	}},
 	"cmd/mft/crew": {layerCommand, []string{
+		"agent/foreman/supervised",
 		".", "internal/restrict", "agent/config", "agent/foreman", "agent/seat", "agent/supervisor", "agent/worker", "internal/post", "link/network", "github.com/spf13/cobra", "golang.org/x/sync",
 	}},
 	"cmd/mft/argument": {layerCommand, []string{".", "agent/config", "agent/config/leaf", "cmd/mft/exit", "github.com/spf13/cobra", "github.com/spf13/pflag"}},
 	"cmd/mft/daemon": {layerCommand, []string{
+		"agent/foreman/supervised",
 		".", "agent", "agent/config", "agent/handover", "agent/localapi", "agent/localapi/route", "agent/telemetry", "cmd/mft/daemon/trial", "cmd/mft/depot", "journal", "journal/spare", "agent/foreman",
 		"agent/exits/process", "identity", "identity/holder/process", "identity/statefile", "internal/restrict",
 		"link", "link/network", "release", "release/place", "golang.org/x/sync",
@@ -431,6 +435,8 @@ var house = map[string]houseRule{
 // sideways lists the imports within one layer that the house puts up with, and
 // why.
 var sideways = map[string]string{
+	"agent/foreman/supervised -> agent/seat":                 "what is asked of a supervisor has one form",
+	"agent/foreman/supervised -> agent/supervisor":           "what is asked of a supervisor has one form",
 	"transfer/staging/linked -> transfer":                    "what breaks the protocol is called by one name",
 	"transfer/staging/linked -> transfer/staging/publish":    "what concerns one item is told there",
 	"transfer/staging -> transfer/preserve":                  "what is preserved is given in one way",

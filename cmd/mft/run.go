@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mft.dev/mft/agent/config"
-	"mft.dev/mft/agent/foreman"
+	"mft.dev/mft/agent/foreman/supervised"
 	"mft.dev/mft/cmd/mft/argument"
 	"mft.dev/mft/cmd/mft/crew"
 	"mft.dev/mft/cmd/mft/daemon"
@@ -19,7 +19,7 @@ import (
 )
 
 func newRun(s *shell) *cobra.Command {
-	var logJSON, onTrial, supervised bool
+	var logJSON, onTrial, apart bool
 	c := &cobra.Command{
 		Use:     "run",
 		Aliases: []string{"init", "start"},
@@ -44,8 +44,8 @@ azure-mft called this command init.`,
 			}
 			o := daemon.Options{Version: edition.This().Version, Log: s.logger(cfg, logJSON), Env: s.env, Walls: true}
 			switch {
-			case supervised:
-				return crew.Supervised(c.Context(), func(ctx context.Context, w *foreman.Supervised) error {
+			case apart:
+				return crew.Supervised(c.Context(), func(ctx context.Context, w *supervised.Workers) error {
 					o.Workers, o.Network = w, network.NewClient(w.Network, o.Log)
 					return daemon.Run(ctx, cfg, o)
 				})
@@ -69,7 +69,7 @@ azure-mft called this command init.`,
 	}
 	c.Flags().BoolVar(&logJSON, "log-json", false, "write the log as JSON, one object a line")
 	c.Flags().BoolVar(&onTrial, trial.Flag, false, "show that this version comes up, for the one that started it")
-	c.Flags().BoolVar(&supervised, crew.Flag, false, "be the agent of the supervisor that started it")
+	c.Flags().BoolVar(&apart, crew.Flag, false, "be the agent of the supervisor that started it")
 	for _, flag := range []string{trial.Flag, crew.Flag} {
 		_ = c.Flags().MarkHidden(flag) // there is such a flag
 	}

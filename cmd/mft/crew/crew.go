@@ -29,7 +29,7 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config"
-	"mft.dev/mft/agent/foreman"
+	"mft.dev/mft/agent/foreman/supervised"
 	"mft.dev/mft/agent/seat"
 	"mft.dev/mft/agent/supervisor"
 	"mft.dev/mft/agent/worker"
@@ -119,12 +119,12 @@ func own(cfg *config.Config) error {
 
 // Supervised runs the agent with what it gets of its supervisor: its workers and the network
 // process. It ends when the supervisor does.
-func Supervised(ctx context.Context, agent func(context.Context, *foreman.Supervised) error) error {
+func Supervised(ctx context.Context, agent func(context.Context, *supervised.Workers) error) error {
 	conn, err := post.Open(os.NewFile(3, "supervisor"))
 	if err != nil {
 		return mft.Fail(mft.CodeInternal, "start the agent", "", err)
 	}
-	workers := foreman.NewSupervised(conn)
+	workers := supervised.New(conn)
 	g, ctx := errgroup.WithContext(ctx)
 	ctx, end := context.WithCancel(ctx)
 	g.Go(func() error { return workers.Run(ctx) })

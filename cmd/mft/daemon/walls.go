@@ -7,7 +7,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config"
 	exit "mft.dev/mft/agent/exits/process"
-	"mft.dev/mft/agent/foreman"
+	"mft.dev/mft/agent/foreman/supervised"
 	"mft.dev/mft/identity"
 	keys "mft.dev/mft/identity/holder/process"
 	"mft.dev/mft/identity/statefile"
@@ -26,7 +26,7 @@ type processes struct {
 // elsewhere it has what its user has.
 func (p *processes) confine() (err error) {
 	p.self = restrict.Report{Role: restrict.RoleAgent, PID: os.Getpid(), UID: os.Geteuid()}
-	if _, is := p.o.Workers.(*foreman.Supervised); is && p.o.Walls {
+	if _, is := p.o.Workers.(*supervised.Workers); is && p.o.Walls {
 		p.self, err = restrict.Apply(restrict.Agent())
 	}
 	return err
@@ -63,7 +63,7 @@ func (p *processes) close() error {
 // walls are those around each process. Of workers and commands it is what they would have.
 func (p *processes) walls() []restrict.Report {
 	var list []restrict.Report
-	if s, is := p.o.Workers.(*foreman.Supervised); is {
+	if s, is := p.o.Workers.(*supervised.Workers); is {
 		if r, ok := s.Walls(); ok {
 			list = append(list, r)
 		}

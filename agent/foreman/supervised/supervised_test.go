@@ -1,4 +1,4 @@
-package foreman
+package supervised
 
 import (
 	"context"
@@ -21,7 +21,7 @@ func TestSupervisorEnds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := NewSupervised(ours)
+		s := New(ours)
 		ctx, cancel := context.WithCancel(t.Context())
 		ran := make(chan error, 1)
 		if before {

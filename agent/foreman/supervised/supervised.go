@@ -1,4 +1,5 @@
-package foreman
+// Package supervised has the workers of a foreman that a supervisor starts.
+package supervised
 
 import (
 	"context"
@@ -16,9 +17,9 @@ import (
 	"mft.dev/mft/internal/restrict"
 )
 
-// Supervised has the workers that a supervisor starts. It implements Workers, and is
-// safe for concurrent use; nothing is answered before Run runs.
-type Supervised struct {
+// Workers are those that a supervisor starts, for package foreman. They are safe for
+// concurrent use; nothing is answered before Run runs.
+type Workers struct {
 	conn    *post.Conn
 	over    chan struct{} // closed when Run ends
 	answers chan post.Message
@@ -30,21 +31,20 @@ type Supervised struct {
 }
 
 // Walls are those around the supervisor; false while it has not told of any.
-func (s *Supervised) Walls() (restrict.Report, bool) {
+func (s *Workers) Walls() (restrict.Report, bool) {
 	if r := s.walls.Load(); r != nil {
 		return *r, true
 	}
 	return restrict.Report{}, false
 }
 
-// NewSupervised returns the workers of the supervisor at the other end of a
-// connection.
-func NewSupervised(conn *post.Conn) *Supervised {
-	return &Supervised{conn: conn, over: make(chan struct{}), answers: make(chan post.Message)}
+// New returns the workers of the supervisor at the other end of a connection.
+func New(conn *post.Conn) *Workers {
+	return &Workers{conn: conn, over: make(chan struct{}), answers: make(chan post.Message)}
 }
 
 // Run hears the supervisor until that ends, which is its error, or ctx does.
-func (s *Supervised) Run(ctx context.Context) error {
+func (s *Workers) Run(ctx context.Context) error {
 	defer close(s.over)
 	defer context.AfterFunc(ctx, func() { s.conn.Close() })()
 	for {
@@ -72,26 +72,23 @@ func (s *Supervised) Run(ctx context.Context) error {
 }
 
 // Worker returns a connection to the worker of a place.
-func (s *Supervised) Worker(ctx context.Context, r seat.Request) (*post.Conn, error) {
+func (s *Workers) Worker(ctx context.Context, r seat.Request) (*post.Conn, error) {
 	return s.ask(ctx, supervisor.KindWorker, plain.Append(nil, r))
 }
 
 // Network returns a connection to the network process, which is started anew.
-func (s *Supervised) Network(ctx context.Context) (*post.Conn, error) {
+func (s *Workers) Network(ctx context.Context) (*post.Conn, error) {
 	return s.ask(ctx, supervisor.KindNetwork, nil)
 }
 
 // ask asks for a process. When the supervisor has ended the agent is about to: what is under
 // way is interrupted then and has not failed, so the answer is not given before ctx is done.
-func (s *Supervised) ask(ctx context.Context, kind uint8, payload []byte) (*post.Conn, error) {
+func (s *Workers) ask(ctx context.Context, kind uint8, payload []byte) (*post.Conn, error) {
 	conn, err := s.request(kind, payload)
 	if errors.Is(err, errOver) {
-		late := time.NewTimer(endsWithin)
-		defer late.Stop()
-		select {
-		case <-ctx.Done():
-		case <-late.C: // ctx is one that does not end with the agent
-		}
+		ctx, cancel := context.WithTimeout(ctx, endsWithin) // it may be one that does not end with the agent
+		defer cancel()
+		<-ctx.Done()
 	}
 	return conn, err
 }
@@ -102,7 +99,7 @@ var errOver = errors.New("it has ended")
 const endsWithin = 10 * time.Second
 
 // request is ask, at once. The supervisor answers one request after the other, and always.
-func (s *Supervised) request(kind uint8, payload []byte) (*post.Conn, error) {
+func (s *Workers) request(kind uint8, payload []byte) (*post.Conn, error) {
 	const op = "ask the supervisor for a process"
 	s.mu.Lock()
 	defer s.mu.Unlock()
