@@ -3,6 +3,7 @@ package mft
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -146,6 +147,10 @@ type AllowList struct {
 	FilesFrom []Grant
 	// RequestsFrom lists who may ask for files of this host, and from where.
 	RequestsFrom []Grant
+	// TracesFrom lists who may be told where a file came from and went that it has sent to
+	// this host or got from it, and what commands said. Everybody may be told how a
+	// transfer went that they are an end of.
+	TracesFrom []AgentName
 	// Paired says who works for grants that do not stand in the file of the host but come from
 	// pairing; of those that hold a root, the one with the longest path.
 	Paired []Paired
@@ -162,6 +167,9 @@ func (l AllowList) Files(agent AgentName) []Grant { return grantsOf(l.FilesFrom,
 
 // Requests returns the grants by which agent may ask for files of this host.
 func (l AllowList) Requests(agent AgentName) []Grant { return grantsOf(l.RequestsFrom, agent) }
+
+// Traces reports whether agent may be told of all hops of a file.
+func (l AllowList) Traces(agent AgentName) bool { return slices.Contains(l.TracesFrom, agent) }
 
 func grantsOf(list []Grant, agent AgentName) []Grant {
 	var out []Grant

@@ -69,6 +69,7 @@ var house = map[string]houseRule{
 	"protocol/listing":       {layerRecords, []string{".", "protocol", "protocol/internal/wire"}},
 	"protocol/marking":       {layerRecords, []string{".", "protocol", "protocol/internal/wire"}},
 	"protocol/rehearsal":     {layerRecords, []string{".", "protocol", "protocol/internal/wire"}},
+	"protocol/tracing":       {layerRecords, []string{".", "protocol", "protocol/internal/wire"}},
 	"protocol/relay":         {layerRecords, []string{".", "protocol", "protocol/internal/wire"}},
 	"protocol/patch":         {layerRecords, []string{".", "protocol", "protocol/internal/wire"}},
 	"protocol/zframe": {layerRecords, []string{
@@ -234,10 +235,10 @@ var house = map[string]houseRule{
 	}},
 
 	"agent": {layerRole, []string{
-		".", "agent/admission", "agent/applied", "agent/arrival", "agent/canary", "agent/conduct", "agent/config", "agent/courier", "agent/dispatch", "agent/exits", "agent/farend", "agent/notice", "agent/order",
-		"agent/pairing", "agent/queue", "agent/rehearsal", "agent/route", "agent/source", "agent/trail", "agent/turn", "agent/upkeep", "agent/view", "exchange", "exchange/mailbox", "agent/foreman", "agent/seat",
+		".", "agent/admission", "agent/applied", "agent/arrival", "agent/canary", "agent/conduct", "agent/config", "agent/courier", "agent/dispatch", "agent/exits", "agent/farend", "agent/inquiry", "agent/notice", "agent/order", "agent/trace",
+		"agent/pairing", "agent/queue", "agent/route", "agent/source", "agent/trail", "agent/turn", "agent/upkeep", "agent/view", "exchange", "exchange/mailbox", "agent/foreman", "agent/seat",
 		"agent/telemetry",
-		"exchange/talk", "identity", "internal/confine", "internal/resident", "internal/restrict", "journal", "link", "protocol", "transfer", "transfer/receiver",
+		"exchange/talk", "identity", "internal/confine", "internal/resident", "internal/restrict", "journal", "link", "link/transport", "protocol", "transfer", "transfer/receiver",
 		"transfer/marks", "transfer/sender", "transfer/staging", "golang.org/x/sync", "journal/ledger",
 	}},
 	"agent/seat": {layerRole, []string{
@@ -249,7 +250,7 @@ var house = map[string]houseRule{
 		".", "internal/watch", "internal/restrict", "protocol/rehearsal", "agent/rehearsal/scene", "agent/departure/clearing", "internal/confine", "agent/lookout", "agent/seat", "agent/source", "agent/supervisor", "agent/worker/errand", "internal/plain", "internal/post", "journal", "journal/batch", "journal/ledger", "link/dataconn", "protocol", "transfer", "transfer/receiver", "transfer/receiver/remember", "transfer/sender", "transfer/staging", "trigger/marker",
 	}},
 	"agent/supervisor": {layerRole, []string{
-		".", "agent/config", "agent/seat", "agent/worker", "internal/plain", "internal/post", "internal/restrict", "link/network",
+		".", "agent/config", "agent/seat", "agent/worker", "internal/plain", "internal/post", "internal/restrict", "link/network", "link/transport",
 	}},
 	"agent/worker": {layerRole, []string{
 		"transfer/staging/recovery",
@@ -343,7 +344,8 @@ var house = map[string]houseRule{
 		".", "agent", "agent/applied", "agent/localapi/channel", "agent/localapi/opaque", "agent/localapi/route", "agent/localapi/socket", "agent/order", "agent/pairing", "agent/telemetry", "agent/trace", "exchange/relay/server", "internal/restrict", "journal",
 	}},
 	"agent/applied": {layerRole, []string{".", "agent/config", "internal/durable"}},
-	"agent/trace":   {layerRole, []string{".", "agent/localapi/opaque", "internal/confine", "journal", "protocol"}},
+	"agent/trace":   {layerRole, []string{".", "agent/localapi/opaque", "internal/confine", "journal", "protocol", "protocol/tracing", "golang.org/x/sync"}},
+	"agent/inquiry": {layerRole, []string{".", "agent/admission", "agent/farend", "agent/foreman", "agent/rehearsal", "agent/trace", "link", "protocol"}},
 	"agent/localapi/channel": {layerRole, []string{
 		".", "agent/conduct/explanation", "agent/applied", "agent/canary", "agent/conduct", "agent/conduct/orders", "agent/group", "agent/localapi/opaque", "agent/localapi/route", "agent/rehearsal", "agent/view", "journal", "journal/runs", "trigger",
 		"trigger/firing",
@@ -390,7 +392,7 @@ var house = map[string]houseRule{
 	"cmd/mft/depot": {layerCommand, []string{
 		".", "agent/config", "agent/config/leaf", "agent/config/storage", "agent/pairing", "exchange", "exchange/azure", "exchange/azure/account", "exchange/dir",
 		"exchange/nats", "exchange/nats/cluster", "exchange/probe", "exchange/s3",
-		"exchange/relay", "exchange/relay/server", "exchange/relay/store", "exchange/relay/wire", "identity", "internal/confine/filesys", "internal/durable",
+		"exchange/relay", "exchange/relay/server", "exchange/relay/store", "exchange/relay/wire", "identity", "internal/confine/filesys", "internal/durable", "link/transport",
 	}},
 	"cmd/mft/exchange": {layerCommand, []string{
 		".", "agent/config", "agent/config/storage", "cmd/mft/argument", "cmd/mft/depot", "cmd/mft/exit", "cmd/mft/progress", "cmd/mft/show",
@@ -669,6 +671,13 @@ var sideways = map[string]string{
 	"cmd/mft/unit -> cmd/mft/argument":                       "all commands are typed in one way",
 	"cmd/mft/channel -> cmd/mft/argument":                    "all commands are typed in one way",
 	"cmd/mft/channel -> cmd/mft/show":                        "all commands print tables in one way",
+	"agent/inquiry -> agent/admission":                       "peers are refused in one way",
+	"agent/inquiry -> agent/farend":                          "it answers for markers",
+	"agent/inquiry -> agent/foreman":                         "who looks for a peer is found there",
+	"agent/inquiry -> agent/rehearsal":                       "it answers for runs that are not made",
+	"agent/inquiry -> agent/trace":                           "it answers where a file is",
+	"protocol/tracing -> protocol/internal/wire":             "fields have one form in all messages",
+	"protocol/tracing -> protocol":                           "the limits of the protocol have one home",
 	"agent/localapi -> agent/trace":                          "where a file is is found there",
 	"agent/trace -> agent/localapi/opaque":                   "names have one form in JSON",
 	"agent/applied -> agent/config":                          "channels are written in one way",

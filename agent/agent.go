@@ -24,12 +24,14 @@ import (
 	"mft.dev/mft/agent/exits"
 	"mft.dev/mft/agent/farend"
 	"mft.dev/mft/agent/foreman"
+	"mft.dev/mft/agent/inquiry"
 	"mft.dev/mft/agent/notice"
 	"mft.dev/mft/agent/order"
 	"mft.dev/mft/agent/pairing"
 	"mft.dev/mft/agent/route"
 	"mft.dev/mft/agent/seat"
 	"mft.dev/mft/agent/telemetry"
+	"mft.dev/mft/agent/trace"
 	"mft.dev/mft/agent/trail"
 	"mft.dev/mft/agent/turn"
 	"mft.dev/mft/agent/upkeep"
@@ -41,6 +43,7 @@ import (
 	"mft.dev/mft/internal/restrict"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/link"
+	"mft.dev/mft/link/transport"
 	"mft.dev/mft/transfer/marks"
 )
 
@@ -77,10 +80,11 @@ type Options struct {
 }
 
 // An Agent is the daemon of one host. Its Pairing is what it knows of peers,
-// and is safe to use while Run runs.
+// and is safe to use while Run runs, as its Tracer is.
 type Agent struct {
 	*pairing.Pairing
 	view.View
+	Tracer  *trace.Tracer
 	cfg     *config.Config
 	log     *slog.Logger
 	version string
@@ -100,13 +104,13 @@ type Agent struct {
 	about    func() []restrict.Report // Options.Processes
 	channels *conduct.Set
 
-	foreman *foreman.Foreman
-
-	turns *turn.Turns
-	door  *admission.Door
-	marks *marks.Store
-	queue *dispatch.Dispatcher
-	ways  *route.Table
+	foreman   *foreman.Foreman
+	inquiries inquiry.Desk
+	turns     *turn.Turns
+	door      *admission.Door
+	marks     *marks.Store
+	queue     *dispatch.Dispatcher
+	ways      *route.Table
 
 	mu        sync.Mutex // guards what follows
 	listening string
@@ -172,7 +176,18 @@ func New(o Options) (*Agent, error) {
 	if err != nil {
 		return nil, errors.Join(err, a.journal.Close())
 	}
+	a.openInquiries()
 	return a, nil
+}
+
+// openInquiries makes what asks peers and answers them beside transfers.
+func (a *Agent) openInquiries() {
+	_, trust := a.Identity()
+	a.Tracer = &trace.Tracer{Self: a.cfg.Agent.Name, Journal: a.journal, Verify: trust.Verify, Channels: a.channels.Channels, Allow: a.cfg.Allow}
+	a.Tracer.Open = func(ctx context.Context, peer mft.AgentName, id mft.TransferID) (trace.Conversation, error) {
+		return a.link.Open(ctx, peer, id, "")
+	}
+	a.inquiries = inquiry.Desk{Witness: a.witness, Grants: a.FileGrants, Foreman: a.foreman, Tracer: a.Tracer, Now: a.now}
 }
 
 // openJournal opens the journal and makes what lives on it.
@@ -269,7 +284,6 @@ func (a *Agent) Run(ctx context.Context) error {
 }
 
 // listen returns the listener for peers, nil for an agent that only dials.
-// Without multipath TCP: confinement by Landlock does not cover it.
 func (a *Agent) listen(ctx context.Context) (net.Listener, error) {
 	if a.offered != nil {
 		return a.offered, nil
@@ -277,11 +291,5 @@ func (a *Agent) listen(ctx context.Context) (net.Listener, error) {
 	if a.cfg.Agent.Listen == "" || a.apart {
 		return nil, nil
 	}
-	var lc net.ListenConfig
-	lc.SetMultipathTCP(false)
-	ln, err := lc.Listen(ctx, "tcp", a.cfg.Agent.Listen)
-	if err != nil {
-		return nil, mft.Fail(mft.CodeConfig, "listen on", a.cfg.Agent.Listen, err)
-	}
-	return ln, nil
+	return transport.Listen(ctx, a.cfg.Agent.Listen)
 }

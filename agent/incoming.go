@@ -10,8 +10,8 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/agent/admission"
 	"mft.dev/mft/agent/farend"
+	"mft.dev/mft/agent/inquiry"
 	"mft.dev/mft/agent/queue"
-	"mft.dev/mft/agent/rehearsal"
 	"mft.dev/mft/agent/trail"
 	"mft.dev/mft/exchange/talk"
 	"mft.dev/mft/journal"
@@ -41,17 +41,8 @@ func (a *Agent) handle(ctx context.Context, conv *link.Conversation) {
 		} else {
 			err = a.requestedBy(ctx, conv, e)
 		}
-	case e.Kind == protocol.KindMarkers:
-		if err = a.witness(ctx, e); err == nil {
-			err = farend.Keeper{Grants: a.FileGrants, Now: a.now, Hand: a.foreman.Hand}.Answer(ctx, conv, e)
-		}
-	case e.Kind == protocol.KindRehearse:
-		if err = a.witness(ctx, e); err == nil {
-			err = rehearsal.Keeper{Grants: a.FileGrants, Look: a.foreman.Scene}.Answer(ctx, conv, e)
-		}
-		if err != nil {
-			err = admission.Answer(ctx, conv, admission.Refusal(err))
-		}
+	case inquiry.Takes(e.Kind):
+		err = a.inquiries.Answer(ctx, conv, e)
 	case e.Kind == protocol.KindCancel:
 		if err = a.witness(ctx, e); err == nil {
 			err = a.cancelledBy(ctx, e)

@@ -61,7 +61,7 @@ func TestPageIsTrue(t *testing.T) {
 func kindTable() string {
 	var b strings.Builder
 	b.WriteString("\n| kind | name | opens a conversation |\n|---|---|---|\n")
-	for k := KindOffer; k <= KindRehearsed; k++ {
+	for k := KindOffer; k <= KindTraced; k++ {
 		opens := "no"
 		if k.Opens() {
 			opens = "yes"

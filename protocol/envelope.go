@@ -22,15 +22,17 @@ const (
 	KindCancel
 	KindAbort     // its body is that of a FrameFail
 	KindAvailable // through an exchange: see package relay
-	KindMarkers   // from VersionMarkers on, as the next: see package marking
+	KindMarkers   // from VersionMarkers on, as its answer KindMarked: see package marking
 	KindMarked
 	KindRehearse // from VersionRehearsals on, as the next: see package rehearsal
 	KindRehearsed
+	KindTrace // from VersionTraces on, as the next: see package tracing
+	KindTraced
 )
 
 var kindNames = [...]string{
-	KindOffer: "offer", KindDecision: "decision", KindRequest: "request",
-	KindSeal: "seal", KindReceipt: "receipt", KindCancel: "cancel", KindAbort: "abort", KindAvailable: "available", KindMarkers: "markers", KindMarked: "marked", KindRehearse: "rehearse", KindRehearsed: "rehearsed",
+	KindOffer: "offer", KindDecision: "decision", KindRequest: "request", KindSeal: "seal", KindReceipt: "receipt", KindCancel: "cancel",
+	KindAbort: "abort", KindAvailable: "available", KindMarkers: "markers", KindMarked: "marked", KindRehearse: "rehearse", KindRehearsed: "rehearsed", KindTrace: "trace", KindTraced: "traced",
 }
 
 // String returns the kind's name in lower case.
@@ -40,8 +42,11 @@ func (k Kind) String() string { return nameOf(kindNames[:], uint8(k)) }
 // a fresh nonce and the next sequence number, and goes through the receiver's
 // replay window. The other kinds answer one that did and carry its nonce.
 func (k Kind) Opens() bool {
-	return k == KindOffer || k == KindRequest || k == KindCancel || k == KindAvailable || k == KindMarkers || k == KindRehearse
+	return k == KindOffer || k == KindRequest || k == KindCancel || k == KindAvailable || answers[k] != 0
 }
+
+// answers are the kinds of questions, and what answers each.
+var answers = map[Kind]Kind{KindMarkers: KindMarked, KindRehearse: KindRehearsed, KindTrace: KindTraced}
 
 // nameOf looks a number up in a table of names that leaves gaps empty.
 func nameOf(names []string, n uint8) string {
@@ -117,7 +122,7 @@ func ParseEnvelope(b []byte) (*Envelope, error) {
 		c.FailWith(mft.CodeVersion, fmt.Errorf("version: %d, and this end speaks %d", e.Version, Version))
 	}
 	e.Kind = Kind(c.U8("kind"))
-	if e.Kind < KindOffer || e.Kind > KindRehearsed {
+	if e.Kind < KindOffer || e.Kind > KindTraced {
 		c.Fail("kind", "%d is none", uint8(e.Kind))
 	}
 	c.Fixed("transfer", e.Transfer[:])
@@ -157,19 +162,18 @@ func (e *Envelope) CheckTimes(now time.Time) error {
 	return nil
 }
 
-// CheckAnswer checks that e answers opening: a Decision or an Abort answers an
-// Offer or a Request, a Receipt an Offer, a Marked a Markers, a Rehearsed a Rehearse; a Seal or an Abort follows an Offer
-// of the same sender; transfer and nonce are the same, the agents are the same
-// two. The error has CodeProtocol. Signatures are not looked at.
+// CheckAnswer checks that e answers opening, as the table in docs/protocol.md says; transfer
+// and nonce are the same, the agents are the same two. The error has CodeProtocol.
+// Signatures are not looked at.
 func (e *Envelope) CheckAnswer(opening *Envelope) error {
 	misfit := func(why string, args ...any) error {
 		return mft.Fail(mft.CodeProtocol, fmt.Sprintf("match %v to %v", e.Kind, opening.Kind), "", fmt.Errorf(why, args...))
 	}
 	switch {
-	case opening.Kind == KindOffer && !e.Kind.Opens() && e.Kind != KindMarked && e.Kind != KindRehearsed:
+	case opening.Kind == KindOffer && !e.Kind.Opens() && e.Kind < KindMarkers:
 	case opening.Kind == KindAvailable && (e.Kind == KindDecision || e.Kind == KindReceipt || e.Kind == KindAbort):
-	case (opening.Kind == KindRequest || opening.Kind == KindMarkers || opening.Kind == KindRehearse) && (e.Kind == KindDecision || e.Kind == KindAbort):
-	case opening.Kind == KindMarkers && e.Kind == KindMarked, opening.Kind == KindRehearse && e.Kind == KindRehearsed:
+	case (opening.Kind == KindRequest || answers[opening.Kind] != 0) && (e.Kind == KindDecision || e.Kind == KindAbort):
+	case answers[opening.Kind] != 0 && e.Kind == answers[opening.Kind]:
 	default:
 		return misfit("the one does not answer the other")
 	}

@@ -107,7 +107,7 @@ func TestParseEnvelopeRefuses(t *testing.T) {
 		"version 0":            {func(e *Envelope) { e.Version = 0 }, mft.CodeVersion, "version"},
 		"a later version":      {func(e *Envelope) { e.Version = 2 }, mft.CodeVersion, "version"},
 		"kind 0":               {func(e *Envelope) { e.Kind = 0 }, mft.CodeProtocol, "kind"},
-		"kind 13":              {func(e *Envelope) { e.Kind = 13 }, mft.CodeProtocol, "kind"},
+		"kind 15":              {func(e *Envelope) { e.Kind = 15 }, mft.CodeProtocol, "kind"},
 		"no transfer":          {func(e *Envelope) { e.Transfer = mft.TransferID{} }, mft.CodeProtocol, "transfer"},
 		"no sender":            {func(e *Envelope) { e.Sender = "" }, mft.CodeProtocol, "sender"},
 		"a sender's capitals":  {func(e *Envelope) { e.Sender = "ERP" }, mft.CodeProtocol, "sender"},
@@ -221,6 +221,13 @@ func TestCheckAnswer(t *testing.T) {
 		"decision by the offerer":    {KindOffer, KindDecision, same, "sender"},
 		"receipt by the offerer":     {KindOffer, KindReceipt, same, "sender"},
 		"seal by the receiver":       {KindOffer, KindSeal, swap, "sender"},
+		"traced":                     {KindTrace, KindTraced, swap, ""},
+		"traced by the asker":        {KindTrace, KindTraced, same, "sender"},
+		"a trace is refused":         {KindTrace, KindDecision, swap, ""},
+		"traced to a rehearse":       {KindRehearse, KindTraced, swap, "does not answer"},
+		"traced to an offer":         {KindOffer, KindTraced, swap, "does not answer"},
+		"available to an offer":      {KindOffer, KindAvailable, swap, "does not answer"},
+		"nothing answers an answer":  {KindTraced, KindTraced, swap, "does not answer"},
 		"receipt to request":         {KindRequest, KindReceipt, swap, "does not answer"},
 		"seal after request":         {KindRequest, KindSeal, same, "does not answer"},
 		"decision to cancel":         {KindCancel, KindDecision, swap, "does not answer"},
@@ -252,7 +259,7 @@ func TestKinds(t *testing.T) {
 	}{
 		KindOffer: {"offer", true}, KindDecision: {"decision", false}, KindRequest: {"request", true},
 		KindSeal: {"seal", false}, KindReceipt: {"receipt", false}, KindCancel: {"cancel", true}, KindAbort: {"abort", false},
-		0: {"kind 0", false}, KindAvailable: {"available", true}, KindMarkers: {"markers", true}, KindMarked: {"marked", false}, KindRehearse: {"rehearse", true}, KindRehearsed: {"rehearsed", false}, 13: {"kind 13", false},
+		0: {"kind 0", false}, KindAvailable: {"available", true}, KindMarkers: {"markers", true}, KindMarked: {"marked", false}, KindRehearse: {"rehearse", true}, KindRehearsed: {"rehearsed", false}, KindTrace: {"trace", true}, KindTraced: {"traced", false}, 15: {"kind 15", false},
 	} {
 		if k.String() != want.name || k.Opens() != want.opens {
 			t.Errorf("Kind(%d): %q opens=%t, want %q opens=%t", uint8(k), k.String(), k.Opens(), want.name, want.opens)

@@ -28,4 +28,4 @@ package protocol
 
 // Version is the protocol version of every message. Who speaks one of the others, which
 // package link finds out, knows all of them up to that; each adds what it is called by.
-const Version, VersionMarkers, VersionRehearsals, VersionCanary, VersionXAttrs = 1, 2, 3, 4, 5
+const Version, VersionMarkers, VersionRehearsals, VersionCanary, VersionXAttrs, VersionTraces = 1, 2, 3, 4, 5, 6

@@ -87,6 +87,7 @@ func TestFull(t *testing.T) {
 				}, Versions: mft.VersionBound{Keep: 5, MaxAge: 720 * time.Hour}},
 			},
 			RequestsFrom: []mft.Grant{{Agent: "ledger", Root: "/srv/out"}},
+			TracesFrom:   []mft.AgentName{"ledger"},
 		},
 		Groups: []mft.ServerGroup{
 			{Name: "near", Members: []mft.AgentName{"erp", "branch"}, Active: mft.ActiveProbe, Marker: "/srv/ready", After: time.Minute},

@@ -55,9 +55,10 @@ type peerEntry struct {
 }
 
 type allowSection struct {
-	FilesFrom    []filesGrant    `yaml:"files_from" doc:"Who may send files to this host, and into where."`
-	RequestsFrom []requestsGrant `yaml:"requests_from" doc:"Who may ask for files of this host, and from where."`
-	Paired       []pairedEntry   `yaml:"paired" doc:"As whom files are written and read that mft invite, join or peer allow granted, by directory. Default: the user of the agent, in its own process."`
+	FilesFrom    []filesGrant     `yaml:"files_from" doc:"Who may send files to this host, and into where."`
+	RequestsFrom []requestsGrant  `yaml:"requests_from" doc:"Who may ask for files of this host, and from where."`
+	TracesFrom   []leaf.AgentName `yaml:"traces_from" doc:"Who may follow a file through this host with mft trace: its path here, what commands ran, and the agents that it came from and went to. Everybody learns how a transfer went that is theirs."`
+	Paired       []pairedEntry    `yaml:"paired" doc:"As whom files are written and read that mft invite, join or peer allow granted, by directory. Default: the user of the agent, in its own process."`
 }
 
 type pairedEntry struct {

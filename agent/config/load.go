@@ -199,6 +199,9 @@ func (s *allowSection) into(d *strict.Decoder, cfg *Config) {
 		cfg.Allow.RequestsFrom = append(cfg.Allow.RequestsFrom,
 			mft.Grant{Agent: mft.AgentName(g.Agent), Root: string(g.Root), RunAs: g.RunAs.user(d, cfg)})
 	}
+	for _, name := range s.TracesFrom {
+		cfg.Allow.TracesFrom = append(cfg.Allow.TracesFrom, mft.AgentName(name))
+	}
 	for _, p := range s.Paired {
 		if same := func(o mft.Paired) bool { return filepath.Clean(o.Below) == filepath.Clean(string(p.Below)) }; slices.ContainsFunc(cfg.Allow.Paired, same) {
 			d.Mistake(p.Line, p.Key+".below", "there is another entry for this directory")

@@ -38,6 +38,7 @@ type document struct {
 	Allow    struct {
 		FilesFrom    []documentFiles    `yaml:"files_from,omitempty" json:"files_from,omitempty"`
 		RequestsFrom []documentRequests `yaml:"requests_from,omitempty" json:"requests_from,omitempty"`
+		TracesFrom   []mft.AgentName    `yaml:"traces_from,flow,omitempty" json:"traces_from,omitempty"`
 	} `yaml:"allow,omitempty" json:"allow"`
 	Telemetry *collector.Telemetry            `yaml:"telemetry,omitempty" json:"telemetry,omitempty"`
 	Groups    map[mft.AgentName]documentGroup `yaml:"groups,omitempty" json:"groups,omitempty"`
@@ -128,6 +129,7 @@ func (c *Config) document() document {
 	for _, g := range c.Allow.RequestsFrom {
 		d.Allow.RequestsFrom = append(d.Allow.RequestsFrom, documentRequests{g.Agent, g.Root})
 	}
+	d.Allow.TracesFrom = c.Allow.TracesFrom
 	for _, g := range c.Groups {
 		if d.Groups == nil {
 			d.Groups = map[mft.AgentName]documentGroup{}

@@ -92,9 +92,13 @@ func (c *Client) Events(ctx context.Context, after int64, follow bool, f func(Ev
 	})
 }
 
-// Trace tells where a file is; see trace.Tracer.Find.
-func (c *Client) Trace(ctx context.Context, what string) (trace.Report, error) {
-	return route.Get[trace.Report](ctx, c.Client, "/v1/trace?"+url.Values{"what": {what}}.Encode())
+// Trace tells where a file is; with ask, other agents are asked: see trace.Tracer.Find.
+func (c *Client) Trace(ctx context.Context, what string, ask bool) (trace.Report, error) {
+	q := url.Values{"what": {what}}
+	if !ask {
+		q.Set("here", "")
+	}
+	return route.Get[trace.Report](ctx, c.Client, "/v1/trace?"+q.Encode())
 }
 
 // Invite makes an invitation.

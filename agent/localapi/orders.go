@@ -10,7 +10,6 @@ import (
 	"mft.dev/mft/agent/localapi/route"
 	"mft.dev/mft/agent/order"
 	"mft.dev/mft/agent/pairing"
-	"mft.dev/mft/agent/trace"
 	"mft.dev/mft/journal"
 )
 
@@ -128,9 +127,8 @@ func (s *server) transfer(r *http.Request) (any, error) {
 }
 
 func (s *server) trace(r *http.Request) (any, error) {
-	_, trust := s.agent.Identity()
-	t := trace.Tracer{Journal: s.agent.Journal, Verify: trust.Verify, Channels: s.agent.Channels().Channels()}
-	return t.Find(r.Context(), r.URL.Query().Get("what"))
+	q := r.URL.Query()
+	return s.agent.Tracer.Find(r.Context(), q.Get("what"), !q.Has("here"))
 }
 
 func (s *server) act(r *http.Request) (any, error) {

@@ -20,6 +20,7 @@ import (
 	"mft.dev/mft/internal/plain"
 	"mft.dev/mft/internal/post"
 	"mft.dev/mft/internal/restrict"
+	"mft.dev/mft/link/transport"
 )
 
 // A Command is how a process is started: this program again, its socket to the
@@ -156,11 +157,9 @@ func listen(ctx context.Context, address string) (*os.File, error) {
 	if address == "" {
 		return nil, nil
 	}
-	var lc net.ListenConfig
-	lc.SetMultipathTCP(false)
-	ln, err := lc.Listen(ctx, "tcp", address)
+	ln, err := transport.Listen(ctx, address)
 	if err != nil {
-		return nil, mft.Fail(mft.CodeConfig, "listen on", address, err)
+		return nil, err
 	}
 	defer ln.Close()
 	f, err := ln.(*net.TCPListener).File()

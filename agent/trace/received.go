@@ -37,9 +37,9 @@ func (t *Tracer) receivedPath(ctx context.Context, r *Report, p string) error {
 		switch {
 		case !ok || !within || l.Name != "" && l.Name != rel:
 		case l.Name == rel:
-			r.add(row, p, "", "the transfer was for this name")
+			r.add(row, p, place{}, "the transfer was for this name")
 		case since > row.Created.UnixNano() && (!row.State.Terminal() || since <= row.Updated.UnixNano()):
-			r.add(row, p, "", "the file got its name here, or changed, while the transfer delivered to this place")
+			r.add(row, p, place{item: rel}, "the file got its name here, or changed, while the transfer delivered to this place")
 			fit++
 		default:
 			others++
@@ -67,7 +67,7 @@ func (t *Tracer) receivedName(ctx context.Context, r *Report, name string) error
 		if err != nil {
 			return err
 		}
-		r.add(row, filepath.Join(l.Root, filepath.FromSlash(l.Dir), l.Name), "", "the transfer was for this name")
+		r.add(row, filepath.Join(l.Root, filepath.FromSlash(l.Dir), l.Name), place{}, "the transfer was for this name")
 	}
 	if len(r.Hops) == 0 {
 		r.note("files that came with others are found by their path on this host, not by their name")

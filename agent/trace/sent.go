@@ -2,7 +2,9 @@ package trace
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -73,8 +75,11 @@ func (t *Tracer) version(ctx context.Context, row mft.Transfer, p string) string
 		return named + "; a newer version was sent since"
 	}
 	info, err := os.Lstat(p)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return named + "; it is not there any more"
+	case err != nil:
+		return named + "; the user of the agent cannot look whether it is still there"
 	}
 	if id := confine.Stamp(info); id.Size != last.Size || id.MTime != last.MTime {
 		return named + "; it has changed since it was sent"

@@ -1,10 +1,13 @@
-// Package trace tells where a file is, as far as this host can prove: which transfers
-// sent it or brought it, what the other end has signed for, and what ran because of it.
+// Package trace tells where a file is: which transfers sent it or brought it, what the
+// other end has signed for, and what ran because of it, on this host and on those that
+// the file went through.
 //
-//	report, err := t.Find(ctx, "/srv/out/report.csv")
+//	report, err := t.Find(ctx, "/srv/out/report.csv", true)
 //
-// It asks no other host, and refuses to guess: that a transfer sent the directory of a
-// file, or brought another version of it, is told apart from that it had the file.
+// It refuses to guess: that a transfer sent the directory of a file, or brought another
+// version of it, is told apart from that it had the file. Another agent is asked about
+// transfers that it has with this one; what it tells of others, and which of their names
+// it tells, is decided there: see [Tracer.Answer].
 package trace
 
 import (
@@ -14,6 +17,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"mft.dev/mft"
@@ -22,14 +26,30 @@ import (
 	"mft.dev/mft/protocol"
 )
 
-// A Tracer looks through the journal of one host. Every field must be set.
+// A Tracer looks through the journal of one host. Every exported field must be set. Its
+// methods may be called concurrently.
 type Tracer struct {
+	Self    mft.AgentName
 	Journal *journal.Journal
 	// Verify returns nil if a message was signed by the agent that it names, with a key
 	// that was valid at a time.
 	Verify func(e *protocol.Envelope, at time.Time) error
-	// Channels are those of this host, for where their files are.
-	Channels []mft.Channel
+	// Channels returns those of this host, for where their files are.
+	Channels func() []mft.Channel
+	// Open opens a conversation with a peer on the link, and dials if there is none.
+	Open func(ctx context.Context, peer mft.AgentName, id mft.TransferID) (Conversation, error)
+	// Allow says who may be told more than what became of its own transfers.
+	Allow mft.AllowList
+
+	busy atomic.Int32 // questions that are being answered
+}
+
+// A Conversation is one with a peer; *link.Conversation is one.
+type Conversation interface {
+	Send(ctx context.Context, kind protocol.Kind, body []byte) error
+	Receive(ctx context.Context) (*protocol.Envelope, error)
+	Speaks() uint8
+	Close()
 }
 
 const (
@@ -47,8 +67,9 @@ type Report struct {
 	Notes []string `json:"notes"`
 }
 
-// A Hop is one transfer that has to do with a file, as it is known at this end.
+// A Hop is one transfer that has to do with a file, as one of its ends knows it.
 type Hop struct {
+	By       mft.AgentName  `json:"by"` // that end
 	Transfer mft.TransferID `json:"transfer"`
 	Role     mft.Role       `json:"role"`
 	Peer     mft.AgentName  `json:"peer"`
@@ -57,18 +78,31 @@ type Hop struct {
 	State    mft.State      `json:"state"`
 	Code     mft.Code       `json:"code,omitempty"` // why it is in that state
 	Detail   opaque.String  `json:"detail,omitempty"`
-	// File is the file on this host, and There its final name at the receiving end if that
-	// is the other one; empty where the hop is about a whole transfer.
+	// File is the file on that host, and There its final name at the receiving end if that
+	// is the other one; empty where the hop is about a whole transfer, and what By keeps to
+	// itself.
 	File  opaque.String `json:"file,omitempty"`
 	There opaque.String `json:"there,omitempty"`
 	// Proof says how it is known that the transfer had the file.
 	Proof string `json:"proof"`
-	// Steps are what happened to it here, oldest first.
+	// Steps are what happened to it there, oldest first.
 	Steps   []Step   `json:"steps"`
 	Receipt *Receipt `json:"receipt,omitempty"`
 	Exits   []Exit   `json:"exits,omitempty"`
+	// Beyond is what Peer has told: first of this transfer, then of others that had the
+	// file, with what it was told of them.
+	Beyond []Hop `json:"beyond,omitempty"`
+	// Problem is why Peer has told nothing.
+	Problem *Problem `json:"problem,omitempty"`
 
 	created time.Time
+	item    string // of the transfer; "" where that is not known
+}
+
+// A Problem is why an agent has told nothing.
+type Problem struct {
+	Code    mft.Code `json:"code"`
+	Message string   `json:"message"`
 }
 
 // A Step is an event of a transfer, or of the file in it.
@@ -88,7 +122,7 @@ type Receipt struct {
 	Bytes     int64         `json:"bytes"`
 	Unchanged int64         `json:"unchanged"` // items that were there before
 	Failed    int64         `json:"failed"`
-	// Verified says that the signature fits; Problem why not.
+	// Verified says that the signature fits, by the word of Hop.By; Problem why not.
 	Verified bool   `json:"verified"`
 	Problem  string `json:"problem,omitempty"`
 }
@@ -105,8 +139,9 @@ type Exit struct {
 }
 
 // Find tells of a transfer by its id, of a file by its absolute path on this host, or of
-// files by their name. That nothing is known is no error.
-func (t *Tracer) Find(ctx context.Context, what string) (Report, error) {
+// files by their name; with ask, also what the other agents say that are reached within a
+// moment. That nothing is known, or somebody cannot be asked, is no error.
+func (t *Tracer) Find(ctx context.Context, what string, ask bool) (Report, error) {
 	r := Report{What: opaque.String(what), Hops: []Hop{}, Notes: []string{}}
 	var err error
 	switch id, no := mft.ParseTransferID(what); {
@@ -132,6 +167,9 @@ func (t *Tracer) Find(ctx context.Context, what string) (Report, error) {
 			err = t.complete(ctx, &r.Hops[i])
 		}
 	}
+	if err == nil && ask {
+		t.askAll(ctx, &r)
+	}
 	return r, err
 }
 
@@ -146,17 +184,23 @@ func (t *Tracer) transfer(ctx context.Context, r *Report, id mft.TransferID) err
 	if err != nil || !ok {
 		return err
 	}
-	r.add(row, "", "", "the journal of this host")
+	r.add(row, "", place{}, "the journal of this host")
 	return nil
 }
 
 // add adds a hop.
-func (r *Report) add(row mft.Transfer, file, there, proof string) {
+func (r *Report) add(row mft.Transfer, file string, at place, proof string) {
 	h := Hop{
 		Transfer: row.ID, Role: row.Role, Peer: row.Peer, Channel: row.Channel, Run: row.Run, State: row.State, Code: row.Reason.Code,
-		Detail: opaque.String(row.Reason.Detail), File: opaque.String(file), There: opaque.String(there), Proof: proof, created: row.Created,
+		Detail: opaque.String(row.Reason.Detail), File: opaque.String(file), There: opaque.String(at.there), Proof: proof, created: row.Created, item: at.item,
 	}
 	r.Hops = append(r.Hops, h)
+}
+
+// A place is where a file is at the other end, as far as it is known.
+type place struct {
+	there string // its final name, of one that was sent
+	item  string // its name in the transfer
 }
 
 // complete adds to a hop what the journal has besides.
@@ -165,7 +209,7 @@ func (t *Tracer) complete(ctx context.Context, h *Hop) error {
 	if err != nil {
 		return err
 	}
-	h.Steps = []Step{}
+	h.By, h.Steps = t.Self, []Step{}
 	for _, e := range events {
 		if rel, one := fileOf(&e); one && !t.about(h, rel) {
 			continue
@@ -243,7 +287,7 @@ func (t *Tracer) receipt(ctx context.Context, h *Hop) error {
 
 // root returns the directory of the source of a channel, if it is known.
 func (t *Tracer) root(channel string) string {
-	for _, c := range t.Channels {
+	for _, c := range t.Channels() {
 		if c.Name == channel {
 			return filepath.Clean(c.From.Path)
 		}
@@ -260,11 +304,11 @@ func below(dir, p string) (string, bool) {
 	return filepath.ToSlash(rel), true
 }
 
-// landed is the final name at the other end of an item of a transfer that was
-// ordered to go to a destination; one without a slash at its end is a name.
-func landed(destination, item string) string {
+// landed is where an item of a transfer is that was sent to a destination: below it if
+// it is a directory.
+func landed(destination, item string) place {
 	if !strings.HasSuffix(destination, "/") {
-		return destination
+		return place{destination, item}
 	}
-	return destination + path.Clean(item)
+	return place{destination + path.Clean(item), item}
 }

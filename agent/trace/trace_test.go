@@ -25,7 +25,11 @@ func open(t *testing.T) (*Tracer, *journal.Journal) {
 			t.Error(err)
 		}
 	})
-	return &Tracer{Journal: j, Verify: func(*protocol.Envelope, time.Time) error { return nil }}, j
+	return &Tracer{Self: "erp", Journal: j, Verify: func(*protocol.Envelope, time.Time) error { return nil }, Channels: channels()}, j
+}
+
+func channels(list ...mft.Channel) func() []mft.Channel {
+	return func() []mft.Channel { return list }
 }
 
 func write(t *testing.T, j *journal.Journal, do func(tx *journal.Tx) error) {
@@ -37,7 +41,7 @@ func write(t *testing.T, j *journal.Journal, do func(tx *journal.Tx) error) {
 
 func find(t *testing.T, tr *Tracer, what string) Report {
 	t.Helper()
-	r, err := tr.Find(t.Context(), what)
+	r, err := tr.Find(t.Context(), what, false)
 	if err != nil {
 		t.Fatalf("Find(%q): %v", what, err)
 	}
@@ -95,7 +99,7 @@ func TestReceipt(t *testing.T) {
 func TestSent(t *testing.T) {
 	tr, j := open(t)
 	dir := t.TempDir()
-	tr.Channels = []mft.Channel{{Name: "nightly", From: mft.Endpoint{Path: dir}}}
+	tr.Channels = channels(mft.Channel{Name: "nightly", From: mft.Endpoint{Path: dir}})
 	file := filepath.Join(dir, "sub", "a.csv")
 	for i, row := range []mft.Transfer{
 		{Sources: []string{file, filepath.Join(dir, "b.csv")}, Channel: "nightly", Destination: "/srv/in/"},
@@ -170,7 +174,7 @@ func TestStepsOfOneFile(t *testing.T) {
 		ID: mft.TransferID{1}, Role: mft.RoleSend, Peer: "ledger", State: mft.StateQueued, Channel: "nightly",
 		Sources: []string{"/srv/out/a.csv", "/srv/out/b.csv"}, Destination: "/srv/in/",
 	}
-	tr.Channels = []mft.Channel{{Name: "nightly", From: mft.Endpoint{Path: "/srv/out"}}}
+	tr.Channels = channels(mft.Channel{Name: "nightly", From: mft.Endpoint{Path: "/srv/out"}})
 	write(t, j, func(tx *journal.Tx) error {
 		err := tx.Create(row)
 		for _, e := range []mft.Event{

@@ -53,7 +53,7 @@ func Exchange(ctx context.Context, conn net.Conn, own protocol.Hello, peer mft.A
 
 // Versions are those of the protocol that this end speaks.
 func Versions() []uint8 {
-	return []uint8{protocol.Version, protocol.VersionMarkers, protocol.VersionRehearsals, protocol.VersionCanary, protocol.VersionXAttrs}
+	return []uint8{protocol.Version, protocol.VersionMarkers, protocol.VersionRehearsals, protocol.VersionCanary, protocol.VersionXAttrs, protocol.VersionTraces}
 }
 
 func write(conn net.Conn, own *protocol.Hello) error {

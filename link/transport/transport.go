@@ -22,6 +22,18 @@ import (
 	"mft.dev/mft/identity"
 )
 
+// Listen listens for connections of TCP, and of no other kind: confinement by Landlock does
+// not cover multipath TCP. The error is mft.CodeConfig.
+func Listen(ctx context.Context, address string) (net.Listener, error) {
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false)
+	ln, err := lc.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, mft.Fail(mft.CodeConfig, "listen on", address, err)
+	}
+	return ln, nil
+}
+
 // The application protocols (RFC 7301) that share the port of an agent.
 const (
 	Control = "mft-control/1"

@@ -3,6 +3,7 @@ package depot
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"mft.dev/mft/exchange/relay/store"
 	"mft.dev/mft/exchange/relay/wire"
 	"mft.dev/mft/identity"
+	"mft.dev/mft/link/transport"
 )
 
 // A Served is the relay that this host serves. That of a host that serves none is
@@ -43,11 +45,9 @@ func Serve(ctx context.Context, cfg *config.Config, keys *identity.Keys, trust *
 	if c.Keep != nil {
 		sc.Store.Unfinished, sc.Store.Unfetched = time.Duration(c.Keep.Unfinished), time.Duration(c.Keep.Unfetched)
 	}
-	var lc net.ListenConfig
-	lc.SetMultipathTCP(false) // confinement by Landlock does not cover it
-	door, err := lc.Listen(ctx, "tcp", string(c.Listen))
+	door, err := transport.Listen(ctx, string(c.Listen))
 	if err != nil {
-		return nil, mft.Fail(mft.CodeConfig, "listen for the relay on", string(c.Listen), err)
+		return nil, fmt.Errorf("relay: %w", err)
 	}
 	s, err := server.Open(ctx, sc)
 	if err != nil {

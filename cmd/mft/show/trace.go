@@ -19,14 +19,29 @@ func Trace(w io.Writer, r trace.Report) {
 		if i > 0 {
 			fmt.Fprintln(w)
 		}
-		hop(w, h)
+		hop(w, h, true)
+		for _, other := range h.Beyond {
+			title := string(other.By) + " says:"
+			if other.By != h.Peer {
+				title = fmt.Sprintf("%s says, by the word of %s:", other.By, h.Peer)
+			}
+			var text strings.Builder
+			hop(&text, other, false)
+			fmt.Fprintf(w, "\n  %s\n%s", title, indented(text.String()))
+		}
 	}
 	for _, note := range r.Notes {
 		fmt.Fprintf(w, "note: %s\n", note)
 	}
 }
 
-func hop(w io.Writer, h trace.Hop) {
+// indented puts every line four columns to the right.
+func indented(text string) string {
+	return "    " + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n    ") + "\n"
+}
+
+// hop writes one hop of this host, or what another says of one.
+func hop(w io.Writer, h trace.Hop, own bool) {
 	page(w, func(line func(name, format string, args ...any)) {
 		way, file := "to", "sent"
 		if h.Role == mft.RoleReceive {
@@ -49,10 +64,19 @@ func hop(w io.Writer, h trace.Hop) {
 			line("final name", "%s at %s", progress.Plain(string(h.There)), h.Peer)
 		}
 		line("known by", "%s", progress.OneLine(h.Proof))
-		line("receipt", "%s", receipt(h))
-		line("ask", "%s on the host of %s", elsewhere(h), h.Peer)
+		line("receipt", "%s", receipt(h, own))
+		if own && len(h.Beyond) == 0 {
+			line("ask", "%s on the host of %s", elsewhere(h), h.Peer)
+		}
+		if h.Problem != nil {
+			line("not asked", "%s", progress.OneLine(h.Problem.Message))
+		}
 		for _, x := range h.Exits {
-			line("command", "%s: %s, %s", x.Phase, progress.OneLine(x.Command), exited(x))
+			what := ""
+			if x.Command != "" {
+				what = " " + progress.OneLine(x.Command) + ","
+			}
+			line("command", "%s:%s %s", x.Phase, what, exited(x))
 		}
 	})
 	Table(w, func(w io.Writer) {
@@ -75,7 +99,7 @@ func elsewhere(h trace.Hop) string {
 }
 
 // receipt says what was signed for, and by whom.
-func receipt(h trace.Hop) string {
+func receipt(h trace.Hop, own bool) string {
 	r := h.Receipt
 	if r == nil {
 		return "none yet: nothing proves a delivery"
@@ -85,11 +109,13 @@ func receipt(h trace.Hop) string {
 		text += fmt.Sprintf(", %d were there before", r.Unchanged)
 	}
 	if r.Failed > 0 {
-		text += fmt.Sprintf(", %d NOT delivered (mft transfer show %s names them)", r.Failed, h.Transfer)
+		text += fmt.Sprintf(", %d NOT delivered (mft transfer show %s on the host of %s names them)", r.Failed, h.Transfer, h.By)
 	}
 	switch {
-	case h.Role == mft.RoleReceive:
+	case h.Role == mft.RoleReceive && own:
 		text += "; signed by this agent"
+	case h.Role == mft.RoleReceive:
+		text += "; signed by " + string(h.By)
 	case r.Verified:
 		text += fmt.Sprintf("; signed by %s at %s, and the signature fits", r.Signer, r.Signed.Local().Format(fineStamp))
 	default:
@@ -101,6 +127,9 @@ func receipt(h trace.Hop) string {
 func exited(x trace.Exit) string {
 	if !x.Ended {
 		return "not over"
+	}
+	if x.Detail == "" {
+		return fmt.Sprintf("ended with status %d", x.Status)
 	}
 	return progress.OneLine(x.Detail)
 }

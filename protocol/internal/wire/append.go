@@ -48,11 +48,11 @@ func AppendReason(b []byte, c mft.Code, detail string) []byte {
 	case !looksLikeCode(c):
 		c = mft.CodeOther
 	}
-	return AppendBytes(AppendBytes(b, c), clip(detail, MaxDetail))
+	return AppendBytes(AppendBytes(b, c), Clip(detail, MaxDetail))
 }
 
-// clip makes s valid UTF-8 of at most limit bytes.
-func clip(s string, limit int) string {
+// Clip makes s valid UTF-8 of at most limit bytes.
+func Clip(s string, limit int) string {
 	s = strings.ToValidUTF8(s, string(utf8.RuneError))
 	if len(s) <= limit {
 		return s
