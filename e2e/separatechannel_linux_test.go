@@ -207,6 +207,9 @@ allow: {files_from: [{agent: alpha, into: %q, delete: true, versions: {keep: 1},
 	becomes(t, "the mirror has what the source has", has(filepath.Join(beta.In(), "goes"), "two"))
 	becomes(t, "the mirror has directories", has(filepath.Join(beta.In(), "d", "stays"), "one"))
 	ownedBy(t, filepath.Join(beta.In(), "d", "stays"), otherUser)
+	if out := alpha.mft("trace", filepath.Join(alpha.Out(), "goes")); !strings.Contains(out, "beta says:") || strings.Contains(out, "not there any more") {
+		t.Errorf("beta says nothing of what it received, or alpha takes what it may not see for gone:\n%s", out)
+	}
 	for _, pid := range alpha.workers() {
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			t.Fatal(err)

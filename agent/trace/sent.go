@@ -33,9 +33,6 @@ func (t *Tracer) sentPath(ctx context.Context, r *Report, p string) error {
 		r.note(fmt.Sprintf("whether the directory of the file was sent is known of the newest %d transfers", looked))
 	}
 	for _, row := range recent {
-		if row.Channel != "" {
-			continue // it names every file
-		}
 		for _, source := range row.Sources {
 			rel, ok := below(filepath.Clean(source), p)
 			if !ok {

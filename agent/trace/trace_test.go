@@ -106,6 +106,7 @@ func TestSent(t *testing.T) {
 		{Sources: []string{dir}, Destination: "/srv/copy/"},
 		{Sources: []string{dir + "/"}, Destination: "/srv/copy"},
 		{Sources: []string{file + "x"}, Destination: "/srv/in/"},
+		{Sources: []string{dir + "/"}, Channel: "nightly", Destination: "/srv/mirror/"},
 		{Sources: []string{file}, Destination: "/srv/in/renamed"},
 	} {
 		row.ID, row.Role, row.Peer, row.State, row.Created = mft.TransferID{byte(i + 1)}, mft.RoleSend, "ledger", mft.StateQueued, time.Unix(int64(i), 0)
@@ -115,11 +116,11 @@ func TestSent(t *testing.T) {
 		what  string
 		there []string
 	}{
-		{file, []string{"/srv/in/sub/a.csv", "/srv/copy/" + filepath.Base(dir) + "/sub/a.csv", "/srv/copy/sub/a.csv", "/srv/in/renamed"}},
+		{file, []string{"/srv/in/sub/a.csv", "/srv/copy/" + filepath.Base(dir) + "/sub/a.csv", "/srv/copy/sub/a.csv", "/srv/mirror/sub/a.csv", "/srv/in/renamed"}},
 		{"a.csv", []string{"/srv/in/sub/a.csv", "/srv/in/renamed"}},
 		{"sub/a.csv", []string{"/srv/in/sub/a.csv", "/srv/in/renamed"}},
 		{"csv", nil},
-		{filepath.Join(dir, "none"), []string{"/srv/copy/" + filepath.Base(dir) + "/none", "/srv/copy/none"}},
+		{filepath.Join(dir, "none"), []string{"/srv/copy/" + filepath.Base(dir) + "/none", "/srv/copy/none", "/srv/mirror/none"}},
 		{mft.TransferID{9}.String(), nil},
 	} {
 		r := find(t, tr, tt.what)
