@@ -7,9 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
+	"mft.dev/mft/bench/contender"
 	"mft.dev/mft/bench/contender/meter"
 	"mft.dev/mft/bench/result"
 	"mft.dev/mft/internal/rig"
@@ -23,13 +25,6 @@ type idler struct {
 	// apart says that the first agent has processes of several users.
 	apart bool
 }
-
-// The users of an agent with several, which nobody needs to have made.
-const (
-	agentUser = 61001 + iota
-	netsUser
-	filesUser
-)
 
 // What channels wait for.
 const (
@@ -66,7 +61,7 @@ func (i *idler) run(ctx context.Context, c *course) (out []result.Idle, err erro
 		{Channels: i.channels, Files: i.files, Waits: "a marker or the clock" + users},
 	}
 	dir := filepath.Join(c.dir, "k")
-	if err := errors.Join(os.Mkdir(dir, 0o755), os.Chmod(c.dir, 0o711)); err != nil {
+	if err := os.Mkdir(dir, 0o755); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
@@ -101,8 +96,8 @@ func (i *idler) prepare(ctx context.Context, mft, dir string) (err error) {
 		}
 	}
 	if i.apart {
-		i.alpha.Becomes, i.alpha.Exposed = fmt.Sprint(agentUser), fmt.Sprint(netsUser)
-		if err := own(i.alpha.Out(), filesUser); err != nil {
+		i.alpha.Becomes, i.alpha.Exposed = strconv.Itoa(contender.AgentUser), strconv.Itoa(contender.NetworkUser)
+		if err := own(i.alpha.Out(), contender.FilesUser); err != nil {
 			return err
 		}
 	}
@@ -182,7 +177,7 @@ func (i *idler) configure(when string) error {
 	text.WriteString("channels:\n")
 	as := ""
 	if i.apart {
-		as = fmt.Sprintf(", run_as: {user: %d, group: %d}", filesUser, filesUser)
+		as = fmt.Sprintf(", run_as: {user: %d, group: %d}", contender.FilesUser, contender.FilesUser)
 	}
 	for n := range i.channels {
 		from := filepath.Join(i.alpha.Out(), channel(n))

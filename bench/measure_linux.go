@@ -35,6 +35,9 @@ func measure(ctx context.Context, o options) (r *result.Report, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if err := os.Chmod(dir, 0o711); err != nil { // agents may have users of their own
+		return nil, err
+	}
 	c := &course{options: o, dir: dir, medium: result.RAM, report: &result.Report{
 		When: time.Now().UTC().Truncate(time.Second), Machine: machine(), Scale: o.scale, Rounds: o.rounds,
 	}}
@@ -53,7 +56,9 @@ func measure(ctx context.Context, o options) (r *result.Report, err error) {
 			return c.report, err
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(c.dir)) }()
-		err = c.runAll(ctx)
+		if err = os.Chmod(c.dir, 0o711); err == nil {
+			err = c.runAll(ctx)
+		}
 	}
 	return c.report, err
 }

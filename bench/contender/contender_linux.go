@@ -46,7 +46,7 @@ type Contender struct {
 
 	daemons []meter.Daemon
 	// before is done before each run, outside of it; nil is nothing.
-	before func() error
+	before func(Trip) error
 	run    func(ctx context.Context, lap *meter.Lap, t Trip) error
 }
 
@@ -58,7 +58,7 @@ func (c *Contender) Move(ctx context.Context, t Trip, wire meter.Wire, look bool
 		return meter.Reading{}, err
 	}
 	if c.before != nil {
-		if err := c.before(); err != nil {
+		if err := c.before(t); err != nil {
 			return meter.Reading{}, err
 		}
 	}
@@ -110,7 +110,7 @@ type Options struct {
 // Close ends it.
 type Field struct {
 	Options
-	agents     *agents
+	agents     []*agents
 	sshd       *sshd
 	rsyncd     *rsyncd
 	emulator   *emulator
@@ -138,11 +138,21 @@ func Open(ctx context.Context, o Options, takers []string) (f *Field, err error)
 	if o.Stored {
 		return f, f.openStored(ctx, arrived, takers)
 	}
-	if slices.Contains(takers, "mft") {
-		if f.agents, err = startAgents(ctx, o.Dir, o.Mft, f.Sender, f.Receiver); err != nil {
-			return f, fmt.Errorf("starting the agents: %w", err)
+	for _, name := range []string{mft, mftWithUsers} {
+		users := name == mftWithUsers
+		if !slices.Contains(takers, name) {
+			continue
 		}
-		f.contenders = append(f.contenders, f.agents.contender())
+		if users && os.Geteuid() != 0 {
+			f.contenders = append(f.contenders, &Contender{Name: name, Missing: "needs root"})
+			continue
+		}
+		a, err := startAgents(ctx, filepath.Join(o.Dir, name), o.Mft, f.Sender, f.Receiver, users)
+		if err != nil {
+			return f, fmt.Errorf("starting the agents of %s: %w", name, err)
+		}
+		f.agents = append(f.agents, a)
+		f.contenders = append(f.contenders, a.contender())
 	}
 	if slices.ContainsFunc(takers, func(name string) bool { return strings.HasSuffix(name, "+ssh") || overSSH(name) }) {
 		if err := f.openSSH(ctx, arrived); err != nil {
@@ -173,8 +183,8 @@ func (f *Field) Contenders() []*Contender { return f.contenders }
 // Close ends everything that Open started.
 func (f *Field) Close() error {
 	var errs []error
-	if f.agents != nil {
-		errs = append(errs, f.agents.stop())
+	for _, a := range f.agents {
+		errs = append(errs, a.stop())
 	}
 	if f.sshd != nil {
 		errs = append(errs, f.sshd.stop())

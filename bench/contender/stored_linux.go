@@ -44,12 +44,14 @@ func (f *Field) openStored(ctx context.Context, root string, takers []string) er
 	}
 	e := f.emulator
 	if slices.Contains(takers, "mft") {
-		if f.agents, err = startRelayed(ctx, f.Dir, f.Mft, e); err != nil {
+		a, err := startRelayed(ctx, f.Dir, f.Mft, e)
+		if err != nil {
 			return fmt.Errorf("starting the agents: %w", err)
 		}
-		mft := f.agents.contender()
-		mft.before = e.forget
-		f.contenders = append(f.contenders, mft)
+		f.agents = append(f.agents, a)
+		own := a.contender()
+		own.before = e.forget
+		f.contenders = append(f.contenders, own)
 	}
 	f.contenders = append(f.contenders,
 		e.contender("azcopy", "azcopy", root, e.azcopy),
@@ -90,7 +92,7 @@ func startEmulator(ctx context.Context, program string, o Options) (*emulator, e
 // forget gives back the memory of what earlier runs have left in the emulator,
 // which keeps what nobody needs for ten minutes. The first MiB of each file stays:
 // what the agents have published lies there.
-func (e *emulator) forget() error {
+func (e *emulator) forget(Trip) error {
 	const keep = 1 << 20
 	names, err := filepath.Glob(filepath.Join(e.dir, "__blobstorage__", "*"))
 	if err != nil {

@@ -101,11 +101,11 @@ func moving() []Workload {
 	return []Workload{
 		{
 			Key: "a", Title: "one file of 4 GiB", Fresh: true, Since: since,
-			Takers: append([]string{"cp", "tls", "blake3"}, everyone...), make: file(4*gib, content.Noise),
+			Takers: append([]string{"cp", "tls", "blake3", "mft+users"}, everyone...), make: file(4*gib, content.Noise),
 		},
 		{
 			Key: "b", Title: "50,000 files of 4 KiB", Fresh: true, Tree: true, Since: since,
-			Takers: append([]string{"cp"}, everyone...), make: tree(small()),
+			Takers: append([]string{"cp", "mft+users"}, everyone...), make: tree(small()),
 		},
 		{
 			Key: "h", Title: "1 GiB of text", Fresh: true, Since: since,
@@ -124,7 +124,7 @@ func comparing() []Workload {
 		},
 		{
 			Key: "d", Title: "50,000 files, 1 % changed, 1 % added, 1 % removed", Tree: true, Mirror: true, Since: changed,
-			Takers: syncing(), make: tree(small()),
+			Takers: syncing("mft+users"), make: tree(small()),
 			change: func(item string, round int) error { return content.Churn(item, 0.01, round, seed) },
 		},
 		{
@@ -134,7 +134,7 @@ func comparing() []Workload {
 		},
 		{
 			Key: "f", Title: "2 GiB, 1 MiB inserted near the head", Since: changed,
-			Takers: syncing(), make: file(2*gib, content.Noise),
+			Takers: syncing("mft+users"), make: file(2*gib, content.Noise),
 			change: func(item string, round int) error {
 				return content.Insert(item, int64(round)*300_001, mib, round, seed)
 			},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os/exec"
 	"slices"
@@ -28,6 +29,32 @@ type Daemon struct {
 	PID  int
 	// Forks says that children do the work, and that it waits for them.
 	Forks bool
+	// Tree says that it does the work together with processes below it, which stay.
+	Tree bool
+}
+
+// all returns the daemon, and what works beside it.
+func (d Daemon) all() []int {
+	if d.Tree {
+		return append(descendants(d.PID), d.PID)
+	}
+	return []int{d.PID}
+}
+
+// cpu is what the daemon has used, with all that works beside it.
+func (d Daemon) cpu() (time.Duration, error) {
+	var sum time.Duration
+	for _, pid := range d.all() {
+		n, err := ProcessorTime(pid)
+		if errors.Is(err, fs.ErrNotExist) && pid != d.PID {
+			continue // who waited for it has its time
+		}
+		if err != nil {
+			return 0, err
+		}
+		sum += n
+	}
+	return sum, nil
 }
 
 // A Load is what a lap cost at one end.
@@ -81,11 +108,13 @@ func Begin(daemons []Daemon, wire Wire, look bool) (*Lap, error) {
 	l := &Lap{daemons: daemons, wire: wire, look: look, stop: make(chan struct{}), clients: map[int]Side{}}
 	for _, d := range daemons {
 		if !d.Forks {
-			if err := resetPeak(d.PID); err != nil {
-				return nil, fmt.Errorf("resetting the peak memory of a process: %w", err)
+			for _, pid := range d.all() {
+				if err := resetPeak(pid); err != nil && (pid == d.PID || !errors.Is(err, fs.ErrNotExist)) {
+					return nil, fmt.Errorf("resetting the peak memory of a process: %w", err)
+				}
 			}
 		}
-		cpu, err := ProcessorTime(d.PID)
+		cpu, err := d.cpu()
 		if err != nil {
 			return nil, err
 		}
@@ -158,12 +187,18 @@ func (l *Lap) End(ctx context.Context) (Reading, error) {
 	var errs []error
 	for i, d := range l.daemons {
 		errs = append(errs, settle(ctx, d))
-		cpu, err := ProcessorTime(d.PID)
+		cpu, err := d.cpu()
 		errs = append(errs, err)
 		load := &l.loads[d.Side]
 		load.CPU += cpu - l.cpu[i]
-		if !d.Forks {
-			peak, err := Peak(d.PID)
+		if d.Forks {
+			continue
+		}
+		for _, pid := range d.all() {
+			peak, err := Peak(pid)
+			if err != nil && pid != d.PID {
+				continue // it has just ended
+			}
 			errs = append(errs, err)
 			load.Peak = max(load.Peak, peak)
 		}
@@ -189,7 +224,7 @@ func settle(ctx context.Context, d Daemon) error {
 	again := time.NewTicker(every)
 	defer again.Stop()
 	for before := time.Duration(-1); ; {
-		cpu, err := ProcessorTime(d.PID)
+		cpu, err := d.cpu()
 		if err != nil {
 			return err
 		}
@@ -217,7 +252,7 @@ func (l *Lap) lookOn() {
 			if d.Forks {
 				l.see(d.Side, descendants(d.PID))
 			} else {
-				l.see(d.Side, []int{d.PID})
+				l.see(d.Side, d.all())
 			}
 		}
 		for _, pid := range slices.Collect(maps.Keys(clients)) {

@@ -2,6 +2,7 @@ package meter
 
 import (
 	"context"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -58,7 +59,7 @@ func TestParseDevice(t *testing.T) {
 func TestLap(t *testing.T) {
 	passed := int64(100)
 	wire := func() (int64, error) { passed += 50; return passed, nil }
-	daemons := []Daemon{{Receiver, os.Getpid(), false}}
+	daemons := []Daemon{{Side: Receiver, PID: os.Getpid()}}
 	lap, err := Begin(daemons, wire, true)
 	if err != nil {
 		t.Fatal(err)
@@ -108,5 +109,52 @@ func TestRunObeysItsContext(t *testing.T) {
 	write.Close()
 	if _, err := lap.End(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestTree: what a daemon has others do counts as its own, whether they have ended since
+// or not.
+func TestTree(t *testing.T) {
+	const burn = `i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; `
+	cmd := exec.Command("sh", "-c", `exec 3<&0; read x; sh -c '`+burn+`'; sh -c '`+burn+`read x <&3' & wait`)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		in.Close()
+		_ = cmd.Wait() // what it says is of no interest
+	}()
+	alone, tree := Daemon{Side: Receiver, PID: cmd.Process.Pid}, Daemon{Side: Sender, PID: cmd.Process.Pid, Tree: true}
+	lap, err := Begin([]Daemon{alone, tree}, nil, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(in, "go\n"); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		all, err := tree.cpu()
+		if err != nil {
+			t.Fatal(err)
+		}
+		one, err := alone.cpu()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if one >= 5*tick && all >= one+5*tick {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	r, err := lap.End(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if one, all := r.Loads[Receiver], r.Loads[Sender]; all.CPU <= one.CPU || all.Peak < one.Peak || one.CPU == 0 {
+		t.Errorf("by itself %+v, with all below %+v", one, all)
 	}
 }
