@@ -93,17 +93,16 @@ type Agent struct {
 	apart   bool         // Options.Network is set
 	held    atomic.Bool  // set by Hold
 
-	journal  *journal.Journal
-	trail    *trail.Trail
-	book     order.Book
-	link     *link.Link
-	notices  *notice.Notices
-	courier  *courier.Courier // nil without an exchange
-	exits    *exits.Runner
-	tells    *telemetry.Exporter
-	about    func() []restrict.Report // Options.Processes
-	channels *conduct.Set
-
+	journal   *journal.Journal
+	trail     *trail.Trail
+	book      order.Book
+	link      *link.Link
+	notices   *notice.Notices
+	courier   *courier.Courier // nil without an exchange
+	exits     *exits.Runner
+	tells     *telemetry.Exporter
+	about     func() []restrict.Report // Options.Processes
+	channels  *conduct.Set
 	foreman   *foreman.Foreman
 	inquiries inquiry.Desk
 	turns     *turn.Turns

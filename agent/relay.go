@@ -55,31 +55,33 @@ func (a *Agent) reach(ctx context.Context, t mft.Transfer) (*link.Conversation, 
 	return conv, err
 }
 
-// sendRelayed makes one attempt at sending t through the exchange: whatever can
-// be done before the peer has to say something.
+// sendRelayed makes one attempt at sending t through the exchange: what can be done before the peer answers.
 func (a *Agent) sendRelayed(at *attempt, t mft.Transfer, c *source.Content) (mft.Receipt, *protocol.Envelope, error) {
-	fail := func(err error) (mft.Receipt, *protocol.Envelope, error) { return mft.Receipt{}, nil, err }
 	if err := a.book.InTurn(at.Context, t); err != nil {
-		return fail(err)
+		return mft.Receipt{}, nil, err
 	}
-	out, err := a.courier.Outgoing(at.Context, t, a.exits.Before(t, c.Offer))
+	offer := func(ctx context.Context) (mft.Offer, error) { return a.foreman.Offer(ctx, c) }
+	out, err := a.courier.Outgoing(at.Context, t, !a.foreman.Apart(c), a.exits.Before(t, offer))
 	if err != nil {
-		return fail(err)
+		return mft.Receipt{}, nil, err
 	}
 	defer out.Recorder.Close()
 	defer out.Close()
 	if parked := out.Waits(); parked != nil {
-		return fail(parked)
-	}
-	if out.WantsContent() {
-		if out.Offer, err = c.Offer(at.Context); err != nil {
-			return fail(err)
-		}
+		return mft.Receipt{}, nil, parked
 	}
 	told := &trail.Conversation{Conversation: out, Trail: a.trail, ID: t.ID, Known: !out.Offers()}
 	sent := a.channels.Sends(t, told, at.outgoing(t, a.trail.Moving(at.ID, trail.ThroughExchange)))
-	sent.Offer, sent.Sources, sent.Watch = out.Offer, c.Sources(), out.Watch
-	return sender.Run(at.Context, told, sent)
+	if !out.WantsContent() {
+		sent.Offer = out.Offer
+		return sender.Run(at.Context, told, sent)
+	}
+	if out.Offer, err = offer(at.Context); err != nil {
+		return mft.Receipt{}, nil, err
+	}
+	sent.Watch = out.Watch
+	receipt, signed, err := a.foreman.Send(at.Context, told, c, sent)
+	return receipt, signed, out.Because(err)
 }
 
 // own returns what makes this agent the one of its name that delivers a

@@ -172,8 +172,9 @@ func (v Conversation) Incoming() (*talk.Incoming, error) {
 
 // Outgoing returns the conversation in which t is offered, and goes on where an
 // earlier attempt ended. Offer is asked what to offer if nothing was offered
-// before. The conversation and its recorder must be closed.
-func (c *Courier) Outgoing(ctx context.Context, t mft.Transfer, offer func(context.Context) (mft.Offer, error)) (*talk.Outgoing, error) {
+// before. What is sent is remembered only if this process sees it. The conversation and
+// its recorder must be closed.
+func (c *Courier) Outgoing(ctx context.Context, t mft.Transfer, sees bool, offer func(context.Context) (mft.Offer, error)) (*talk.Outgoing, error) {
 	said, err := c.shelf.load(t.ID)
 	if err != nil {
 		return nil, err
@@ -186,7 +187,7 @@ func (c *Courier) Outgoing(ctx context.Context, t mft.Transfer, offer func(conte
 	}
 	order := c.order(t.ID, o.Announced.Bytes)
 	var watch func(*mft.Item) sender.Watcher
-	if c.remembers(&o) {
+	if sees && c.remembers(&o) {
 		before := c.sent.For(ctx, &o)
 		order.Memory, watch = before, before.Watch
 	}

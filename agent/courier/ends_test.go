@@ -207,7 +207,7 @@ func (e *end) attempt(ctx context.Context, s *shipment) (mft.Receipt, error) {
 	offer := mft.Offer{
 		Transfer: s.id, Sender: e.name, Recipient: s.to.name, Destination: s.dst + "/", Overwrite: s.overwrite, Compare: mft.CompareQuick, Streams: 1,
 	}
-	out, err := e.courier.Outgoing(ctx, mft.Transfer{ID: s.id, Peer: s.to.name}, func(context.Context) (mft.Offer, error) { return offer, nil })
+	out, err := e.courier.Outgoing(ctx, mft.Transfer{ID: s.id, Peer: s.to.name}, true, func(context.Context) (mft.Offer, error) { return offer, nil })
 	if err != nil {
 		return mft.Receipt{}, err
 	}

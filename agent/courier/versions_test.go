@@ -179,7 +179,7 @@ func TestRemembers(t *testing.T) {
 			alpha.mu.Lock()
 			alpha.sends[id] = &shipment{id: id} // else its ledger is swept away when the courier begins
 			alpha.mu.Unlock()
-			out, err := alpha.courier.Outgoing(t.Context(), mft.Transfer{ID: id, Peer: beta.name}, func(context.Context) (mft.Offer, error) {
+			out, err := alpha.courier.Outgoing(t.Context(), mft.Transfer{ID: id, Peer: beta.name}, true, func(context.Context) (mft.Offer, error) {
 				return mft.Offer{Transfer: id, Recipient: beta.name, Compare: tt.compare}, nil
 			})
 			must(t, err)

@@ -114,14 +114,10 @@ func (f *Foreman) Send(ctx context.Context, conv transfer.Conversation, c *sourc
 	out.Meter.Reset()
 	offers := c.Offered()
 	d := &desk{transfer: t.ID, conv: conv, meter: out.Meter, note: out.Note, offers: &offers, found: taking(out.Took)}
-	done, err := f.have(ctx, r, d, errand.Order{
-		Task: errand.TaskSend, Transfer: t.ID, Line: d.lineOf(conv, t.Peer),
-		Send: &errand.Send{
-			Channel: t.Channel, Peer: t.Peer, From: c.From, Sources: t.Sources, Destination: t.Destination, Requested: t.Requested,
-			Overwrite: t.Overwrite, Compare: t.Compare, Compress: out.Compress, Mirror: t.Mirror, Preserve: t.Preserve, LastTry: out.LastTry, Root: root,
-			Select: c.Place.Select, Guard: c.Place.Guard, Took: out.Took != nil, Pace: out.Throttle.Plan(),
-		},
-	})
+	o := sending(c, root)
+	o.Task, o.Line = errand.TaskSend, d.lineOf(conv, t.Peer)
+	o.Send.Compress, o.Send.LastTry, o.Send.Took, o.Send.Pace = out.Compress, out.LastTry, out.Took != nil, out.Throttle.Plan()
+	done, err := f.have(ctx, r, d, o)
 	if err != nil {
 		if mft.CodeOf(err) == mft.CodeWorker {
 			transfer.Abort(ctx, conv, err)
@@ -129,6 +125,48 @@ func (f *Foreman) Send(ctx context.Context, conv transfer.Conversation, c *sourc
 		return fail(err)
 	}
 	return d.sent(done)
+}
+
+// Apart reports whether a worker reads the content of a transfer.
+func (f *Foreman) Apart(c *source.Content) bool {
+	_, _, ok, err := f.sources(&c.Transfer, c.Place)
+	return ok && err == nil
+}
+
+// Offer is the Offer of a content.
+func (f *Foreman) Offer(ctx context.Context, c *source.Content) (mft.Offer, error) {
+	r, root, ok, err := f.sources(&c.Transfer, c.Place)
+	if err != nil {
+		return mft.Offer{}, err
+	}
+	if !ok {
+		return c.Offer(ctx)
+	}
+	o := sending(c, root)
+	o.Task = errand.TaskOffer
+	done, err := f.have(ctx, r, quiet(c.Transfer.ID), o) // Send tells of what is missing
+	if err != nil {
+		return mft.Offer{}, err
+	}
+	offer := c.Offered()
+	if done.Offer == nil || done.Offer.Announced.Items < 0 || done.Offer.Announced.Bytes < 0 {
+		return mft.Offer{}, mft.Fail(mft.CodeInternal, "offer", offer.Transfer.String(), errors.New("a worker does not say what it would send"))
+	}
+	offer.Announced, offer.Single = done.Offer.Announced, done.Offer.Single
+	return offer, nil
+}
+
+// sending is the order to read what a transfer sends below a directory.
+func sending(c *source.Content, root string) errand.Order {
+	t := &c.Transfer
+	return errand.Order{
+		Transfer: t.ID,
+		Send: &errand.Send{
+			Channel: t.Channel, Peer: t.Peer, From: c.From, Sources: t.Sources, Destination: t.Destination, Requested: t.Requested,
+			Overwrite: t.Overwrite, Compare: t.Compare, Compress: t.Compress, Mirror: t.Mirror, Preserve: t.Preserve, Root: root,
+			Select: c.Place.Select, Guard: c.Place.Guard,
+		},
+	}
 }
 
 // sent checks what a worker says that the peer has said.

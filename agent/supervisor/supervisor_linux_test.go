@@ -26,8 +26,8 @@ func places(t *testing.T) *config.Config {
 	cfg := config.Default(func(string) string { return "" })
 	cfg.Agent.Name, cfg.Agent.User = "erp", "61001"
 	as := mft.RunAs{User: "61002"}
-	cfg.Allow.FilesFrom = []mft.Grant{{Agent: "ledger", Root: "/srv/in", RunAs: as}}
-	cfg.Channels = []mft.Channel{{Name: "c", From: mft.Endpoint{Agent: "erp", Path: "/srv/out"}, RunAs: as}}
+	cfg.Allow.FilesFrom = []mft.Grant{{Agent: "ledger", Root: t.TempDir(), RunAs: as}}
+	cfg.Channels = []mft.Channel{{Name: "c", From: mft.Endpoint{Agent: "erp", Path: t.TempDir()}, RunAs: as}}
 	return cfg
 }
 
@@ -243,6 +243,31 @@ func TestProgramIsGone(t *testing.T) {
 	}
 	if !strings.Contains(last.Detail, "fork/exec") || !strings.Contains(last.Detail, "the next is started after") {
 		t.Errorf("it says %q", last.Detail)
+	}
+}
+
+// TestDirectoryIsMissing: what a worker would be confined to has to be there, and the agent is
+// told what is not; when it is there, the next request is not held up by those before.
+func TestDirectoryIsMissing(t *testing.T) {
+	program, err := exec.LookPath("cat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := places(t)
+	dir := filepath.Join(t.TempDir(), "later")
+	cfg.Channels[0].From.Path = dir
+	conn := served(t, cfg, program)
+	r, _ := seat.Of(cfg).Channel("c")
+	for range 10 {
+		if kind, said := asked(t, conn, r); kind != KindRefused || said.Code != mft.CodeNotFound || !strings.Contains(said.Detail, fmt.Sprintf("there is no directory %q", dir)) {
+			t.Fatalf("answer %d %+v", kind, said)
+		}
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if kind, said := asked(t, conn, r); kind != KindHere {
+		t.Errorf("answer %d %+v", kind, said)
 	}
 }
 

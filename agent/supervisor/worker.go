@@ -3,8 +3,10 @@ package supervisor
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
+	"slices"
 	"time"
 
 	"mft.dev/mft"
@@ -101,13 +103,36 @@ func (d *desk) worker(r seat.Request) (*os.File, error) {
 	}
 	if err != nil {
 		here.Close()
-		return nil, mft.Fail(mft.CodeWorker, "start a worker for", place.Name, err)
+		code := mft.CodeWorker
+		if missing := (*missingError)(nil); errors.As(err, &missing) {
+			code = mft.CodeNotFound
+		}
+		return nil, mft.Fail(code, "start a worker for", place.Name, err)
 	}
 	return here, nil
 }
 
+// A missingError says that a directory is not there which a worker would be confined to: it
+// could not raise its walls.
+type missingError struct{ dir string }
+
+func (e *missingError) Error() string { return fmt.Sprintf("there is no directory %q", e.dir) }
+
+// present says which directory of a place is missing, as far as the supervisor may look.
+func present(p *seat.Place) error {
+	for _, dir := range slices.Concat(p.Read, p.Write) {
+		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+			return &missingError{dir}
+		}
+	}
+	return nil
+}
+
 // start starts the worker of a place, of which this is the number, if it may be started now.
 func (d *desk) start(n int, place *seat.Place) (p *process, err error) {
+	if err := present(place); err != nil {
+		return nil, err
+	}
 	if err := d.mayStart(n); err != nil {
 		return nil, err
 	}

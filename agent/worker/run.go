@@ -94,6 +94,8 @@ func (d *doing) run(ctx context.Context, o *errand.Order) (errand.Done, error) {
 		return errand.Done{}, d.receive(ctx, o)
 	case o.Task == errand.TaskSend && o.Send != nil && o.Line != nil:
 		return d.send(ctx, o)
+	case o.Task == errand.TaskOffer && o.Send != nil:
+		return d.offer(ctx, o)
 	case o.Task == errand.TaskFind && o.Find != nil:
 		return errand.Done{}, d.find(o.Find)
 	case o.Task == errand.TaskScene && o.Scene != nil:
@@ -187,16 +189,13 @@ func (d *doing) receive(ctx context.Context, o *errand.Order) error {
 	return err
 }
 
-func (d *doing) send(ctx context.Context, o *errand.Order) (errand.Done, error) {
+// content is what an order to send names, which has to be closed.
+func (d *doing) content(o *errand.Order) (*source.Content, error) {
 	s := o.Send
 	if err := d.seat.mayRead(s.Root); err != nil {
-		return errand.Done{}, err
+		return nil, err
 	}
-	conv, err := newConversation(d.port, *o.Line, &d.all)
-	if err != nil {
-		return errand.Done{}, err
-	}
-	c := &source.Content{
+	return &source.Content{
 		Transfer: mft.Transfer{
 			ID: o.Transfer, Role: mft.RoleSend, Peer: s.Peer, Channel: s.Channel, Sources: s.Sources, Destination: s.Destination,
 			Requested: s.Requested, Overwrite: s.Overwrite, Compare: s.Compare, Compress: s.Compress, Mirror: s.Mirror, Preserve: s.Preserve,
@@ -206,8 +205,34 @@ func (d *doing) send(ctx context.Context, o *errand.Order) (errand.Done, error) 
 			Grants: []mft.Grant{{Agent: s.Peer, Root: s.Root}}, Channel: s.Root, Select: s.Select, Guard: s.Guard,
 			Missing: func(err error) { d.note(mft.EventItem, mft.CodeNotFound, err.Error()) },
 		},
+	}, nil
+}
+
+// offer sees what would be offered.
+func (d *doing) offer(ctx context.Context, o *errand.Order) (errand.Done, error) {
+	c, err := d.content(o)
+	if err != nil {
+		return errand.Done{}, err
 	}
 	defer c.Close()
+	offer, err := c.Offer(ctx)
+	if err != nil {
+		return errand.Done{}, err
+	}
+	return errand.Done{Offer: &errand.Offered{Announced: offer.Announced, Single: offer.Single}}, nil
+}
+
+func (d *doing) send(ctx context.Context, o *errand.Order) (errand.Done, error) {
+	s := o.Send
+	c, err := d.content(o)
+	if err != nil {
+		return errand.Done{}, err
+	}
+	defer c.Close()
+	conv, err := newConversation(d.port, *o.Line, &d.all)
+	if err != nil {
+		return errand.Done{}, err
+	}
 	offer, err := c.Offer(ctx)
 	if err != nil {
 		return errand.Done{}, err

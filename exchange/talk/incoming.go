@@ -121,7 +121,7 @@ func (i *Incoming) OpenData(ctx context.Context, _ [32]byte, _ int) (net.Conn, e
 	}
 	return i.open(ctx, func(ctx context.Context, conn net.Conn) error {
 		return replay.Run(ctx, conn, p, func(seal mft.Seal) error {
-			i.seal <- &protocol.Envelope{Kind: protocol.KindSeal, Transfer: a.Offer.Transfer, Body: protocol.AppendSeal(nil, &seal)}
+			i.seal <- standIn(&a.Offer, protocol.KindSeal, a.Offer.Sender, protocol.AppendSeal(nil, &seal))
 			return nil
 		})
 	}), nil

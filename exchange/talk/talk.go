@@ -14,6 +14,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -189,7 +190,7 @@ func (o *Outgoing) Receive(ctx context.Context) (*protocol.Envelope, error) {
 	switch {
 	case first && o.Receipt != nil:
 		d := mft.Decision{Code: mft.CodeDelivered}
-		return &protocol.Envelope{Kind: protocol.KindDecision, Transfer: o.Offer.Transfer, Body: protocol.AppendDecision(nil, &d)}, nil
+		return standIn(&o.Offer, protocol.KindDecision, o.Offer.Recipient, protocol.AppendDecision(nil, &d)), nil
 	case o.Receipt != nil:
 		return o.Receipt, nil
 	case first:
@@ -216,6 +217,20 @@ func (o *Outgoing) Receive(ctx context.Context) (*protocol.Envelope, error) {
 	}
 }
 
+// standIn returns what an end of a transfer would have said, in a form that can be passed on;
+// nobody has signed it.
+func standIn(o *mft.Offer, kind protocol.Kind, from mft.AgentName, body []byte) *protocol.Envelope {
+	to := o.Recipient
+	if from == to {
+		to = o.Sender
+	}
+	never := time.UnixMilli(0)
+	return &protocol.Envelope{
+		Version: protocol.Version, Kind: kind, Transfer: o.Transfer, Sender: from, Recipient: to, Channel: o.Channel,
+		Issued: never, Expires: never, Body: body,
+	}
+}
+
 // here returns a decision for this conversation: how many data connections
 // there are between hosts, which is what the peer spoke of, does not concern it.
 // What the peer has nobody here knows, so everything is sent; of a mirror also
@@ -229,6 +244,20 @@ func (o *Outgoing) here(e *protocol.Envelope) (*protocol.Envelope, error) {
 	here := *e
 	here.Body = protocol.AppendDecision(nil, &d)
 	return &here, nil
+}
+
+// Because returns why an attempt at sending content failed with err, which another process
+// may have told of in its words: [Parked] when everything was done, or what the recorder
+// failed with. The attempt must be over.
+func (o *Outgoing) Because(err error) error {
+	said := func(err error, codes ...mft.Code) bool { return slices.Contains(codes, mft.CodeOf(err)) }
+	if said(err, mft.CodeRelayed) {
+		return &Parked{protocol.KindReceipt}
+	}
+	if cause := o.wait(); said(err, mft.CodeDisconnected, mft.CodeOther) && !said(cause, mft.CodeOK, mft.CodeDisconnected, mft.CodeCancelled, mft.CodeOther) {
+		return cause
+	}
+	return err
 }
 
 // OpenData returns a connection to the recorder.

@@ -85,10 +85,11 @@ const (
 	TaskClear  // have files leave the source
 	TaskScene  // answer the question of a rehearsal
 	TaskWhole  // tell of all that a mirror would send
+	TaskOffer  // see what would be offered
 )
 
 // An Order says what is to be done for one transfer. Of Receive and Send that of the
-// task is set, and with it Line.
+// task is set, and with it Line, but for TaskOffer, which has Send.
 type Order struct {
 	Task     Task
 	Transfer mft.TransferID
@@ -300,6 +301,13 @@ type Done struct {
 	Envelope []byte
 	Ends     []End  // of TaskClear, also beside a failure
 	Answers  []byte // of TaskScene, in their wire form
+	Offer    *Offered
+}
+
+// Offered is what of an offer only who reads the content knows, of TaskOffer.
+type Offered struct {
+	Announced mft.Count
+	Single    bool
 }
 
 // An End is a clearing.End.
