@@ -13,6 +13,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"mft.dev/mft"
@@ -72,8 +73,11 @@ func Serve(ctx context.Context, conn *post.Conn, ln net.Listener, walls restrict
 	if ln != nil {
 		said.Listening = ln.Addr().String()
 	}
-	if err := conn.Send(post.Message{Kind: kindReady, Payload: plain.Append(nil, said)}); err != nil {
-		return err
+	switch err := conn.Send(post.Message{Kind: kindReady, Payload: plain.Append(nil, said)}); {
+	case errors.Is(err, syscall.EPIPE):
+		return nil // it has ended
+	case err != nil:
+		return mft.Fail(mft.CodeInternal, "tell the agent that the network process is there", "", err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var all sync.WaitGroup
