@@ -1,8 +1,10 @@
 package talk
 
 import (
+	"context"
 	"errors"
 	"io"
+	"net"
 	"testing"
 
 	"mft.dev/mft"
@@ -26,7 +28,7 @@ func TestBecause(t *testing.T) {
 		"nobody knows of anything": {broken, nil, broken},
 		"nothing fails":            {nil, nil, nil},
 	} {
-		o := &Outgoing{line: line{opened: true, ended: make(chan struct{}), err: tt.recorder}}
+		o := &Outgoing{line: line{ended: make(chan struct{}), err: tt.recorder}}
 		close(o.ended)
 		if got := o.Because(tt.said); got != tt.want {
 			t.Errorf("%s: %v, want %v", name, got, tt.want)
@@ -47,5 +49,30 @@ func TestStandIn(t *testing.T) {
 		if err != nil || e.Kind != kind || e.Sender != from || e.Recipient == from || e.Transfer != o.Transfer || e.Channel != o.Channel {
 			t.Errorf("%v: %+v, %v", kind, e, err)
 		}
+	}
+}
+
+// TestOnce: a process that somebody has taken over opens no second connection and seals once.
+func TestOnce(t *testing.T) {
+	o := &Outgoing{}
+	o.Begin()
+	ctx, cancel := context.WithCancel(t.Context())
+	wait := func(ctx context.Context, conn net.Conn) error { <-ctx.Done(); return conn.Close() }
+	first, err := o.open(ctx, wait)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	if second, err := o.open(ctx, wait); mft.CodeOf(err) != mft.CodeProtocol || second != nil {
+		t.Errorf("a second connection: %v", err)
+	}
+	cancel()
+	if err := o.wait(); err != nil {
+		t.Error(err)
+	}
+	o.sealed = true
+	seal := protocol.AppendSeal(nil, &mft.Seal{})
+	if err := o.Send(t.Context(), protocol.KindSeal, seal); mft.CodeOf(err) != mft.CodeProtocol {
+		t.Errorf("a second seal: %v", err)
 	}
 }

@@ -124,5 +124,5 @@ func (i *Incoming) OpenData(ctx context.Context, _ [32]byte, _ int) (net.Conn, e
 			i.seal <- standIn(&a.Offer, protocol.KindSeal, a.Offer.Sender, protocol.AppendSeal(nil, &seal))
 			return nil
 		})
-	}), nil
+	})
 }

@@ -78,9 +78,10 @@ type Outgoing struct {
 	Told, Regrant bool
 
 	line
-	mu     sync.Mutex
+	mu     sync.Mutex // guards what follows
 	heard  int
-	posted chan struct{} // the peer has been told of the parcel
+	sealed bool
+	posted chan struct{} // closed when the peer has been told of the parcel
 }
 
 // Begin readies o, whose fields are set.
@@ -132,6 +133,13 @@ func (o *Outgoing) Send(ctx context.Context, kind protocol.Kind, body []byte) er
 		seal, err := protocol.ParseSeal(body)
 		if err != nil {
 			return err
+		}
+		o.mu.Lock()
+		again := o.sealed
+		o.sealed = true
+		o.mu.Unlock()
+		if again {
+			return errOnce
 		}
 		if err := o.wait(); err != nil {
 			return err
@@ -262,7 +270,7 @@ func (o *Outgoing) Because(err error) error {
 
 // OpenData returns a connection to the recorder.
 func (o *Outgoing) OpenData(ctx context.Context, _ [32]byte, _ int) (net.Conn, error) {
-	return o.open(ctx, o.Recorder.Run), nil
+	return o.open(ctx, o.Recorder.Run)
 }
 
 // DataKey is that of nobody: nothing is encrypted between two goroutines.
@@ -273,20 +281,30 @@ func (*Outgoing) Streams() int { return 1 }
 
 // A line is the data connection of a conversation, to a stand-in on this host.
 type line struct {
-	opened bool
-	ended  chan struct{}
-	err    error // of the stand-in; read after ended
+	opening sync.Mutex
+	ended   chan struct{} // nil until it is opened; guarded by opening
+	err     error         // of the stand-in; read after ended
 }
 
-// open starts the stand-in and returns the connection to it.
-func (l *line) open(ctx context.Context, run func(context.Context, net.Conn) error) net.Conn {
+// errOnce refuses what is said or opened twice, as somebody might who has taken over a
+// process that sends or receives.
+var errOnce = mft.Fail(mft.CodeProtocol, "speak through the exchange", "", errors.New("that is for once in an attempt"))
+
+// open starts the stand-in and returns the connection to it; there is one.
+func (l *line) open(ctx context.Context, run func(context.Context, net.Conn) error) (net.Conn, error) {
+	l.opening.Lock()
+	defer l.opening.Unlock()
+	if l.ended != nil {
+		return nil, errOnce
+	}
 	here, there := net.Pipe()
-	l.opened, l.ended = true, make(chan struct{})
+	ended := make(chan struct{})
+	l.ended = ended
 	go func() {
-		defer close(l.ended)
+		defer close(ended)
 		l.err = run(ctx, there)
 	}()
-	return &connection{here, l}
+	return &connection{here, l}, nil
 }
 
 // A connection is one to a stand-in. Where it breaks off, it says why.
@@ -338,10 +356,13 @@ func (l *line) because(err, closed error) error {
 
 // wait waits for the end of the stand-in, and returns its error.
 func (l *line) wait() error {
-	if !l.opened {
+	l.opening.Lock()
+	ended := l.ended
+	l.opening.Unlock()
+	if ended == nil {
 		return nil
 	}
-	<-l.ended
+	<-ended
 	return l.err
 }
 
