@@ -3,7 +3,6 @@ package farend
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/inquiry/question"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/protocol/marking"
 )
@@ -218,29 +218,17 @@ func (a *Asker) ask(ctx context.Context, name mft.AgentName, q *marking.Question
 		return nil, err
 	}
 	defer conv.Close()
-	need := protocol.VersionMarkers
+	need := uint8(protocol.VersionMarkers)
 	if slices.ContainsFunc(q.List, func(one marking.Question) bool { return one.Deed == marking.Try }) {
 		need = protocol.VersionCanary
 	}
-	if int(conv.Speaks()) < need {
-		return nil, mft.Fail(mft.CodeVersion, "ask for markers of", string(name), fmt.Errorf(
-			"it speaks version %d of the protocol, and this about markers at its end needs version %d: update it", conv.Speaks(), need))
-	}
-	if err := conv.Send(ctx, protocol.KindMarkers, marking.Append(nil, q)); err != nil {
-		return nil, err
-	}
-	e, err := conv.Receive(ctx)
+	e, err := question.Question{
+		Op: "ask for markers of", To: name, Kind: protocol.KindMarkers, Body: marking.Append(nil, q), Version: need, Needs: "this about markers at its end needs",
+	}.Ask(ctx, conv)
 	if ctx.Err() != nil {
 		a.abort(ctx, conv)
 	}
 	if err != nil {
-		return nil, err
-	}
-	if e.Kind == protocol.KindDecision { // a refusal
-		d, err := e.Decision()
-		if err == nil {
-			err = mft.Fail(d.Code, "ask for markers of", string(name), errors.New(d.Detail))
-		}
 		return nil, err
 	}
 	return marking.ParseAnswers(e.Body, q.List)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/inquiry/question"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/protocol/marking"
@@ -17,12 +18,7 @@ import (
 )
 
 // A Conversation is one with a peer; *link.Conversation is one.
-type Conversation interface {
-	Send(ctx context.Context, kind protocol.Kind, body []byte) error
-	Receive(ctx context.Context) (*protocol.Envelope, error)
-	Speaks() uint8
-	Close()
-}
+type Conversation = question.Conversation
 
 // every is how long it takes to see that a marker has appeared or gone.
 const every = time.Second

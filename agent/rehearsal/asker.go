@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/inquiry/question"
 	"mft.dev/mft/agent/rehearsal/scene"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/protocol/rehearsal"
@@ -224,37 +224,24 @@ func (a *Asker) tell(p *rehearsal.Portion, answer *rehearsal.Answer) {
 func (a *Asker) ask(ctx context.Context) ([]rehearsal.Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	refuse := func(code mft.Code, err error) error {
-		return mft.Fail(code, "rehearse a run to", string(a.To), err)
-	}
+	const op = "rehearse a run to"
 	id, err := uuid.NewV7()
 	if err != nil {
-		return nil, refuse(mft.CodeInternal, err)
+		return nil, mft.Fail(mft.CodeInternal, op, string(a.To), err)
 	}
 	body := rehearsal.Append(nil, &a.Question)
 	if len(body) > protocol.MaxBody {
-		return nil, refuse(mft.CodeTooLarge, errors.New("the rules of the channel are too long to be asked about"))
+		return nil, mft.Fail(mft.CodeTooLarge, op, string(a.To), errors.New("the rules of the channel are too long to be asked about"))
 	}
 	conv, err := a.Open(ctx, a.To, mft.TransferID(id))
 	if err != nil {
 		return nil, err
 	}
 	defer conv.Close()
-	if conv.Speaks() < protocol.VersionRehearsals {
-		return nil, refuse(mft.CodeVersion, fmt.Errorf("it speaks version %d of the protocol, and rehearsals need version %d: update it", conv.Speaks(), protocol.VersionRehearsals))
-	}
-	if err := conv.Send(ctx, protocol.KindRehearse, body); err != nil {
-		return nil, err
-	}
-	e, err := conv.Receive(ctx)
+	e, err := question.Question{
+		Op: op, To: a.To, Kind: protocol.KindRehearse, Body: body, Version: protocol.VersionRehearsals, Needs: "rehearsals need",
+	}.Ask(ctx, conv)
 	if err != nil {
-		return nil, err
-	}
-	if e.Kind == protocol.KindDecision {
-		d, err := e.Decision()
-		if err == nil {
-			err = refuse(d.Code, errors.New(d.Detail))
-		}
 		return nil, err
 	}
 	return rehearsal.ParseAnswers(e.Body, a.Portions)

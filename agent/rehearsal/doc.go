@@ -8,20 +8,13 @@
 package rehearsal
 
 import (
-	"context"
-
 	"mft.dev/mft"
-	"mft.dev/mft/protocol"
+	"mft.dev/mft/agent/inquiry/question"
 	"mft.dev/mft/protocol/rehearsal"
 )
 
 // A Conversation is one with a peer; *link.Conversation is one.
-type Conversation interface {
-	Send(ctx context.Context, kind protocol.Kind, body []byte) error
-	Receive(ctx context.Context) (*protocol.Envelope, error)
-	Speaks() uint8
-	Close()
-}
+type Conversation = question.Conversation
 
 // A Verdict is what would become of something: one that the other end gives, or
 // Removed, Unseen or Unread.

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/inquiry/question"
 	"mft.dev/mft/agent/localapi/opaque"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/protocol/tracing"
@@ -74,7 +75,7 @@ func (t *Tracer) askAll(ctx context.Context, r *Report) {
 // ask asks the other end of a hop. How long that may take is what is left of ctx, but for
 // some of it to tell of an answer that does not come.
 func (t *Tracer) ask(ctx context.Context, h *Hop, q tracing.Question) (*tracing.Answer, error) {
-	refuse := func(code mft.Code, err error) error { return mft.Fail(code, "ask for a trace", string(h.Peer), err) }
+	const op = "ask for a trace"
 	if end, ok := ctx.Deadline(); ok {
 		q.Wait = time.Until(end) * 4 / 5
 	}
@@ -83,21 +84,10 @@ func (t *Tracer) ask(ctx context.Context, h *Hop, q tracing.Question) (*tracing.
 		return nil, err
 	}
 	defer conv.Close()
-	if v := conv.Speaks(); v < protocol.VersionTraces {
-		return nil, refuse(mft.CodeVersion, fmt.Errorf("it speaks version %d of the protocol, and this needs version %d: update it", v, protocol.VersionTraces))
-	}
-	if err := conv.Send(ctx, protocol.KindTrace, tracing.Append(nil, &q)); err != nil {
-		return nil, err
-	}
-	e, err := conv.Receive(ctx)
+	e, err := question.Question{
+		Op: op, To: h.Peer, Kind: protocol.KindTrace, Body: tracing.Append(nil, &q), Version: protocol.VersionTraces, Needs: "traces need",
+	}.Ask(ctx, conv)
 	if err != nil {
-		return nil, err
-	}
-	if e.Kind == protocol.KindDecision {
-		d, err := e.Decision()
-		if err == nil {
-			err = refuse(d.Code, errors.New(d.Detail))
-		}
 		return nil, err
 	}
 	a, err := tracing.ParseAnswer(e.Body)
@@ -105,10 +95,10 @@ func (t *Tracer) ask(ctx context.Context, h *Hop, q tracing.Question) (*tracing.
 		return nil, err
 	}
 	if r := &a.Records[0]; r.By != h.Peer || r.Transfer != h.Transfer || r.Peer != t.Self || r.Role == h.Role {
-		return nil, refuse(mft.CodeProtocol, errors.New("its answer is about another transfer"))
+		return nil, mft.Fail(mft.CodeProtocol, op, string(h.Peer), errors.New("its answer is about another transfer"))
 	}
 	if len(a.Records) > q.Records {
-		return nil, refuse(mft.CodeProtocol, errors.New("it answers more than it was asked"))
+		return nil, mft.Fail(mft.CodeProtocol, op, string(h.Peer), errors.New("it answers more than it was asked"))
 	}
 	return a, nil
 }

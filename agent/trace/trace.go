@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/inquiry/question"
 	"mft.dev/mft/agent/localapi/opaque"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/protocol"
@@ -45,12 +46,7 @@ type Tracer struct {
 }
 
 // A Conversation is one with a peer; *link.Conversation is one.
-type Conversation interface {
-	Send(ctx context.Context, kind protocol.Kind, body []byte) error
-	Receive(ctx context.Context) (*protocol.Envelope, error)
-	Speaks() uint8
-	Close()
-}
+type Conversation = question.Conversation
 
 const (
 	// hopsShown is how many hops are told of at most, the newest.
