@@ -11,6 +11,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/agent/localapi"
 	"mft.dev/mft/agent/telemetry"
+	"mft.dev/mft/agent/trace"
 )
 
 func TestMain(m *testing.M) {
@@ -42,6 +43,30 @@ func samplePeer() localapi.Peer {
 	}
 }
 
+// sampleTrace is what erp knows of a file that went on from ledger, and of one whose other end
+// did not answer.
+func sampleTrace() trace.Report {
+	step := []trace.Step{{Time: noon, Kind: mft.EventOffered}, {Time: noon.Add(time.Second), Kind: mft.EventItem, Code: mft.CodeIO, Detail: "a\x1b"}}
+	receipt := &trace.Receipt{Signer: "ledger", Signed: noon, Code: mft.CodeOK, Items: 2, Bytes: 5 << 20, Unchanged: 1, Failed: 1, Verified: true}
+	sent := trace.Hop{
+		By: "erp", Transfer: mft.TransferID{1}, Role: mft.RoleSend, Peer: "ledger", Channel: "nightly", State: mft.StateDone, File: "/srv/out/a.csv", There: "/srv/in/a.csv",
+		Proof: "the transfer names it", Steps: step, Receipt: receipt,
+	}
+	lost := sent
+	lost.Transfer, lost.Peer, lost.Receipt, lost.Steps, lost.State, lost.Code = mft.TransferID{2}, "branch", nil, nil, mft.StateWaiting, mft.CodeUnreachable
+	lost.Problem = &trace.Problem{Code: mft.CodeUnreachable, Message: "connect to \"branch\" [UNREACHABLE]"}
+	got := sent
+	got.By, got.Role, got.Peer, got.There, got.Channel, got.File = "ledger", mft.RoleReceive, "erp", "", "", "/srv/in/a.csv"
+	got.Exits = []trace.Exit{{Phase: mft.ExitPost, Command: "/opt/load", Ended: true, Detail: "exit status 0"}, {Phase: mft.ExitError, Ended: true, Status: 3}, {Phase: mft.ExitPost, Command: "/opt/x"}}
+	onward := sent
+	onward.By, onward.Peer, onward.Transfer, onward.File, onward.There = "ledger", "archive", mft.TransferID{3}, "/srv/in/a.csv", "/srv/keep/a.csv"
+	onward.Receipt = &trace.Receipt{Signer: "archive", Items: 1}
+	last := got
+	last.By, last.Peer, last.Transfer, last.File, last.Exits = "archive", "ledger", mft.TransferID{3}, "", nil
+	sent.Beyond = []trace.Hop{got, onward, last}
+	return trace.Report{What: "/srv/out/a.csv", Hops: []trace.Hop{lost, sent}, Notes: []string{"archive: tells ledger of their own transfers only"}}
+}
+
 // TestPages holds every page to the words in testdata, which people read.
 func TestPages(t *testing.T) {
 	transfer, peer := sampleTransfer(), samplePeer()
@@ -52,6 +77,8 @@ func TestPages(t *testing.T) {
 	}{
 		{"transfers", func(b *strings.Builder) { Transfers(b, []localapi.Transfer{transfer, done}) }},
 		{"no-transfers", func(b *strings.Builder) { Transfers(b, nil) }},
+		{"trace", func(b *strings.Builder) { Trace(b, sampleTrace()) }},
+		{"no-trace", func(b *strings.Builder) { Trace(b, trace.Report{What: "nothing\x1b"}) }},
 		{"transfer", func(b *strings.Builder) {
 			Transfer(b, localapi.TransferDetail{Transfer: transfer, Rate: 5 << 20, Events: []localapi.Event{
 				{Seq: 1, Time: noon, Kind: mft.EventDetected, Detail: "a\nb.csv"},

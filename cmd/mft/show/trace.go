@@ -118,6 +118,8 @@ func receipt(h trace.Hop, own bool) string {
 		text += "; signed by " + string(h.By)
 	case r.Verified:
 		text += fmt.Sprintf("; signed by %s at %s, and the signature fits", r.Signer, r.Signed.Local().Format(fineStamp))
+	case r.Problem == "":
+		text += fmt.Sprintf("; %s could NOT verify the signature", h.By)
 	default:
 		text += "; the signature is NOT verified: " + progress.OneLine(r.Problem)
 	}
