@@ -145,7 +145,7 @@ func TestHostileAttendant(t *testing.T) {
 func TestLook(t *testing.T) {
 	finds := func(_ int, p *post.Conn) {
 		for id := uint32(1); id <= 3; id++ {
-			page := errand.Page{Found: []errand.Found{{Path: "a"}, {Path: "b", Failure: errand.FailureOf(io.ErrUnexpectedEOF)}}}
+			page := errand.PageOf([]errand.Found{{Path: "a"}, {Path: "b", Failure: errand.FailureOf(io.ErrUnexpectedEOF)}})
 			if p.Send(post.Message{Kind: uint8(errand.KindFound), ID: id, Payload: plain.Append(nil, page)}) != nil {
 				return
 			}

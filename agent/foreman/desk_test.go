@@ -191,7 +191,7 @@ func TestWorkerFindsWhatItMay(t *testing.T) {
 			var found, hints []string
 			d.found = func(f errand.Found) error { found = append(found, f.Path); return nil }
 			d.hint = func(h errand.Hint) { hints = append(hints, h.Path) }
-			err := d.asks(t, errand.KindFound, errand.Page{Found: []errand.Found{{Path: tt.path}}})
+			err := d.asks(t, errand.KindFound, errand.PageOf([]errand.Found{{Path: tt.path}}))
 			if (err == nil) != tt.fine || (len(found) == 1) != tt.fine {
 				t.Errorf("found %q: %v", found, err)
 			}
@@ -204,7 +204,7 @@ func TestWorkerFindsWhatItMay(t *testing.T) {
 	t.Run("a page that is too large", func(t *testing.T) {
 		d, _ := newDesk(t, nil)
 		d.found = func(errand.Found) error { t.Error("it is heard"); return nil }
-		if err := d.asks(t, errand.KindFound, errand.Page{Found: make([]errand.Found, errand.PageSize+1)}); err == nil {
+		if err := d.asks(t, errand.KindFound, errand.PageOf(make([]errand.Found, errand.PageSize+1))); err == nil {
 			t.Error("it is taken")
 		}
 	})
@@ -232,7 +232,7 @@ func TestWorkerFindsWhatItMay(t *testing.T) {
 	})
 	t.Run("in an errand that finds nothing", func(t *testing.T) {
 		d, _ := newDesk(t, nil)
-		if err := d.asks(t, errand.KindFound, errand.Page{Found: make([]errand.Found, 1)}); err == nil {
+		if err := d.asks(t, errand.KindFound, errand.PageOf(make([]errand.Found, 1))); err == nil {
 			t.Error("a page is taken")
 		}
 		if err := d.asks(t, errand.KindThings, errand.Things{Things: make([]errand.Thing, 1)}); err == nil {
@@ -252,7 +252,7 @@ func FuzzDesk(f *testing.F) {
 	f.Add(uint8(errand.KindCommitted), uint32(4), plain.Append(nil, errand.Committed{From: -1}))
 	f.Add(uint8(errand.KindDone), uint32(0), plain.Append(nil, errand.Done{Failure: &errand.Failure{Code: mft.CodeIO}}))
 	f.Add(uint8(errand.KindPlain), uint32(5), plain.Append(nil, errand.Plain{Streams: 1}))
-	f.Add(uint8(errand.KindFound), uint32(6), plain.Append(nil, errand.Page{Found: []errand.Found{{Path: "a/b", Size: 1}, {Path: "../c"}}}))
+	f.Add(uint8(errand.KindFound), uint32(6), plain.Append(nil, errand.PageOf([]errand.Found{{Path: "a/b", Size: 1}, {Path: "../c"}})))
 	f.Add(uint8(errand.KindHint), uint32(0), plain.Append(nil, errand.Hint{Path: "a", Reliable: true}))
 	f.Fuzz(func(t *testing.T, kind uint8, id uint32, payload []byte) {
 		d, s := newDesk(t, nil)

@@ -77,16 +77,20 @@ func (d *desk) finds(s *errand.Said) error {
 	if err := s.Parse(&page); err != nil {
 		return err
 	}
-	if d.found == nil || len(page.Found) > errand.PageSize {
+	if d.found == nil {
 		return errNotHere
+	}
+	list, err := page.List()
+	if err != nil {
+		return err
 	}
 	d.finding.Lock()
 	defer d.finding.Unlock()
-	for i := range page.Found {
-		if !below(page.Found[i].Path) {
+	for i := range list {
+		if !below(list[i].Path) {
 			return errAstray
 		}
-		if err := d.found(page.Found[i]); err != nil {
+		if err := d.found(list[i]); err != nil {
 			return err
 		}
 	}

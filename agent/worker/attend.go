@@ -92,18 +92,18 @@ func (d *doing) keepWatch(ctx context.Context, dirs []string) {
 
 // look tells of what there is, page by page, as fast as the agent takes it.
 func (d *doing) look(ctx context.Context, at lookout.Local, s *errand.Source) error {
-	var page errand.Page
+	page := make([]errand.Found, 0, errand.PageSize)
 	turn := func() error {
-		if len(page.Found) == 0 {
+		if len(page) == 0 {
 			return nil
 		}
-		_, err := d.port.Ask(ctx, errand.KindFound, page, nil)
-		page.Found = page.Found[:0]
+		_, err := d.port.Ask(ctx, errand.KindFound, errand.PageOf(page), nil)
+		page = page[:0]
 		return err
 	}
 	err := at.Look(ctx, s.Paths, s.Deep, func(p string, id confine.Identity, err error) error {
-		page.Found = append(page.Found, errand.FoundOf(p, id, err))
-		if len(page.Found) < errand.PageSize {
+		page = append(page, errand.FoundOf(p, id, err))
+		if len(page) < errand.PageSize {
 			return nil
 		}
 		return turn()

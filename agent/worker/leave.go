@@ -31,7 +31,7 @@ func (r *reading) tell(ctx context.Context) error {
 	defer r.mu.Unlock()
 	for len(r.found) > 0 {
 		n := min(len(r.found), errand.PageSize)
-		if _, err := r.port.Ask(ctx, errand.KindFound, errand.Page{Found: r.found[:n]}, nil); err != nil {
+		if _, err := r.port.Ask(ctx, errand.KindFound, errand.PageOf(r.found[:n]), nil); err != nil {
 			return err
 		}
 		r.found = r.found[n:]

@@ -150,10 +150,10 @@ type Hint struct {
 	Reliable bool
 }
 
-// A Page is some of what was found; what is not known of an identity is zero.
-type Page struct{ Found []Found }
+// A Page is some of what was found, see PageOf.
+type Page struct{ Found []byte }
 
-// Found is what is at one path, or why nobody knows.
+// Found is what is at one path, or why nobody knows; what is not known of an identity is zero.
 type Found struct {
 	Path               string
 	Size, MTime, CTime int64
