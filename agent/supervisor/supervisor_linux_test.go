@@ -249,14 +249,14 @@ func TestProgramIsGone(t *testing.T) {
 // TestDirectoryIsMissing: what a worker would be confined to has to be there, and the agent is
 // told what is not; when it is there, the next request is not held up by those before.
 func TestDirectoryIsMissing(t *testing.T) {
-	program, err := exec.LookPath("cat")
+	program, err := exec.LookPath("sh")
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg := places(t)
 	dir := filepath.Join(t.TempDir(), "later")
 	cfg.Channels[0].From.Path = dir
-	conn := served(t, cfg, program)
+	conn := served(t, cfg, program, "-c", "until cat <&3; do sleep 0.01; done >/dev/null") // it lives until it hears no more
 	r, _ := seat.Of(cfg).Channel("c")
 	for range 10 {
 		if kind, said := asked(t, conn, r); kind != KindRefused || said.Code != mft.CodeNotFound || !strings.Contains(said.Detail, fmt.Sprintf("there is no directory %q", dir)) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -44,6 +45,7 @@ func TestScript(t *testing.T) {
 		Setup:               makeHosts,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits": exitsWith, "await": await, "linked": linked, "appears": appears, "holds": holds, "ended": ended, "holding": holding,
+			"says": says,
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "root" {
@@ -188,6 +190,25 @@ func holds(ts *testscript.TestScript, neg bool, args []string) {
 			err = fmt.Errorf("%s does not hold %q: %s", args[0], args[1], content)
 		}
 		return err
+	})
+}
+
+// says runs a program until what it prints matches: an agent answers before its channels have
+// looked at what is due.
+func says(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: says PATTERN PROGRAM ARGS…")
+	}
+	pattern, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	until(ts, func(context.Context) error {
+		if err := ts.Exec(args[1], args[2:]...); err != nil {
+			return err
+		}
+		if out := ts.ReadFile("stdout"); !pattern.MatchString(out) {
+			return fmt.Errorf("%q does not say %q: %s", args[1:], args[0], out)
+		}
+		return nil
 	})
 }
 
