@@ -247,17 +247,17 @@ var house = map[string]houseRule{
 	"agent/foreman/supervised": {layerRole, []string{".", "agent/seat", "agent/supervisor", "internal/plain", "internal/post", "internal/restrict"}},
 	"agent/foreman": {layerRole, []string{
 		"transfer/staging/recovery",
-		".", "internal/watch", "internal/restrict", "protocol/rehearsal", "agent/rehearsal/scene", "agent/departure/clearing", "internal/confine", "agent/lookout", "agent/seat", "agent/source", "agent/supervisor", "agent/worker/errand", "internal/plain", "internal/post", "journal", "journal/batch", "journal/ledger", "link/dataconn", "protocol", "transfer", "transfer/receiver", "transfer/receiver/remember", "transfer/sender", "transfer/staging", "trigger/marker",
+		".", "internal/watch", "internal/restrict", "protocol/rehearsal", "agent/rehearsal/scene", "agent/departure/clearing", "internal/confine", "agent/lookout", "agent/seat", "agent/source", "agent/supervisor", "agent/worker/errand", "internal/plain", "internal/post", "journal", "journal/batch", "journal/ledger", "link/dataconn", "protocol", "transfer", "transfer/receiver", "transfer/receiver/remember", "transfer/sender", "transfer/staging", "trigger", "trigger/marker",
 	}},
 	"agent/supervisor": {layerRole, []string{
 		".", "agent/config", "agent/seat", "agent/worker", "internal/plain", "internal/post", "internal/restrict", "link/network", "link/transport",
 	}},
 	"agent/worker": {layerRole, []string{
 		"transfer/staging/recovery",
-		".", "internal/watch", "transfer/throttle", "protocol/rehearsal", "agent/rehearsal/scene", "agent/departure/clearing", "agent/lookout", "agent/source", "agent/worker/errand", "internal/confine", "internal/plain", "internal/post", "internal/restrict", "journal", "journal/batch", "journal/ledger", "link/bundle", "link/dataconn", "protocol", "transfer", "transfer/delta", "transfer/receiver", "transfer/sender", "transfer/staging", "trigger/marker",
+		".", "internal/watch", "transfer/throttle", "protocol/rehearsal", "agent/rehearsal/scene", "agent/departure/clearing", "agent/lookout", "agent/source", "agent/worker/errand", "internal/confine", "internal/plain", "internal/post", "internal/restrict", "journal", "journal/batch", "journal/ledger", "link/bundle", "link/dataconn", "protocol", "transfer", "transfer/delta", "transfer/receiver", "transfer/sender", "transfer/staging", "trigger", "trigger/marker",
 	}},
 	"agent/worker/errand": {layerRole, []string{
-		".", "trigger/pace", "agent/departure/clearing", "internal/confine", "internal/plain", "internal/post", "journal", "journal/ledger", "protocol", "transfer", "transfer/delta", "trigger/marker",
+		".", "trigger/pace", "agent/departure/clearing", "internal/confine", "internal/plain", "internal/post", "journal", "journal/ledger", "protocol", "transfer", "transfer/delta", "trigger", "trigger/marker",
 	}},
 	"agent/courier": {layerRole, []string{
 		".", "exchange", "exchange/letter", "exchange/mailbox", "exchange/owner", "exchange/recall", "exchange/record", "exchange/talk", "identity", "identity/card",
@@ -270,7 +270,7 @@ var house = map[string]houseRule{
 	"agent/route":           {layerRole, []string{"."}},
 	"agent/admission":       {layerRole, []string{".", "journal", "protocol", "transfer"}},
 	"agent/arrival": {layerRole, []string{
-		".", "agent/lookout", "agent/trail", "internal/confine", "internal/watch", "journal", "journal/leaving", "transfer/scan", "trigger",
+		".", "agent/lookout", "agent/trail", "internal/confine", "internal/siphash", "internal/watch", "journal", "journal/leaving", "transfer/scan", "trigger",
 	}},
 	"agent/exits": {layerRole, []string{
 		".", "agent/exits/process", "agent/exits/rule", "journal", "transfer/staging/publish", "golang.org/x/sync",
@@ -285,7 +285,7 @@ var house = map[string]houseRule{
 	"agent/pairing":             {layerRole, []string{".", "agent/config", "identity", "link"}},
 	"agent/queue":               {layerRole, []string{".", "transfer"}},
 	"agent/source":              {layerRole, []string{"transfer/preserve", ".", "internal/confine", "transfer", "transfer/scan", "trigger", "trigger/selection"}},
-	"agent/lookout":             {layerRole, []string{".", "agent/rehearsal/scene", "agent/departure/clearing", "agent/source", "internal/confine", "internal/watch", "transfer/scan", "trigger/marker"}},
+	"agent/lookout":             {layerRole, []string{".", "agent/rehearsal/scene", "agent/departure/clearing", "agent/source", "internal/confine", "internal/siphash", "internal/watch", "transfer/scan", "trigger", "trigger/marker"}},
 	"agent/guard":               {layerRole, []string{".", "agent/exits/process"}},
 	"agent/trail":               {layerRole, []string{".", "journal", "protocol", "transfer"}},
 	"agent/turn":                {layerRole, []string{"."}},

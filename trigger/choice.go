@@ -43,6 +43,12 @@ const (
 	WhyUnstable Why = "it has to stay the same for a while first"
 )
 
+// Passing reports whether a file that does not move because of it may come to move though
+// nothing about the file changes: time passes, or other files go.
+func (w Why) Passing() bool {
+	return w == WhyTooYoung || w == WhyTooOld || w == WhyNotLatest
+}
+
 // A Choice is whether a file moves, and why.
 type Choice struct {
 	Moves bool

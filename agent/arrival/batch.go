@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/lookout"
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/trigger"
 )
@@ -57,7 +58,7 @@ func (w *Watcher) same(ctx context.Context, files []arrived) (out []arrived, err
 	for _, f := range files {
 		paths = append(paths, f.path)
 	}
-	err = w.At.Look(ctx, paths, false, func(p string, id confine.Identity, err error) error {
+	err = w.At.Look(ctx, lookout.Search{Paths: paths}, func(p string, id confine.Identity, err error) error {
 		if err == nil && id.IsRegular() {
 			now[p] = sighting(&id)
 		}
@@ -90,7 +91,7 @@ func (w *Watcher) lineUp(ctx context.Context, run string, stable bool) error {
 		clear(w.ready)
 		to := &placing{Watcher: w, ctx: ctx, run: run, lines: true}
 		l := &looking{Watcher: w, ctx: ctx, sweep: to, oldest: oldest}
-		if err = l.at([]string{""}, nil); err == nil {
+		if err = l.at([]string{""}); err == nil {
 			err = l.trouble
 		}
 		w.line = to.held

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/lookout"
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/trigger"
@@ -45,7 +46,7 @@ func (w *Watcher) Explain(ctx context.Context, p string, see func(Explained) err
 	}
 	deep := p == ""
 	if !deep {
-		err := w.At.Look(ctx, []string{p}, false, func(p string, id confine.Identity, err error) error {
+		err := w.At.Look(ctx, lookout.Search{Paths: []string{p}}, func(p string, id confine.Identity, err error) error {
 			if deep = err == nil && id.IsDir() && w.source.Choose(p, true).Why != trigger.WhyAside; deep {
 				return nil
 			}
@@ -55,7 +56,7 @@ func (w *Watcher) Explain(ctx context.Context, p string, see func(Explained) err
 			return err
 		}
 	}
-	return w.At.Look(ctx, []string{p}, true, one)
+	return w.At.Look(ctx, lookout.Search{Paths: []string{p}, Deep: true}, one)
 }
 
 // Readable returns why the content of a file below the source cannot be read, nil if it

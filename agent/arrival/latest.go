@@ -5,6 +5,7 @@ import (
 	"container/heap"
 	"context"
 
+	"mft.dev/mft/agent/lookout"
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/trigger"
 )
@@ -44,7 +45,7 @@ func (w *Watcher) oldest(ctx context.Context) (rank, error) {
 		return rank{}, nil
 	}
 	var latest ranks
-	err := w.At.Look(ctx, []string{""}, true, func(p string, id confine.Identity, err error) error {
+	err := w.At.Look(ctx, lookout.Search{Paths: []string{""}, Deep: true}, func(p string, id confine.Identity, err error) error {
 		if err != nil || !w.selects(p, &id, rank{}).Moves {
 			return nil // who looks at it says why
 		}

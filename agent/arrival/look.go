@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/lookout"
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/transfer/scan"
@@ -25,7 +26,7 @@ func (w *Watcher) look(ctx context.Context, paths map[string]bool) bool {
 	slices.Sort(order)
 	var err error
 	if l.oldest, err = w.oldest(ctx); err == nil {
-		err = l.at(order, paths)
+		err = l.at(order)
 	}
 	if err == nil {
 		err = l.trouble
@@ -67,22 +68,19 @@ func aside(p string) bool {
 	return false
 }
 
-// at looks at paths and at all below them. What is a file there by itself is looked up
-// by itself.
-func (l *looking) at(order []string, alone map[string]bool) error {
-	part := &part{looking: l}
-	err := l.At.Look(l.ctx, order, true, func(p string, id confine.Identity, err error) error {
-		switch {
-		case err != nil:
-			l.gone(p, err)
-			return nil
-		case alone[p]:
-			return l.file(p, &id)
-		}
-		return part.add(p, &id)
-	})
+// at looks at paths and at all below them.
+func (l *looking) at(paths []string) error {
+	h := &hearing{looking: l}
+	err := l.At.Look(l.ctx, lookout.Search{Paths: paths, Deep: true, Known: h.known, Key: l.memory.secret},
+		func(p string, id confine.Identity, err error) error {
+			if err != nil {
+				l.gone(p, err)
+				return nil
+			}
+			return h.hear(p, &id)
+		})
 	if err == nil {
-		err = part.end()
+		err = h.cut()
 	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/lookout"
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/journal"
 	"mft.dev/mft/journal/leaving"
@@ -25,7 +26,7 @@ func (w *Watcher) Sweep(ctx context.Context, run string) (files int, err error) 
 	to := &placing{Watcher: w, ctx: ctx, run: run}
 	l := &looking{Watcher: w, ctx: ctx, sweep: to}
 	if l.oldest, err = w.oldest(ctx); err == nil {
-		err = l.at([]string{""}, nil)
+		err = l.at([]string{""})
 	}
 	if err == nil {
 		err = to.place()
@@ -58,7 +59,7 @@ func (w *Watcher) Gather(ctx context.Context, run string) (files int, err error)
 	}
 	to := &placing{Watcher: w, ctx: ctx, run: run}
 	for paths := range slices.Chunk(slices.Sorted(maps.Keys(w.ready)), lookedUp) {
-		err := w.At.Look(ctx, paths, false, func(p string, id confine.Identity, err error) error {
+		err := w.At.Look(ctx, lookout.Search{Paths: paths}, func(p string, id confine.Identity, err error) error {
 			f, is := w.ready[p]
 			if !is {
 				return nil

@@ -13,12 +13,14 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config"
+	"mft.dev/mft/agent/lookout"
 	"mft.dev/mft/agent/seat"
 	"mft.dev/mft/agent/worker/errand"
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/internal/plain"
 	"mft.dev/mft/internal/post"
 	"mft.dev/mft/internal/watch"
+	"mft.dev/mft/trigger"
 	"mft.dev/mft/trigger/marker"
 )
 
@@ -177,12 +179,59 @@ func TestLook(t *testing.T) {
 			return nil
 		}
 	}
-	if err := at.Look(t.Context(), []string{""}, true, see(0)); err != nil || heard != 6 || failed != 3 {
+	if err := at.Look(t.Context(), lookout.Search{Paths: []string{""}, Deep: true}, see(0)); err != nil || heard != 6 || failed != 3 {
 		t.Errorf("Look: %v, %d paths, %d failed; want 6 and 3", err, heard, failed)
 	}
 	heard = 0
-	if err := at.Look(t.Context(), []string{""}, true, see(3)); !errors.Is(err, stop) || heard != 3 {
+	if err := at.Look(t.Context(), lookout.Search{Paths: []string{""}, Deep: true}, see(3)); !errors.Is(err, stop) || heard != 3 {
 		t.Errorf("Look: %v after %d paths, want that of see after 3", err, heard)
+	}
+}
+
+// TestLookAtParts hears only of what it does not know, and in its order.
+func TestLookAtParts(t *testing.T) {
+	parts := []trigger.Part{{Dir: 1, Look: 1, Files: 2}, {Dir: 2, Look: 2, Files: 1}}
+	finds := func(_ int, p *post.Conn) {
+		if p.Send(post.Message{Kind: uint8(errand.KindParts), ID: 1, Payload: plain.Append(nil, errand.Parts{Parts: parts})}) != nil {
+			return
+		}
+		var is errand.Known
+		for is.Known == nil {
+			m, err := p.Receive()
+			if err != nil {
+				return
+			}
+			if errand.Kind(m.Kind) == errand.KindReply && plain.Parse(m.Payload, &is) != nil {
+				return
+			}
+		}
+		if slices.Equal(is.Known, []bool{true, false}) {
+			page := errand.PageOf([]errand.Found{{Path: "b/x"}})
+			if p.Send(post.Message{Kind: uint8(errand.KindFound), ID: 2, Payload: plain.Append(nil, page)}) != nil {
+				return
+			}
+			if _, err := p.Receive(); err != nil {
+				return
+			}
+		}
+		if p.Send(post.Message{Kind: uint8(errand.KindDone), Payload: plain.Append(nil, errand.Done{})}) == nil {
+			_, _ = p.Receive() // the end
+		}
+	}
+	_, _, at := newActed(t, finds)
+	var heard []string
+	search := lookout.Search{Paths: []string{""}, Deep: true, Known: func(list []trigger.Part) ([]bool, error) {
+		if !slices.Equal(list, parts) {
+			t.Errorf("asked about %v, want %v", list, parts)
+		}
+		return []bool{true, false}, nil
+	}}
+	err := at.Look(t.Context(), search, func(p string, _ confine.Identity, err error) error {
+		heard = append(heard, p)
+		return err
+	})
+	if err != nil || !slices.Equal(heard, []string{"b/x"}) {
+		t.Errorf("Look: %v, heard of %q", err, heard)
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
 	"mft.dev/mft/transfer/receiver/remember"
+	"mft.dev/mft/trigger"
 )
 
 // A Line gives data connections before their handshakes, as a conversation over the
@@ -42,8 +43,10 @@ type desk struct {
 	offers *mft.Offer
 	// root is where the files are whose marks the worker may ask about.
 	root string
-	// found hears of what a worker finds, and hint of what changes.
+	// found hears of what a worker finds, and hint of what changes; known says of which parts
+	// it need not hear.
 	found func(errand.Found) error
+	known func([]trigger.Part) ([]bool, error)
 	thing func(errand.Thing) error
 	hint  func(errand.Hint)
 	// watched takes what keeps watch.
@@ -53,7 +56,7 @@ type desk struct {
 	done chan errand.Done // room for one
 	all  sync.WaitGroup   // answers under way
 
-	finding   sync.Mutex // held while found or thing is called
+	finding   sync.Mutex // held while found, known or thing is called
 	mu        sync.Mutex // guards what follows
 	asked     int
 	receipt   []byte // that was journaled
@@ -142,7 +145,7 @@ func (d *desk) heard(ctx context.Context, s errand.Said) error {
 			return errors.New("it has ended twice")
 		}
 	}
-	if s.ID == 0 || s.Kind < errand.KindSend || s.Kind > errand.KindFound {
+	if s.ID == 0 || s.Kind < errand.KindSend || s.Kind > errand.KindParts {
 		return fmt.Errorf("message %d makes no sense", s.Kind)
 	}
 	d.mu.Lock()
@@ -200,6 +203,9 @@ func (d *desk) answer(ctx context.Context, s *errand.Said) (v any, conn syscall.
 		return v, nil, err
 	case errand.KindFound:
 		return nil, nil, d.finds(s)
+	case errand.KindParts:
+		v, err = d.knows(s)
+		return v, nil, err
 	case errand.KindThings:
 		return nil, nil, d.rehearses(s)
 	case errand.KindWatched:

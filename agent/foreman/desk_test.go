@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/lookout"
 	"mft.dev/mft/agent/worker/errand"
 	"mft.dev/mft/internal/plain"
 	"mft.dev/mft/internal/post"
@@ -17,6 +18,7 @@ import (
 	"mft.dev/mft/journal/ledger"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer"
+	"mft.dev/mft/trigger"
 )
 
 // A speaker is a conversation that notes what is said in it.
@@ -208,6 +210,13 @@ func TestWorkerFindsWhatItMay(t *testing.T) {
 			t.Error("it is taken")
 		}
 	})
+	t.Run("too many parts", func(t *testing.T) {
+		d, _ := newDesk(t, nil)
+		d.known = func([]trigger.Part) ([]bool, error) { t.Error("it is asked"); return nil, nil }
+		if err := d.asks(t, errand.KindParts, errand.Parts{Parts: make([]trigger.Part, lookout.MaxParts+1)}); err == nil {
+			t.Error("they are taken")
+		}
+	})
 	t.Run("in a mirror", func(t *testing.T) {
 		d, _ := newDesk(t, nil)
 		heard := 0
@@ -238,6 +247,9 @@ func TestWorkerFindsWhatItMay(t *testing.T) {
 		if err := d.asks(t, errand.KindThings, errand.Things{Things: make([]errand.Thing, 1)}); err == nil {
 			t.Error("things are taken")
 		}
+		if err := d.asks(t, errand.KindParts, errand.Parts{Parts: make([]trigger.Part, 1)}); err == nil {
+			t.Error("parts are taken")
+		}
 		if err := d.heard(t.Context(), errand.Said{Kind: errand.KindHint, Payload: plain.Append(nil, errand.Hint{})}); err == nil {
 			t.Error("a hint is taken")
 		}
@@ -253,6 +265,7 @@ func FuzzDesk(f *testing.F) {
 	f.Add(uint8(errand.KindDone), uint32(0), plain.Append(nil, errand.Done{Failure: &errand.Failure{Code: mft.CodeIO}}))
 	f.Add(uint8(errand.KindPlain), uint32(5), plain.Append(nil, errand.Plain{Streams: 1}))
 	f.Add(uint8(errand.KindFound), uint32(6), plain.Append(nil, errand.PageOf([]errand.Found{{Path: "a/b", Size: 1}, {Path: "../c"}})))
+	f.Add(uint8(errand.KindParts), uint32(7), plain.Append(nil, errand.Parts{Parts: []trigger.Part{{Dir: 1, Look: 2, Files: 3}}}))
 	f.Add(uint8(errand.KindHint), uint32(0), plain.Append(nil, errand.Hint{Path: "a", Reliable: true}))
 	f.Fuzz(func(t *testing.T, kind uint8, id uint32, payload []byte) {
 		d, s := newDesk(t, nil)

@@ -55,8 +55,11 @@ func (r *remote) have(ctx context.Context, d *desk, task errand.Task, s *errand.
 }
 
 // Look is that of lookout.Lookout.
-func (r *remote) Look(ctx context.Context, paths []string, deep bool, see lookout.See) error {
-	d := quiet(mft.TransferID{})
+func (r *remote) Look(ctx context.Context, s lookout.Search, see lookout.See) error {
+	d, at := quiet(mft.TransferID{}), &errand.Source{Paths: s.Paths, Deep: s.Deep}
+	if s.Known != nil {
+		at.Key, d.known = &s.Key, s.Known
+	}
 	var stop error
 	d.found = func(f errand.Found) error {
 		if stop == nil {
@@ -64,7 +67,7 @@ func (r *remote) Look(ctx context.Context, paths []string, deep bool, see lookou
 		}
 		return stop
 	}
-	err := r.have(ctx, d, errand.TaskLook, &errand.Source{Paths: paths, Deep: deep})
+	err := r.have(ctx, d, errand.TaskLook, at)
 	if stop != nil {
 		return stop
 	}
@@ -95,6 +98,24 @@ func (d *desk) finds(s *errand.Said) error {
 		}
 	}
 	return nil
+}
+
+// knows says of which parts nobody wants to hear.
+func (d *desk) knows(s *errand.Said) (errand.Known, error) {
+	var list errand.Parts
+	if err := s.Parse(&list); err != nil {
+		return errand.Known{}, err
+	}
+	if d.known == nil {
+		return errand.Known{}, errNotHere
+	}
+	if len(list.Parts) > lookout.MaxParts {
+		return errand.Known{}, errAstray
+	}
+	d.finding.Lock()
+	defer d.finding.Unlock()
+	known, err := d.known(list.Parts)
+	return errand.Known{Known: known}, err
 }
 
 // hinted hears that something has changed.

@@ -2,7 +2,7 @@
 // that are to leave it, what others decide.
 //
 //	at := lookout.Local{Root: "/srv/out"}
-//	err := at.Look(ctx, []string{""}, true, func(p string, id confine.Identity, err error) error { … })
+//	err := at.Look(ctx, lookout.Search{Paths: []string{""}, Deep: true}, func(p string, id confine.Identity, err error) error { … })
 //	err = at.Watch(ctx, func(path string, reliable bool) { … })
 //	there, err := at.Do(ctx, marker.Order{Deed: marker.Look, Path: "/srv/out/.busy"})
 //
@@ -33,10 +33,9 @@ type See func(p string, id confine.Identity, err error) error
 
 // A Lookout looks at one source. Its methods may be called by several goroutines.
 type Lookout interface {
-	// Look calls see for what is at each path, "" for the root: deep for all below what is
-	// a directory, in place of that, but for what transfers put aside. Calls of see
-	// follow one another. The error is that of see, of ctx, or why the root cannot be opened.
-	Look(ctx context.Context, paths []string, deep bool, see See) error
+	// Look calls see for what it comes to, one after the other. The error is that of see, of
+	// s.Known, of ctx, or why the root cannot be opened.
+	Look(ctx context.Context, s Search, see See) error
 	// Readable returns why the content of a file cannot be read, nil if it can; of a
 	// symbolic link, why it cannot be sent as one.
 	Readable(ctx context.Context, p string) error
@@ -59,17 +58,21 @@ type Local struct {
 }
 
 // Look is that of Lookout.
-func (l Local) Look(ctx context.Context, paths []string, deep bool, see See) error {
+func (l Local) Look(ctx context.Context, s Search, see See) error {
 	root, err := confine.Open(l.Root)
 	if err != nil {
 		return err
 	}
 	defer root.Close() // only read
-	for _, p := range paths {
+	g := newGathering(&s, see)
+	for _, p := range s.Paths {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := at(ctx, root, p, deep, see); err != nil {
+		if err := g.at(ctx, root, p); err != nil {
+			return err
+		}
+		if err := g.tell(); err != nil {
 			return err
 		}
 	}
@@ -77,24 +80,24 @@ func (l Local) Look(ctx context.Context, paths []string, deep bool, see See) err
 }
 
 // at looks at one path.
-func at(ctx context.Context, root *confine.Root, p string, deep bool, see See) error {
-	if p == "" && deep {
-		return walk(ctx, root, "", see)
+func (g *gathering) at(ctx context.Context, root *confine.Root, p string) error {
+	if p == "" && g.s.Deep {
+		return g.walk(ctx, root, "")
 	}
 	info, err := root.Lstat(p)
 	if err != nil {
-		return see(p, confine.Identity{}, err)
+		return g.see(p, confine.Identity{}, err)
 	}
 	id := confine.Stamp(info)
-	if deep && id.IsDir() {
-		return walk(ctx, root, p, see)
+	if g.s.Deep && id.IsDir() {
+		return g.walk(ctx, root, p)
 	}
-	return see(p, id, nil)
+	return g.see(p, id, nil)
 }
 
-// walk calls see for everything below a directory that is no directory itself, and
-// for what cannot be looked at. It leaves out what transfers put aside.
-func walk(ctx context.Context, root *confine.Root, top string, see See) error {
+// walk gathers everything below a directory that is no directory itself, and tells of
+// what cannot be looked at. It leaves out what transfers put aside.
+func (g *gathering) walk(ctx context.Context, root *confine.Root, top string) error {
 	todo := []string{top}
 	for len(todo) > 0 {
 		if err := ctx.Err(); err != nil {
@@ -102,6 +105,9 @@ func walk(ctx context.Context, root *confine.Root, top string, see See) error {
 		}
 		rel := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
+		if err := g.enter(rel); err != nil {
+			return err
+		}
 		dir, err := root.Dir(rel)
 		var stop error
 		if err == nil {
@@ -109,22 +115,20 @@ func walk(ctx context.Context, root *confine.Root, top string, see See) error {
 				if scan.IsStaging(name) {
 					return nil
 				}
-				p := path.Join(rel, name)
-				info, err := dir.Lstat(name)
-				if err == nil && info.IsDir() {
-					todo = append(todo, p)
-					return nil
+				id, err := dir.Identity(name)
+				switch {
+				case err != nil:
+					stop = g.see(path.Join(rel, name), confine.Identity{}, err)
+				case id.IsDir():
+					todo = append(todo, path.Join(rel, name))
+				default:
+					stop = g.add(name, id)
 				}
-				var id confine.Identity
-				if err == nil {
-					id = confine.Stamp(info)
-				}
-				stop = see(p, id, err)
 				return stop
 			})
 		}
 		if stop == nil && err != nil {
-			stop = see(rel, confine.Identity{}, err)
+			stop = g.see(rel, confine.Identity{}, err)
 		}
 		if stop != nil {
 			return stop

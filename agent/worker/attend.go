@@ -12,6 +12,7 @@ import (
 	"mft.dev/mft/agent/worker/errand"
 	"mft.dev/mft/internal/confine"
 	"mft.dev/mft/internal/watch"
+	"mft.dev/mft/trigger"
 	"mft.dev/mft/trigger/marker"
 )
 
@@ -101,7 +102,22 @@ func (d *doing) look(ctx context.Context, at lookout.Local, s *errand.Source) er
 		page = page[:0]
 		return err
 	}
-	err := at.Look(ctx, s.Paths, s.Deep, func(p string, id confine.Identity, err error) error {
+	search := lookout.Search{Paths: s.Paths, Deep: s.Deep}
+	if s.Key != nil {
+		search.Key = *s.Key
+		search.Known = func(parts []trigger.Part) ([]bool, error) {
+			if err := turn(); err != nil {
+				return nil, err
+			}
+			var is errand.Known
+			_, err := d.port.Ask(ctx, errand.KindParts, errand.Parts{Parts: parts}, &is)
+			if err == nil && len(is.Known) != len(parts) {
+				err = errNonsense
+			}
+			return is.Known, err
+		}
+	}
+	err := at.Look(ctx, search, func(p string, id confine.Identity, err error) error {
 		page = append(page, errand.FoundOf(p, id, err))
 		if len(page) < errand.PageSize {
 			return nil

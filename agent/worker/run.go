@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -89,6 +90,9 @@ func (d *doing) heard(s errand.Said) error {
 }
 
 func (d *doing) run(ctx context.Context, o *errand.Order) (errand.Done, error) {
+	if o.Line != nil { // content comes or goes, and memory counts as for the agent
+		debug.SetGCPercent(40)
+	}
 	switch {
 	case o.Task == errand.TaskReceive && o.Receive != nil && o.Line != nil:
 		return errand.Done{}, d.receive(ctx, o)

@@ -26,6 +26,7 @@ import (
 	"mft.dev/mft/journal/ledger"
 	"mft.dev/mft/protocol"
 	"mft.dev/mft/transfer/delta"
+	"mft.dev/mft/trigger"
 	"mft.dev/mft/trigger/marker"
 	"mft.dev/mft/trigger/pace"
 )
@@ -65,6 +66,7 @@ const (
 	KindThings    // Things
 	KindWatched   // with what keeps watch now, see package watch: of TaskWatch, which ends then, and TaskAttend
 	KindFound     // Page: what TaskLook finds, and what TaskSend has read before it says so
+	KindParts     // Parts, answered with Known: what a TaskLook that has a Key comes to
 )
 
 // A Task is what a worker is to do.
@@ -116,9 +118,11 @@ type Find struct {
 // A Source is that of a channel.
 type Source struct {
 	Root string
-	// Paths are those that TaskLook looks at, see lookout.Lookout, and TaskRead the first of.
+	// Paths, Deep and Key are those of lookout.Search, for TaskLook; Key is nil when there is no
+	// Known. TaskRead is about the first of Paths.
 	Paths []string
 	Deep  bool
+	Key   *[16]byte
 	// Select and Guard are those of source.Place, for TaskSound, and Now is in nanoseconds
 	// since 1970.
 	Select mft.Selection
@@ -149,6 +153,13 @@ type Hint struct {
 	Path     string
 	Reliable bool
 }
+
+// Parts are what lookout.Search.Known is asked about, lookout.MaxParts at most, and Known is
+// what it says.
+type (
+	Parts struct{ Parts []trigger.Part }
+	Known struct{ Known []bool }
+)
 
 // A Page is some of what was found, see PageOf.
 type Page struct{ Found []byte }

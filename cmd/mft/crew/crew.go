@@ -141,7 +141,6 @@ func Command(errs io.Writer) *cobra.Command {
 		Use: "worker", Hidden: true, Args: cobra.NoArgs,
 		Short: "Move the files of a channel, for the supervisor that started it",
 		RunE: func(c *cobra.Command, _ []string) error {
-			debug.SetGCPercent(40) // as the agent's
 			debug.SetMemoryLimit(160 << 20)
 			return worker.Main(c.Context(), os.NewFile(3, "supervisor"), slog.New(slog.NewTextHandler(errs, nil)))
 		},

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -148,17 +149,21 @@ func unusable(err error) error {
 	return misfit("open storage", "", errors.New(scrub(err.Error())))
 }
 
-var (
-	query  = regexp.MustCompile(`\?[^\s"'<>]*`)
-	secret = regexp.MustCompile(`(?i)\b(sig|sv|se|sp|accountkey|client_secret|client_assertion|access_token|sharedaccesssignature)=[^\s&;"'<>]*`)
-	header = regexp.MustCompile(`(?i)\b(bearer|sharedkey|basic)\s+\S+`)
-)
+// secrets match what may be a secret: the query of an address, a setting, a header. They are
+// made when they are first needed: each process of an agent starts with this package.
+var secrets = sync.OnceValue(func() []*regexp.Regexp {
+	return []*regexp.Regexp{
+		regexp.MustCompile(`\?[^\s"'<>]*`),
+		regexp.MustCompile(`(?i)\b(sig|sv|se|sp|accountkey|client_secret|client_assertion|access_token|sharedaccesssignature)=[^\s&;"'<>]*`),
+		regexp.MustCompile(`(?i)\b(bearer|sharedkey|basic)\s+\S+`),
+	}
+})
 
 // scrub takes out of the text of an error what may be a secret, and cuts it.
 func scrub(text string) string {
 	const most = 300
 	text = strings.Join(strings.Fields(text), " ")
-	for _, r := range []*regexp.Regexp{query, secret, header} {
+	for _, r := range secrets() {
 		text = r.ReplaceAllString(text, "…")
 	}
 	if len(text) > most {

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"mft.dev/mft"
 )
@@ -114,11 +115,17 @@ func condition(agent string) string {
 		" OR (@Resource[%[1]s:path] StringStartsWith '%[2]s/'))", blobs, agent)
 }
 
+// The forms of names, made when they are first needed: each process of an agent starts with
+// this package.
 var (
-	accountName = regexp.MustCompile(`^[a-z0-9]{3,24}$`)
-	groupName   = regexp.MustCompile(`^[A-Za-z0-9_()-](?:[A-Za-z0-9_.()-]{0,88}[A-Za-z0-9_()-])?$`)
-	guid        = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+	accountName = form(`^[a-z0-9]{3,24}$`)
+	groupName   = form(`^[A-Za-z0-9_()-](?:[A-Za-z0-9_.()-]{0,88}[A-Za-z0-9_()-])?$`)
+	guid        = form(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 )
+
+func form(pattern string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
+}
 
 // check refuses what would not be what it seems in a script. Errors have
 // CodeUsage or CodeBadName.
@@ -135,13 +142,13 @@ func (w Wanted) check() error {
 		return mft.Fail(mft.CodeUsage, "write role assignments", value, fmt.Errorf("it is no %s", what))
 	}
 	switch {
-	case !accountName.MatchString(w.Account):
+	case !accountName().MatchString(w.Account):
 		return bad("name of a storage account", w.Account)
-	case !groupName.MatchString(w.ResourceGroup):
+	case !groupName().MatchString(w.ResourceGroup):
 		return bad("name of a resource group", w.ResourceGroup)
-	case !guid.MatchString(w.Subscription):
+	case !guid().MatchString(w.Subscription):
 		return bad("id of a subscription", w.Subscription)
-	case w.Principal != "" && !guid.MatchString(w.Principal):
+	case w.Principal != "" && !guid().MatchString(w.Principal):
 		return bad("object id of an identity", w.Principal)
 	}
 	return nil
