@@ -208,9 +208,13 @@ func (w *Watcher) hint(path string) {
 	}
 }
 
+// takeHints returns what is worth a look, nil for nothing.
 func (w *Watcher) takeHints() map[string]bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if len(w.hints) == 0 { // as most of the time
+		return nil
+	}
 	out := w.hints
 	w.hints = map[string]bool{}
 	return out
@@ -242,6 +246,9 @@ func (w *Watcher) Look(ctx context.Context) time.Time {
 	} else {
 		for path, s := range w.settling {
 			if !now.Before(s.again) {
+				if hints == nil {
+					hints = map[string]bool{}
+				}
 				hints[path] = true
 			}
 		}

@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"mft.dev/mft"
 	"mft.dev/mft/cmd/mft/argument"
 	"mft.dev/mft/cmd/mft/channel"
 	"mft.dev/mft/cmd/mft/crew"
@@ -26,12 +24,7 @@ import (
 func execute(ctx context.Context, s *shell, args []string) exit.Status {
 	root := newRoot(s)
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
-	if err != nil && !errors.As(err, new(*mft.Error)) && !errors.As(err, new(exit.Ended)) && ctx.Err() == nil {
-		// What has no code comes from the parser of command lines.
-		first, _, _ := strings.Cut(err.Error(), "\n")
-		err = exit.Misused("%s", first)
-	}
+	err := argument.Execute(ctx, root)
 	exit.Complain(s.errs, err)
 	return exit.Of(err)
 }

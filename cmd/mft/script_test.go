@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 //	linked NAME PEER             wait until NAME is connected to PEER
 //	appears FILE                 wait until there is such a file
 //	holds FILE TEXT              wait until the text stands in it
+//	says PATTERN PROGRAM ARGS…   run a program until it succeeds and a line that it prints matches
 //	holding NAME                 wait until the run of channel NAME at alpha is held
 //	ended ID                     wait until the agent of MFT_CONFIG has run all commands because of transfer ID, and there is one
 //
@@ -193,8 +194,7 @@ func holds(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
-// says runs a program until what it prints matches: an agent answers before its channels have
-// looked at what is due.
+// says is for what an agent tells that answers before its channels have looked at what is due.
 func says(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: says PATTERN PROGRAM ARGS…")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"mft.dev/mft"
@@ -81,5 +82,42 @@ func TestSpellings(t *testing.T) {
 	Spellings(f, map[string]string{"replace": "overwrite"})
 	if err := f.Parse([]string{"--replace", "version"}); err != nil || overwrite != "version" {
 		t.Errorf("the flag is %q (%v), want what was typed", overwrite, err)
+	}
+}
+
+// TestExecute: only what is wrong with the command line is called misuse.
+func TestExecute(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		args []string
+		want mft.Code
+	}{
+		{"an error without a code", []string{"work"}, mft.CodeOther},
+		{"an error with one", []string{"work", "--code"}, mft.CodeTimeout},
+		{"an unknown flag", []string{"work", "--loud"}, mft.CodeUsage},
+		{"too many arguments", []string{"work", "hard"}, mft.CodeUsage},
+		{"a flag is missing", []string{"rest"}, mft.CodeUsage},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var coded bool
+			root := &cobra.Command{Use: "mft", SilenceErrors: true, SilenceUsage: true}
+			work := &cobra.Command{Use: "work", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+				if coded {
+					return mft.Fail(mft.CodeTimeout, "work", "", nil)
+				}
+				return errors.New("it is broken")
+			}}
+			work.Flags().BoolVar(&coded, "code", false, "")
+			rest := &cobra.Command{Use: "rest", RunE: func(*cobra.Command, []string) error { return errors.New("it is broken") }}
+			rest.Flags().String("long", "", "")
+			if err := rest.MarkFlagRequired("long"); err != nil {
+				t.Fatal(err)
+			}
+			root.AddCommand(work, rest)
+			root.SetArgs(tt.args)
+			if err := Execute(t.Context(), root); mft.CodeOf(err) != tt.want {
+				t.Errorf("%v, want %s", err, tt.want)
+			}
+		})
 	}
 }
