@@ -83,6 +83,7 @@ type Conductor struct {
 	state firing.State
 	hopes expectation.State
 	kept  string // what of it is in the journal, but for times
+	last  kept   // that as a value of its own; what is equal to it need not be written to be compared
 	seen  map[mft.Marker]error
 	come  [2]int64 // what the run under way has come to
 	since time.Time

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 
@@ -48,6 +49,10 @@ type kept struct {
 func (x *Conductor) save(ctx context.Context, s firing.State, hopes expectation.State, with ...func(tx *journal.Tx) error) error {
 	lasting := kept{s, hopes, x.taking, x.Channel.Markers}
 	lasting.Looked, lasting.Data = time.Time{}, time.Time{}
+	if len(with) == 0 && x.kept != "" && reflect.DeepEqual(lasting, x.last) { // cheaper than writing it down, and each look at a channel comes here
+		x.state, x.hopes = s, hopes
+		return nil
+	}
 	key, err := json.Marshal(lasting)
 	if err != nil {
 		return fmt.Errorf("the state of channel %s: %w", x.Channel.Name, err)
@@ -68,10 +73,12 @@ func (x *Conductor) save(ctx context.Context, s firing.State, hopes expectation.
 		}
 		return tx.SetChannel(x.Channel.Name, b)
 	})
-	if err == nil {
-		x.state, x.hopes, x.kept, x.taken = s, hopes, string(key), x.taking
+	if err != nil {
+		return err
 	}
-	return err
+	x.state, x.hopes, x.kept, x.taken = s, hopes, string(key), x.taking
+	x.last = kept{}
+	return json.Unmarshal(key, &x.last) // a copy: steps share maps with the state
 }
 
 // tellBegun returns what writes that a run has begun.
