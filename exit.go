@@ -39,8 +39,10 @@ type Exit struct {
 	// {fullFilePath}. No shell reads them.
 	Run []string
 	// User and Group are a name or number that it runs as. Default: those of
-	// the agent. Other than those only an agent that is root can use.
+	// the agent. Other than those only an agent that is root can use, or one that
+	// has a supervisor: then for root AllowRoot has to be set.
 	User, Group string
+	AllowRoot   bool
 	// Directory is where it runs, absolute. Default: the root directory.
 	Directory string
 	// Umask is three or four octal digits. Default: 077.

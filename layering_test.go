@@ -242,7 +242,7 @@ var house = map[string]houseRule{
 		"transfer/marks", "transfer/sender", "transfer/staging", "golang.org/x/sync", "journal/ledger",
 	}},
 	"agent/seat": {layerRole, []string{
-		".", "agent/config",
+		".", "agent/config", "internal/plain",
 	}},
 	"agent/foreman/supervised": {layerRole, []string{".", "agent/seat", "agent/supervisor", "internal/plain", "internal/post", "internal/restrict"}},
 	"agent/foreman": {layerRole, []string{
@@ -250,7 +250,7 @@ var house = map[string]houseRule{
 		".", "internal/watch", "internal/restrict", "protocol/rehearsal", "agent/rehearsal/scene", "agent/departure/clearing", "internal/confine", "agent/lookout", "agent/seat", "agent/source", "agent/supervisor", "agent/worker/errand", "internal/plain", "internal/post", "journal", "journal/batch", "journal/ledger", "link/dataconn", "protocol", "transfer", "transfer/receiver", "transfer/receiver/remember", "transfer/sender", "transfer/staging", "trigger", "trigger/marker",
 	}},
 	"agent/supervisor": {layerRole, []string{
-		".", "agent/config", "agent/seat", "agent/worker", "internal/plain", "internal/post", "internal/restrict", "link/network", "link/transport",
+		".", "agent/config", "agent/exits/launch", "agent/seat", "agent/worker", "internal/plain", "internal/post", "internal/restrict", "link/network", "link/transport",
 	}},
 	"agent/worker": {layerRole, []string{
 		"transfer/staging/recovery",
@@ -273,8 +273,9 @@ var house = map[string]houseRule{
 		".", "agent/lookout", "agent/trail", "internal/confine", "internal/siphash", "internal/watch", "journal", "journal/leaving", "transfer/scan", "trigger",
 	}},
 	"agent/exits": {layerRole, []string{
-		".", "agent/exits/process", "agent/exits/rule", "journal", "transfer/staging/publish", "golang.org/x/sync",
+		".", "agent/exits/launch", "agent/exits/process", "agent/exits/rule", "agent/seat", "internal/post", "journal", "transfer/staging/publish", "golang.org/x/sync",
 	}},
+	"agent/exits/launch":  {layerRole, []string{".", "agent/exits/process", "agent/exits/rule", "internal/plain", "internal/post", "internal/restrict"}},
 	"agent/exits/process": {layerPlumbing, []string{".", "internal/restrict", "golang.org/x/sys"}},
 	"agent/exits/rule":    {layerRecords, []string{"."}},
 	"agent/notice":        {layerRole, []string{".", "agent/trail", "journal", "link", "protocol"}},
@@ -363,13 +364,13 @@ var house = map[string]houseRule{
 	}},
 	"cmd/mft/crew": {layerCommand, []string{
 		"agent/foreman/supervised",
-		".", "internal/restrict", "agent/config", "agent/foreman", "agent/seat", "agent/supervisor", "agent/worker", "internal/post", "link/network", "github.com/spf13/cobra", "golang.org/x/sync",
+		".", "internal/restrict", "agent/config", "agent/exits/launch", "agent/foreman", "agent/pairing", "agent/seat", "agent/supervisor", "agent/worker", "internal/post", "link/network", "github.com/spf13/cobra", "golang.org/x/sync",
 	}},
 	"cmd/mft/argument": {layerCommand, []string{".", "agent/config", "agent/config/leaf", "cmd/mft/exit", "github.com/spf13/cobra", "github.com/spf13/pflag"}},
 	"cmd/mft/daemon": {layerCommand, []string{
 		"agent/foreman/supervised",
 		".", "agent", "agent/config", "agent/handover", "agent/localapi", "agent/localapi/route", "agent/telemetry", "cmd/mft/daemon/trial", "cmd/mft/depot", "journal", "journal/spare", "agent/foreman",
-		"agent/exits/process", "identity", "identity/holder/process", "identity/statefile", "internal/restrict",
+		"agent/exits", "agent/exits/process", "agent/seat", "identity", "identity/holder/process", "identity/statefile", "internal/restrict",
 		"link", "link/network", "release", "release/place", "golang.org/x/sync",
 	}},
 	"cmd/mft/daemon/trial": {layerCommand, []string{"."}},
@@ -537,6 +538,8 @@ var sideways = map[string]string{
 	"agent/foreman -> agent/worker/errand":                   "both ends of an errand hold to it",
 	"agent/supervisor -> agent/config":                       "its own reading of the configuration decides",
 	"agent/supervisor -> agent/seat":                         "workers are asked for by their places",
+	"agent/supervisor -> agent/exits/launch":                 "what the process of a command is told first has one home",
+	"agent/exits -> agent/seat":                              "processes of commands are asked for by the number of the exit",
 	"agent/supervisor -> agent/worker":                       "what a worker is told first has one home",
 	"agent/worker -> agent/source":                           "what is sent is opened there, by whoever sends it",
 	"agent/order -> agent/source":                            "an order is refused at once when what it sends is not there",

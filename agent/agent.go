@@ -58,9 +58,8 @@ type Options struct {
 	Now func() time.Time
 	// Exchange is what peers are reached through that cannot be reached directly;
 	// nil for none.
-	Exchange *exchange.Exchange
-	// Telemetry tells collectors of events; nil for none.
-	Telemetry *telemetry.Exporter
+	Exchange  *exchange.Exchange
+	Telemetry *telemetry.Exporter // tells collectors of events; nil for none
 	// Letters is how long is waited for letters; zero for what suits storage that
 	// is far away.
 	Letters mailbox.Delays
@@ -70,6 +69,7 @@ type Options struct {
 	// Workers have processes of their own for channels and grants; nil where there
 	// is this process only.
 	Workers foreman.Workers
+	Launch  *exits.Launch // has commands run by processes of their own
 	// Listener takes the place of one on Config.Agent.Listen; Run closes it.
 	Listener net.Listener
 	Network  link.Network // makes the connections to peers; nil has this process make them
@@ -134,7 +134,7 @@ func New(o Options) (*Agent, error) {
 		return nil, mft.Fail(confine.CodeFor(err), "make the data directory", c.Agent.DataDir, err)
 	}
 	// The journal comes first: its lock keeps a second agent from the keys.
-	err := a.openJournal(o.Walls)
+	err := a.openJournal(&o)
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +190,7 @@ func (a *Agent) openInquiries() {
 }
 
 // openJournal opens the journal and makes what lives on it.
-func (a *Agent) openJournal(walls bool) error {
+func (a *Agent) openJournal(o *Options) error {
 	dir := a.cfg.Agent.DataDir
 	var err error
 	if a.journal, err = journal.Open(context.Background(), filepath.Join(dir, journal.File)); err != nil {
@@ -202,7 +202,7 @@ func (a *Agent) openJournal(walls bool) error {
 	a.marks = marks.Open(filepath.Join(dir, "marks"), a.log)
 	a.exits, err = exits.New(exits.Config{
 		Exits: a.cfg.Exits, Agent: a.cfg.Agent.Name, Journal: a.journal, Log: a.log, Now: a.now,
-		Walls: walls, Hidden: []string{a.cfg.Agent.DataDir, pairing.KeysDir(a.cfg)},
+		Walls: o.Walls, Hidden: []string{dir, pairing.KeysDir(a.cfg)}, Launch: o.Launch,
 	})
 	if err != nil {
 		return errors.Join(err, a.journal.Close())

@@ -8,16 +8,33 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/agent/exits/process"
 	"mft.dev/mft/agent/exits/rule"
+	"mft.dev/mft/agent/seat"
 )
 
-// Check says whether these exits can run here, as an agent that is the user of
-// this process. Notes are for the operator. The error has code CodeConfig.
-func Check(list []mft.Exit) (notes []string, err error) {
-	_, notes, err = check(list)
+// Check says whether these exits can run here: as an agent that is the user of this
+// process, or, where a supervisor starts the agent as user, as whoever they name. Notes are
+// for the operator. The error has code CodeConfig.
+func Check(list []mft.Exit, user string) (notes []string, err error) {
+	_, notes, err = check(list, user)
 	return notes, err
 }
 
-func check(list []mft.Exit) (rules []*rule.Rule, notes []string, err error) {
+// found says why an exit cannot run as whom it names. User is that of an agent that has a
+// supervisor, or "".
+func found(e *mft.Exit, user string) error {
+	var err error
+	if user != "" {
+		_, err = seat.UserOf(seat.ExitAs(e, user))
+	} else {
+		_, err = process.Find(e.User, e.Group)
+	}
+	if cause := (*mft.Error)(nil); errors.As(err, &cause) && cause.Err != nil {
+		err = cause.Err
+	}
+	return err
+}
+
+func check(list []mft.Exit, user string) (rules []*rule.Rule, notes []string, err error) {
 	var shared error // why a umask cannot be set
 	if len(list) > 0 {
 		shared = process.OwnUmask()
@@ -30,11 +47,7 @@ func check(list []mft.Exit) (rules []*rule.Rule, notes []string, err error) {
 		}
 		rules = append(rules, r)
 		e = r.Exit()
-		if _, err := process.Find(e.User, e.Group); err != nil {
-			var cause *mft.Error
-			if errors.As(err, &cause) && cause.Err != nil {
-				err = cause.Err
-			}
+		if err := found(&e, user); err != nil {
 			return nil, nil, mft.Fail(mft.CodeConfig, "set up", name, fmt.Errorf("%s: %w", e.Run[0], err))
 		}
 		switch {
@@ -43,7 +56,7 @@ func check(list []mft.Exit) (rules []*rule.Rule, notes []string, err error) {
 		case shared != nil:
 			notes = append(notes, fmt.Sprintf("%s: %s has the umask of the agent: %v", name, e.Run[0], shared))
 		}
-		if e.User == "" && os.Geteuid() == 0 {
+		if e.User == "" && user == "" && os.Geteuid() == 0 {
 			notes = append(notes, fmt.Sprintf("%s: %s runs as root; name a user for it", name, e.Run[0]))
 		}
 		if err := process.Runnable(e.Run[0]); err != nil {

@@ -12,6 +12,8 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/agent/exits/process"
 	"mft.dev/mft/agent/exits/rule"
+	"mft.dev/mft/agent/seat"
+	"mft.dev/mft/internal/post"
 	"mft.dev/mft/journal"
 )
 
@@ -38,6 +40,17 @@ type Config struct {
 	// the agent that they cannot reach.
 	Walls  bool
 	Hidden []string
+	// Launch, if there is a supervisor, runs the commands; otherwise this process does.
+	Launch *Launch
+}
+
+// A Launch has a supervisor start processes that are the users of exits and run their
+// commands, with the walls that are theirs: see package launch.
+type Launch struct {
+	User  string // of the agent
+	Table *seat.Table
+	// Start returns a connection to a process that it starts.
+	Start func(context.Context, seat.Request) (*post.Conn, error)
 }
 
 // A Runner runs the commands of one agent. Its methods may be called
@@ -69,7 +82,11 @@ type held struct {
 // exit is not as it should be, or names a user or group that there is not, or
 // that this agent may not be.
 func New(c Config) (*Runner, error) {
-	rules, notes, err := check(c.Exits)
+	user := ""
+	if c.Launch != nil {
+		user = c.Launch.User
+	}
+	rules, notes, err := check(c.Exits, user)
 	if err != nil {
 		return nil, err
 	}

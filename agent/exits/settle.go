@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/exits/launch"
 	"mft.dev/mft/agent/exits/process"
 	"mft.dev/mft/agent/exits/rule"
 	"mft.dev/mft/journal"
@@ -219,29 +218,33 @@ func (p *pass) end(run *rule.Run, one *journal.ExitRun, outcome process.Outcome,
 
 // one runs a command once, for the nth time.
 func (r *Runner) one(ctx context.Context, run *rule.Run, nth int) (process.Outcome, error) {
+	if r.c.Launch != nil {
+		return r.c.Launch.run(ctx, run, nth, slices.Index(r.rules, run.Rule))
+	}
 	e := run.Rule.Exit()
 	who, err := process.Find(e.User, e.Group)
 	if err != nil {
 		return process.Outcome{Status: -1}, err
 	}
-	var walls *process.Walls
-	if r.c.Walls && !e.Unconfined {
-		walls = &process.Walls{Network: e.Network, Hidden: r.hidden(&run.Facts)}
+	o := launch.Order(run, nth, who, r.c.Hidden)
+	if !r.c.Walls {
+		o.Walls = nil
 	}
-	return r.run(ctx, process.Order{
-		Args: run.Args, Env: append(run.Env, fmt.Sprintf("MFT_RUN=%d", nth)), As: who, Dir: e.Directory,
-		Umask: run.Rule.Umask(), MustUmask: e.Umask != "", Timeout: e.Timeout, Walls: walls,
-	})
+	return r.run(ctx, o)
 }
 
-// hidden are the files of the agent that a command cannot reach: not those that
-// what it runs for lies in, for somebody has chosen to receive there.
-func (r *Runner) hidden(f *rule.Facts) []string {
-	if f.At == mft.EndSource {
-		return r.c.Hidden
+// run has a process of its own run the command of an exit, by its number, for the nth time.
+func (l *Launch) run(ctx context.Context, run *rule.Run, nth, exit int) (process.Outcome, error) {
+	fail := func(err error) (process.Outcome, error) {
+		return process.Outcome{Status: -1}, mft.Fail(mft.CodeExit, "start the command", run.Args[0], err)
 	}
-	delivered := f.Path
-	return slices.DeleteFunc(slices.Clone(r.c.Hidden), func(h string) bool {
-		return delivered == h || strings.HasPrefix(delivered, strings.TrimSuffix(h, string(filepath.Separator))+string(filepath.Separator))
-	})
+	request, ok := l.Table.Exit(exit)
+	if !ok {
+		return fail(errors.New("the configuration has no such exit"))
+	}
+	conn, err := l.Start(ctx, request)
+	if err != nil {
+		return fail(err)
+	}
+	return launch.Ask(ctx, conn, run, nth)
 }

@@ -38,9 +38,11 @@ type Table struct {
 	requests []mft.Grant // of those behind them
 	channels []string    // of those behind them
 	paired   []string    // of the last: directories
+	exits    []mft.Exit
+	user     string // agent.user
 }
 
-// A Request asks for a worker.
+// A Request asks for a worker, or for the process of a command.
 type Request struct {
 	Index  uint16
 	Digest [16]byte
@@ -49,7 +51,7 @@ type Request struct {
 // Of returns the places of a configuration. What has no user of its own is for that
 // of the agent.
 func Of(cfg *config.Config) *Table {
-	t := &Table{files: cfg.Allow.FilesFrom, requests: cfg.Allow.RequestsFrom}
+	t := &Table{files: cfg.Allow.FilesFrom, requests: cfg.Allow.RequestsFrom, exits: cfg.Exits, user: cfg.Agent.User}
 	add := func(name string, read, write []string, as mft.RunAs) {
 		if as.User == "" {
 			as.User = cfg.Agent.User
@@ -171,7 +173,9 @@ func (t *Table) Find(r Request) (*Place, int, error) {
 		return nil, 0, errors.New("the configuration has no such channel or grant")
 	}
 	if t.places[i].digest() != r.Digest {
-		return nil, 0, errors.New("the configuration has changed since the agent was started: restart it")
+		return nil, 0, errChanged
 	}
 	return &t.places[i], i, nil
 }
+
+var errChanged = errors.New("the configuration has changed since the agent was started: restart it")

@@ -5,7 +5,8 @@
 //	err := supervisor.Run(ctx, supervisor.Config{Config: cfg, Agent: command, Worker: command})
 //
 // It parses nothing that a peer sent and hears nobody but the agent, who can ask for
-// one thing: a connection to the worker of a channel or grant, by its number (package
-// seat). Users and directories it looks up itself. When the agent ends, so do the
-// workers and the supervisor, and the service manager starts them anew.
+// three things: a connection to the worker of a channel or grant, by its number (package
+// seat), one to a process that runs the command of an exit, by its number, and one to the
+// network process. Users, directories and commands it looks up itself. When the agent ends,
+// so do the others and the supervisor, and the service manager starts them anew.
 package supervisor

@@ -43,6 +43,10 @@ type Config struct {
 	Network Command
 	// Worker is that of a worker.
 	Worker Command
+	// Launch is that of a process which runs the command of an exit.
+	Launch Command
+	// Hidden are the files and directories of the agent that commands cannot reach.
+	Hidden []string
 	// Walls, if it is set, confines this process to the capabilities keep. It has the socket
 	// that listens by then.
 	Walls func(keep []int) (restrict.Report, error)
@@ -53,11 +57,15 @@ type Config struct {
 
 // capabilities are those that a supervisor needs: CAP_KILL, CAP_SETGID, CAP_SETUID and
 // CAP_SETPCAP to make processes other users and to end them; and what a worker that is root
-// keeps, where there may be one.
+// or a command that is root keeps, where there may be one.
 func capabilities(table *seat.Table) []int {
 	keep := []int{5, 6, 7, 8}
+	all := table.Exits()
 	for _, p := range table.Places() {
-		if u, err := seat.UserOf(p.RunAs); err == nil && u.UID == 0 {
+		all = append(all, p.RunAs)
+	}
+	for _, as := range all {
+		if u, err := seat.UserOf(as); err == nil && u.UID == 0 {
 			return append(worker.OwnersCapabilities(), keep...)
 		}
 	}
@@ -145,6 +153,11 @@ func (c *Config) check(table *seat.Table) error {
 			errs = append(errs, fmt.Errorf("%s: %w", p.Name, err))
 		}
 	}
+	for i, as := range table.Exits() {
+		if _, err := seat.UserOf(as); err != nil {
+			errs = append(errs, fmt.Errorf("exits[%d]: %w", i, err))
+		}
+	}
 	return errors.Join(errs...)
 }
 
@@ -212,6 +225,7 @@ const (
 	KindWorker  = 1 // seat.Request: a connection to a worker
 	KindNetwork = 5 // nothing: a connection to the network process, another one if there is one
 	KindHere    = 2 // with the connection
+	KindLaunch  = 6 // seat.Request: a connection to a process that runs the command of an exit
 	KindRefused = 3 // Refusal
 	KindWalls   = 4 // restrict.Report, of the supervisor: unasked, before all answers
 )
@@ -234,6 +248,7 @@ type desk struct {
 	listener *os.File  // nil for an agent that only dials
 	exposed  seat.User // of the network process
 	network  *process  // nil until it was asked for
+	launched []*process
 }
 
 // serve answers one request after the other until the agent is gone, or says what
@@ -281,8 +296,11 @@ func (d *desk) asked(m post.Message) func() (*os.File, error) {
 	switch {
 	case m.Kind == KindNetwork && len(m.Payload) == 0:
 		return d.startNetwork
-	case m.Kind == KindWorker && len(m.Payload) <= maxRequest && plain.Parse(m.Payload, &r) == nil:
+	case len(m.Payload) > maxRequest || plain.Parse(m.Payload, &r) != nil:
+	case m.Kind == KindWorker:
 		return func() (*os.File, error) { return d.worker(r) }
+	case m.Kind == KindLaunch:
+		return func() (*os.File, error) { return d.launch(r) }
 	}
 	return nil
 }

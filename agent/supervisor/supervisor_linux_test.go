@@ -25,6 +25,7 @@ func places(t *testing.T) *config.Config {
 	t.Helper()
 	cfg := config.Default(func(string) string { return "" })
 	cfg.Agent.Name, cfg.Agent.User = "erp", "61001"
+	cfg.Exits = []mft.Exit{{Phase: mft.ExitPost, Run: []string{"/bin/true"}, User: "61002"}}
 	as := mft.RunAs{User: "61002"}
 	cfg.Allow.FilesFrom = []mft.Grant{{Agent: "ledger", Root: t.TempDir(), RunAs: as}}
 	cfg.Channels = []mft.Channel{{Name: "c", From: mft.Endpoint{Agent: "erp", Path: t.TempDir()}, RunAs: as}}
@@ -44,7 +45,7 @@ func served(t *testing.T, cfg *config.Config, program string, args ...string) *p
 		t.Fatal(err)
 	}
 	d := &desk{
-		c:     Config{Config: cfg, Worker: Command{Path: program, Args: args}, Network: Command{Path: program, Args: args}, Log: slog.New(slog.DiscardHandler), Now: time.Now},
+		c:     Config{Config: cfg, Worker: Command{Path: program, Args: args}, Network: Command{Path: program, Args: args}, Launch: Command{Path: program, Args: args}, Log: slog.New(slog.DiscardHandler), Now: time.Now},
 		table: seat.Of(cfg), workers: make(map[int]*process), pauses: make(map[int]*pause), patience: 200 * time.Millisecond,
 	}
 	over := make(chan struct{})
@@ -64,7 +65,12 @@ func served(t *testing.T, cfg *config.Config, program string, args ...string) *p
 // asked returns the answer to a request.
 func asked(t *testing.T, conn *post.Conn, r seat.Request) (kind uint8, said Refusal) {
 	t.Helper()
-	if err := conn.Send(post.Message{Kind: KindWorker, ID: 1, Payload: plain.Append(nil, r)}); err != nil {
+	return answered(t, conn, KindWorker, r)
+}
+
+func answered(t *testing.T, conn *post.Conn, of uint8, r seat.Request) (kind uint8, said Refusal) {
+	t.Helper()
+	if err := conn.Send(post.Message{Kind: of, ID: 1, Payload: plain.Append(nil, r)}); err != nil {
 		t.Fatal(err)
 	}
 	m, err := conn.Receive()
@@ -141,6 +147,8 @@ func TestHostileForm(t *testing.T) {
 		"far too long":                  {Kind: KindWorker, Payload: make([]byte, 1<<20)},
 		"with a file":                   {Kind: KindWorker, Payload: request, File: null},
 		"nothing in it":                 {Kind: KindWorker},
+		"a command that is too long":    {Kind: KindLaunch, Payload: append(request[:len(request):len(request)], 0)},
+		"a command with a file":         {Kind: KindLaunch, Payload: request, File: null},
 	} {
 		t.Run(name, func(t *testing.T) {
 			conn := served(t, places(t), filepath.Join(t.TempDir(), "none"))
@@ -339,6 +347,62 @@ func TestCapabilities(t *testing.T) {
 		if got := capabilities(seat.Of(cfg)); !slices.Equal(got, tt.want) {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 		}
+	}
+}
+
+// TestCapabilitiesOfExits: one exit that is root has the supervisor keep what that needs.
+func TestCapabilitiesOfExits(t *testing.T) {
+	for _, allowed := range []bool{false, true} {
+		cfg := &config.Config{Exits: []mft.Exit{{Run: []string{"/bin/true"}, User: "0", AllowRoot: allowed}}}
+		if got := capabilities(seat.Of(cfg)); slices.Contains(got, 0) != allowed {
+			t.Errorf("a command that may be root (%t) has the supervisor keep %v", allowed, got)
+		}
+		c := Config{Config: cfg}
+		if err := c.check(seat.Of(cfg)); os.Geteuid() == 0 && (err == nil) != allowed {
+			t.Errorf("a command that may be root (%t): check = %v", allowed, err)
+		}
+	}
+}
+
+// TestHostileAgentLaunches: an agent that somebody has taken over has no command run but those of
+// the supervisor's own file, as whom that says, and not without end.
+func TestHostileAgentLaunches(t *testing.T) {
+	cfg := places(t)
+	good, ok := seat.Of(cfg).Exit(0)
+	if !ok {
+		t.Fatal("there is no exit")
+	}
+	forged := func(change func(*mft.Exit)) seat.Request {
+		other := *cfg
+		other.Exits = slices.Clone(cfg.Exits)
+		change(&other.Exits[0])
+		r, _ := seat.Of(&other).Exit(0)
+		return r
+	}
+	for name, r := range map[string]seat.Request{
+		"none of that number": {Index: 1, Digest: good.Digest},
+		"another program":     forged(func(e *mft.Exit) { e.Run = []string{"/bin/sh"} }),
+		"another user":        forged(func(e *mft.Exit) { e.User = "61003" }),
+		"root":                forged(func(e *mft.Exit) { e.User, e.AllowRoot = "0", true }),
+		"without walls":       forged(func(e *mft.Exit) { e.Unconfined = true }),
+		"the channel's":       {Index: 0},
+	} {
+		conn := served(t, cfg, "/bin/sleep", "60")
+		if kind, said := answered(t, conn, KindLaunch, r); kind != KindRefused || said.Code != mft.CodeConfig {
+			t.Errorf("%s: %d, %+v", name, kind, said)
+		}
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("only root can start processes of another user")
+	}
+	conn := served(t, cfg, "/bin/sleep", "60")
+	for n := range maxLaunched {
+		if kind, said := answered(t, conn, KindLaunch, good); kind != KindHere {
+			t.Fatalf("process %d: %+v", n, said)
+		}
+	}
+	if kind, said := answered(t, conn, KindLaunch, good); kind != KindRefused || said.Code != mft.CodeBusy {
+		t.Errorf("one too many: %d, %+v", kind, said)
 	}
 }
 

@@ -147,11 +147,23 @@ func (d *desk) start(n int, place *seat.Place) (p *process, err error) {
 		return nil, err
 	}
 	s := worker.Seat{Name: place.Name, Read: place.Read, Write: place.Write, UID: as.UID, GID: as.GID, Groups: as.Groups}
+	if p, err = d.begin(d.c.Worker.command(s.Policy())); err != nil {
+		return nil, err
+	}
+	if err := p.tell(post.Message{Kind: worker.KindSeat, Payload: plain.Append(nil, s)}); err != nil {
+		p.end(d.patience)
+		return nil, err
+	}
+	d.c.Log.Info("a worker was started", "for", place.Name, "pid", p.cmd.Process.Pid, "uid", as.UID, "gid", as.GID)
+	return p, nil
+}
+
+// begin starts a process that hears this one over descriptor 3.
+func (d *desk) begin(cmd *exec.Cmd) (*process, error) {
 	conn, there, err := post.Pair()
 	if err != nil {
 		return nil, err
 	}
-	cmd := d.c.Worker.command(s.Policy())
 	cmd.ExtraFiles = []*os.File{there}
 	err = cmd.Start()
 	there.Close()
@@ -159,17 +171,12 @@ func (d *desk) start(n int, place *seat.Place) (p *process, err error) {
 		conn.Close()
 		return nil, fmt.Errorf("starting %s: %w", cmd.Path, err)
 	}
-	p = &process{conn: conn, cmd: cmd, ended: make(chan struct{}), begun: d.c.Now(), patience: d.patience}
+	p := &process{conn: conn, cmd: cmd, ended: make(chan struct{}), begun: d.c.Now(), patience: d.patience}
 	go func() {
 		defer close(p.ended)
 		p.how = cmd.Wait()
 		p.died = d.c.Now()
 	}()
-	if err := p.tell(post.Message{Kind: worker.KindSeat, Payload: plain.Append(nil, s)}); err != nil {
-		p.end(d.patience)
-		return nil, err
-	}
-	d.c.Log.Info("a worker was started", "for", place.Name, "pid", cmd.Process.Pid, "uid", as.UID, "gid", as.GID)
 	return p, nil
 }
 
@@ -206,7 +213,7 @@ func (p *process) end(within time.Duration) bool {
 	}
 }
 
-// end ends all workers.
+// end ends all workers, and the processes of commands, which end when the agent has gone.
 func (d *desk) end() {
 	if d.network != nil {
 		d.network.end(leaveWithin) // the agent has gone, and so has what it hears
@@ -217,5 +224,9 @@ func (d *desk) end() {
 	for n, p := range d.workers {
 		p.end(leaveWithin)
 		delete(d.workers, n)
+	}
+	until := time.Now().Add(d.patience)
+	for _, p := range d.launched {
+		p.end(time.Until(until))
 	}
 }

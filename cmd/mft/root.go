@@ -69,7 +69,7 @@ on which they are typed, through a local socket.`,
 		}),
 		unit.Command(unit.Shell{Config: s.config, Client: s.client, Absolute: s.absolute, Out: s.out, Print: s.print}),
 		publish.Command(publish.Shell{Out: s.out, Absolute: s.absolute, Print: s.print}),
-		crew.Command(s.errs), crew.NetworkCommand(s.errs), newStatus(s), newDoctor(s), sandbox.Command(sandbox.Shell{In: s.in, Out: s.out, Print: s.print}), settings.Command(s.settings()), newVersion(s),
+		crew.Command(s.errs), crew.NetworkCommand(s.errs), crew.LaunchCommand(s.errs), newStatus(s), newDoctor(s), sandbox.Command(sandbox.Shell{In: s.in, Out: s.out, Print: s.print}), settings.Command(s.settings()), newVersion(s),
 		newExitTopic(),
 	)
 	return root

@@ -203,10 +203,16 @@ func fileRules(p Policy, handled landlock.AccessFSSet) (rules []landlock.Rule, e
 }
 
 // resolve returns the directories without symbolic links; those that are not
-// there cannot be read either.
+// there cannot be read either. One that lies where this user cannot look is hidden with
+// all that lies there: it may be let in later.
 func resolve(dirs []string) (out []string, err error) {
 	for _, d := range dirs {
-		switch real, err := filepath.EvalSymlinks(d); {
+		real, err := filepath.EvalSymlinks(d)
+		for errors.Is(err, fs.ErrPermission) && d != "/" {
+			d = filepath.Dir(d)
+			real, err = filepath.EvalSymlinks(d)
+		}
+		switch {
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil:
 			return nil, fmt.Errorf("hiding a directory: %w", err)

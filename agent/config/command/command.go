@@ -30,8 +30,9 @@ type Entry struct {
 	Match      Text       `yaml:"match" also:"file_match" doc:"Regular expression (RE2) that must be found in the absolute path of the file. Default: every file."`
 	Run        []Text     `yaml:"run" doc:"Program and arguments; {fullFilePath} and other variables stand for what was delivered. Either run or command."`
 	Command    Text       `yaml:"command" doc:"The same as one text, taken apart like a shell does with quotes; no shell reads it."`
-	User       Text       `yaml:"user" doc:"User that it runs as. Default: the agent's own; another needs an agent that is root."`
+	User       Text       `yaml:"user" doc:"User that it runs as. Default: the agent's own; another needs agent.user, or an agent that is root."`
 	Group      Text       `yaml:"group" doc:"Group that it runs as. Default: that of the user."`
+	AllowRoot  leaf.YesNo `yaml:"allow_root" doc:"With agent.user: it may run as root. Default: false."`
 	Directory  Text       `yaml:"directory" doc:"Where it runs, absolute. Default: /."`
 	Umask      Text       `yaml:"umask" doc:"Three or four octal digits. Default: 077."`
 	Timeout    Time       `yaml:"timeout" doc:"How long it may take. Default: 10m; for pre 10s, which is also the most."`
@@ -47,7 +48,7 @@ type Entry struct {
 func (e *Entry) Exit() (mft.Exit, []string, error) {
 	out := mft.Exit{
 		Phase: mft.ExitPhase(e.Phase), At: mft.End(e.At), From: mft.AgentName(e.Agent), Channel: string(e.Channel), Match: string(e.Match),
-		User: string(e.User), Group: string(e.Group), Directory: string(e.Directory), Umask: string(e.Umask),
+		User: string(e.User), Group: string(e.Group), AllowRoot: bool(e.AllowRoot), Directory: string(e.Directory), Umask: string(e.Umask),
 		Timeout: time.Duration(e.Timeout), Retries: int(e.Retries), RetryDelay: time.Duration(e.RetryDelay), Once: bool(e.Once),
 		Network: bool(e.Network), Unconfined: bool(e.Unconfined),
 	}
@@ -108,6 +109,7 @@ type Document struct {
 	Run        []string      `yaml:"run,flow" json:"run"`
 	User       string        `yaml:"user,omitempty" json:"user,omitempty"`
 	Group      string        `yaml:"group,omitempty" json:"group,omitempty"`
+	AllowRoot  bool          `yaml:"allow_root,omitempty" json:"allow_root,omitempty"`
 	Directory  string        `yaml:"directory,omitempty" json:"directory,omitempty"`
 	Umask      string        `yaml:"umask,omitempty" json:"umask,omitempty"`
 	Timeout    string        `yaml:"timeout,omitempty" json:"timeout,omitempty"`
@@ -122,7 +124,7 @@ type Document struct {
 // default there too.
 func DocumentOf(e mft.Exit) Document {
 	return Document{
-		Phase: e.Phase, At: e.At, Agent: e.From, Channel: e.Channel, Match: e.Match, Run: e.Run, User: e.User, Group: e.Group,
+		Phase: e.Phase, At: e.At, Agent: e.From, Channel: e.Channel, Match: e.Match, Run: e.Run, User: e.User, Group: e.Group, AllowRoot: e.AllowRoot,
 		Directory: e.Directory, Umask: e.Umask, Timeout: duration(e.Timeout), Retries: e.Retries,
 		RetryDelay: duration(e.RetryDelay), Once: e.Once, Network: e.Network, Unconfined: e.Unconfined,
 	}

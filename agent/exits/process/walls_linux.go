@@ -39,13 +39,6 @@ type told struct {
 	Args    [][]byte // not always text
 }
 
-// fileRights are the capabilities by which root may do to files what it does, and
-// be somebody else; see capabilities(7). The others are not for commands.
-var fileRights = []int{
-	unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_DAC_READ_SEARCH, unix.CAP_FOWNER, unix.CAP_FSETID, unix.CAP_KILL,
-	unix.CAP_SETGID, unix.CAP_SETUID,
-}
-
 // policy is what confines the command.
 func (o *Order) policy() restrict.Policy {
 	p := restrict.Exit(o.Walls.Network, o.Walls.Hidden...)
@@ -55,7 +48,7 @@ func (o *Order) policy() restrict.Policy {
 		uid = int(o.As.uid)
 	}
 	if uid == 0 {
-		p.Keep = fileRights
+		p.Keep = Capabilities()
 	}
 	return p
 }

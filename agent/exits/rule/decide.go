@@ -30,17 +30,26 @@ func Decide(rules []*Rule, f Facts, occasion []byte) []Run {
 		if r.exit.Phase != f.Phase || !r.For(f.end(), f.Peer, f.Channel) || !r.matches(&f) {
 			continue
 		}
-		run := Run{Rule: r, Key: r.keyOf(f.Path, occasion), Facts: f, Env: environment(&f)}
-		if seen[run.Key] {
+		key := r.keyOf(f.Path, occasion)
+		if seen[key] {
 			continue
 		}
-		seen[run.Key] = true
-		for _, a := range r.args {
-			run.Args = append(run.Args, a.expand(&f))
-		}
+		seen[key] = true
+		run := r.Run(f)
+		run.Key = key
 		out = append(out, run)
 	}
 	return out
+}
+
+// Run returns the command that the rule makes of facts, whether or not it follows from them,
+// without a key.
+func (r *Rule) Run(f Facts) Run {
+	run := Run{Rule: r, Facts: f, Env: environment(&f)}
+	for _, a := range r.args {
+		run.Args = append(run.Args, a.expand(&f))
+	}
+	return run
 }
 
 // For reports whether the rule may concern transfers of which this host is one end

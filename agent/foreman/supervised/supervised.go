@@ -76,6 +76,11 @@ func (s *Workers) Worker(ctx context.Context, r seat.Request) (*post.Conn, error
 	return s.ask(ctx, supervisor.KindWorker, plain.Append(nil, r))
 }
 
+// Launch returns a connection to a process that runs the command of an exit, for package launch.
+func (s *Workers) Launch(ctx context.Context, r seat.Request) (*post.Conn, error) {
+	return s.ask(ctx, supervisor.KindLaunch, plain.Append(nil, r))
+}
+
 // Network returns a connection to the network process, which is started anew.
 func (s *Workers) Network(ctx context.Context) (*post.Conn, error) {
 	return s.ask(ctx, supervisor.KindNetwork, nil)

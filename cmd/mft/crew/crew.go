@@ -29,7 +29,9 @@ import (
 
 	"mft.dev/mft"
 	"mft.dev/mft/agent/config"
+	"mft.dev/mft/agent/exits/launch"
 	"mft.dev/mft/agent/foreman/supervised"
+	"mft.dev/mft/agent/pairing"
 	"mft.dev/mft/agent/seat"
 	"mft.dev/mft/agent/supervisor"
 	"mft.dev/mft/agent/worker"
@@ -85,6 +87,8 @@ func Supervise(ctx context.Context, cfg *config.Config, logJSON bool, errs io.Wr
 		},
 		Agent:   supervisor.Command{Path: program, Args: args, Env: env, Errs: errs},
 		Worker:  supervisor.Command{Path: program, Args: []string{"worker"}, Errs: errs},
+		Hidden:  []string{cfg.Agent.DataDir, pairing.KeysDir(cfg)},
+		Launch:  supervisor.Command{Path: program, Args: []string{"launch"}, Env: []string{"LANG=C.UTF-8"}, Errs: errs},
 		Network: supervisor.Command{Path: program, Args: networkArgs(cfg), Errs: errs},
 	})
 }
@@ -143,6 +147,17 @@ func Command(errs io.Writer) *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			debug.SetMemoryLimit(160 << 20)
 			return worker.Main(c.Context(), os.NewFile(3, "supervisor"), slog.New(slog.NewTextHandler(errs, nil)))
+		},
+	}
+}
+
+// LaunchCommand is mft launch, which people have no use for.
+func LaunchCommand(errs io.Writer) *cobra.Command {
+	return &cobra.Command{
+		Use: "launch", Hidden: true, Args: cobra.NoArgs,
+		Short: "Run the command of an exit, for the supervisor that started it",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return launch.Main(c.Context(), os.NewFile(3, "supervisor"))
 		},
 	}
 }

@@ -83,7 +83,7 @@ func Examine(ctx context.Context, p Patient) []Finding {
 	}
 	list = append(list, checkDataDir(cfg.Agent.DataDir), checkKeys(cfg.Agent.KeysDir))
 	list = append(list, checkExchange(ctx, cfg, p.Env)...)
-	list = append(list, checkExits(cfg.Exits)...)
+	list = append(list, checkExits(cfg)...)
 	list = append(list, checkTelemetryFiles(cfg)...)
 	status, err := p.Agent.Status(ctx)
 	if err != nil {
@@ -105,15 +105,15 @@ func Examine(ctx context.Context, p Patient) []Finding {
 }
 
 // checkExits looks at the commands that this host is to run.
-func checkExits(list []mft.Exit) []Finding {
-	if len(list) == 0 {
+func checkExits(cfg *config.Config) []Finding {
+	if len(cfg.Exits) == 0 {
 		return nil
 	}
-	notes, err := exits.Check(list)
+	notes, err := exits.Check(cfg.Exits, cfg.Agent.User)
 	if err != nil {
 		return []Finding{bad("exits", err)}
 	}
-	found := []Finding{good("exits", "%d can be run by this user", len(list))}
+	found := []Finding{good("exits", "%d can be run", len(cfg.Exits))}
 	for _, note := range notes {
 		found = append(found, Finding{Grade: GradeNote, What: "exits", Says: note})
 	}

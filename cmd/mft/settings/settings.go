@@ -98,7 +98,7 @@ may run as depends on that.`,
 
 // checkExits looks at what of the exits only this host can tell.
 func checkExits(cfg *config.Config) (*config.Config, error) {
-	notes, err := exits.Check(cfg.Exits)
+	notes, err := exits.Check(cfg.Exits, cfg.Agent.User)
 	if err != nil {
 		return nil, mft.Fail(mft.CodeConfig, "read configuration", cfg.Path,
 			config.Mistakes{{Key: subjectOf(err), What: errors.Unwrap(err).Error()}})
