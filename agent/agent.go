@@ -22,6 +22,7 @@ import (
 	"mft.dev/mft/agent/courier"
 	"mft.dev/mft/agent/dispatch"
 	"mft.dev/mft/agent/exits"
+	"mft.dev/mft/agent/exits/launch"
 	"mft.dev/mft/agent/farend"
 	"mft.dev/mft/agent/foreman"
 	"mft.dev/mft/agent/inquiry"
@@ -56,8 +57,7 @@ type Options struct {
 	Version string
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
-	// Exchange is what peers are reached through that cannot be reached directly;
-	// nil for none.
+	// Exchange leads to peers that cannot be reached directly; nil for none.
 	Exchange  *exchange.Exchange
 	Telemetry *telemetry.Exporter // tells collectors of events; nil for none
 	// Letters is how long is waited for letters; zero for what suits storage that
@@ -69,7 +69,7 @@ type Options struct {
 	// Workers have processes of their own for channels and grants; nil where there
 	// is this process only.
 	Workers foreman.Workers
-	Launch  *exits.Launch // has commands run by processes of their own
+	Launch  *launch.Desk // has commands run by processes of their own
 	// Listener takes the place of one on Config.Agent.Listen; Run closes it.
 	Listener net.Listener
 	Network  link.Network // makes the connections to peers; nil has this process make them
@@ -167,7 +167,7 @@ func New(o Options) (*Agent, error) {
 		Ask: func(ctx context.Context, peer mft.AgentName, id mft.TransferID) (farend.Conversation, error) {
 			return a.link.Open(ctx, peer, id, "")
 		},
-		Groups: c.Groups, Lookout: a.foreman.Lookout,
+		Groups: c.Groups, Lookout: a.foreman.Lookout, Launch: o.Launch,
 		Leave:   a.cancel,
 		Hold:    func(ctx context.Context, id mft.TransferID) error { _, err := a.Pause(ctx, id); return err },
 		Release: func(ctx context.Context, id mft.TransferID) error { _, err := a.Resume(ctx, id); return err },

@@ -164,3 +164,28 @@ func TestSeparateExitsNobody(t *testing.T) {
 		}
 	}
 }
+
+// TestSeparateGuard has the check of a guard run as the user of its channel, who alone can look at the
+// source, and a run begin when it is content.
+func TestSeparateGuard(t *testing.T) {
+	alpha, beta := newSeparated(t)
+	check := alpha.script("check", `[ "$(id -u)" = `+fmt.Sprint(filesUser)+` ] || echo "it is $(id)"; ls "$1"; [ -e "$1/good" ]`)
+	alpha.configure(fmt.Sprintf(`
+channels:
+  - name: guarded
+    from: {agent: alpha, path: %q}
+    to: [{agent: beta, path: %q}]
+    when: {manual: true}
+    guard: {check: [%q, %q]}
+    %s
+`, alpha.Out(), beta.In(), check, alpha.Out(), as()))
+	beta.configure(fmt.Sprintf("allow: {files_from: [{agent: alpha, into: %q, run_as: {user: %d, group: %d}}]}\n", beta.In(), otherUser, groupUser))
+	connect(alpha, beta)
+	put(t, filepath.Join(alpha.Out(), "f"), "content")
+	if out, err := alpha.run("channel", "run", "guarded"); err == nil || !strings.Contains(out+err.Error(), "GUARD_FAILED") || !strings.Contains(out+err.Error(), `exit status 1; it said "f"`) {
+		t.Errorf("a source that is not good: %v, %s; want GUARD_FAILED", err, out)
+	}
+	put(t, filepath.Join(alpha.Out(), "good"), "")
+	alpha.mft("channel", "run", "guarded")
+	becomes(t, "a good source is sent", has(filepath.Join(beta.In(), "f"), "content"))
+}

@@ -24,6 +24,7 @@ import (
 	"mft.dev/mft/agent/arrival"
 	"mft.dev/mft/agent/conduct/orders"
 	"mft.dev/mft/agent/departure"
+	"mft.dev/mft/agent/exits/launch"
 	"mft.dev/mft/agent/failover"
 	"mft.dev/mft/agent/farend"
 	"mft.dev/mft/agent/group"
@@ -67,6 +68,8 @@ type Config struct {
 	Almanac *almanac.Book
 	// Departure has files leave the source.
 	Departure *departure.Departure
+	// Launch runs the commands of guards; nil has this process do it.
+	Launch *launch.Desk
 }
 
 // A Conductor conducts one channel.

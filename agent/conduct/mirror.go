@@ -16,7 +16,7 @@ func (x *Conductor) guard(ctx context.Context) error {
 	if err := x.Source.At.Sound(ctx, x.place(), x.Now()); err != nil {
 		return err
 	}
-	return guard.Ask(ctx, x.Channel.Guard)
+	return guard.Ask(ctx, x.Channel, x.Launch)
 }
 
 // place is where the sources of the transfers of the channel lie.

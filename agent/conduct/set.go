@@ -13,6 +13,7 @@ import (
 	"mft.dev/mft/agent/almanac"
 	"mft.dev/mft/agent/arrival"
 	"mft.dev/mft/agent/departure"
+	"mft.dev/mft/agent/exits/launch"
 	"mft.dev/mft/agent/failover"
 	"mft.dev/mft/agent/farend"
 	"mft.dev/mft/agent/group"
@@ -21,7 +22,7 @@ import (
 	"mft.dev/mft/journal"
 )
 
-// A Host is what the channels of an agent need of it; every field but Lookout must be set.
+// A Host is what the channels of an agent need of it; every field but Lookout and Launch must be set.
 type Host struct {
 	Self    mft.AgentName
 	Journal *journal.Journal
@@ -40,6 +41,7 @@ type Host struct {
 	Lookout func(channel, root string) lookout.Lookout
 	// Groups are the server groups.
 	Groups []mft.ServerGroup
+	Launch *launch.Desk // that of Config
 	// Ask is the Open of farend.Config.
 	Ask func(ctx context.Context, peer mft.AgentName, id mft.TransferID) (farend.Conversation, error)
 }
@@ -90,7 +92,7 @@ func (s *Set) conductor(ch mft.Channel) (*Conductor, error) {
 	return New(Config{
 		Channel: ch, Journal: h.Journal, Log: h.Log, Now: h.Now, Arrives: arrives, Source: source,
 		Hold: h.Hold, Release: h.Release, Look: defaultLook, Retry: defaultRetry, Patience: defaultPatience, Far: s.far, Groups: s.groups,
-		Almanac: s.almanac, Departure: departure.New(departure.Config{
+		Almanac: s.almanac, Launch: h.Launch, Departure: departure.New(departure.Config{
 			Channel: ch, Hand: source.At, Journal: h.Journal, Trail: h.Trail, Log: h.Log, Now: h.Now, Again: source.Forget, Kept: source.Kept,
 		}),
 		Follower: failover.New(failover.Config{

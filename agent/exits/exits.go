@@ -10,10 +10,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/exits/launch"
 	"mft.dev/mft/agent/exits/process"
 	"mft.dev/mft/agent/exits/rule"
-	"mft.dev/mft/agent/seat"
-	"mft.dev/mft/internal/post"
 	"mft.dev/mft/journal"
 )
 
@@ -41,16 +40,7 @@ type Config struct {
 	Walls  bool
 	Hidden []string
 	// Launch, if there is a supervisor, runs the commands; otherwise this process does.
-	Launch *Launch
-}
-
-// A Launch has a supervisor start processes that are the users of exits and run their
-// commands, with the walls that are theirs: see package launch.
-type Launch struct {
-	User  string // of the agent
-	Table *seat.Table
-	// Start returns a connection to a process that it starts.
-	Start func(context.Context, seat.Request) (*post.Conn, error)
+	Launch *launch.Desk
 }
 
 // A Runner runs the commands of one agent. Its methods may be called

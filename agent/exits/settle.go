@@ -219,32 +219,16 @@ func (p *pass) end(run *rule.Run, one *journal.ExitRun, outcome process.Outcome,
 // one runs a command once, for the nth time.
 func (r *Runner) one(ctx context.Context, run *rule.Run, nth int) (process.Outcome, error) {
 	if r.c.Launch != nil {
-		return r.c.Launch.run(ctx, run, nth, slices.Index(r.rules, run.Rule))
+		return r.c.Launch.Run(ctx, slices.Index(r.rules, run.Rule), run, nth)
 	}
 	e := run.Rule.Exit()
 	who, err := process.Find(e.User, e.Group)
 	if err != nil {
 		return process.Outcome{Status: -1}, err
 	}
-	o := launch.Order(run, nth, who, r.c.Hidden)
+	o := launch.OfExit(run, nth, who, r.c.Hidden)
 	if !r.c.Walls {
 		o.Walls = nil
 	}
 	return r.run(ctx, o)
-}
-
-// run has a process of its own run the command of an exit, by its number, for the nth time.
-func (l *Launch) run(ctx context.Context, run *rule.Run, nth, exit int) (process.Outcome, error) {
-	fail := func(err error) (process.Outcome, error) {
-		return process.Outcome{Status: -1}, mft.Fail(mft.CodeExit, "start the command", run.Args[0], err)
-	}
-	request, ok := l.Table.Exit(exit)
-	if !ok {
-		return fail(errors.New("the configuration has no such exit"))
-	}
-	conn, err := l.Start(ctx, request)
-	if err != nil {
-		return fail(err)
-	}
-	return launch.Ask(ctx, conn, run, nth)
 }

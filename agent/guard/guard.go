@@ -8,23 +8,29 @@ package guard
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"strings"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/exits/launch"
 	"mft.dev/mft/agent/exits/process"
 )
 
 // maxSaid is how much of what a command says is told.
 const maxSaid = 300
 
-// Ask runs the command of a guard, if it has one, as the agent's own user. The error is
-// mft.CodeGuard unless it ends with status 0 in time.
-func Ask(ctx context.Context, g mft.Guard) error {
+// Ask runs the command of the guard of a channel, if it has one: by desk as the user of the channel,
+// or, where that is nil, as the agent's own. The error is mft.CodeGuard unless it ends with status 0 in time.
+func Ask(ctx context.Context, c mft.Channel, desk *launch.Desk) (err error) {
+	g := c.Guard
 	if len(g.Check) == 0 {
 		return nil
 	}
-	out, err := process.Run(ctx, process.Order{Args: g.Check, Dir: string(filepath.Separator), Umask: 0o077, Timeout: g.Timeout})
+	var out process.Outcome
+	if desk != nil {
+		out, err = desk.Check(ctx, c.Name, g)
+	} else {
+		out, err = process.Run(ctx, launch.OfGuard(g, process.Who{}))
+	}
 	if err == nil && !out.OK() {
 		said := strings.TrimSpace(string(out.Output[:min(len(out.Output), maxSaid)]))
 		err = fmt.Errorf("%v; it said %q", out, said)

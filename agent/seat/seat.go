@@ -38,8 +38,8 @@ type Table struct {
 	requests []mft.Grant // of those behind them
 	channels []string    // of those behind them
 	paired   []string    // of the last: directories
-	exits    []mft.Exit
-	user     string // agent.user
+	commands []Command
+	exits    int // how many of them, the first, are of exits
 }
 
 // A Request asks for a worker, or for the process of a command.
@@ -51,7 +51,8 @@ type Request struct {
 // Of returns the places of a configuration. What has no user of its own is for that
 // of the agent.
 func Of(cfg *config.Config) *Table {
-	t := &Table{files: cfg.Allow.FilesFrom, requests: cfg.Allow.RequestsFrom, exits: cfg.Exits, user: cfg.Agent.User}
+	t := &Table{files: cfg.Allow.FilesFrom, requests: cfg.Allow.RequestsFrom}
+	t.addCommands(cfg.Exits, cfg.Channels, cfg.Agent.Name, cfg.Agent.User)
 	add := func(name string, read, write []string, as mft.RunAs) {
 		if as.User == "" {
 			as.User = cfg.Agent.User

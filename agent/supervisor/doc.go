@@ -6,7 +6,7 @@
 //
 // It parses nothing that a peer sent and hears nobody but the agent, who can ask for
 // three things: a connection to the worker of a channel or grant, by its number (package
-// seat), one to a process that runs the command of an exit, by its number, and one to the
+// seat), one to a process that runs a command of an exit or guard, by its number, and one to the
 // network process. Users, directories and commands it looks up itself. When the agent ends,
 // so do the others and the supervisor, and the service manager starts them anew.
 package supervisor

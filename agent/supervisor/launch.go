@@ -15,28 +15,28 @@ import (
 // maxLaunched is how many processes of commands there are at once: more than an agent asks for.
 const maxLaunched = 32
 
-// launch starts a process that runs the command of an exit, and returns a connection to it.
+// launch starts a process that runs a command of the configuration, and returns a connection to it.
 func (d *desk) launch(r seat.Request) (*os.File, error) {
 	const op = "start the process of a command"
-	exit, as, err := d.table.FindExit(r)
+	command, err := d.table.FindCommand(r)
 	if err != nil {
 		return nil, mft.Fail(mft.CodeConfig, op, "", err)
 	}
-	user, err := seat.UserOf(as)
+	user, err := seat.UserOf(command.RunAs)
 	if err != nil {
 		return nil, err
 	}
 	d.launched = slices.DeleteFunc(d.launched, (*process).over)
 	if len(d.launched) >= maxLaunched {
-		return nil, mft.Fail(mft.CodeBusy, op, exit.Run[0], fmt.Errorf("%d are running", len(d.launched)))
+		return nil, mft.Fail(mft.CodeBusy, op, command.Program(), fmt.Errorf("%d are running", len(d.launched)))
 	}
 	here, there, err := post.Files()
 	if err != nil {
-		return nil, mft.Fail(mft.CodeInternal, op, exit.Run[0], err)
+		return nil, mft.Fail(mft.CodeInternal, op, command.Program(), err)
 	}
 	defer there.Close()
 	task := launch.Task{
-		Exit: *exit, Hidden: d.c.Hidden, UID: user.UID, GID: user.GID, Groups: user.Groups,
+		Exit: command.Exit, Check: command.Check, Hidden: d.c.Hidden, UID: user.UID, GID: user.GID, Groups: user.Groups,
 	}
 	p, err := d.begin(d.c.Launch.command(task.Policy()))
 	if err == nil {
@@ -46,7 +46,7 @@ func (d *desk) launch(r seat.Request) (*os.File, error) {
 	}
 	if err != nil {
 		here.Close()
-		return nil, mft.Fail(mft.CodeWorker, op, exit.Run[0], err)
+		return nil, mft.Fail(mft.CodeWorker, op, command.Program(), err)
 	}
 	return here, nil
 }

@@ -43,7 +43,7 @@ type Config struct {
 	Network Command
 	// Worker is that of a worker.
 	Worker Command
-	// Launch is that of a process which runs the command of an exit.
+	// Launch is that of a process which runs a command of an exit or guard.
 	Launch Command
 	// Hidden are the files and directories of the agent that commands cannot reach.
 	Hidden []string
@@ -60,9 +60,12 @@ type Config struct {
 // or a command that is root keeps, where there may be one.
 func capabilities(table *seat.Table) []int {
 	keep := []int{5, 6, 7, 8}
-	all := table.Exits()
+	var all []mft.RunAs
 	for _, p := range table.Places() {
 		all = append(all, p.RunAs)
+	}
+	for _, c := range table.Commands() {
+		all = append(all, c.RunAs)
 	}
 	for _, as := range all {
 		if u, err := seat.UserOf(as); err == nil && u.UID == 0 {
@@ -153,9 +156,9 @@ func (c *Config) check(table *seat.Table) error {
 			errs = append(errs, fmt.Errorf("%s: %w", p.Name, err))
 		}
 	}
-	for i, as := range table.Exits() {
-		if _, err := seat.UserOf(as); err != nil {
-			errs = append(errs, fmt.Errorf("exits[%d]: %w", i, err))
+	for _, command := range table.Commands() {
+		if _, err := seat.UserOf(command.RunAs); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", command.Name, err))
 		}
 	}
 	return errors.Join(errs...)
@@ -225,7 +228,7 @@ const (
 	KindWorker  = 1 // seat.Request: a connection to a worker
 	KindNetwork = 5 // nothing: a connection to the network process, another one if there is one
 	KindHere    = 2 // with the connection
-	KindLaunch  = 6 // seat.Request: a connection to a process that runs the command of an exit
+	KindLaunch  = 6 // seat.Request: a connection to a process that runs a command, of an exit or guard
 	KindRefused = 3 // Refusal
 	KindWalls   = 4 // restrict.Report, of the supervisor: unasked, before all answers
 )

@@ -21,7 +21,9 @@ import (
 
 // A Task is what a process is for: the first thing that it is told, by the supervisor.
 type Task struct {
-	Exit mft.Exit
+	// Exit has the command, or the guard whose check it is; the other is nil.
+	Exit  *mft.Exit
+	Check *mft.Guard
 	// Hidden are the files and directories of the agent that a command cannot reach.
 	Hidden []string
 	// User is who the process has been made.
@@ -64,10 +66,10 @@ const (
 	stopsWithin  = process.Grace + 5*time.Second
 )
 
-// Order returns the command of a run, for the nth time, as somebody, within walls if its exit
+// OfExit returns the command of a run, for the nth time, as somebody, within walls if its exit
 // has any. A command does not reach what is hidden; but what it runs for may lie there, for
 // somebody has chosen to receive it there.
-func Order(run *rule.Run, nth int, as process.Who, hidden []string) process.Order {
+func OfExit(run *rule.Run, nth int, as process.Who, hidden []string) process.Order {
 	e := run.Rule.Exit()
 	o := process.Order{
 		Args: run.Args, Env: append(run.Env, fmt.Sprintf("MFT_RUN=%d", nth)), As: as, Dir: e.Directory,
@@ -80,6 +82,11 @@ func Order(run *rule.Run, nth int, as process.Who, hidden []string) process.Orde
 		}
 	}
 	return o
+}
+
+// OfGuard returns the check of a guard, as somebody.
+func OfGuard(g mft.Guard, as process.Who) process.Order {
+	return process.Order{Args: g.Check, As: as, Dir: string(filepath.Separator), Umask: 0o077, Timeout: g.Timeout}
 }
 
 // within reports whether a path is a directory or lies in it.
@@ -117,6 +124,9 @@ func Main(ctx context.Context, socket *os.File) error {
 	if err == nil {
 		err = plain.Parse(m.Payload, &t)
 	}
+	if err == nil && (t.Exit == nil) == (t.Check == nil) {
+		err = errors.New("the task is none")
+	}
 	if err != nil {
 		return mft.Fail(mft.CodeInternal, op, "", err)
 	}
@@ -131,13 +141,26 @@ func Main(ctx context.Context, socket *os.File) error {
 	return t.serve(ctx, agent)
 }
 
+// command returns what is to run because of what the agent says.
+func (t *Task) command(o *order) (process.Order, error) {
+	as, err := process.Find(strconv.Itoa(int(t.UID)), strconv.Itoa(int(t.GID))) // this process, by name
+	if err != nil {
+		return process.Order{}, err
+	}
+	if t.Check != nil {
+		return OfGuard(*t.Check, as), nil
+	}
+	compiled, _, err := rule.Compile(*t.Exit)
+	if err != nil {
+		return process.Order{}, mft.Fail(mft.CodeConfig, "run the command of", "an exit", err)
+	}
+	run := compiled.Run(o.Facts)
+	return OfExit(&run, o.Nth, as, t.Hidden), nil
+}
+
 // serve runs the command for the agent.
 func (t *Task) serve(ctx context.Context, agent *post.Conn) error {
 	agent.Bound(maxOrder)
-	compiled, _, err := rule.Compile(t.Exit)
-	if err != nil {
-		return mft.Fail(mft.CodeConfig, "run", "exit", err)
-	}
 	m, err := agent.Receive()
 	var o order
 	if err == nil && (m.Kind != kindOrder || m.File != nil) {
@@ -149,16 +172,15 @@ func (t *Task) serve(ctx context.Context, agent *post.Conn) error {
 	if err != nil {
 		return mft.Fail(mft.CodeInternal, "hear the agent", "", err)
 	}
-	as, err := process.Find(strconv.Itoa(int(t.UID)), strconv.Itoa(int(t.GID))) // this process, by name
+	command, err := t.command(&o)
 	if err != nil {
 		return err
 	}
-	run := compiled.Run(o.Facts)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	over, told := make(chan struct{}), make(chan error, 1)
 	go func() {
-		outcome, err := process.Run(ctx, Order(&run, o.Nth, as, t.Hidden))
+		outcome, err := process.Run(ctx, command)
 		close(over)
 		told <- agent.Send(post.Message{Kind: kindEnded, Payload: plain.Append(nil, ended{outcome, said(err)})})
 		agent.Close() // nothing more is heard
@@ -187,54 +209,4 @@ func said(err error) string {
 	}
 	text := err.Error()
 	return text[:min(len(text), maxSaid)]
-}
-
-// Ask has the process at the other end of a connection run its command because of what the
-// run says has happened, for the nth time, and closes the connection. When ctx ends the command is stopped. The
-// results are those of [process.Run]; an error may also mean that the process has ended
-// before its command did, which was killed then.
-func Ask(ctx context.Context, conn *post.Conn, run *rule.Run, nth int) (process.Outcome, error) {
-	return ask(ctx, conn, run, nth, stopsWithin)
-}
-
-// ask is Ask with the time in which a command stops.
-func ask(ctx context.Context, conn *post.Conn, run *rule.Run, nth int, within time.Duration) (process.Outcome, error) {
-	defer conn.Close()
-	conn.Bound(maxEnded)
-	o := order{run.Facts, nth}
-	o.Facts.Sources = nil // they decide whether it runs
-	var e ended
-	_ = conn.Socket().SetDeadline(time.Now().Add(startsWithin + run.Rule.Exit().Timeout + within)) // the process keeps the time limit
-	err := conn.Send(post.Message{Kind: kindOrder, Payload: plain.Append(nil, o)})
-	if err == nil {
-		defer context.AfterFunc(ctx, func() {
-			_ = conn.Send(post.Message{Kind: kindStop}) // it may have ended
-			_ = conn.Socket().SetReadDeadline(time.Now().Add(within))
-		})()
-		var m post.Message
-		m, err = conn.Receive()
-		if err == nil && (m.Kind != kindEnded || m.File != nil) {
-			err = errors.New("what it says makes no sense")
-		}
-		if err == nil {
-			err = plain.Parse(m.Payload, &e)
-		}
-	}
-	if err == nil && e.Outcome.Stopped && ctx.Err() == nil { // who stops all processes of the agent has only stopped this one yet
-		waits, cancel := context.WithTimeout(ctx, within)
-		<-waits.Done()
-		cancel()
-		if ctx.Err() == nil {
-			err = errors.New("it was stopped")
-		}
-	}
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return process.Outcome{Status: -1, Stopped: true}, nil
-	case err != nil:
-		return process.Outcome{Status: -1}, mft.Fail(mft.CodeExit, "run the command", run.Args[0], fmt.Errorf("the process that was to run it has ended: %w", err))
-	case e.Failure != "":
-		return e.Outcome, mft.Fail(mft.CodeExit, "start the command", run.Args[0], errors.New(e.Failure))
-	}
-	return e.Outcome, nil
 }

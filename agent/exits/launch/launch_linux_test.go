@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"mft.dev/mft"
+	"mft.dev/mft/agent/config"
 	"mft.dev/mft/agent/exits/process"
 	"mft.dev/mft/agent/exits/rule"
+	"mft.dev/mft/agent/seat"
 	"mft.dev/mft/internal/plain"
 	"mft.dev/mft/internal/post"
 )
@@ -48,11 +50,21 @@ func launched(t *testing.T, e mft.Exit, hidden ...string) (*post.Conn, <-chan er
 		t.Fatal(err)
 	}
 	e.Phase = mft.ExitPost
-	task := Task{Exit: e, Hidden: hidden, UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}
+	task := Task{Exit: &e, Hidden: hidden, UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}
 	returned := make(chan error, 1)
 	go func() { returned <- task.serve(t.Context(), agent) }()
 	t.Cleanup(func() { here.Close(); agent.Close() })
 	return here, returned
+}
+
+// from has the process at the other end of a connection run a command, for the nth time.
+func from(ctx context.Context, conn *post.Conn, run *rule.Run, nth int) (process.Outcome, error) {
+	d := Desk{Table: tableOf(run.Rule.Exit()), Start: func(context.Context, seat.Request) (*post.Conn, error) { return conn, nil }}
+	return d.Run(ctx, 0, run, nth)
+}
+
+func tableOf(e mft.Exit) *seat.Table {
+	return seat.Of(&config.Config{Exits: []mft.Exit{e}})
 }
 
 // script makes a program of sh.
@@ -75,9 +87,9 @@ func TestRun(t *testing.T) {
 	conn, returned := launched(t, e, secret)
 	// The agent takes it for another command: that counts for nothing.
 	_, run := compiled(t, mft.Exit{Run: []string{"/bin/true"}})
-	got, err := Ask(t.Context(), conn, run, 2)
+	got, err := from(t.Context(), conn, run, 2)
 	if err != nil || got.Status != 3 || string(got.Output) != "/srv/in/a b;c\n.csv|erp|7|2|" {
-		t.Errorf("Ask = %+v, %v: %q", got, err, got.Output)
+		t.Errorf("Run = %+v, %v: %q", got, err, got.Output)
 	}
 	if err := <-returned; err != nil {
 		t.Errorf("the process: %v", err)
@@ -85,7 +97,7 @@ func TestRun(t *testing.T) {
 	e = mft.Exit{Run: []string{filepath.Join(t.TempDir(), "missing")}}
 	conn, _ = launched(t, e)
 	_, run = compiled(t, e)
-	if got, err := Ask(t.Context(), conn, run, 1); mft.CodeOf(err) != mft.CodeExit || !strings.Contains(err.Error(), "missing") || got.OK() {
+	if got, err := from(t.Context(), conn, run, 1); mft.CodeOf(err) != mft.CodeExit || !strings.Contains(err.Error(), "missing") || got.OK() {
 		t.Errorf("a program that is not there: %+v, %v", got, err)
 	}
 }
@@ -103,12 +115,12 @@ func TestStop(t *testing.T) {
 		}
 		cancel()
 	}()
-	if got, err := Ask(ctx, conn, run, 1); err != nil || !got.Stopped || !strings.Contains(string(got.Output), "stopped") {
+	if got, err := from(ctx, conn, run, 1); err != nil || !got.Stopped || !strings.Contains(string(got.Output), "stopped") {
 		t.Errorf("stopped: %+v, %v: %q", got, err, got.Output)
 	}
 	e.Timeout = time.Millisecond
 	conn, _ = launched(t, e)
-	if got, err := Ask(t.Context(), conn, run, 1); err != nil || !got.TimedOut {
+	if got, err := from(t.Context(), conn, run, 1); err != nil || !got.TimedOut {
 		t.Errorf("at its time limit: %+v, %v", got, err)
 	}
 }
@@ -122,8 +134,9 @@ func exists(name string) bool {
 func TestStoppedByOthers(t *testing.T) {
 	_, run := compiled(t, mft.Exit{Run: []string{"/bin/true"}})
 	conn, there := answering(t, post.Message{Kind: kindEnded, Payload: plain.Append(nil, ended{Outcome: process.Outcome{Status: -1, Stopped: true}})})
-	if got, err := ask(t.Context(), conn, run, 1, time.Millisecond); mft.CodeOf(err) != mft.CodeExit || got.Stopped {
-		t.Errorf("ask = %+v, %v", got, err)
+	a := asked{"/bin/true", time.Minute, time.Millisecond}
+	if got, err := a.from(t.Context(), conn, order{run.Facts, 1}); mft.CodeOf(err) != mft.CodeExit || got.Stopped {
+		t.Errorf("from = %+v, %v", got, err)
 	}
 	there.Close()
 }
@@ -175,7 +188,7 @@ func TestNonsense(t *testing.T) {
 		"another kind": {Kind: 9, Payload: good},
 		"a stop":       {Kind: kindStop},
 		"an answer":    {Kind: kindEnded, Payload: good},
-		"a task":       {Kind: kindOrder, Payload: plain.Append(nil, Task{Exit: e})},
+		"a task":       {Kind: kindOrder, Payload: plain.Append(nil, Task{Exit: &e})},
 		"too short":    {Kind: kindOrder, Payload: good[:len(good)-1]},
 		"too long":     {Kind: kindOrder, Payload: append(good[:len(good):len(good)], 0)},
 		"far too long": {Kind: kindOrder, Payload: make([]byte, maxOrder+1)},
@@ -191,7 +204,7 @@ func TestNonsense(t *testing.T) {
 			reply.Kind = kindEnded // and a process that does
 		}
 		conn, there := answering(t, reply)
-		if got, err := Ask(t.Context(), conn, run, 1); mft.CodeOf(err) != mft.CodeExit || got.OK() {
+		if got, err := from(t.Context(), conn, run, 1); mft.CodeOf(err) != mft.CodeExit || got.OK() {
 			t.Errorf("a process that says %s: %+v, %v", name, got, err)
 		}
 		there.Close()
@@ -203,7 +216,7 @@ func TestNonsense(t *testing.T) {
 
 // TestNoTask: a process that is not told its task ends.
 func TestNoTask(t *testing.T) {
-	task := plain.Append(nil, Task{Exit: mft.Exit{Run: []string{"/bin/true"}}})
+	task := plain.Append(nil, Task{Exit: &mft.Exit{Run: []string{"/bin/true"}}})
 	for name, m := range map[string]post.Message{
 		"no connection": {Kind: KindTask, Payload: task},
 		"another kind":  {Kind: 7, Payload: task},
@@ -223,8 +236,42 @@ func TestNoTask(t *testing.T) {
 	}
 }
 
-// TestOrder: nothing of the agent is in reach but what the command runs for.
-func TestOrder(t *testing.T) {
+// TestCheck: the check of a guard is run as it stands there: it has no variables, and nothing has happened.
+func TestCheck(t *testing.T) {
+	g := mft.Guard{Check: []string{script(t, `printf '%s|' "$@" "$MFT_PATH"; exit 5`), "{fullFilePath}", "{"}, Timeout: time.Minute}
+	here, there, err := post.Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	agent, err := post.Open(there)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer agent.Close()
+	task := Task{Check: &g, UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}
+	returned := make(chan error, 1)
+	go func() { returned <- task.serve(t.Context(), agent) }()
+	c := mft.Channel{Name: "c", From: mft.Endpoint{Agent: "erp"}, Guard: g}
+	cfg := config.Config{Channels: []mft.Channel{c}, Agent: config.Agent{Name: "erp", User: "mft"}}
+	d := Desk{Table: seat.Of(&cfg), Start: func(_ context.Context, r seat.Request) (*post.Conn, error) {
+		if found, err := seat.Of(&cfg).FindCommand(r); err != nil || found.RunAs.User != "mft" || found.Program() != g.Check[0] {
+			t.Errorf("it asks for %+v, %v", found, err)
+		}
+		return here, nil
+	}}
+	if got, err := d.Check(t.Context(), "c", g); err != nil || got.Status != 5 || string(got.Output) != "{fullFilePath}|{||" {
+		t.Errorf("Check = %+v, %v: %q", got, err, got.Output)
+	}
+	if err := <-returned; err != nil {
+		t.Errorf("the process: %v", err)
+	}
+	if got, err := d.Check(t.Context(), "another", g); mft.CodeOf(err) != mft.CodeExit || got.OK() {
+		t.Errorf("of a channel that has none: %+v, %v", got, err)
+	}
+}
+
+// TestOfExit: nothing of the agent is in reach but what the command runs for.
+func TestOfExit(t *testing.T) {
 	for _, tt := range []struct {
 		at   mft.End
 		path string
@@ -237,14 +284,14 @@ func TestOrder(t *testing.T) {
 	} {
 		r, _ := compiled(t, mft.Exit{Run: []string{"/bin/true"}, Network: true})
 		run := r.Run(rule.Facts{At: tt.at, Path: tt.path})
-		o := Order(&run, 3, process.Who{}, []string{"/data", "/keys"})
+		o := OfExit(&run, 3, process.Who{}, []string{"/data", "/keys"})
 		if o.Walls == nil || !o.Walls.Network || fmt.Sprint(o.Walls.Hidden) != tt.want || o.Env[len(o.Env)-1] != "MFT_RUN=3" {
 			t.Errorf("%s of the %s: %+v", tt.path, tt.at, o)
 		}
 	}
 	r, _ := compiled(t, mft.Exit{Run: []string{"/bin/true"}, Unconfined: true})
 	run := r.Run(rule.Facts{})
-	if o := Order(&run, 1, process.Who{}, nil); o.Walls != nil {
+	if o := OfExit(&run, 1, process.Who{}, nil); o.Walls != nil {
 		t.Errorf("an unconfined command has walls: %+v", o.Walls)
 	}
 }

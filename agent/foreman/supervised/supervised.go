@@ -76,7 +76,7 @@ func (s *Workers) Worker(ctx context.Context, r seat.Request) (*post.Conn, error
 	return s.ask(ctx, supervisor.KindWorker, plain.Append(nil, r))
 }
 
-// Launch returns a connection to a process that runs the command of an exit, for package launch.
+// Launch returns a connection to a process that runs a command, for package launch.
 func (s *Workers) Launch(ctx context.Context, r seat.Request) (*post.Conn, error) {
 	return s.ask(ctx, supervisor.KindLaunch, plain.Append(nil, r))
 }

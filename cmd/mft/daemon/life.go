@@ -15,7 +15,7 @@ import (
 	"mft.dev/mft"
 	"mft.dev/mft/agent"
 	"mft.dev/mft/agent/config"
-	"mft.dev/mft/agent/exits"
+	"mft.dev/mft/agent/exits/launch"
 	"mft.dev/mft/agent/foreman/supervised"
 	"mft.dev/mft/agent/handover"
 	"mft.dev/mft/agent/localapi"
@@ -92,12 +92,12 @@ func (o Options) agent(cfg *config.Config, x *depot.Depot, own *processes) (*age
 	if o.Network != nil {
 		peers = o.Network
 	}
-	var launch *exits.Launch // nil where this process runs commands
+	var commands *launch.Desk // nil where this process runs commands
 	if w, is := o.Workers.(*supervised.Workers); is {
-		launch = &exits.Launch{User: cfg.Agent.User, Table: seat.Of(cfg), Start: w.Launch}
+		commands = &launch.Desk{User: cfg.Agent.User, Table: seat.Of(cfg), Start: w.Launch}
 	}
 	return agent.New(agent.Options{
-		Config: cfg, Log: o.Log, Version: o.Version, Exchange: x.Exchange, Workers: o.Workers, Launch: launch, Network: peers, Walls: o.Walls,
+		Config: cfg, Log: o.Log, Version: o.Version, Exchange: x.Exchange, Workers: o.Workers, Launch: commands, Network: peers, Walls: o.Walls,
 		Keys: own.open, Processes: own.walls,
 		Telemetry: telemetry.New(telemetry.Config{
 			Section: cfg.Telemetry, Agent: cfg.Agent.Name, Version: o.Version, Dir: cfg.Agent.DataDir, Log: o.Log, Env: o.Env,
