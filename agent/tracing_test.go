@@ -111,6 +111,10 @@ func TestTraceThroughThreeHosts(t *testing.T) {
 		t.Errorf("the notes are %q", notes)
 	}
 	beta.stop()
+	alpha.until("the link to beta is down", func() bool {
+		s, err := alpha.agent.Status(t.Context())
+		return err == nil && len(s.Peers) == 1 && !s.Peers[0].Link.Connected
+	}, func() any { return "it is not" })
 	r = alpha.trace(file, "alpha send beta done a.csv verified", "| UNREACHABLE")
 	if !strings.Contains(r.Hops[0].Problem.Message, "beta") {
 		t.Errorf("the problem is %+v", r.Hops[0].Problem)
