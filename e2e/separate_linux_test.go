@@ -39,6 +39,12 @@ func newSeparate(t *testing.T) (alpha, beta *host) {
 // read nor write what is in its directories: that is for one user.
 func newSeparateHost(t *testing.T, name string, user int) *host {
 	t.Helper()
+	return newSeparateHostOf(t, os.Getenv(binaryVar), name, user)
+}
+
+// newSeparateHostOf is newSeparateHost with a program.
+func newSeparateHostOf(t *testing.T, program, name string, user int) *host {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "mft-e2e-separate-")
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +53,7 @@ func newSeparateHost(t *testing.T, name string, user int) *host {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	h, err := rig.New(os.Getenv(binaryVar), filepath.Join(dir, name), name)
+	h, err := rig.New(program, filepath.Join(dir, name), name)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -189,3 +189,39 @@ channels:
 	alpha.mft("channel", "run", "guarded")
 	becomes(t, "a good source is sent", has(filepath.Join(beta.In(), "f"), "content"))
 }
+
+// TestSeparateReplaced has the file of the program replaced while it runs, as an upgrade does: what the
+// supervisor starts after that is what it is itself, for it would not understand another.
+func TestSeparateReplaced(t *testing.T) {
+	_, beta := newSeparate(t)
+	program := filepath.Join(filepath.Dir(beta.Dir), "mft")
+	content, err := os.ReadFile(beta.Binary())
+	if err == nil {
+		err = os.WriteFile(program, content, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	replaced := newSeparateHostOf(t, program, "gamma", filesUser)
+	told := replaced.shared("told")
+	replaced.configure(fmt.Sprintf("allow: {files_from: [{agent: beta, into: %q, %s}]}\nexits: [{phase: post, user: %d, run: [/bin/cp, \"{fullFilePath}\", %q]}]\n", replaced.In(), as(), filesUser, told))
+	beta.configure("")
+	beta.start()
+	replaced.start()
+	pair(replaced, beta, beta.Addr)
+	if err := os.WriteFile(program+".new", []byte("#!/bin/false\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(program+".new", program); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(beta.Dir, "f")
+	if err := os.WriteFile(file, []byte("content"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(file, agentUser, agentUser); err != nil {
+		t.Fatal(err)
+	}
+	beta.mft("copy", file, "--dest-agent", "gamma", "--dest-path", replaced.In()+"/")
+	eventually(t, "the command has run", has(filepath.Join(told, "f"), "content"), replaced.Tail)
+}

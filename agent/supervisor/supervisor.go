@@ -188,6 +188,7 @@ func listen(ctx context.Context, address string) (*os.File, error) {
 // command returns the process of a command, with what a policy starts it with.
 func (c Command) command(p restrict.Policy) *exec.Cmd {
 	cmd := exec.Command(c.Path, c.Args...)
+	cmd.Args[0] = "mft"
 	cmd.Env, cmd.Stderr, cmd.Dir = c.Env, c.Errs, "/"
 	cmd.SysProcAttr = restrict.Starting(p)
 	return cmd

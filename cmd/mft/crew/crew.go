@@ -64,10 +64,6 @@ func Missing(cfg *config.Config) string {
 // Supervise runs the agent of cfg as its user, by this program and with Flag, until ctx or
 // the agent ends. The agent reads the same file, whatever directory it is in.
 func Supervise(ctx context.Context, cfg *config.Config, logJSON bool, errs io.Writer, log *slog.Logger) error {
-	program, err := os.Executable()
-	if err != nil {
-		return mft.Fail(mft.CodeIO, "find the program that runs", "", err)
-	}
 	file, err := filepath.Abs(cfg.Path)
 	if err != nil {
 		return mft.Fail(mft.CodeIO, "find the configuration", cfg.Path, err)
@@ -85,13 +81,17 @@ func Supervise(ctx context.Context, cfg *config.Config, logJSON bool, errs io.Wr
 		Walls: func(keep []int) (restrict.Report, error) {
 			return restrict.Apply(restrict.Supervisor(keep...))
 		},
-		Agent:   supervisor.Command{Path: program, Args: args, Env: env, Errs: errs},
-		Worker:  supervisor.Command{Path: program, Args: []string{"worker"}, Errs: errs},
+		Agent:   supervisor.Command{Path: self, Args: args, Env: env, Errs: errs},
+		Worker:  supervisor.Command{Path: self, Args: []string{"worker"}, Errs: errs},
 		Hidden:  []string{cfg.Agent.DataDir, pairing.KeysDir(cfg)},
-		Launch:  supervisor.Command{Path: program, Args: []string{"launch"}, Env: []string{"LANG=C.UTF-8"}, Errs: errs},
-		Network: supervisor.Command{Path: program, Args: networkArgs(cfg), Errs: errs},
+		Launch:  supervisor.Command{Path: self, Args: []string{"launch"}, Env: []string{"LANG=C.UTF-8"}, Errs: errs},
+		Network: supervisor.Command{Path: self, Args: networkArgs(cfg), Errs: errs},
 	})
 }
+
+// self is this program, also when its file was replaced since: all processes of an agent are of one
+// version, for what they tell each other has none.
+const self = "/proc/self/exe"
 
 // own makes the data directory the agent's, when there is none, and refuses one that
 // is another's: the agent could not use it.
