@@ -49,6 +49,9 @@ func landlockWalls(p Policy, r *Report) error {
 	var rules []landlock.Rule
 	if limited(p) && have >= levelFiles {
 		conf.HandledAccessFS = handled(have)
+		if p.executes() {
+			conf.HandledAccessFS = accessExecute | ll.AccessFSRefer // the second is withheld by any wall that does not give it
+		}
 		more, err := fileRules(p, conf.HandledAccessFS)
 		if err != nil {
 			return err
@@ -72,7 +75,10 @@ func landlockWalls(p Policy, r *Report) error {
 }
 
 // limited reports whether there are files that the policy withholds.
-func limited(p Policy) bool { return !p.AllFiles || len(p.Hidden) > 0 }
+func limited(p Policy) bool { return !p.AllFiles || len(p.Hidden) > 0 || len(p.Execute) > 0 }
+
+// executes reports whether a policy withholds nothing of files but to execute them.
+func (p *Policy) executes() bool { return p.AllFiles && len(p.Hidden) == 0 && len(p.Execute) > 0 }
 
 // scoped reports whether signals and abstract sockets stay within. A supervisor
 // ends others.
@@ -86,6 +92,8 @@ func reportLandlock(p Policy, r *Report, have int) {
 		r.open(WallFiles, "every file that its user may reach")
 	case have < levelFiles:
 		r.missing(WallFiles, "%s", tooOld(have, levelFiles, "5.19"))
+	case p.executes():
+		r.up(WallFiles, "Landlock %d: every file that its user may reach, but it executes none except itself", have)
 	case have < levelTruncate:
 		r.up(WallFiles, "Landlock %d, which lets it truncate any file that its user may", have)
 	default:
@@ -188,9 +196,15 @@ func fileRules(p Policy, handled landlock.AccessFSSet) (rules []landlock.Rule, e
 	if !p.AllFiles {
 		return rules, nil
 	}
+	if p.executes() {
+		return append(rules, landlock.PathAccess(ll.AccessFSRefer, "/")), nil
+	}
 	hidden, err := resolve(p.Hidden)
 	if err != nil {
 		return nil, err
+	}
+	if len(p.Execute) > 0 {
+		handled &^= accessExecute
 	}
 	rules = append(rules, landlock.PathAccess(ll.AccessFSReadDir, "/"))
 	err = beside("/", hidden, func(path string, within bool) error {

@@ -49,7 +49,7 @@ type Role string
 // The roles.
 const (
 	RoleSupervisor Role = "supervisor" // has privileges, starts the others
-	RoleAgent      Role = "agent"      // decides, keeps the journal, talks to peers, starts commands
+	RoleAgent      Role = "agent"      // decides, keeps the journal, talks to peers; or starts a command
 	RoleNetwork    Role = "network"    // talks to peers; no files, no keys
 	RoleKeys       Role = "keys"       // signs; nothing but the descriptors it was started with
 	RoleWorker     Role = "worker"     // reads and writes below the roots of a channel
@@ -68,7 +68,7 @@ type User struct {
 }
 
 // A Policy says what a process may still do. Make one by [Network], [Keys],
-// [Worker], [Exit], [Agent] or [Supervisor], and narrow it.
+// [Worker], [Exit], [Agent], [Launcher] or [Supervisor], and narrow it.
 type Policy struct {
 	Role Role
 	User *User
@@ -78,7 +78,8 @@ type Policy struct {
 	// Optional is one of Read that need not be there. Apply fails on others that
 	// are not.
 	Read, Write, Execute, Optional []string
-	// AllFiles means that there is no wall WallFiles.
+	// AllFiles means that there is no wall WallFiles, or one for executing only: if there
+	// are paths in Execute, nothing else can be executed.
 	AllFiles bool
 	// Hidden are directories that stay out of reach although AllFiles is set: then
 	// there is a wall, of what lies beside them. In the directories above them

@@ -103,6 +103,7 @@ var deeds = map[string]func(path string) error{
 		return root.Rename("dir/temp", filepath.Base(path))
 	},
 	"start": func(path string) error { return exec.Command(path).Run() },
+	"again": func(string) error { return exec.Command("/proc/self/exe", "-test.run=^$").Run() },
 	"work": func(string) error { // under the filter of another
 		if r := foresee(Worker(nil, nil)); r.Up(WallCalls) {
 			return fmt.Errorf("the wall of calls is foreseen, which cannot be raised: %v", r)
@@ -187,6 +188,11 @@ func TestRoles(t *testing.T) {
 		{"exit reads what is hidden", Exit(false, outside), "read " + out, refusedDeed},
 		{"exit replaces what is hidden", Exit(true, outside), "replace " + out, refusedDeed},
 		{"supervisor starts a program", Supervisor(), "start /bin/true", ok},
+		{"launcher starts a program", Launcher(), "start /bin/true", ok},
+		{"agent starts a program", Agent(), "start /bin/true", refusedDeed},
+		{"agent starts itself", Agent(), "again", ok},
+		{"agent reads", Agent(), "read " + in, ok},
+		{"agent replaces", Agent(), "replace " + in, ok},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -1,5 +1,11 @@
 package restrict
 
+import (
+	"bytes"
+	"debug/elf"
+	"io"
+)
+
 // Network is the policy of the process that talks to peers: it may connect to
 // any TCP port, for peers choose theirs, and to name servers. It listens on
 // sockets that it was started with. files are those it may read, if they are
@@ -45,9 +51,39 @@ func Supervisor(keep ...int) Policy {
 	}
 }
 
-// Agent is the policy of the process that decides. It has every file of its user, since the
-// commands that it starts have, and no capability.
+// Agent is the policy of the process that decides. It has every file of its user, since an
+// operator may have it copy any, executes nothing but itself, for the process of the keys, and has no
+// capability.
 func Agent() Policy {
+	p := Launcher()
+	p.Execute = itself()
+	return p
+}
+
+// itself lists what has to be executed to start this program again: also what the system loads
+// it by, if it was built with C.
+func itself() []string {
+	const program = "/proc/self/exe"
+	list := []string{program}
+	f, err := elf.Open(program)
+	if err != nil {
+		return list
+	}
+	defer f.Close()
+	for _, part := range f.Progs {
+		if part.Type != elf.PT_INTERP {
+			continue
+		}
+		if loader, err := io.ReadAll(io.LimitReader(part.Open(), 4096)); err == nil {
+			list = append(list, string(bytes.TrimRight(loader, "\x00")))
+		}
+	}
+	return list
+}
+
+// Launcher is the policy of the process that starts a command and waits for it: that of an agent,
+// but it executes any file of its user.
+func Launcher() Policy {
 	return Policy{
 		Role: RoleAgent, AllFiles: true, Sockets: SocketsUnix | SocketsInternet, AnyPort: true, Programs: true, Require: base(),
 	}

@@ -67,7 +67,7 @@ func tryFiles(p Policy) error {
 				return fmt.Errorf("%s is hidden and can be written to", dir)
 			}
 		}
-		return nil
+		return tryExecute(p)
 	}
 	allowed := slices.Concat(p.Read, p.Write, p.Execute, p.Optional)
 	for _, path := range []string{"/", "/etc", "/proc/self/status", os.Args[0]} {
@@ -78,6 +78,22 @@ func tryFiles(p Policy) error {
 		if err == nil {
 			_ = unix.Close(fd)
 			return fmt.Errorf("%s can be opened", path)
+		}
+	}
+	return nil
+}
+
+// tryExecute starts programs that nearly every host has, if the policy names others.
+func tryExecute(p Policy) error {
+	for _, program := range []string{"/bin/sh", "/bin/true", "/usr/bin/env"} {
+		if len(p.Execute) == 0 || slices.Contains(p.Execute, program) {
+			continue
+		}
+		started, err := os.StartProcess(program, []string{program, "--version"}, &os.ProcAttr{Env: []string{}})
+		if err == nil {
+			_ = started.Kill()
+			_, _ = started.Wait()
+			return fmt.Errorf("%s can be started", program)
 		}
 	}
 	return nil

@@ -97,7 +97,7 @@ func within(dir, path string) bool {
 // Policy is what the process of a task may do: what an agent may, as the user of the exit.
 // The command has walls of its own within.
 func (t *Task) Policy() restrict.Policy {
-	p := restrict.Agent()
+	p := restrict.Launcher()
 	p.User = &restrict.User{UID: t.UID, GID: t.GID, Groups: t.Groups}
 	if t.UID == 0 {
 		p.Keep = process.Capabilities()

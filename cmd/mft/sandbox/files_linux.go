@@ -80,7 +80,7 @@ func fileActs() []act {
 			return open(fmt.Sprintf("/proc/%d/environ", here.Parent), unix.O_RDONLY)
 		}},
 		{"list the root directory", starters, func(place) error { return open("/", unix.O_RDONLY|unix.O_DIRECTORY) }},
-		{"start a program", starters, func(place) error { return exec.Command("/bin/true").Run() }},
+		{"start a program", []restrict.Role{restrict.RoleSupervisor, restrict.RoleExit}, func(place) error { return exec.Command("/bin/true").Run() }},
 		{"start this program again", starters, func(place) error { return exec.Command(self(), "version").Run() }},
 	}
 }
