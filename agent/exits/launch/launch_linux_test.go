@@ -203,8 +203,8 @@ func TestNonsense(t *testing.T) {
 		if m.Kind == kindOrder {
 			reply.Kind = kindEnded // and a process that does
 		}
-		conn, there := answering(t, reply)
-		if got, err := from(t.Context(), conn, run, 1); mft.CodeOf(err) != mft.CodeExit || got.OK() {
+		answered, there := answering(t, reply)
+		if got, err := from(t.Context(), answered, run, 1); mft.CodeOf(err) != mft.CodeExit || got.OK() {
 			t.Errorf("a process that says %s: %+v, %v", name, got, err)
 		}
 		there.Close()
