@@ -97,6 +97,7 @@ const (
 	listingsAsked = 1024    // and not answered
 	listingBytes  = 4 << 10 // collected before they are sent
 	listingsEvery = 5 * time.Millisecond
+	askedBelow    = 4096 // of the directories to be looked at next are searched by askBelow
 )
 
 // run announces the source, whose top this is.
@@ -198,6 +199,33 @@ func (w *walker) ask(ctx context.Context, f scan.Folder, top bool) error {
 	return nil
 }
 
+// askBelow sends the listings of the directories in one that is about to be announced, as far as
+// there is room for them. Of a directory whose listing comes before its item, the receiver of a mirror can
+// tell that it has it under another name: without this it would depend on which was faster, the answer or
+// the walk.
+func (w *walker) askBelow(ctx context.Context, k *ask) error {
+	if len(k.dirs) == 0 || w.walked {
+		return nil
+	}
+	start, room := max(0, len(w.todo)-askedBelow), listingsAsked/2-w.Asks.unanswered()
+	var below, rest []pending
+	for _, p := range slices.Backward(w.todo[start:]) {
+		if p.above == k && len(below) < room {
+			below = append(below, p)
+		} else {
+			rest = append(rest, p)
+		}
+	}
+	slices.Reverse(rest)
+	w.todo = append(w.todo[:start], rest...)
+	for _, p := range below {
+		if err := w.ask(ctx, p.folder, false); err != nil {
+			return err
+		}
+	}
+	return w.flush() // also those that were asked about and not sent
+}
+
 // flush sends the listings that were collected, behind the items that were.
 func (w *walker) flush() error {
 	if len(w.frame) == 0 {
@@ -247,7 +275,11 @@ func (w *walker) serve(ctx context.Context, wait bool) error {
 		k.served = true
 		w.looks.drop(k.seen)
 		if k.answer != listing.Same {
-			k.fresh = k.answer == listing.New
+			if k.fresh = k.answer == listing.New; w.Mirror && !k.fresh {
+				if err := w.askBelow(ctx, k); err != nil {
+					return err
+				}
+			}
 			_, err = w.announce(ctx, k.folder, k)
 			w.Asks.obeyed(k)
 		} else if k.unfit {
